@@ -1,0 +1,66 @@
+# Groundswell. `make demo` shows it, `make test` proves it; both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready  ## the environment alone: .venv with the console script groundswell
+
+# One environment serves running and testing. The lock files pin every package by hash.
+$(VENV)/.ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Groundswell needs Python 3.11 or newer; set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: setup      ## 20 simulated stations and 12 sensors, a live page on http://127.0.0.1:8080
+	$(BIN)/groundswell demo $(ARGS)
+
+servers:         ## Debian's packages that the integration tests use
+	@deploy/dev/install-servers
+
+check: $(VENV)/.ready-dev  ## ruff, mypy --strict, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.ready-dev
+	$(BIN)/pytest -m "not integration and not acceptance"
+
+integration: $(VENV)/.ready-dev servers
+	$(BIN)/pytest -m integration
+
+acceptance: $(VENV)/.ready-dev servers
+	$(BIN)/pytest -m acceptance
+
+test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real servers, acceptance
+	$(BIN)/pytest -m "not integration and not acceptance"
+	$(BIN)/pytest -m "integration"
+	$(BIN)/pytest -m "acceptance"
+
+bench: bench-decode  ## all benchmarks, each with its peer beside it
+
+bench-decode: $(VENV)/.ready-dev servers
+	@$(BIN)/python -m tests.benchmarks.bench_decode
+
+lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
+
+vendor:          ## fetch the page's libraries again (needs npm)
+	@dashboards/web/vendor/update
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,0 +1,79 @@
+"""Columns of decoded observations: what every decoder writes and every indicator reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnss.systems import UNKNOWN_CHANNEL
+
+__all__ = ["UNKNOWN_CHANNEL", "MsmFrames", "Observations"]
+
+Int8 = NDArray[np.int8]
+UInt8 = NDArray[np.uint8]
+Int16 = NDArray[np.int16]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MsmFrames:
+    """One row for each MSM frame, in the order of the buffer. All arrays have shape (n_frames,)."""
+
+    frame: Int32
+    """Row of the frame in the frame index that was decoded."""
+    message: Int16
+    """Message number, for instance 1077."""
+    system: UInt8
+    """`gnss.systems.System`."""
+    reference_station: Int16
+    """DF003, 0 to 4095."""
+    time_ms: Int64
+    """GPS time in ms of the week, 0 to 604 799 999; GLONASS: ms of the GPS-time day (the week day of
+    DF416 is not relied on), 0 to 86 399 999 (a leap second of GLONASS included); -1 not usable."""
+    more_follow: UInt8
+    """DF393: 1 when more MSM of this epoch follow."""
+    clock_steering: UInt8
+    """DF411: 0 not applied, 1 applied, 2 unknown."""
+    cells: Int32
+    """Observations that the frame holds."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """One row for each signal of a satellite in one MSM frame. All arrays have shape (n_cells,).
+
+    A value that the sender marked as invalid is NaN (floats) or -1 (lock time); the row stays.
+    """
+
+    row: Int32
+    """Row in `MsmFrames`, for the time and the station."""
+    system: UInt8
+    satellite: UInt8
+    """PRN or slot number as in RINEX: G01 is 1, J01 is 1 (PRN 193), S20 is 20 (PRN 120)."""
+    signal: UInt8
+    """MSM signal id, 1 to 32; `gnss.rtcm.signals` has its RINEX code and frequency."""
+    range_m: Float64
+    """Pseudorange."""
+    phase_m: Float64
+    """Phase range (carrier phase times wavelength, the sign of a range)."""
+    rate_m_s: Float64
+    """Phase-range rate; NaN in MSM4 and MSM6."""
+    cn0_dbhz: Float64
+    lock_ms: Int32
+    """Smallest lock time that the indicator allows (DF402 or DF407)."""
+    lock_indicator: Int16
+    """DF402 or DF407 as sent."""
+    half_cycle: UInt8
+    """DF420: 1 when the phase may be off by half a cycle."""
+    channel: Int8
+    """GLONASS frequency number, -7 to 13, or `UNKNOWN_CHANNEL`; 0 for the other systems."""
+
+    def __len__(self) -> int:
+        return len(self.row)

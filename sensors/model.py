@@ -1,0 +1,67 @@
+"""Things and what is observed at them, in the words of OGC SensorThings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class ObservedProperty(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of quantity, one entry of the catalogue."""
+
+    id: str
+    name: str
+    domain: str
+    """ocean, coast, water, slope, ground, weather or shaking."""
+    unit: str
+    """UCUM code, for instance `m`, `mm`, `Cel`, `deg`."""
+    definition: str = ""
+    span: tuple[float, float]
+    """What the instrument can measure at all; outside it a sample fails."""
+    user_span: tuple[float, float] | None = None
+    """What is credible at ordinary sites; outside it a sample is suspect."""
+    sampling_period_s: float
+    tests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    """Quality tests and their parameters, by the test's name."""
+
+
+class Thing(msgspec.Struct, frozen=True, kw_only=True):
+    """A site: a tide gauge, a slope, a borehole."""
+
+    id: str
+    name: str
+    longitude: float
+    latitude: float
+    """Degrees, CGCS2000 (EPSG:4490)."""
+    height_m: float | None = None
+    height_datum: str = "EPSG:5737"
+    """1985 national height datum, or `ellipsoidal`."""
+    description: str = ""
+
+
+class Datastream(msgspec.Struct, frozen=True, kw_only=True):
+    """One observed property of one thing."""
+
+    id: str
+    thing_id: str
+    property_id: str
+    name: str
+    unit: str
+    tests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    """Deviations from the property's tests; a test set to `{"off": true}` is left out."""
+    detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    """Detectors that watch this series and their parameters, by the detector's name."""
+
+
+class Station(msgspec.Struct, frozen=True, kw_only=True):
+    """A GNSS reference station as the registry knows it."""
+
+    id: str
+    name: str
+    longitude: float | None = None
+    latitude: float | None = None
+    height_m: float | None = None
+    """Ellipsoidal."""
+    interval_s: float = 1.0
+    """Seconds between epochs that the station promises."""

@@ -1,0 +1,83 @@
+"""Batches to bytes and back, versioned.
+
+A message is one version byte and MessagePack. An unknown version is refused with `UnknownVersionError`,
+so that the caller can park it; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from streams.records import Batch, Record
+
+VERSION = 1
+_ARRAY = 1
+_DTYPES = ("|u1", "<i4", "<i8", "<f8", "|i1", "<i2", "<f4")
+
+
+class CodecError(ValueError):
+    """The bytes are not a batch. Trying again cannot help."""
+
+
+class UnknownVersionError(CodecError):
+    """The message was written by a newer program. Trying again helps after an upgrade."""
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        code = _DTYPES.index(value.dtype.newbyteorder("<").str)
+        head = bytes((code, value.ndim)) + b"".join(n.to_bytes(4, "little") for n in value.shape)
+        return msgspec.msgpack.Ext(_ARRAY, head + np.ascontiguousarray(value).tobytes())
+    raise TypeError(f"cannot encode {type(value).__name__}")
+
+
+def _from_ext(code: int, data: memoryview) -> Any:
+    if code != _ARRAY or len(data) < 2:
+        raise CodecError(f"unknown extension {code}")
+    dtype, n_dims = data[0], data[1]
+    if dtype >= len(_DTYPES) or len(data) < 2 + 4 * n_dims:
+        raise CodecError("array header is damaged")
+    shape = [int.from_bytes(data[2 + 4 * i : 6 + 4 * i], "little") for i in range(n_dims)]
+    body = np.frombuffer(data, dtype=_DTYPES[dtype], offset=2 + 4 * n_dims)
+    try:
+        return body.reshape(shape)
+    except ValueError as error:
+        raise CodecError("array body does not fit its shape") from error
+
+
+def _array(expected: type, value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value
+    raise CodecError(f"expected {expected}")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
+_decoder = msgspec.msgpack.Decoder(Batch, ext_hook=_from_ext, dec_hook=_array)
+
+
+def encode(batch: Record) -> bytes:
+    """Return the message for a batch."""
+    return bytes((VERSION,)) + _encoder.encode(batch)
+
+
+def decode(message: bytes) -> Record:
+    """Return the batch of a message.
+
+    Raises
+    ------
+    UnknownVersionError
+        Written by another version of the program.
+    CodecError
+        Damaged.
+    """
+    if not message:
+        raise CodecError("the message is empty")
+    if message[0] != VERSION:
+        raise UnknownVersionError(f"message version {message[0]}, this program reads {VERSION}")
+    try:
+        return _decoder.decode(memoryview(message)[1:])
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise CodecError(f"damaged message: {error}") from error

@@ -1,0 +1,242 @@
+"""What travels on the topics. A message is a batch; times are microseconds of UTC since 1970, `*_us`.
+
+Records are plain values: a processor gets them, returns them, and keeps no hidden ties to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+StationStateName = Literal["good", "degraded", "bad", "unknown"]
+AlertStateName = Literal["open", "acknowledged", "closed"]
+LevelName = Literal["blue", "yellow", "orange", "red"]
+LEVELS: tuple[LevelName, ...] = ("blue", "yellow", "orange", "red")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records."""
+
+
+# --- stations -------------------------------------------------------------------------------------
+
+
+class RawChunk(Record):
+    """The bytes of one read of one station's stream, exactly as they came."""
+
+    station_id: str
+    payload: bytes
+    received_at_us: int | None = None
+    """When the socket was read. None in a replay whose recording has no receiving times."""
+    reference_us: int | None = None
+    """Roughly when it was, to resolve the GPS week of a replay; live, `received_at_us` serves."""
+    end_of_stream: bool = False
+    """Last chunk of a finite source: what is pending is closed and judged."""
+
+
+class RawBatch(Record, tag="raw"):
+    """Chunks of the stations of one partition, in the order of arrival for each station."""
+
+    chunks: list[RawChunk]
+
+
+class Tick(Record, tag="tick"):
+    """Time goes on although nothing arrived."""
+
+    now_us: int
+
+
+class Reason(Record):
+    """Why a verdict is what it is, for an operator."""
+
+    code: str
+    """Stable short name, for instance `latency`."""
+    text: str
+    """One sentence with the value."""
+    value: float | None = None
+    threshold: float | None = None
+    check: str = ""
+    """What an operator should look at."""
+
+
+class StationReport(Record):
+    """The verdict on one station for one second (or epoch). Key: station_id, epoch_us."""
+
+    station_id: str
+    epoch_us: int
+    """Time of the epoch; of the second that was judged when no epoch came."""
+    received_at_us: int | None
+    state: StationStateName
+    score: int | None
+    """0 to 100; None when the state is unknown."""
+    reasons: list[Reason]
+    epochs: int
+    """Epochs received in this report (0 or 1)."""
+    epochs_expected: int
+    observations: int
+    observations_expected: int | None
+    satellites: int
+    latency_s: float | None
+    jitter_s: float | None
+    cn0_dbhz: float | None
+    """Mean over the signals of the epoch."""
+    slips: int
+    multipath_m: float | None
+    """RMS of the code multipath over the window that `gnss.quality.multipath` states."""
+    frames: int
+    bad_frames: int
+    ecef_m: tuple[float, float, float] | None = None
+    """Antenna reference point, when the stream told it since the last report."""
+
+
+class StationReports(Record, tag="station_reports"):
+    """Verdicts, oldest first for each station."""
+
+    reports: list[StationReport]
+
+
+# --- sensors --------------------------------------------------------------------------------------
+
+
+class SampleBatch(Record, tag="samples"):
+    """Samples of many series as columns: row i belongs to `datastream_ids[series[i]]`."""
+
+    datastream_ids: list[str]
+    series: NDArray[np.int32]
+    time_us: NDArray[np.int64]
+    """Phenomenon time."""
+    value: NDArray[np.float64]
+    """NaN: the sender said that there is no value."""
+    received_at_us: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+class FlaggedSamples(Record, tag="flagged_samples"):
+    """Samples with their QARTOD flags. Key: datastream, time_us; the highest revision wins."""
+
+    datastream_ids: list[str]
+    series: NDArray[np.int32]
+    time_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    received_at_us: NDArray[np.int64]
+    revision: NDArray[np.int32]
+    """0 when first judged; a spike verdict that comes with the next sample revises to 1."""
+    tests: list[str]
+    """Names of the tests, the columns of `flags`."""
+    flags: NDArray[np.uint8]
+    """Shape (n, len(tests)): 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing."""
+    flag: NDArray[np.uint8]
+    """Shape (n,): the sample's overall flag."""
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+# --- detections and alerts ------------------------------------------------------------------------
+
+
+class Detection(Record):
+    """A detector's finding about one subject. `onset_us` and `subject_id` identify the event."""
+
+    detector: str
+    version: str
+    subject_id: str
+    """The datastream or thing that it is about."""
+    phase: Literal["begin", "update", "end"]
+    level: LevelName
+    onset_us: int
+    """Event time at which the hazard began."""
+    at_us: int
+    """Event time of the sample that made this finding."""
+    detected_at_us: int
+    """The partition's time when it was found."""
+    title: str
+    value: float
+    threshold: float
+    unit: str
+    evidence: dict[str, Any]
+    """Inputs, flags, formula, thresholds and a picture's data: an expert can check it by hand."""
+    historic: bool = False
+    """From late data: stored, but calls nobody."""
+
+
+class Detections(Record, tag="detections"):
+    """Findings in the order in which they were made."""
+
+    detections: list[Detection]
+
+
+class AlertTransition(Record):
+    """One step of an alert's life, with the whole alert as it is after it. Key: alert_id, number."""
+
+    alert_id: str
+    number: int
+    """1 for the opening, then 2, 3 ... A webhook's id is `alert_id` and this number."""
+    state: AlertStateName
+    level: LevelName
+    rule: str
+    subject_id: str
+    title: str
+    onset_us: int
+    opened_at_us: int
+    at_us: int
+    change: Literal["opened", "level", "acknowledged", "closed"]
+    by: str = ""
+    comment: str = ""
+    evidence: dict[str, Any] = msgspec.field(default_factory=dict)
+    historic: bool = False
+
+
+class AlertTransitions(Record, tag="alerts"):
+    """Transitions in order."""
+
+    transitions: list[AlertTransition]
+
+
+class Command(Record):
+    """What a person or program wants changed. Validated, audited, answered."""
+
+    id: str
+    kind: Literal["acknowledge_alert"]
+    target: str
+    by: str
+    at_us: int
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Commands(Record, tag="commands"):
+    """Commands in the order of arrival."""
+
+    commands: list[Command]
+
+
+class CommandOutcome(Record):
+    """The answer to a command. Key: command id."""
+
+    id: str
+    ok: bool
+    message: str
+
+
+class CommandOutcomes(Record, tag="command_outcomes"):
+    """Answers in order."""
+
+    outcomes: list[CommandOutcome]
+
+
+Batch = (
+    RawBatch
+    | Tick
+    | StationReports
+    | SampleBatch
+    | FlaggedSamples
+    | Detections
+    | AlertTransitions
+    | Commands
+    | CommandOutcomes
+)
