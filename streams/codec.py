@@ -78,6 +78,7 @@ def decode(message: bytes) -> Record:
     if message[0] != VERSION:
         raise UnknownVersionError(f"message version {message[0]}, this program reads {VERSION}")
     try:
-        return _decoder.decode(memoryview(message)[1:])
+        batch: Record = _decoder.decode(memoryview(message)[1:])
     except (msgspec.MsgspecError, ValueError) as error:
         raise CodecError(f"damaged message: {error}") from error
+    return batch

@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 # --- stations -------------------------------------------------------------------------------------
 
 
-class RawChunk(Record):
+class RawChunk(Record, frozen=True, kw_only=True):
     """The bytes of one read of one station's stream, exactly as they came."""
 
     station_id: str
@@ -37,19 +37,19 @@ class RawChunk(Record):
     """Last chunk of a finite source: what is pending is closed and judged."""
 
 
-class RawBatch(Record, tag="raw"):
+class RawBatch(Record, frozen=True, kw_only=True, tag="raw"):
     """Chunks of the stations of one partition, in the order of arrival for each station."""
 
     chunks: list[RawChunk]
 
 
-class Tick(Record, tag="tick"):
+class Tick(Record, frozen=True, kw_only=True, tag="tick"):
     """Time goes on although nothing arrived."""
 
     now_us: int
 
 
-class Reason(Record):
+class Reason(Record, frozen=True, kw_only=True):
     """Why a verdict is what it is, for an operator."""
 
     code: str
@@ -62,7 +62,7 @@ class Reason(Record):
     """What an operator should look at."""
 
 
-class StationReport(Record):
+class StationReport(Record, frozen=True, kw_only=True):
     """The verdict on one station for one second (or epoch). Key: station_id, epoch_us."""
 
     station_id: str
@@ -92,7 +92,7 @@ class StationReport(Record):
     """Antenna reference point, when the stream told it since the last report."""
 
 
-class StationReports(Record, tag="station_reports"):
+class StationReports(Record, frozen=True, kw_only=True, tag="station_reports"):
     """Verdicts, oldest first for each station."""
 
     reports: list[StationReport]
@@ -101,7 +101,7 @@ class StationReports(Record, tag="station_reports"):
 # --- sensors --------------------------------------------------------------------------------------
 
 
-class SampleBatch(Record, tag="samples"):
+class SampleBatch(Record, frozen=True, kw_only=True, tag="samples"):
     """Samples of many series as columns: row i belongs to `datastream_ids[series[i]]`."""
 
     datastream_ids: list[str]
@@ -116,7 +116,7 @@ class SampleBatch(Record, tag="samples"):
         return len(self.series)
 
 
-class FlaggedSamples(Record, tag="flagged_samples"):
+class FlaggedSamples(Record, frozen=True, kw_only=True, tag="flagged_samples"):
     """Samples with their QARTOD flags. Key: datastream, time_us; the highest revision wins."""
 
     datastream_ids: list[str]
@@ -140,7 +140,7 @@ class FlaggedSamples(Record, tag="flagged_samples"):
 # --- detections and alerts ------------------------------------------------------------------------
 
 
-class Detection(Record):
+class Detection(Record, frozen=True, kw_only=True):
     """A detector's finding about one subject. `onset_us` and `subject_id` identify the event."""
 
     detector: str
@@ -165,13 +165,13 @@ class Detection(Record):
     """From late data: stored, but calls nobody."""
 
 
-class Detections(Record, tag="detections"):
+class Detections(Record, frozen=True, kw_only=True, tag="detections"):
     """Findings in the order in which they were made."""
 
     detections: list[Detection]
 
 
-class AlertTransition(Record):
+class AlertTransition(Record, frozen=True, kw_only=True):
     """One step of an alert's life, with the whole alert as it is after it. Key: alert_id, number."""
 
     alert_id: str
@@ -192,13 +192,13 @@ class AlertTransition(Record):
     historic: bool = False
 
 
-class AlertTransitions(Record, tag="alerts"):
+class AlertTransitions(Record, frozen=True, kw_only=True, tag="alerts"):
     """Transitions in order."""
 
     transitions: list[AlertTransition]
 
 
-class Command(Record):
+class Command(Record, frozen=True, kw_only=True):
     """What a person or program wants changed. Validated, audited, answered."""
 
     id: str
@@ -209,13 +209,13 @@ class Command(Record):
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class Commands(Record, tag="commands"):
+class Commands(Record, frozen=True, kw_only=True, tag="commands"):
     """Commands in the order of arrival."""
 
     commands: list[Command]
 
 
-class CommandOutcome(Record):
+class CommandOutcome(Record, frozen=True, kw_only=True):
     """The answer to a command. Key: command id."""
 
     id: str
@@ -223,7 +223,7 @@ class CommandOutcome(Record):
     message: str
 
 
-class CommandOutcomes(Record, tag="command_outcomes"):
+class CommandOutcomes(Record, frozen=True, kw_only=True, tag="command_outcomes"):
     """Answers in order."""
 
     outcomes: list[CommandOutcome]

@@ -1,0 +1,172 @@
+"""The command line. Each command is thin: it reads its options and hands over."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.refusal import Refusal
+
+app = typer.Typer(
+    name="groundswell",
+    help="A streaming real-time backend for GNSS reference stations and Earth sensors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+HttpOption = Annotated[str | None, typer.Option("--http", metavar="HOST:PORT", help="Page and API.")]
+NtripOption = Annotated[str | None, typer.Option("--ntrip", metavar="HOST:PORT", help="The caster.")]
+DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where data are kept.")]
+ForOption = Annotated[
+    float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop cleanly after so long.")
+]
+DateOption = Annotated[
+    str | None,
+    typer.Option("--date", metavar="YYYY-MM-DD", help="Roughly when the capture was made (RTCM has no week)."),
+]
+
+
+class TableFormat(StrEnum):
+    """How `decode` prints observations."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@app.command()
+def demo(
+    http: HttpOption = None,
+    ntrip: NtripOption = None,
+    data: DataOption = None,
+    seconds: ForOption = None,
+) -> None:
+    """Run 20 simulated stations and 12 sensors through real sockets, with a live page."""
+    from deploy.demo import run_demo
+
+    run_demo(http=http, ntrip=ntrip, data=data, seconds=seconds)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE.toml", help="What to gather and serve.")],
+    http: HttpOption = None,
+    ntrip: NtripOption = None,
+    data: DataOption = None,
+    seconds: ForOption = None,
+) -> None:
+    """Gather, judge, keep and serve what the configuration names."""
+    from deploy.service import run_service
+    from deploy.settings import load
+
+    run_service(load(config), http=http, ntrip=ntrip, data=data, seconds=seconds)
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="RTCM 3 captures, in order.")],
+    station: Annotated[str, typer.Option("--station", metavar="ID", help="The station they come from.")],
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Times real time, or as fast as possible.")
+    ] = "1",
+    when: DateOption = None,
+    http: HttpOption = None,
+    ntrip: NtripOption = None,
+    data: DataOption = None,
+    seconds: ForOption = None,
+) -> None:
+    """Send captures through the whole program, as if the station were live."""
+    from deploy.replay import run_replay
+
+    run_replay(
+        files,
+        station_id=station,
+        speed=_speed(speed),
+        date_us=_date_us(when),
+        http=http,
+        ntrip=ntrip,
+        data=data,
+        seconds=seconds,
+    )
+
+
+@app.command()
+def decode(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture.")],
+    output: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
+    summary: Annotated[bool, typer.Option("--summary", help="One JSON object instead of rows.")] = False,
+    when: DateOption = None,
+) -> None:
+    """Print the observations of a capture, or its summary."""
+    from deploy.inspect import print_observations, print_summary
+
+    if summary:
+        print_summary(file, _date_us(when))
+    else:
+        print_observations(file, output.value, _date_us(when))
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture.")],
+    when: DateOption = None,
+) -> None:
+    """Judge a capture and print the verdict with its reasons."""
+    from deploy.inspect import print_score
+
+    print_score(file, _date_us(when))
+
+
+@app.command()
+def stations(data: DataOption = None) -> None:
+    """List the stations that are kept, with their latest verdict."""
+    from deploy.inspect import print_stations
+
+    print_stations(data)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(package_version("groundswell"))
+
+
+def _date_us(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise Refusal(f"--date {text!r} is not a date; write YYYY-MM-DD, for instance 2019-04-07") from error
+    return int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise Refusal(f"--speed {text!r} is not a speed; write a number such as 10, or max")
+    return value
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence and exit code 2."""
+    try:
+        app(prog_name="groundswell")
+    except Refusal as refusal:
+        print(f"groundswell: {refusal}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:  # the reader of our output has gone: nothing is wrong
+        sys.stderr.close()
+        raise SystemExit(0) from None

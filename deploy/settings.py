@@ -1,0 +1,238 @@
+"""The configuration file: TOML in, typed settings out. The only file that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from connectors.mqtt import MqttConfig
+from connectors.ntrip_client import NtripClientConfig
+from connectors.tcp import TcpConfig
+from connectors.webhook import WebhookConfig
+from deploy.refusal import Refusal
+from sensors.model import Datastream, Station, Thing
+
+_STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; an unknown key is an error, not a surprise."""
+
+
+class ServerSettings(_Section, frozen=True, kw_only=True):
+    """`[server]`."""
+
+    http: str = "127.0.0.1:8080"
+    ntrip: str = "127.0.0.1:2101"
+    data: str = "groundswell-data"
+    write_token: str = ""
+    """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
+
+
+class CasterSettings(_Section, frozen=True, kw_only=True):
+    """`[caster]`."""
+
+    users: dict[str, str] = msgspec.field(default_factory=dict)
+    """Name to password; empty: open to all."""
+
+
+class StationSettings(_Section, frozen=True, kw_only=True):
+    """`[[station]]`."""
+
+    id: str
+    source: str
+    """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, or `tcp://host:port`."""
+    name: str = ""
+    version: str = "auto"
+    """NTRIP version: 1, 2 or auto."""
+    longitude: float | None = None
+    latitude: float | None = None
+    height_m: float | None = None
+    interval_s: float = 1.0
+    stall_s: float = 30.0
+
+    def station(self) -> Station:
+        """Return the registry's entry."""
+        return Station(
+            id=self.id,
+            name=self.name or self.id,
+            longitude=self.longitude,
+            latitude=self.latitude,
+            height_m=self.height_m,
+            interval_s=self.interval_s,
+        )
+
+    def connection(self) -> NtripClientConfig | TcpConfig:
+        """Return the connector's configuration for `source`."""
+        url = urlsplit(self.source)
+        try:
+            port = url.port
+        except ValueError:
+            port = None
+        if url.scheme == "tcp" and url.hostname and port:
+            return TcpConfig(host=url.hostname, port=port, stall_s=self.stall_s)
+        mountpoint = unquote(url.path.lstrip("/"))
+        if url.scheme in {"ntrip", "ntrips"} and url.hostname and mountpoint:
+            return NtripClientConfig(
+                host=url.hostname,
+                port=port or 2101,
+                mountpoint=mountpoint,
+                username=unquote(url.username or ""),
+                password=unquote(url.password or ""),
+                version=_version(self.version, self.id),
+                tls=url.scheme == "ntrips",
+                stall_s=self.stall_s,
+            )
+        raise Refusal(
+            f"station {self.id}: source {_without_password(self.source)!r} is not understood; "
+            "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
+        )
+
+
+class DatastreamSettings(_Section, frozen=True, kw_only=True):
+    """`[[thing.datastream]]`."""
+
+    property: str
+    id: str = ""
+    name: str = ""
+    unit: str = ""
+    tests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+
+class ThingSettings(_Section, frozen=True, kw_only=True):
+    """`[[thing]]`."""
+
+    id: str
+    longitude: float
+    latitude: float
+    name: str = ""
+    height_m: float | None = None
+    height_datum: str = "EPSG:5737"
+    description: str = ""
+    datastream: list[DatastreamSettings] = msgspec.field(default_factory=list)
+
+    def thing(self) -> Thing:
+        """Return the registry's entry."""
+        return Thing(
+            id=self.id,
+            name=self.name or self.id,
+            longitude=self.longitude,
+            latitude=self.latitude,
+            height_m=self.height_m,
+            height_datum=self.height_datum,
+            description=self.description,
+        )
+
+    def datastreams(self) -> list[Datastream]:
+        """Return the registry's entries; the unit is filled in from the catalogue where not given."""
+        return [
+            Datastream(
+                id=d.id or f"{self.id}.{d.property}",
+                thing_id=self.id,
+                property_id=d.property,
+                name=d.name or f"{self.name or self.id} {d.property.replace('_', ' ')}",
+                unit=d.unit,
+                tests=d.tests,
+                detectors=d.detectors,
+            )
+            for d in self.datastream
+        ]
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    server: ServerSettings = ServerSettings()
+    caster: CasterSettings = CasterSettings()
+    station: list[StationSettings] = msgspec.field(default_factory=list)
+    thing: list[ThingSettings] = msgspec.field(default_factory=list)
+    mqtt: list[MqttConfig] = msgspec.field(default_factory=list)
+    webhook: list[WebhookConfig] = msgspec.field(default_factory=list)
+
+
+def load(path: Path) -> Settings:
+    """Read a configuration file. `env:NAME` as a value stands for an environment variable.
+
+    Raises
+    ------
+    Refusal
+        With the place in the file and what is wrong there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise Refusal(f"cannot read the configuration {path}: {reason}; name a readable TOML file") from error
+    try:
+        raw = msgspec.toml.decode(text)
+        settings = msgspec.convert(_with_environment(raw, path), Settings)
+    except msgspec.ValidationError as error:
+        raise Refusal(f"{path}: {_in_words(str(error))}") from error
+    except msgspec.DecodeError as error:
+        raise Refusal(f"{path}: {error}; correct that line of the TOML file") from error
+    _check(settings, path)
+    return settings
+
+
+def address(text: str, option: str) -> tuple[str, int]:
+    """Split HOST:PORT (IPv6 in brackets)."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise Refusal(f"{option} {text!r} is not HOST:PORT; write for instance 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _with_environment(value: Any, path: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_environment(item, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_environment(item, path) for item in value]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if name not in os.environ:
+            raise Refusal(f"{path}: the environment variable {name} is not set; set it or write the value")
+        return os.environ[name]
+    return value
+
+
+def _in_words(error: str) -> str:
+    message, _, place = error.partition(" - at ")
+    place = place.strip("`").removeprefix("$").removeprefix(".")
+    return f"{message}{' in ' + place if place else ''}; correct that entry"
+
+
+def _check(settings: Settings, path: Path) -> None:
+    things = [t.id for t in settings.thing]
+    datastreams = [d.id for t in settings.thing for d in t.datastreams()]
+    for kind, ids in (
+        ("station", [s.id for s in settings.station]),
+        ("thing", things),
+        ("datastream", datastreams),
+        ("webhook", [w.id for w in settings.webhook]),
+    ):
+        for name in ids:
+            if ids.count(name) > 1:
+                raise Refusal(f"{path}: two entries of kind {kind} have the id {name!r}; give each its own")
+    for station in settings.station:
+        if not _STATION_ID.fullmatch(station.id):
+            raise Refusal(
+                f"{path}: station id {station.id!r} may have letters, digits, _ . - and 32 characters"
+            )
+        station.connection()
+
+
+def _version(text: str, station_id: str) -> Any:
+    versions = {"1": 1, "2": 2, "auto": "auto"}
+    if text not in versions:
+        raise Refusal(f"station {station_id}: NTRIP version {text!r} is not known; write 1, 2 or auto")
+    return versions[text]
+
+
+def _without_password(source: str) -> str:
+    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", source)

@@ -1,0 +1,75 @@
+"""Processors in order, for one partition: what carries batches through them, without I/O.
+
+Every processor sees the outputs of those before it in the same round. A processor that fails on a batch
+is counted and named; the batch is given up for it and nothing else suffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streams.processor import Processor
+from streams.records import Record
+from streams.topics import topic_of
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A processor could not take a batch."""
+
+    processor: str
+    batch: Record
+    error: Exception
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """Carries rounds of batches through processors; `processors` stand in the order of the data."""
+
+    processors: Sequence[Processor]
+    failures: list[Failure] = field(default_factory=list)
+    """Since they were last taken away by the caller."""
+
+    def run(self, batches: Sequence[Record], now_us: int | None) -> list[Record]:
+        """Take one round and the time after it (None: time stands still); return all outputs."""
+        waiting, outputs = list(batches), []
+        for processor in self.processors:
+            made: list[Record] = []
+            for batch in waiting:
+                if topic_of(batch) in processor.reads:
+                    made.extend(self._guarded(processor, batch))
+            if now_us is not None:
+                made.extend(processor.on_time(now_us))
+            outputs.extend(made)
+            waiting.extend(made)
+        return outputs
+
+    def end(self) -> list[Record]:
+        """Close what is pending in every processor, upstream first."""
+        waiting: list[Record] = []
+        for processor in self.processors:
+            made: list[Record] = []
+            for batch in waiting:
+                if topic_of(batch) in processor.reads:
+                    made.extend(self._guarded(processor, batch))
+            made.extend(processor.on_end())
+            waiting.extend(made)
+        return waiting
+
+    def snapshots(self) -> dict[str, list[bytes]]:
+        """State of all processors by name."""
+        return {processor.name: list(processor.snapshot()) for processor in self.processors}
+
+    def restore(self, snapshots: Mapping[str, Sequence[bytes]]) -> None:
+        """Take back what `snapshots` gave."""
+        for processor in self.processors:
+            if chunks := snapshots.get(processor.name):
+                processor.restore(chunks)
+
+    def _guarded(self, processor: Processor, batch: Record) -> Sequence[Record]:
+        try:
+            return processor.on_batch(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other processors go on
+            self.failures.append(Failure(processor.name, batch, error))
+            return ()

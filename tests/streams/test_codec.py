@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from streams import codec
+from streams.records import Command, Commands, FlaggedSamples, RawBatch, RawChunk, Record, SampleBatch
+from streams.topics import TOPICS, partition_of, topic_of
+
+
+def same(a: Record, b: Record) -> bool:
+    if type(a) is not type(b):
+        return False
+    for name in a.__struct_fields__:
+        x, y = getattr(a, name), getattr(b, name)
+        if isinstance(x, np.ndarray):
+            if x.dtype != y.dtype or not np.array_equal(x, y, equal_nan=x.dtype.kind == "f"):
+                return False
+        elif x != y:
+            return False
+    return True
+
+
+@given(
+    n=st.integers(0, 50),
+    ids=st.lists(st.text(max_size=20), min_size=1, max_size=5),
+    payload=st.binary(max_size=300),
+    received=st.none() | st.integers(-(2**62), 2**62),
+    values=st.data(),
+)
+def test_every_batch_comes_back_as_it_went(n, ids, payload, received, values):
+    draw = values.draw
+    columns = {
+        "datastream_ids": ids,
+        "series": draw(hnp.arrays(np.int32, n, elements=st.integers(0, len(ids) - 1))),
+        "time_us": draw(hnp.arrays(np.int64, n)),
+        "value": draw(hnp.arrays(np.float64, n)),
+        "received_at_us": draw(hnp.arrays(np.int64, n)),
+    }
+    flagged = FlaggedSamples(
+        **columns,
+        revision=np.zeros(n, np.int32),
+        tests=["gross_range", "spike"],
+        flags=draw(hnp.arrays(np.uint8, (n, 2))),
+        flag=draw(hnp.arrays(np.uint8, n)),
+    )
+    raw = RawBatch(chunks=[RawChunk(station_id=ids[0], payload=payload, received_at_us=received)])
+    command = Commands(
+        commands=[Command(id="1", kind="acknowledge_alert", target="x", by=ids[0], at_us=1, arguments={"a": 1})]
+    )
+    for batch in (SampleBatch(**columns), flagged, raw, command):
+        assert same(batch, codec.decode(codec.encode(batch)))
+
+
+def test_a_newer_version_is_refused_by_name():
+    message = codec.encode(RawBatch(chunks=[]))
+    with pytest.raises(codec.UnknownVersionError, match="message version 2, this program reads 1"):
+        codec.decode(bytes((2,)) + message[1:])
+
+
+@given(st.binary(max_size=400))
+def test_damaged_bytes_raise_only_the_codec_error(noise):
+    with pytest.raises(codec.CodecError):
+        codec.decode(bytes((codec.VERSION,)) + b"\xc1" + noise)
+    try:
+        codec.decode(noise)
+    except codec.CodecError:
+        pass
+
+
+@given(cut=st.integers(0, 200), flip=st.integers(0, 200), bit=st.integers(0, 7))
+def test_cut_or_flipped_batches_raise_or_decode_but_never_crash(cut, flip, bit):
+    batch = SampleBatch(
+        datastream_ids=["a"],
+        series=np.zeros(3, np.int32),
+        time_us=np.arange(3),
+        value=np.ones(3),
+        received_at_us=np.arange(3),
+    )
+    message = bytearray(codec.encode(batch))
+    message[flip % len(message)] ^= 1 << bit
+    try:
+        codec.decode(bytes(message[: len(message) - cut % len(message)]))
+    except codec.CodecError:
+        pass
+
+
+def test_each_batch_type_has_one_topic():
+    assert len({t.name for t in TOPICS}) == len({t.batch for t in TOPICS}) == len(TOPICS)
+    assert topic_of(RawBatch(chunks=[])).name == "raw"
+
+
+def test_partitions_are_fixed_for_ever():
+    raw = next(t for t in TOPICS if t.name == "raw")
+    # 0xCBF43926 is the published check value of CRC-32.
+    assert [partition_of(s, raw) for s in ("", "123456789")] == [0, 0xCBF43926 % raw.partitions]
