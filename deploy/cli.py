@@ -29,7 +29,9 @@ ForOption = Annotated[
 ]
 DateOption = Annotated[
     str | None,
-    typer.Option("--date", metavar="YYYY-MM-DD", help="Roughly when the capture was made (RTCM has no week)."),
+    typer.Option(
+        "--date", metavar="YYYY-MM-DD", help="Roughly when the capture was made (RTCM has no week)."
+    ),
 ]
 
 
