@@ -3,57 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Protocol
 
 from sensors.model import Datastream, ObservedProperty, Station, Thing
-from streams.records import AlertStateName, AlertTransition, Command, Record, StationReport
+from storage.rows import (
+    Aggregate,
+    AlertHistory,
+    CommandRow,
+    Counts,
+    DatastreamRow,
+    Delivery,
+    Observation,
+    ObservationWindow,
+    Page,
+    QualityWindow,
+    RawSegment,
+    StationRow,
+)
+from streams.records import (
+    AlertStateName,
+    AlertTransition,
+    Command,
+    Detection,
+    Record,
+    StationReport,
+    StationStateName,
+)
 
-T = TypeVar("T")
-Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
+
+class StorageError(RuntimeError):
+    """Something about the store that a person must know of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One page of a list; `next` continues it when given back as `after`, None at the end."""
-
-    items: list[T]
-    next: str | None = None
+class StorageFullError(StorageError):
+    """No space is left. Trying again helps once there is some."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An alert transition on its way to one webhook. It stays in the store until it is settled."""
-
-    webhook_id: str
-    message_id: str
-    """`alert_id.number`: a repeated delivery shares it."""
-    transition: AlertTransition
-    attempts: int
-    next_attempt_us: int
+class StoreVersionError(StorageError):
+    """The database was written by a newer program. Trying again helps after an upgrade."""
 
 
 class Store(Protocol):
-    """One writer (the pipeline), many readers."""
+    """One writer (the pipeline), many readers in any thread.
+
+    Lists come in pages; `after` is the `next` of the page before. A cursor that is not one raises
+    ValueError, as does a limit below 1. Time ranges hold their start and not their end.
+    """
+
+    # --- writing ------------------------------------------------------------------------------------
 
     def commit(
         self,
         batches: Sequence[Record],
-        snapshots: Mapping[str, Sequence[bytes]],
+        snapshots: Mapping[str, Sequence[bytes]] | None,
         *,
         now_us: int,
         webhook_ids: Sequence[str] = (),
+        journal: Sequence[bytes] = (),
+        raw_segments: Sequence[RawSegment] = (),
     ) -> None:
-        """Keep batches and processor snapshots in one transaction; idempotent.
+        """Keep all this in one transaction; idempotent. Raw batches, plain samples and ticks are not kept.
 
         A row that exists with the same key is replaced (samples: only by a revision at least as high).
         Each new alert transition that is not historic becomes a pending `Delivery` for each webhook; one
         that was stored before does not become a second delivery.
+
+        Parameters
+        ----------
+        snapshots
+            Chunks by processor. None leaves the old ones; given, it replaces all of them and empties the
+            journal, this call's included, since the snapshots stand for it.
+        journal
+            Messages to be run again after the snapshots when the process dies.
+        raw_segments
+            What `RawArchive` has written; committed here, so that it is in the index or does not exist.
+
+        Raises
+        ------
+        StorageFullError
+            Nothing of it was kept.
         """
         ...
 
     def load_snapshots(self) -> dict[str, list[bytes]]:
         """Return the chunks of the last committed snapshot by processor name."""
+        ...
+
+    def load_journal(self) -> list[bytes]:
+        """Return the messages since the last snapshot, oldest first."""
         ...
 
     def put_registry(
@@ -87,20 +124,167 @@ class Store(Protocol):
         """Count a failed attempt and set the time of the next."""
         ...
 
+    # --- stations -----------------------------------------------------------------------------------
 
-class StationRow(Station, frozen=True, kw_only=True):
-    """A station with its latest verdict."""
+    def stations(
+        self, *, after: str | None = None, limit: int = 100, state: StationStateName | None = None
+    ) -> Page[StationRow]:
+        """Return stations by id; without a report a station is unknown."""
+        ...
 
-    report: StationReport | None = None
+    def station(self, station_id: str) -> StationRow | None:
+        """Return one station."""
+        ...
+
+    def station_quality(
+        self, station_id: str, start_us: int, end_us: int, window_s: int, *, limit: int = 10_000
+    ) -> list[QualityWindow]:
+        """Return the quality by windows, oldest first; windows without reports are absent.
+
+        Raises
+        ------
+        ValueError
+            The range holds more than 10,000 windows; the message names a window that fits.
+        """
+        ...
+
+    def station_reports(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[StationReport]:
+        """Return reports as stored, oldest first.
+
+        Figures are rounded (0.1 ms, 0.01 dB-Hz, 0.1 mm); `ecef_m` lives in `StationRow.streamed`.
+        """
+        ...
+
+    # --- sensors ------------------------------------------------------------------------------------
+
+    def things(self, *, after: str | None = None, limit: int = 100) -> Page[Thing]:
+        """Return things by id."""
+        ...
+
+    def thing(self, thing_id: str) -> Thing | None:
+        """Return one thing."""
+        ...
+
+    def observed_properties(self) -> list[ObservedProperty]:
+        """Return the observed properties by id."""
+        ...
+
+    def datastreams(
+        self, *, thing_id: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[DatastreamRow]:
+        """Return registered datastreams by id, of one thing or of all."""
+        ...
+
+    def datastream(self, datastream_id: str) -> DatastreamRow | None:
+        """Return one registered datastream."""
+        ...
+
+    def observations(
+        self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[Observation]:
+        """Return samples, oldest first."""
+        ...
+
+    def observation_windows(
+        self,
+        datastream_id: str,
+        start_us: int,
+        end_us: int,
+        window_s: int,
+        aggregates: Sequence[Aggregate],
+        *,
+        only_good: bool = True,
+    ) -> list[ObservationWindow]:
+        """Return samples by windows, oldest first; windows without samples are absent.
+
+        `only_good` lets only samples with flag 1 and a value into the aggregates, else every value counts.
+
+        Raises
+        ------
+        ValueError
+            The range holds more than 10,000 windows (the message names one that fits), or an aggregate
+            is unknown.
+        """
+        ...
+
+    # --- alerts -------------------------------------------------------------------------------------
+
+    def alerts(
+        self, *, state: AlertStateName | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[AlertTransition]:
+        """Return alerts as they are now, the newest opening first."""
+        ...
+
+    def alert(self, alert_id: str) -> AlertHistory | None:
+        """Return one alert with its transitions."""
+        ...
+
+    def open_alerts(self) -> list[AlertTransition]:
+        """Return all alerts that are not closed, the newest opening first."""
+        ...
+
+    def detections(self, *, after: str | None = None, limit: int = 100) -> Page[Detection]:
+        """Return detections, the newest first."""
+        ...
+
+    def commands(self, limit: int = 100) -> list[CommandRow]:
+        """Return the newest commands first."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return figures for metrics."""
+        ...
+
+
+class RawIndex(Protocol):
+    """What `RawArchive` needs of a store: which bytes of which objects count."""
+
+    def open_objects(self, paths: Sequence[str]) -> None:
+        """Note durably, before the first byte is appended, that these objects are being written."""
+        ...
+
+    def close_objects(self, paths: Sequence[str]) -> None:
+        """Note that these objects hold nothing but committed segments."""
+        ...
+
+    def unfinished_objects(self) -> list[tuple[str, int]]:
+        """Return objects that were being written, with their committed length."""
+        ...
+
+    def object_length(self, path: str) -> int:
+        """Return the committed length of an object, 0 when there is none."""
+        ...
+
+    def segments_of_slot(self, station_id: str, slot_us: int) -> list[RawSegment]:
+        """Return the segments of one slot in the order of the stream."""
+        ...
+
+    def segments(self, station_id: str, start_us: int, end_us: int) -> list[RawSegment]:
+        """Return segments that hold a chunk of the range, in the order of the stream."""
+        ...
 
 
 __all__ = [
     "Aggregate",
+    "AlertHistory",
     "AlertStateName",
+    "CommandRow",
+    "Counts",
     "Datastream",
+    "DatastreamRow",
     "Delivery",
+    "Observation",
+    "ObservationWindow",
     "Page",
+    "QualityWindow",
+    "RawIndex",
+    "RawSegment",
     "StationRow",
+    "StorageError",
+    "StorageFullError",
     "Store",
+    "StoreVersionError",
     "Thing",
 ]

@@ -1,0 +1,95 @@
+"""The files of the raw archive: their names, and bytes that are there for good or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from storage.store import StorageFullError
+
+_LONGEST_NAME = 80
+
+
+class ObjectFolder:
+    """Objects that only grow; who knows their committed lengths can cut them back."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Return a piece of an object, less at its end."""
+        with (self.root / path).open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def cut(self, path: str, length: int) -> None:
+        """Remove what stands behind `length` bytes."""
+        file = self.root / path
+        if file.exists() and file.stat().st_size > length:
+            os.truncate(file, length)
+
+    def append(self, path: str, offset: int, data: bytes) -> None:
+        """Write at `offset`, which is the object's end, and sync; a failure leaves the object as it was.
+
+        Raises
+        ------
+        StorageFullError
+            No space is left.
+        """
+        file = self.root / path
+        with self._translated():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("r+b" if file.exists() else "x+b", buffering=0) as handle:
+                try:
+                    written = 0
+                    while written < len(data):
+                        written += os.pwrite(handle.fileno(), data[written:], offset + written)
+                    os.fsync(handle.fileno())
+                except OSError:
+                    handle.truncate(offset)
+                    raise
+            if offset == 0:
+                for folder in (file.parent, *file.parent.parents[:3]):
+                    _sync_folder(folder)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            raise StorageFullError(
+                f"no space is left in {self.root}: make room and archiving goes on by itself"
+            ) from error
+
+
+def object_path(station_id: str, time_us: int) -> str:
+    """Return the path of the object of the hour that holds `time_us`, relative to the folder."""
+    hour = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=time_us // 3_600_000_000)
+    name = safe_name(station_id)
+    return f"{name}/{hour:%Y}/{hour:%j}/{name}_{hour:%Y%m%d}T{hour:%H}.rtcm.zst"
+
+
+def safe_name(station_id: str) -> str:
+    """Return a file name that no other id has and that never leads out of its folder."""
+    name = quote(station_id, safe="").replace(".", "%2E") or "%"
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(station_id.encode()).hexdigest()[:16]
+        name = f"{name[: _LONGEST_NAME - 17]}~{digest}"
+    return name
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

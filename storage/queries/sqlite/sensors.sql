@@ -1,0 +1,62 @@
+-- name: things
+SELECT id, definition FROM things WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: thing
+SELECT definition FROM things WHERE id = ?;
+
+-- name: observed_properties
+SELECT definition FROM observed_properties ORDER BY id;
+
+-- name: datastreams
+SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
+LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
+LEFT JOIN names AS n ON n.name_key = s.tests
+WHERE d.id > ? AND d.definition IS NOT NULL
+ORDER BY d.id LIMIT ?;
+
+-- name: datastreams_of_thing
+SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
+LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
+LEFT JOIN names AS n ON n.name_key = s.tests
+WHERE d.thing_id = ? AND d.id > ? AND d.definition IS NOT NULL
+ORDER BY d.id LIMIT ?;
+
+-- name: datastream
+SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
+LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
+LEFT JOIN names AS n ON n.name_key = s.tests
+WHERE d.id = ? AND d.definition IS NOT NULL;
+
+-- name: observations
+SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+FROM samples AS s LEFT JOIN names AS n ON n.name_key = s.tests
+WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND s.time_us >= :start_us AND s.time_us < :end_us
+ORDER BY s.time_us LIMIT :limit;
+
+-- name: observation_windows
+-- A sample counts when it has a value and, if :only_good, the flag 1.
+WITH counted AS (
+    SELECT datastream_key, time_us, time_us / :window_us AS bucket,
+        CASE WHEN flag = 1 OR NOT :only_good THEN value END AS value
+    FROM samples
+    WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+        AND time_us >= :start_us AND time_us < :end_us
+), windows AS (
+    SELECT datastream_key, bucket, avg(value) AS mean, min(value) AS min, max(value) AS max,
+        sum(value) AS sum, count(value) AS count, max(CASE WHEN value IS NOT NULL THEN time_us END) AS last_us
+    FROM counted GROUP BY bucket
+)
+SELECT w.bucket, w.mean, w.min, w.max, w.sum, w.count, s.value
+FROM windows AS w LEFT JOIN samples AS s ON s.datastream_key = w.datastream_key AND s.time_us = w.last_us
+ORDER BY w.bucket;
+
+-- name: observation_flags
+SELECT time_us / :window_us AS bucket, flag, count(*)
+FROM samples
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND time_us >= :start_us AND time_us < :end_us
+GROUP BY bucket, flag ORDER BY bucket, flag;

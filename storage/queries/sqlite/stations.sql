@@ -1,0 +1,61 @@
+-- name: stations
+SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m, l.report
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+WHERE s.id > :after AND (:state IS NULL OR coalesce(l.state, 1) = :state)
+ORDER BY s.id LIMIT :limit;
+
+-- name: station
+SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m, l.report
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+WHERE s.id = ?;
+
+-- name: station_reports
+SELECT e.epoch_us, e.received_at_us, e.state, e.score, n.names, e.reasons, e.epochs, e.epochs_expected,
+    e.observations, e.observations_expected, e.satellites, e.latency_100us, e.jitter_100us, e.cn0_cdbhz,
+    e.slips, e.multipath_100um, e.frames, e.bad_frames
+FROM station_epochs AS e LEFT JOIN names AS n ON n.name_key = e.reason_codes
+WHERE e.station_key = (SELECT station_key FROM stations WHERE id = :id)
+    AND e.epoch_us >= :start_us AND e.epoch_us < :end_us
+ORDER BY e.epoch_us LIMIT :limit;
+
+-- name: quality_windows
+SELECT epoch_us / :window_us AS bucket, count(*), sum(epochs), sum(epochs_expected), sum(observations),
+    sum(observations_expected), avg(latency_100us), max(latency_100us), avg(jitter_100us), avg(cn0_cdbhz),
+    sum(slips), avg(multipath_100um * multipath_100um), sum(frames), sum(bad_frames), min(score), avg(score),
+    max(state)
+FROM station_epochs
+WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+    AND epoch_us >= :start_us AND epoch_us < :end_us
+GROUP BY bucket ORDER BY bucket LIMIT :limit;
+
+-- name: quality_latencies
+-- Nearest-rank percentiles.
+SELECT bucket, min(CASE WHEN place >= 0.5 * n THEN latency_100us END),
+    min(CASE WHEN place >= 0.95 * n THEN latency_100us END)
+FROM (
+    SELECT epoch_us / :window_us AS bucket, latency_100us,
+        row_number() OVER by_latency AS place,
+        count(*) OVER (PARTITION BY epoch_us / :window_us) AS n
+    FROM station_epochs
+    WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+        AND epoch_us >= :start_us AND epoch_us < :end_us AND latency_100us IS NOT NULL
+    WINDOW by_latency AS (PARTITION BY epoch_us / :window_us ORDER BY latency_100us)
+)
+GROUP BY bucket;
+
+-- name: quality_states
+SELECT epoch_us / :window_us AS bucket, state, count(DISTINCT epoch_us / 1000000)
+FROM station_epochs
+WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+    AND epoch_us >= :start_us AND epoch_us < :end_us
+GROUP BY bucket, state;
+
+-- name: quality_reasons
+SELECT bucket, n.names, reports
+FROM (
+    SELECT epoch_us / :window_us AS bucket, reason_codes, count(*) AS reports
+    FROM station_epochs
+    WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+        AND epoch_us >= :start_us AND epoch_us < :end_us AND reason_codes IS NOT NULL
+    GROUP BY bucket, reason_codes
+) JOIN names AS n ON n.name_key = reason_codes;

@@ -1,0 +1,114 @@
+-- name: put_station
+INSERT INTO stations (id, definition) VALUES (?, ?)
+ON CONFLICT (id) DO UPDATE SET definition = excluded.definition;
+
+-- name: put_thing
+INSERT OR REPLACE INTO things (id, definition) VALUES (?, ?);
+
+-- name: put_property
+INSERT OR REPLACE INTO observed_properties (id, definition) VALUES (?, ?);
+
+-- name: put_datastream
+INSERT INTO datastreams (id, thing_id, definition) VALUES (?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET thing_id = excluded.thing_id, definition = excluded.definition;
+
+-- name: add_station
+INSERT INTO stations (id) VALUES (?) ON CONFLICT (id) DO NOTHING;
+
+-- name: station_key
+SELECT station_key FROM stations WHERE id = ?;
+
+-- name: add_datastream
+INSERT INTO datastreams (id) VALUES (?) ON CONFLICT (id) DO NOTHING;
+
+-- name: datastream_key
+SELECT datastream_key FROM datastreams WHERE id = ?;
+
+-- name: add_names
+INSERT INTO names (names) VALUES (?) ON CONFLICT (names) DO NOTHING;
+
+-- name: name_key
+SELECT name_key FROM names WHERE names = ?;
+
+-- name: put_station_epoch
+INSERT OR REPLACE INTO station_epochs (
+    station_key, epoch_us, received_at_us, state, score, reason_codes, reasons, epochs, epochs_expected,
+    observations, observations_expected, satellites, latency_100us, jitter_100us, cn0_cdbhz, slips,
+    multipath_100um, frames, bad_frames
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: put_station_latest
+INSERT INTO station_latest (station_key, epoch_us, state, report) VALUES (?, ?, ?, ?)
+ON CONFLICT (station_key) DO UPDATE
+SET epoch_us = excluded.epoch_us, state = excluded.state, report = excluded.report
+WHERE excluded.epoch_us >= station_latest.epoch_us;
+
+-- name: put_streamed_position
+UPDATE stations
+SET streamed_at_us = :at_us, streamed_longitude = :longitude, streamed_latitude = :latitude,
+    streamed_height_m = :height_m
+WHERE station_key = :key AND (streamed_at_us IS NULL OR streamed_at_us <= :at_us);
+
+-- name: put_sample
+INSERT INTO samples (
+    datastream_key, time_us, value, received_at_us, revision, flag, tests, test_flags
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (datastream_key, time_us) DO UPDATE
+SET value = excluded.value, received_at_us = excluded.received_at_us, revision = excluded.revision,
+    flag = excluded.flag, tests = excluded.tests, test_flags = excluded.test_flags
+WHERE excluded.revision >= samples.revision;
+
+-- name: put_datastream_latest
+INSERT INTO datastream_latest (datastream_key, time_us) VALUES (?, ?)
+ON CONFLICT (datastream_key) DO UPDATE SET time_us = max(time_us, excluded.time_us);
+
+-- name: put_detection
+INSERT INTO detections (detector, subject_id, onset_us, at_us, phase, detected_at_us, detection)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (detector, subject_id, onset_us, at_us, phase) DO UPDATE
+SET detected_at_us = excluded.detected_at_us, detection = excluded.detection;
+
+-- name: has_transition
+SELECT 1 FROM alert_transitions WHERE alert_id = ? AND number = ?;
+
+-- name: put_transition
+INSERT OR REPLACE INTO alert_transitions (alert_id, number, transition) VALUES (?, ?, ?);
+
+-- name: put_alert
+INSERT INTO alerts (alert_id, number, state, level, opened_at_us) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (alert_id) DO UPDATE
+SET number = excluded.number, state = excluded.state, level = excluded.level,
+    opened_at_us = excluded.opened_at_us
+WHERE excluded.number >= alerts.number;
+
+-- name: add_delivery
+INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us) VALUES (?, ?, ?, ?)
+ON CONFLICT (webhook_id, alert_id, number) DO NOTHING;
+
+-- name: settle_delivery
+UPDATE deliveries
+SET state = ?, delivered_at_us = ?, error = ?, attempts = attempts + 1
+WHERE webhook_id = ? AND alert_id = ? AND number = ? AND state = 'pending';
+
+-- name: postpone_delivery
+UPDATE deliveries
+SET next_attempt_us = ?, error = ?, attempts = attempts + 1
+WHERE webhook_id = ? AND alert_id = ? AND number = ? AND state = 'pending';
+
+-- name: add_command
+INSERT INTO commands (id, at_us, command) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING;
+
+-- name: answer_command
+UPDATE commands SET ok = ?, message = ? WHERE id = ?;
+
+-- name: drop_snapshots
+DELETE FROM snapshots;
+
+-- name: put_snapshot
+INSERT INTO snapshots (processor, number, chunk) VALUES (?, ?, ?);
+
+-- name: drop_journal
+DELETE FROM journal;
+
+-- name: add_journal
+INSERT INTO journal (message) VALUES (?);

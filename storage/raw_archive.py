@@ -1,0 +1,254 @@
+"""Raw streams of stations as compressed hourly objects `<id>/<YYYY>/<DDD>/<id>_<YYYYMMDD>T<HH>.rtcm.zst`.
+
+Chunks are gathered by station and by 10-second slots of their own time; a finished slot (or a full buffer)
+becomes a segment, see `storage.segments`. The bytes of a segment are on the disk before its row is committed
+with everything else of the round, and an object that ends with bytes nobody committed is cut back when the
+archive is opened. So after a kill there is no half segment, and what was in the buffers is lost: at most the
+last 15 seconds of each live station.
+
+The place of a byte is its slot and the number of bytes of the slot before it. Chunks that come again (a
+replay of the same input) find their bytes stored in the same place and are not stored twice; a stream that
+was cut short is completed. Other bytes for a slot that has some (a live station after a quick restart) are
+put after them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec import structs
+
+from storage.objects import ObjectFolder, object_path
+from storage.rows import RawSegment
+from storage.segments import SegmentError, decode_segment, encode_segment
+from storage.store import RawIndex, StorageError
+from streams.records import RawChunk
+
+SLOT_US = 10_000_000
+GRACE_US = 5_000_000
+"""How long after its end a slot waits for chunks that stood in a queue."""
+STATION_BUFFER_BYTES = 2**20
+WAITING_LIMIT_BYTES = 256 * 2**20
+"""Finished segments that could not be written; beyond it chunks are dropped and counted."""
+_LAST_US = 253_402_300_800_000_000
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """Chunks of one station in one slot."""
+
+    slot_us: int
+    size: int = 0
+    live: bool = False
+    """Its times are receiving times, so the clock can finish it."""
+    chunks: list[RawChunk] = field(default_factory=list)
+
+
+class RawArchive:
+    """Writes and reads the objects under `folder`; what is in them is known to `index`.
+
+    One thread adds and writes; `read` may be called from any.
+
+    Parameters
+    ----------
+    folder
+        Where the objects are, usually `raw` in the data folder.
+    index
+        The store whose `commit` gets the segments that `due` and `flush` return.
+    """
+
+    def __init__(self, folder: Path | str, index: RawIndex) -> None:
+        self._objects = ObjectFolder(folder)
+        self.dropped_bytes = 0
+        """Bytes that were not archived since there was no room for them."""
+        self._index = index
+        self._buffers: dict[str, _Buffer] = {}
+        self._waiting: deque[tuple[str, _Buffer]] = deque()
+        self._waiting_bytes = 0
+        self._written: list[RawSegment] = []
+        self._lengths: dict[str, int] = {}
+        self._ends: dict[str, tuple[int, int]] = {}
+        self._repair()
+
+    def add(self, chunk: RawChunk) -> None:
+        """Take a chunk; nothing is written yet. Without any time it belongs to the year 1970."""
+        time_us = _time_us(chunk)
+        slot_us = time_us - time_us % SLOT_US
+        buffer = self._buffers.get(chunk.station_id)
+        if buffer is None or buffer.slot_us != slot_us:
+            if buffer is not None:
+                self._finish(chunk.station_id, buffer)
+            buffer = self._buffers[chunk.station_id] = _Buffer(slot_us)
+        if self._waiting_bytes > WAITING_LIMIT_BYTES:
+            self.dropped_bytes += len(chunk.payload)
+        elif chunk.payload:
+            buffer.chunks.append(chunk)
+            buffer.size += len(chunk.payload)
+            buffer.live = chunk.received_at_us is not None
+        if buffer.size >= STATION_BUFFER_BYTES or chunk.end_of_stream:
+            self._finish(chunk.station_id, buffer)
+
+    def due(self, now_us: int) -> list[RawSegment]:
+        """Write what is finished at `now_us` and return it, to be committed.
+
+        Raises
+        ------
+        StorageFullError
+            No space; what could not be written stays in memory and is tried again at the next call.
+        """
+        for station_id, buffer in self._buffers.items():
+            if buffer.live and buffer.slot_us + SLOT_US + GRACE_US <= now_us:
+                self._finish(station_id, buffer)
+        return self._write()
+
+    def flush(self) -> list[RawSegment]:
+        """Write everything and return it, to be committed.
+
+        Raises
+        ------
+        StorageFullError
+            No space; what could not be written stays in memory.
+        """
+        for station_id, buffer in self._buffers.items():
+            self._finish(station_id, buffer)
+        return self._write()
+
+    def close(self) -> None:
+        """Note which objects are whole. Without it the next opening looks at them again."""
+        self._close_objects(list(self._lengths))
+
+    def read(self, station_id: str, start_us: int, end_us: int) -> Iterator[RawChunk]:
+        """Yield the committed chunks of a station with a time in the range, in the order of the stream.
+
+        Raises
+        ------
+        StorageError
+            An object is missing or damaged.
+        """
+        for segment in self._index.segments(station_id, start_us, end_us):
+            for chunk in self._load(segment):
+                if start_us <= _time_us(chunk) < end_us:
+                    yield chunk
+
+    # --- from chunks to segments ----------------------------------------------------------------------
+
+    def _finish(self, station_id: str, buffer: _Buffer) -> None:
+        """Move the buffer's chunks to those that wait to be written; its slot may go on."""
+        if buffer.chunks:
+            self._waiting.append((station_id, buffer))
+            self._waiting_bytes += buffer.size
+            self._buffers[station_id] = _Buffer(buffer.slot_us)
+
+    def _write(self) -> list[RawSegment]:
+        paths = {object_path(station_id, buffer.slot_us) for station_id, buffer in self._waiting}
+        self._open_objects(paths)
+        while self._waiting:
+            station_id, buffer = self._waiting[0]
+            segment = self._append(station_id, buffer)
+            if segment is not None:
+                self._written.append(segment)
+            self._waiting_bytes -= buffer.size
+            self._waiting.popleft()
+        written, self._written = self._written, []
+        return written
+
+    def _append(self, station_id: str, buffer: _Buffer) -> RawSegment | None:
+        chunks, position = self._not_stored(station_id, buffer)
+        size = sum(len(chunk.payload) for chunk in chunks)
+        if not chunks:
+            self._ends[station_id] = buffer.slot_us, position
+            return None
+        path = object_path(station_id, buffer.slot_us)
+        data, sha256 = encode_segment(buffer.slot_us, chunks)
+        offset = self._lengths[path]
+        self._objects.append(path, offset, data)
+        self._lengths[path] = offset + len(data)
+        self._ends[station_id] = buffer.slot_us, position + size
+        times = [_time_us(chunk) for chunk in chunks]
+        return RawSegment(
+            station_id=station_id,
+            slot_us=buffer.slot_us,
+            position=position,
+            path=path,
+            offset=offset,
+            length=len(data),
+            size=size,
+            chunks=len(chunks),
+            start_us=min(times),
+            end_us=max(times),
+            sha256=sha256,
+        )
+
+    def _not_stored(self, station_id: str, buffer: _Buffer) -> tuple[list[RawChunk], int]:
+        """Return the chunks that the archive does not have, and the position of the first."""
+        slot_us, end = self._ends.get(station_id, (buffer.slot_us, 0))
+        position = end if slot_us == buffer.slot_us else 0
+        stored = self._index.segments_of_slot(station_id, buffer.slot_us)
+        stored = [s for s in stored if s.position + s.size > position]
+        if not stored:
+            return buffer.chunks, position
+        try:
+            there = [chunk for segment in stored for chunk in self._load(segment)]
+        except StorageError:
+            there = []
+        there = _from(there, position - stored[0].position)
+        old = b"".join(chunk.payload for chunk in there)[: buffer.size]
+        new = b"".join(chunk.payload for chunk in buffer.chunks)
+        if there and new.startswith(old) and _time_us(there[0]) == _time_us(buffer.chunks[0]):
+            return _from(buffer.chunks, len(old)), position + len(old)
+        return buffer.chunks, stored[-1].position + stored[-1].size
+
+    # --- files ----------------------------------------------------------------------------------------
+
+    def _load(self, segment: RawSegment) -> list[RawChunk]:
+        try:
+            data = self._objects.read(segment.path, segment.offset, segment.length)
+            return decode_segment(segment.station_id, data, segment.sha256)
+        except (OSError, SegmentError) as error:
+            path = self._objects.root / segment.path
+            raise StorageError(f"the raw data in {path} cannot be read, restore the file: {error}") from error
+
+    def _open_objects(self, paths: set[str]) -> None:
+        new = sorted(path for path in paths if path not in self._lengths)
+        if not new:
+            return
+        self._close_objects([path for path in self._lengths if path not in paths])
+        self._index.open_objects(new)
+        for path in new:
+            length = self._index.object_length(path)
+            self._objects.cut(path, length)
+            self._lengths[path] = length
+
+    def _close_objects(self, paths: Iterable[str]) -> None:
+        """Take objects from the list of the unfinished, unless they hold what is not committed."""
+        whole = [path for path in paths if self._index.object_length(path) == self._lengths[path]]
+        if whole:
+            self._index.close_objects(whole)
+            for path in whole:
+                del self._lengths[path]
+
+    def _repair(self) -> None:
+        unfinished = self._index.unfinished_objects()
+        for path, length in unfinished:
+            self._objects.cut(path, length)
+        if unfinished:
+            self._index.close_objects([path for path, _ in unfinished])
+
+
+def _time_us(chunk: RawChunk) -> int:
+    time_us = chunk.reference_us if chunk.received_at_us is None else chunk.received_at_us
+    return time_us if time_us is not None and 0 <= time_us < _LAST_US else 0
+
+
+def _from(chunks: list[RawChunk], position: int) -> list[RawChunk]:
+    """Return what is left of the chunks behind the first bytes of their stream."""
+    left = []
+    for chunk in chunks:
+        if position < len(chunk.payload):
+            payload = chunk.payload[position:] if position else chunk.payload
+            left.append(structs.replace(chunk, payload=payload))
+        position = max(0, position - len(chunk.payload))
+    return left

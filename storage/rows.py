@@ -1,0 +1,170 @@
+"""What queries return. Times are microseconds of UTC since 1970; missing values are None, never NaN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from sensors.model import Datastream, Station
+from streams.records import AlertTransition, Command, StationReport, StationStateName
+
+T = TypeVar("T")
+Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next` continues it when given back as `after`, None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An alert transition on its way to one webhook. It stays in the store until it is settled."""
+
+    webhook_id: str
+    message_id: str
+    """`alert_id.number`: a repeated delivery shares it."""
+    transition: AlertTransition
+    attempts: int
+    next_attempt_us: int
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Geodetic coordinates, degrees and ellipsoidal metres."""
+
+    longitude: float
+    latitude: float
+    height_m: float
+
+
+class StationRow(Station, frozen=True, kw_only=True):
+    """A station with its latest verdict. Its coordinates are the registered ones, else the streamed."""
+
+    report: StationReport | None = None
+    position_source: Literal["registry", "stream"] | None = None
+    streamed: Position | None = None
+    """What the station's own stream last said, whatever the registry says."""
+
+
+class QualityWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A station's quality over one window, from its reports in it."""
+
+    start_us: int
+    """Begin of the window, a multiple of its length since 1970."""
+    reports: int
+    epochs: int
+    epochs_expected: int
+    completeness: float | None
+    """epochs / epochs_expected; None when none was expected."""
+    observations: int
+    observations_expected: int | None
+    """Over the reports that knew it; None when none did."""
+    latency_mean_s: float | None
+    latency_median_s: float | None
+    latency_p95_s: float | None
+    latency_max_s: float | None
+    jitter_s: float | None
+    """Mean of the reports' jitter."""
+    cn0_dbhz: float | None
+    slips: int
+    multipath_m: float | None
+    """RMS over the reports."""
+    frames: int
+    bad_frames: int
+    score_min: int | None
+    score_mean: float | None
+    state: StationStateName
+    """The worst one: bad, degraded, unknown, good in this order."""
+    seconds_by_state: dict[StationStateName, int]
+    """Seconds in which there was a report of this state."""
+    reasons: dict[str, int]
+    """Reports by code of their reasons, most frequent first."""
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One sample with its flags."""
+
+    time_us: int
+    value: float | None
+    flag: int
+    """QARTOD: 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing."""
+    test_flags: dict[str, int]
+    revision: int
+    received_at_us: int
+
+
+class ObservationWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """Samples of one window. A window without samples does not exist."""
+
+    start_us: int
+    """Begin of the window, a multiple of its length since 1970."""
+    values: dict[Aggregate, float | None]
+    """What was asked for; None when no sample counted (`count` is 0 then)."""
+    flags: dict[int, int]
+    """Samples by overall flag, all of them."""
+
+
+class DatastreamRow(Datastream, frozen=True, kw_only=True):
+    """A datastream with its newest sample."""
+
+    latest: Observation | None = None
+
+
+class AlertHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as it is now, and how it came to be so."""
+
+    alert: AlertTransition
+    transitions: list[AlertTransition]
+    """Oldest first."""
+
+
+class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An audited command; `ok` is None while it has no answer."""
+
+    command: Command
+    ok: bool | None
+    message: str
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures for metrics. All are cheap to get, however large the tables are."""
+
+    stations_by_state: dict[StationStateName, int]
+    """Stations without a report are counted as unknown."""
+    things: int
+    datastreams: int
+    alerts_open: dict[str, int]
+    """Alerts that are not closed, by level."""
+    deliveries_pending: int
+    deliveries_given_up: int
+    journal_messages: int
+    database_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawSegment:
+    """Where a piece of a station's raw stream lies. Key: station_id, slot_us, position."""
+
+    station_id: str
+    slot_us: int
+    """Begin of the 10-second slot of its chunks' time."""
+    position: int
+    """Bytes of the slot's stream before it."""
+    path: str
+    """The object, relative to the archive's folder."""
+    offset: int
+    length: int
+    """Where it stands in the object, compressed."""
+    size: int
+    """Bytes of stream in it."""
+    chunks: int
+    start_us: int
+    end_us: int
+    """Lowest and highest time of its chunks."""
+    sha256: bytes
+    """Of the timing table and the plain bytes."""

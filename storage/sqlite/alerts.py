@@ -1,0 +1,107 @@
+"""Questions about alerts and detections, deliveries, commands, snapshots, and figures for metrics."""
+
+from __future__ import annotations
+
+from storage import paging
+from storage.rows import AlertHistory, CommandRow, Counts, Delivery, Page
+from storage.sqlite.database import QUERIES, Database
+from storage.sqlite.packing import STATES, unpack
+from streams.records import AlertStateName, AlertTransition, Command, Detection
+
+_NEWEST = 2**63 - 1
+
+
+class AlertQueries(Database):
+    """The alert part of `storage.store.Store`, and what the runtime reads back."""
+
+    def alerts(
+        self, *, state: AlertStateName | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[AlertTransition]:
+        """Return alerts as they are now, the newest opening first."""
+        paging.check_limit(limit)
+        start = (_NEWEST, "") if after is None else paging.decode_cursor("alerts", after, (int, str))
+        asked = {"opened_at_us": start[0], "alert_id": start[1], "state": state, "limit": limit + 1}
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["alerts"], asked).fetchall()
+        items = [unpack(row[0], AlertTransition) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("alerts", rows[limit - 1][1:]) if more else None)
+
+    def alert(self, alert_id: str) -> AlertHistory | None:
+        """Return one alert with its transitions."""
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["transitions"], (alert_id,)).fetchall()
+        transitions = [unpack(transition, AlertTransition) for (transition,) in rows]
+        return AlertHistory(alert=transitions[-1], transitions=transitions) if transitions else None
+
+    def open_alerts(self) -> list[AlertTransition]:
+        """Return all alerts that are not closed, the newest opening first."""
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["open_alerts"]).fetchall()
+        return [unpack(transition, AlertTransition) for (transition,) in rows]
+
+    def detections(self, *, after: str | None = None, limit: int = 100) -> Page[Detection]:
+        """Return detections, the newest first."""
+        paging.check_limit(limit)
+        start = (_NEWEST, 0) if after is None else paging.decode_cursor("detections", after, (int, int))
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["detections"], (*start, limit + 1)).fetchall()
+        items = [unpack(row[0], Detection) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("detections", rows[limit - 1][1:]) if more else None)
+
+    def due_deliveries(self, now_us: int, limit: int = 100) -> list[Delivery]:
+        """Return deliveries whose time has come: for each alert and webhook only the oldest open one."""
+        paging.check_limit(limit)
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["due_deliveries"], (now_us, limit)).fetchall()
+        return [
+            Delivery(
+                webhook_id=webhook_id,
+                message_id=f"{alert_id}.{number}",
+                transition=unpack(transition, AlertTransition),
+                attempts=attempts,
+                next_attempt_us=next_attempt_us,
+            )
+            for webhook_id, alert_id, number, transition, attempts, next_attempt_us in rows
+        ]
+
+    def commands(self, limit: int = 100) -> list[CommandRow]:
+        """Return the newest commands first."""
+        paging.check_limit(limit)
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["commands"], (limit,)).fetchall()
+        return [
+            CommandRow(command=unpack(command, Command), ok=None if ok is None else bool(ok), message=message)
+            for command, ok, message in rows
+        ]
+
+    def load_snapshots(self) -> dict[str, list[bytes]]:
+        """Return the chunks of the last committed snapshot by processor name."""
+        snapshots: dict[str, list[bytes]] = {}
+        with self._reading() as connection:
+            for processor, chunk in connection.execute(QUERIES["snapshots"]):
+                snapshots.setdefault(processor, []).append(chunk)
+        return snapshots
+
+    def load_journal(self) -> list[bytes]:
+        """Return the messages since the last snapshot, oldest first."""
+        with self._reading() as connection:
+            return [message for (message,) in connection.execute(QUERIES["journal"])]
+
+    def counts(self) -> Counts:
+        """Return figures for metrics."""
+        with self._reading() as connection:
+            states = connection.execute(QUERIES["count_stations"]).fetchall()
+            levels = connection.execute(QUERIES["count_alerts"]).fetchall()
+            rest = connection.execute(QUERIES["count_rest"]).fetchone()
+        return Counts(
+            stations_by_state={STATES[state]: count for state, count in states},
+            things=rest[0],
+            datastreams=rest[1],
+            alerts_open=dict(levels),
+            deliveries_pending=rest[2],
+            deliveries_given_up=rest[3],
+            journal_messages=rest[4],
+            database_bytes=rest[5],
+        )

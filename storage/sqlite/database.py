@@ -1,0 +1,167 @@
+"""Connections, migrations and transactions of the SQLite store.
+
+One connection writes, under a lock; readers of any thread take read-only connections from a pool and,
+thanks to the write-ahead log, never wait for the writer. `synchronous` is FULL: in WAL mode NORMAL outlives
+the death of the process but may lose the last commits when the power fails, and a commit here is what lets
+an MQTT message be acknowledged or a webhook be called done. A round of the pipeline commits once, so this
+costs one fsync for hundreds of rows.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from storage.named_sql import load_migrations, load_queries
+from storage.store import StorageFullError, StoreVersionError
+
+QUERIES = load_queries("sqlite")
+_IDLE_READERS = 8
+_BUSY_TIMEOUT_S = 10.0
+_VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
+
+
+class Database:
+    """The file and its connections: the base of the parts of `SqliteStore`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._pool_lock = threading.Lock()
+        self._writer = self._connect("rwc")
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(_IDLE_READERS)
+        self._keys: dict[tuple[str, str], int] = {}
+        self._closed = False
+        try:
+            with self._translated():
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                self._writer.execute("PRAGMA synchronous = FULL")
+                self._writer.execute("PRAGMA foreign_keys = ON")
+                self._writer.execute("PRAGMA cache_size = -65536")
+                self._writer.execute("PRAGMA journal_size_limit = 67108864")
+            self._migrate()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections; readers that are at work close theirs when they are done."""
+        with self._pool_lock:
+            self._closed = True
+            while True:
+                try:
+                    self._idle.get_nowait().close()
+                except queue.Empty:
+                    break
+        with self._lock:
+            self._writer.close()
+
+    # --- for the parts --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, all or nothing."""
+        with self._lock, self._translated():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._keys.clear()
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Read from one consistent state."""
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = self._connect("ro")
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._give_back(connection)
+
+    def _key(self, connection: sqlite3.Connection, kind: str, name: str) -> int:
+        """Return the number of a station, a datastream or a list of names; a new one gets one."""
+        key = self._keys.get((kind, name))
+        if key is None:
+            connection.execute(QUERIES["add_names" if kind == "name" else f"add_{kind}"], (name,))
+            (key,) = connection.execute(QUERIES[f"{kind}_key"], (name,)).fetchone()
+            self._keys[kind, name] = key
+        return int(key)
+
+    def _names_key(self, connection: sqlite3.Connection, names: list[str]) -> int:
+        return self._key(connection, "name", msgspec.json.encode(names).decode())
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._pool_lock:
+            if not self._closed:
+                try:
+                    self._idle.put_nowait(connection)
+                except queue.Full:
+                    pass
+                else:
+                    return
+        connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+                raise StorageFullError(
+                    f"no space is left in {self.path.parent}: make room and storing goes on by itself"
+                ) from error
+            raise
+
+    def _migrate(self) -> None:
+        migrations = load_migrations("sqlite")
+        with self._transaction() as connection:
+            connection.execute(_VERSION_TABLE)
+            with closing(connection.execute("SELECT coalesce(max(version), 0) FROM schema_version")) as rows:
+                (version,) = rows.fetchone()
+            if version > len(migrations):
+                raise StoreVersionError(
+                    f"the database {self.path} has version {version}, this program knows versions up to "
+                    f"{len(migrations)}: start the newer program or use another data folder"
+                )
+            for number, script in migrations.items():
+                if number > version:
+                    for statement in split_statements(script):
+                        connection.execute(statement)
+                    connection.execute("INSERT INTO schema_version VALUES (?)", (number,))
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """Cut a script into statements, so that it can run inside a transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

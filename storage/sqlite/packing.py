@@ -1,0 +1,127 @@
+"""Records to rows and back: scaled integers, packed flags, MessagePack of what is not searched."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.records import Reason, StationReport, StationStateName
+
+STATES: tuple[StationStateName, ...] = ("good", "unknown", "degraded", "bad")
+"""Their numbers in rows; a higher one is worse."""
+TIME_SCALE = 10_000
+"""Latency and jitter: 0.1 ms."""
+CN0_SCALE = 100
+"""0.01 dB-Hz."""
+LENGTH_SCALE = 10_000
+"""Multipath: 0.1 mm."""
+_INTEGER_TESTS = 15
+_LARGEST = 2**62
+
+T = TypeVar("T")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"cannot store {type(value).__name__}")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+
+
+def pack(value: object) -> bytes:
+    """Return MessagePack; numpy scalars and arrays become numbers and lists."""
+    return _encoder.encode(value)
+
+
+def unpack(data: bytes, kind: type[T]) -> T:
+    """Return the value that `pack` was given."""
+    return msgspec.msgpack.decode(data, type=kind)
+
+
+def scaled(value: float | None, scale: int) -> int | None:
+    """Return value times scale as an integer; what is not finite is missing."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(max(-_LARGEST, min(_LARGEST, value * scale)))
+
+
+def unscaled(value: float | None, scale: int) -> float | None:
+    """Return the value of a scaled integer."""
+    return None if value is None else value / scale
+
+
+def report_row(report: StationReport, station_key: int, codes_key: int | None) -> tuple[object, ...]:
+    """Return the columns of `put_station_epoch`."""
+    return (
+        station_key,
+        report.epoch_us,
+        report.received_at_us,
+        STATES.index(report.state),
+        report.score,
+        codes_key,
+        pack([(r.text, r.value, r.threshold, r.check) for r in report.reasons]) if report.reasons else None,
+        report.epochs,
+        report.epochs_expected,
+        report.observations,
+        report.observations_expected,
+        report.satellites,
+        scaled(report.latency_s, TIME_SCALE),
+        scaled(report.jitter_s, TIME_SCALE),
+        scaled(report.cn0_dbhz, CN0_SCALE),
+        report.slips,
+        scaled(report.multipath_m, LENGTH_SCALE),
+        report.frames,
+        report.bad_frames,
+    )
+
+
+def report_of_row(station_id: str, row: tuple[Any, ...]) -> StationReport:
+    """Return the report of a row of the query `station_reports`."""
+    codes = [] if row[4] is None else msgspec.json.decode(row[4], type=list[str])
+    details = [] if row[5] is None else unpack(row[5], list[tuple[str, float | None, float | None, str]])
+    return StationReport(
+        station_id=station_id,
+        epoch_us=row[0],
+        received_at_us=row[1],
+        state=STATES[row[2]],
+        score=row[3],
+        reasons=[
+            Reason(code=code, text=text, value=value, threshold=threshold, check=check)
+            for code, (text, value, threshold, check) in zip(codes, details, strict=True)
+        ],
+        epochs=row[6],
+        epochs_expected=row[7],
+        observations=row[8],
+        observations_expected=row[9],
+        satellites=row[10],
+        latency_s=unscaled(row[11], TIME_SCALE),
+        jitter_s=unscaled(row[12], TIME_SCALE),
+        cn0_dbhz=unscaled(row[13], CN0_SCALE),
+        slips=row[14],
+        multipath_m=unscaled(row[15], LENGTH_SCALE),
+        frames=row[16],
+        bad_frames=row[17],
+    )
+
+
+def packed_flags(flags: NDArray[np.uint8]) -> list[int] | list[bytes]:
+    """Return one value a row: up to 15 tests 4 bits each, the first lowest, else one byte each."""
+    n_tests = flags.shape[1]
+    if n_tests > _INTEGER_TESTS:
+        return [row.tobytes() for row in flags]
+    shifts = np.arange(0, 4 * n_tests, 4, dtype=np.int64)
+    packed: NDArray[np.int64] = np.bitwise_or.reduce((flags & 0xF).astype(np.int64) << shifts, axis=1)
+    return [int(row) for row in packed]
+
+
+def unpacked_flags(packed: int | bytes, tests: list[str]) -> dict[str, int]:
+    """Return the flag of each test."""
+    if isinstance(packed, bytes):
+        return dict(zip(tests, packed, strict=True))
+    return {test: packed >> 4 * i & 0xF for i, test in enumerate(tests)}

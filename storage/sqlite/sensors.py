@@ -1,0 +1,138 @@
+"""Questions about things, datastreams and their samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import msgspec
+
+from sensors.model import Datastream, ObservedProperty, Thing
+from storage import paging
+from storage.rows import Aggregate, DatastreamRow, Observation, ObservationWindow, Page
+from storage.sqlite.database import QUERIES, Database
+from storage.sqlite.packing import unpacked_flags
+
+_AGGREGATE_COLUMNS: dict[Aggregate, int] = {"mean": 1, "min": 2, "max": 3, "sum": 4, "count": 5, "last": 6}
+
+
+class SensorQueries(Database):
+    """The sensor part of `storage.store.Store`."""
+
+    def things(self, *, after: str | None = None, limit: int = 100) -> Page[Thing]:
+        """Return things by id."""
+        paging.check_limit(limit)
+        start = ("",) if after is None else paging.decode_cursor("things", after, (str,))
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["things"], (*start, limit + 1)).fetchall()
+        items = [msgspec.json.decode(definition, type=Thing) for _, definition in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("things", (items[-1].id,)) if more else None)
+
+    def thing(self, thing_id: str) -> Thing | None:
+        """Return one thing."""
+        with self._reading() as connection:
+            row = connection.execute(QUERIES["thing"], (thing_id,)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=Thing)
+
+    def observed_properties(self) -> list[ObservedProperty]:
+        """Return the observed properties by id."""
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["observed_properties"]).fetchall()
+        return [msgspec.json.decode(definition, type=ObservedProperty) for (definition,) in rows]
+
+    def datastreams(
+        self, *, thing_id: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[DatastreamRow]:
+        """Return registered datastreams by id, of one thing or of all."""
+        paging.check_limit(limit)
+        start = ("",) if after is None else paging.decode_cursor("datastreams", after, (str,))
+        with self._reading() as connection:
+            if thing_id is None:
+                rows = connection.execute(QUERIES["datastreams"], (*start, limit + 1)).fetchall()
+            else:
+                asked = (thing_id, *start, limit + 1)
+                rows = connection.execute(QUERIES["datastreams_of_thing"], asked).fetchall()
+        items = [_datastream(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("datastreams", (items[-1].id,)) if more else None)
+
+    def datastream(self, datastream_id: str) -> DatastreamRow | None:
+        """Return one registered datastream."""
+        with self._reading() as connection:
+            row = connection.execute(QUERIES["datastream"], (datastream_id,)).fetchone()
+        return None if row is None else _datastream(row)
+
+    def observations(
+        self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[Observation]:
+        """Return samples, oldest first."""
+        paging.check_limit(limit)
+        if after is not None:
+            (last_us,) = paging.decode_cursor("observations", after, (int,))
+            start_us = max(start_us, int(last_us) + 1)
+        asked = {"id": datastream_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1}
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["observations"], asked).fetchall()
+        tests: dict[str, list[str]] = {}
+        items = [_observation(row, tests) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("observations", (items[-1].time_us,)) if more else None)
+
+    def observation_windows(
+        self,
+        datastream_id: str,
+        start_us: int,
+        end_us: int,
+        window_s: int,
+        aggregates: Sequence[Aggregate],
+        *,
+        only_good: bool = True,
+    ) -> list[ObservationWindow]:
+        """Return samples by windows, oldest first."""
+        for name in aggregates:
+            if name not in _AGGREGATE_COLUMNS:
+                known = ", ".join(get_args(Aggregate))
+                raise ValueError(f"there is no aggregate {name!r}: use one of {known}")
+        length_us = paging.window_us(start_us, end_us, window_s)
+        asked = {
+            "id": datastream_id,
+            "start_us": start_us,
+            "end_us": end_us,
+            "window_us": length_us,
+            "only_good": only_good,
+        }
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["observation_windows"], asked).fetchall()
+            flags: dict[int, dict[int, int]] = {}
+            for bucket, flag, count in connection.execute(QUERIES["observation_flags"], asked):
+                flags.setdefault(bucket, {})[flag] = count
+        return [
+            ObservationWindow(
+                start_us=row[0] * length_us,
+                values={name: row[_AGGREGATE_COLUMNS[name]] for name in aggregates},
+                flags=flags[row[0]],
+            )
+            for row in rows
+        ]
+
+
+def _observation(row: tuple[Any, ...], tests: dict[str, list[str]]) -> Observation:
+    names = row[3]
+    if names not in tests:
+        tests[names] = msgspec.json.decode(names, type=list[str])
+    return Observation(
+        time_us=row[0],
+        value=row[1],
+        flag=row[2],
+        test_flags=unpacked_flags(row[4], tests[names]),
+        revision=row[5],
+        received_at_us=row[6],
+    )
+
+
+def _datastream(row: tuple[Any, ...]) -> DatastreamRow:
+    definition = msgspec.json.decode(row[0], type=Datastream)
+    return DatastreamRow(
+        **msgspec.structs.asdict(definition), latest=None if row[1] is None else _observation(row[1:], {})
+    )

@@ -1,0 +1,107 @@
+"""Records for tests of stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.sqlite import SqliteStore
+from streams.records import AlertTransition, FlaggedSamples, Reason, StationReport
+
+T0 = 1_700_000_000_000_000
+
+
+class Make:
+    """Makes records with plausible values; keyword arguments replace them."""
+
+    t0 = T0
+
+    def report(self, station_id="STR17", epoch_us=T0, **changes):
+        values = {
+            "station_id": station_id,
+            "epoch_us": epoch_us,
+            "received_at_us": epoch_us + 230_000,
+            "state": "good",
+            "score": 97,
+            "reasons": [],
+            "epochs": 1,
+            "epochs_expected": 1,
+            "observations": 143,
+            "observations_expected": 150,
+            "satellites": 31,
+            "latency_s": 0.23,
+            "jitter_s": 0.0125,
+            "cn0_dbhz": 44.25,
+            "slips": 1,
+            "multipath_m": 0.3125,
+            "frames": 6,
+            "bad_frames": 0,
+        }
+        return StationReport(**(values | changes))
+
+    def reason(self, code="latency", value=3.5):
+        return Reason(
+            code=code, text=f"{code} is {value}.", value=value, threshold=2.0, check="Look at the link."
+        )
+
+    def samples(
+        self, datastream_id, times_us, values, *, flag=None, revision=0, tests=("gross_range", "spike")
+    ):
+        n = len(times_us)
+        flag = np.ones(n, np.uint8) if flag is None else np.asarray(flag, np.uint8)
+        return FlaggedSamples(
+            datastream_ids=[datastream_id],
+            series=np.zeros(n, np.int32),
+            time_us=np.asarray(times_us, np.int64),
+            value=np.asarray(values, np.float64),
+            received_at_us=np.asarray(times_us, np.int64) + 1_000_000,
+            revision=np.full(n, revision, np.int32),
+            tests=list(tests),
+            flags=np.repeat(flag[:, None], len(tests), axis=1),
+            flag=flag,
+        )
+
+    def transition(self, number=1, alert_id="a1", **changes):
+        values = {
+            "alert_id": alert_id,
+            "number": number,
+            "state": "open" if number == 1 else "acknowledged",
+            "level": "orange",
+            "rule": "tsunami",
+            "subject_id": "gauge/level",
+            "title": "Sea level residual over 5 cm",
+            "onset_us": T0,
+            "opened_at_us": T0 + 1,
+            "at_us": T0 + number,
+            "change": "opened" if number == 1 else "acknowledged",
+            "evidence": {"residual_m": 0.07},
+        }
+        return AlertTransition(**(values | changes))
+
+
+@pytest.fixture(scope="session")
+def make():
+    return Make()
+
+
+@pytest.fixture(params=["sqlite"])
+def open_store(request, tmp_path: Path):
+    """Open the same database again at each call: what a restart does. PostgreSQL joins by a parameter."""
+    stores = []
+
+    def open_() -> SqliteStore:
+        while stores:
+            stores.pop().close()
+        stores.append(SqliteStore(tmp_path / "store.db"))
+        return stores[-1]
+
+    yield open_
+    while stores:
+        stores.pop().close()
+
+
+@pytest.fixture
+def store(open_store):
+    return open_store()

@@ -1,0 +1,157 @@
+"""What is particular to SQLite: versions of the file, readers beside the writer, a full disk."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from storage.named_sql import load_migrations, load_queries
+from storage.sqlite import SqliteStore
+from storage.sqlite.database import QUERIES, split_statements
+from storage.store import StorageFullError, StoreVersionError
+from streams.records import StationReports
+
+
+def versions(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return [v for (v,) in connection.execute("SELECT version FROM schema_version ORDER BY version")]
+
+
+def test_migrations_run_once_and_in_order(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "store.db"
+    SqliteStore(path).close()
+    known = load_migrations("sqlite")
+    assert versions(path) == list(known) == list(range(1, len(known) + 1))
+    more = known | {len(known) + 1: "CREATE TABLE later (x);\nINSERT INTO later VALUES ('a;b');\n"}
+    monkeypatch.setattr("storage.sqlite.database.load_migrations", lambda dialect: more)
+    for _ in range(2):
+        SqliteStore(path).close()
+    assert versions(path) == list(more)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM later").fetchall() == [("a;b",)]
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "store.db"
+    SqliteStore(path).close()
+    known = load_migrations("sqlite")
+    broken = known | {len(known) + 1: "CREATE TABLE later (x);\nINSERT INTO nowhere VALUES (1);\n"}
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.sqlite.database.load_migrations", lambda dialect: broken)
+        with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+            SqliteStore(path)
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM sqlite_master WHERE name = 'later'").fetchall() == []
+
+
+def test_a_newer_database_is_refused(tmp_path):
+    path = tmp_path / "store.db"
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO schema_version VALUES (999)")
+    with pytest.raises(StoreVersionError, match="has version 999, this program knows versions up to"):
+        SqliteStore(path)
+
+
+def test_settings_that_survive_a_power_cut(store):
+    assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def explain(store, how, sql):
+    """Return what SQLite says of a query; every parameter is 1."""
+    named = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
+    return store._writer.execute(f"{how} {sql}", named or [1] * sql.count("?")).fetchall()
+
+
+def test_every_named_query_is_valid_sql(store):
+    for name, sql in load_queries("sqlite").items():
+        assert explain(store, "EXPLAIN", sql), name
+
+
+def test_no_query_reads_the_whole_of_a_large_table(store):
+    large = ("station_epochs", "samples", "detections", "alert_transitions", "raw_segments")
+    assert explain(store, "EXPLAIN QUERY PLAN", "SELECT * FROM samples")[0][3].startswith("SCAN samples")
+    for name, sql in load_queries("sqlite").items():
+        if sql.startswith(("SELECT", "WITH")):
+            plan = [row[3] for row in explain(store, "EXPLAIN QUERY PLAN", sql)]
+            assert not [step for step in plan if step.startswith(tuple(f"SCAN {t}" for t in large))], name
+
+
+def test_statements_are_cut_at_their_ends():
+    script = "CREATE TABLE a (x -- not; here\n);\n\nINSERT INTO a\nVALUES (';');\n-- the end\n"
+    assert [s.split()[0] for s in split_statements(script)] == ["CREATE", "INSERT"]
+
+
+def test_readers_see_whole_commits_while_the_writer_works(store, make):
+    """Each commit holds one report of each of 20 stations, so all stations have the same number of them."""
+    names = [f"S{i:02}" for i in range(20)]
+    done = threading.Event()
+    wrong, seen = [], set()
+
+    def read():
+        while not done.is_set():
+            reports = [row.report.epoch_us for row in store.stations().items]
+            seen.add(len(reports))
+            if reports and (len(reports) != 20 or len(set(reports)) != 1):
+                wrong.append(reports)
+            store.station_quality("S01", 0, make.t0 + 10**10, 10**7)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for k in range(150):
+        batch = StationReports(reports=[make.report(name, make.t0 + k) for name in names])
+        store.commit([batch], None, now_us=0)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+    assert 20 in seen
+    assert len(store.station_reports("S07", 0, 2**62).items) == 150
+
+
+def test_a_reader_does_not_wait_for_a_long_commit(store, make):
+    store.commit([make.samples("d", [1], [1.0])], None, now_us=0)
+    found = []
+    reader = threading.Thread(target=lambda: found.extend(store.observations("d", 0, 10).items))
+    with store._transaction() as connection:
+        connection.execute("DELETE FROM samples")
+        reader.start()
+        reader.join(30)
+        assert len(found) == 1
+        assert not reader.is_alive()
+
+
+def test_the_questions_of_one_answer_see_the_same_state(store, make, monkeypatch):
+    """A commit between the two queries of `observation_windows` does not show in the second."""
+    store.commit([make.samples("d", [1], [1.0])], None, now_us=0)
+
+    class Spy(dict):
+        def __getitem__(self, name):
+            if name == "observation_flags":
+                store.commit([make.samples("d", [2, 5_000_000], [1.0, 1.0])], None, now_us=0)
+            return QUERIES[name]
+
+    monkeypatch.setattr("storage.sqlite.sensors.QUERIES", Spy())
+    (window,) = store.observation_windows("d", 0, 10**7, 1, ["count"])
+    assert (window.values, window.flags) == ({"count": 1}, {1: 1})
+
+
+def test_a_full_disk_is_said_and_passes(store, make):
+    store.commit([make.samples("d", [1], [1.0])], None, now_us=0)
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages + 3}")
+    large = make.samples("d", range(10_000), range(10_000))
+    for _ in range(2):
+        with pytest.raises(StorageFullError, match=r"no space is left in .*make room"):
+            store.commit([large], None, now_us=0)
+    assert len(store.observations("d", 0, 2**62).items) == 1
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    store.commit([large], None, now_us=0)
+    assert len(store.observations("d", 0, 2**62, limit=20_000).items) == 10_000

@@ -1,0 +1,447 @@
+"""What every store must do. A new store joins by a parameter of the fixture `open_store`."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from sensors.model import Datastream, ObservedProperty, Station, Thing
+from storage.store import Counts
+from streams.records import (
+    AlertTransitions,
+    Command,
+    CommandOutcome,
+    CommandOutcomes,
+    Commands,
+    Detection,
+    Detections,
+    FlaggedSamples,
+    RawBatch,
+    RawChunk,
+    StationReports,
+    Tick,
+)
+
+S = 1_000_000
+END = 2**62
+
+
+def commit(store, *batches, **arguments):
+    store.commit(batches, None, **({"now_us": 7} | arguments))
+
+
+def everything(store):
+    """Return all that can be asked, to compare two states of a store."""
+    stations = store.stations(limit=1000).items
+    streams = store.datastreams(limit=1000).items
+    alerts = store.alerts(limit=1000).items
+    return {
+        "stations": stations,
+        "reports": [store.station_reports(s.id, 0, END, limit=100_000).items for s in stations],
+        "datastreams": streams,
+        "samples": [store.observations(d.id, 0, END, limit=100_000).items for d in streams],
+        "alerts": [store.alert(a.alert_id) for a in alerts],
+        "detections": store.detections(limit=1000).items,
+        "commands": store.commands(limit=1000),
+        "deliveries": store.due_deliveries(END),
+        "counts": {**msgspec.structs.asdict(store.counts()), "database_bytes": None},
+    }
+
+
+@pytest.fixture
+def registry(store):
+    store.put_registry(
+        stations=[Station(id=i, name=i.lower()) for i in ("A", "B", "C")],
+        things=[Thing(id="gauge", name="Gauge", longitude=120.5, latitude=30.25)],
+        properties=[
+            ObservedProperty(
+                id="level", name="Level", domain="ocean", unit="m", span=(-20, 20), sampling_period_s=60
+            )
+        ],
+        datastreams=[
+            Datastream(id=f"gauge/{i}", thing_id="gauge", property_id="level", name=i, unit="m")
+            for i in ("level", "other")
+        ],
+    )
+
+
+@pytest.fixture
+def batches(make):
+    detection = Detection(
+        detector="tsunami",
+        version="1",
+        subject_id="gauge/level",
+        phase="begin",
+        level="orange",
+        onset_us=make.t0,
+        at_us=make.t0 + 5,
+        detected_at_us=make.t0 + 6,
+        title="Sea level",
+        value=0.07,
+        threshold=0.05,
+        unit="m",
+        evidence={"flags": [1, 1], "window": np.arange(3.0), "n": np.int64(3)},
+    )
+    command = Command(id="c1", kind="acknowledge_alert", target="a1", by="li", at_us=make.t0)
+    reports = [
+        make.report("A", make.t0 + k * S, state="bad" if k % 2 else "good", reasons=[make.reason()] * (k % 2))
+        for k in range(10)
+    ]
+    return [
+        RawBatch(chunks=[RawChunk(station_id="A", payload=b"x")]),
+        Tick(now_us=3),
+        StationReports(reports=reports),
+        make.samples("gauge/level", [make.t0 + k * S for k in range(20)], np.linspace(0, 1, 20)),
+        Detections(detections=[detection]),
+        AlertTransitions(transitions=[make.transition(1), make.transition(2)]),
+        Commands(commands=[command]),
+        CommandOutcomes(outcomes=[CommandOutcome(id="c1", ok=True, message="acknowledged")]),
+    ]
+
+
+def test_committing_twice_is_committing_once(store, registry, batches):
+    commit(store, *batches, webhook_ids=["w"])
+    once = everything(store)
+    assert [len(x) for x in once["reports"]] == [10, 0, 0]
+    assert [len(x) for x in once["samples"]] == [20, 0]
+    assert len(once["deliveries"]) == len(once["alerts"]) == len(once["commands"]) == 1
+    assert once["detections"][0].evidence == {"flags": [1, 1], "window": [0.0, 1.0, 2.0], "n": 3}
+    commit(store, *batches, webhook_ids=["w"])
+    assert everything(store) == once
+
+
+def test_a_restart_keeps_everything(open_store, batches):
+    store = open_store()
+    commit(store, *batches, webhook_ids=["w"])
+    before = everything(store)
+    assert everything(open_store()) == before
+
+
+def test_an_error_keeps_nothing_of_the_call_and_the_store_goes_on(store, registry, batches, make):
+    broken = make.samples("gauge/level", [make.t0 + 3600 * S], [1.0])
+    broken = msgspec.structs.replace(broken, series=np.array([5], np.int32))
+    before = everything(store)
+    with pytest.raises(IndexError):
+        commit(store, StationReports(reports=[make.report("NEW")]), broken)
+    assert everything(store) == before
+    commit(store, StationReports(reports=[make.report("NEW")]), *batches)
+    assert len(store.station_reports("NEW", 0, END).items) == 1
+
+
+# --- stations ---------------------------------------------------------------------------------------
+
+
+def test_a_report_comes_back_as_it_was(store, make):
+    full = make.report(reasons=[make.reason("latency", 2.5), make.reason("slips", None)], state="degraded")
+    bare = make.report(
+        epoch_us=make.t0 + S,
+        state="unknown",
+        score=None,
+        received_at_us=None,
+        observations_expected=None,
+        latency_s=None,
+        jitter_s=None,
+        cn0_dbhz=None,
+        multipath_m=None,
+    )
+    commit(store, StationReports(reports=[full, bare]))
+    assert store.station_reports("STR17", 0, END).items == [full, bare]
+    assert store.station("STR17").report == bare
+
+
+def test_a_report_with_absurd_figures_is_stored_with_what_is_sane(store, make):
+    absurd = make.report(latency_s=float("inf"), cn0_dbhz=float("nan"), multipath_m=1e300)
+    commit(store, StationReports(reports=[absurd]))
+    (found,) = store.station_reports("STR17", 0, END).items
+    assert found.latency_s is None
+    assert found.cn0_dbhz is None
+    assert found.multipath_m > 1e12
+
+
+def test_the_latest_report_is_the_one_of_the_highest_epoch(store, make):
+    commit(store, StationReports(reports=[make.report(epoch_us=9 * S, score=9)]))
+    commit(store, StationReports(reports=[make.report(epoch_us=5 * S, score=5)]))
+    assert store.station("STR17").report.score == 9
+    assert [r.score for r in store.station_reports("STR17", 0, END).items] == [5, 9]
+
+
+def test_a_streamed_position_serves_until_one_is_registered(store, make):
+    equator = (0.0, 6_378_137.0 + 100.0, 0.0)
+    commit(store, StationReports(reports=[make.report("A", ecef_m=equator), make.report("A", 2**51)]))
+    row = store.station("A")
+    assert (row.longitude, row.latitude, row.height_m) == pytest.approx((90.0, 0.0, 100.0), abs=1e-6)
+    assert row.position_source == "stream"
+    store.put_registry(stations=[Station(id="A", name="Alpha", longitude=91.0, latitude=1.0)])
+    row = store.station("A")
+    assert (row.name, row.longitude, row.latitude, row.height_m) == ("Alpha", 91.0, 1.0, None)
+    assert row.position_source == "registry"
+    assert row.streamed.longitude == pytest.approx(90.0)
+    assert row.report.epoch_us == 2**51
+
+
+@pytest.mark.parametrize("ecef_m", [(0.0, 0.0, 0.0), (float("nan"), 0.0, 6.4e6), (1e300, 1e300, 1e300)])
+def test_a_position_that_is_not_on_the_earth_is_none(store, make, ecef_m):
+    commit(store, StationReports(reports=[make.report("A", ecef_m=ecef_m)]))
+    assert store.station("A").streamed is None
+
+
+def test_stations_come_in_pages_and_by_state(store, registry, make):
+    commit(store, StationReports(reports=[make.report("B", state="bad"), make.report("A"), make.report("D")]))
+    pages, after = [], None
+    while True:
+        page = store.stations(after=after, limit=2)
+        pages.append([s.id for s in page.items])
+        after = page.next
+        if after is None:
+            break
+    assert pages == [["A", "B"], ["C", "D"]]
+    assert [s.id for s in store.stations(state="good").items] == ["A", "D"]
+    assert [s.id for s in store.stations(state="bad").items] == ["B"]
+    assert [s.id for s in store.stations(state="unknown").items] == ["C"]
+    assert store.station("nobody") is None
+
+
+def test_reports_come_in_pages(store, make):
+    commit(store, StationReports(reports=[make.report("A", k * S) for k in range(1, 6)]))
+    first = store.station_reports("A", 0, 5 * S, limit=3)
+    rest = store.station_reports("A", 0, 5 * S, limit=3, after=first.next)
+    assert [r.epoch_us for r in first.items + rest.items] == [1 * S, 2 * S, 3 * S, 4 * S]
+    assert rest.next is None
+
+
+# --- sensors ----------------------------------------------------------------------------------------
+
+
+def test_the_highest_revision_of_a_sample_wins_whatever_the_order(store, make):
+    t = [make.t0]
+    first = make.samples("d", t, [1.0], revision=0)
+    second = make.samples("d", t, [1.0], revision=1, flag=[4])
+    for order in ([first, second], [second, first], [second, first, second]):
+        commit(store, *order)
+        (sample,) = store.observations("d", 0, END).items
+        assert (sample.revision, sample.flag, sample.test_flags) == (1, 4, {"gross_range": 4, "spike": 4})
+
+
+def test_revisions_within_one_batch(store, make):
+    batch = FlaggedSamples(
+        datastream_ids=["x", "y"],
+        series=np.array([1, 0, 1, 1], np.int32),
+        time_us=np.array([5, 5, 5, 4], np.int64),
+        value=np.array([1.5, np.nan, 2.5, 3.5]),
+        received_at_us=np.array([6, 6, 7, 8], np.int64),
+        revision=np.array([1, 0, 0, 0], np.int32),
+        tests=["spike"],
+        flags=np.array([[3], [9], [2], [1]], np.uint8),
+        flag=np.array([3, 9, 2, 1], np.uint8),
+    )
+    commit(store, batch)
+    assert [(s.time_us, s.value, s.revision) for s in store.observations("y", 0, END).items] == [
+        (4, 3.5, 0),
+        (5, 1.5, 1),
+    ]
+    (missing,) = store.observations("x", 0, END).items
+    assert (missing.value, missing.flag, missing.received_at_us) == (None, 9, 6)
+
+
+@pytest.mark.parametrize("n_tests", [0, 1, 15, 16, 40])
+def test_flags_of_any_number_of_tests(store, n_tests):
+    rng = np.random.default_rng(n_tests)
+    flags = rng.choice(np.array([1, 2, 3, 4, 9], np.uint8), (50, n_tests))
+    names = [f"test {i}" for i in range(n_tests)]
+    batch = FlaggedSamples(
+        datastream_ids=["d"],
+        series=np.zeros(50, np.int32),
+        time_us=np.arange(50, dtype=np.int64),
+        value=np.zeros(50),
+        received_at_us=np.zeros(50, np.int64),
+        revision=np.zeros(50, np.int32),
+        tests=names,
+        flags=flags,
+        flag=np.ones(50, np.uint8),
+    )
+    commit(store, batch)
+    found = [list(s.test_flags.items()) for s in store.observations("d", 0, END).items]
+    assert found == [list(zip(names, row, strict=True)) for row in flags.tolist()]
+
+
+def test_an_empty_batch_is_nothing(store, make):
+    commit(store, make.samples("d", [], []), StationReports(reports=[]), AlertTransitions(transitions=[]))
+    assert store.observations("d", 0, END).items == []
+
+
+def test_things_and_datastreams(store, registry, make):
+    commit(store, make.samples("gauge/level", [5, 9, 7], [1.0, 2.0, 3.0]), make.samples("wild", [1], [1.0]))
+    assert store.things().items == [store.thing("gauge")]
+    assert store.thing("nothing") is None
+    assert [p.id for p in store.observed_properties()] == ["level"]
+    assert [d.id for d in store.datastreams(thing_id="gauge").items] == ["gauge/level", "gauge/other"]
+    assert store.datastreams(thing_id="nothing").items == []
+    first = store.datastreams(limit=1)
+    assert [d.id for d in first.items + store.datastreams(after=first.next).items] == [
+        "gauge/level",
+        "gauge/other",
+    ]
+    assert store.datastream("gauge/level").latest.value == 2.0
+    assert store.datastream("gauge/other").latest is None
+    assert store.datastream("wild") is None, "it is in no registry"
+
+
+def test_the_newest_sample_stays_the_newest_when_older_ones_come(store, registry, make):
+    commit(store, make.samples("gauge/level", [9], [9.0]))
+    commit(store, make.samples("gauge/level", [5], [5.0], revision=3))
+    assert store.datastream("gauge/level").latest.value == 9.0
+    commit(store, make.samples("gauge/level", [9], [9.5], revision=1))
+    assert store.datastream("gauge/level").latest.value == 9.5
+
+
+def test_the_newest_sample_within_a_batch_is_that_of_the_highest_revision(store, registry, make):
+    one = make.samples("gauge/level", [9, 9, 5], [9.5, 9.0, 5.0])
+    commit(store, msgspec.structs.replace(one, revision=np.array([1, 0, 2], np.int32)))
+    latest = store.datastream("gauge/level").latest
+    assert (latest.value, latest.revision) == (9.5, 1)
+
+
+def test_observations_come_in_pages(store, make):
+    commit(store, make.samples("d", range(10), range(10)))
+    found, after = [], None
+    while True:
+        page = store.observations("d", 2, 9, limit=3, after=after)
+        found.append([o.time_us for o in page.items])
+        after = page.next
+        if after is None:
+            break
+    assert found == [[2, 3, 4], [5, 6, 7], [8]]
+
+
+# --- alerts, deliveries, commands --------------------------------------------------------------------
+
+
+def test_an_alert_and_its_history(store, make):
+    opened, acknowledged = make.transition(1), make.transition(2)
+    commit(store, AlertTransitions(transitions=[opened]))
+    assert store.open_alerts() == [opened]
+    commit(store, AlertTransitions(transitions=[acknowledged]))
+    commit(store, AlertTransitions(transitions=[opened]))
+    assert store.open_alerts() == [acknowledged], "an old transition that comes again changes nothing"
+    closed = make.transition(3, state="closed", change="closed")
+    commit(store, AlertTransitions(transitions=[closed]))
+    assert store.open_alerts() == []
+    assert store.alert("a1").alert == closed
+    assert store.alert("a1").transitions == [opened, acknowledged, closed]
+    assert store.alert("a2") is None
+
+
+def test_alerts_newest_first_in_pages_and_by_state(store, make):
+    opened = [5, 9, 9, 7]
+    alerts = [make.transition(1, alert_id=f"a{i}", opened_at_us=us) for i, us in enumerate(opened)]
+    commit(store, AlertTransitions(transitions=alerts))
+    commit(store, AlertTransitions(transitions=[make.transition(2, alert_id="a3", opened_at_us=7)]))
+    first = store.alerts(limit=2)
+    assert [a.alert_id for a in first.items] == ["a2", "a1"]
+    assert [a.alert_id for a in store.alerts(after=first.next).items] == ["a3", "a0"]
+    assert [a.alert_id for a in store.alerts(state="acknowledged").items] == ["a3"]
+    assert [a.alert_id for a in store.open_alerts()] == ["a2", "a1", "a3", "a0"]
+
+
+def test_deliveries_go_out_in_order_for_each_alert_and_webhook(store, make):
+    transitions = [make.transition(1), make.transition(2), make.transition(1, alert_id="b.1")]
+    commit(store, AlertTransitions(transitions=transitions), webhook_ids=["w1", "w2"], now_us=100)
+    assert store.due_deliveries(99) == []
+    assert {(d.webhook_id, d.message_id) for d in store.due_deliveries(100)} == {
+        ("w1", "a1.1"),
+        ("w2", "a1.1"),
+        ("w1", "b.1.1"),
+        ("w2", "b.1.1"),
+    }
+    store.postpone_delivery("w1", "a1.1", next_attempt_us=500, error="503")
+    store.settle_delivery("w2", "a1.1", delivered_at_us=120)
+    store.settle_delivery("w2", "b.1.1", delivered_at_us=None, error="410")
+    assert {(d.webhook_id, d.message_id) for d in store.due_deliveries(200)} == {
+        ("w2", "a1.2"),
+        ("w1", "b.1.1"),
+    }
+    (again,) = [d for d in store.due_deliveries(500) if d.message_id == "a1.1"]
+    assert again.attempts == 1
+    assert again.transition == transitions[0]
+    assert store.counts().deliveries_given_up == 1
+
+
+def test_a_transition_makes_a_delivery_once_and_history_calls_nobody(store, make):
+    batch = AlertTransitions(transitions=[make.transition(1)])
+    historic = AlertTransitions(transitions=[make.transition(1, alert_id="old", historic=True)])
+    commit(store, batch, historic, webhook_ids=["w"])
+    store.settle_delivery("w", "a1.1", delivered_at_us=1)
+    commit(store, batch, historic, webhook_ids=["w", "later"])
+    assert store.due_deliveries(END) == []
+    assert store.counts().deliveries_pending == 0
+
+
+def test_settling_twice_keeps_the_first(store, make):
+    commit(store, AlertTransitions(transitions=[make.transition(1)]), webhook_ids=["w"])
+    store.settle_delivery("w", "a1.1", delivered_at_us=None, error="410")
+    store.settle_delivery("w", "a1.1", delivered_at_us=5)
+    assert store.counts().deliveries_given_up == 1
+    with pytest.raises(ValueError, match="not the id of a webhook message"):
+        store.settle_delivery("w", "a1", delivered_at_us=5)
+
+
+def test_commands_are_audited_with_their_answers(store, make):
+    commands = [Command(id=f"c{i}", kind="acknowledge_alert", target="a", by="li", at_us=i) for i in range(3)]
+    commit(store, Commands(commands=commands[:2]))
+    commit(store, CommandOutcomes(outcomes=[CommandOutcome(id="c0", ok=False, message="no such alert")]))
+    store.record_command(commands[2], True, "done")
+    commit(store, Commands(commands=commands))
+    assert [(row.command, row.ok, row.message) for row in store.commands()] == [
+        (commands[2], True, "done"),
+        (commands[1], None, ""),
+        (commands[0], False, "no such alert"),
+    ]
+    assert len(store.commands(limit=1)) == 1
+
+
+# --- state of the runtime, figures, limits ------------------------------------------------------------
+
+
+def test_snapshots_replace_each_other_and_empty_the_journal(open_store):
+    store = open_store()
+    store.commit((), {"a": [b"1", b"2"], "b": [b"3"], "empty": []}, now_us=1, journal=[b"lost"])
+    assert store.load_journal() == []
+    store.commit((), None, now_us=1, journal=[b"x", b"y"])
+    store.commit((), None, now_us=1, journal=[b"z"])
+    store = open_store()
+    assert store.load_snapshots() == {"a": [b"1", b"2"], "b": [b"3"]}
+    assert store.load_journal() == [b"x", b"y", b"z"]
+    store.commit((), {"a": [b"4"]}, now_us=2)
+    assert store.load_snapshots() == {"a": [b"4"]}
+    assert store.load_journal() == []
+
+
+def test_counts(store, registry, batches):
+    commit(store, *batches, webhook_ids=["w"], journal=[b"j"])
+    counts = store.counts()
+    assert counts.database_bytes > 0
+    assert counts == Counts(
+        stations_by_state={"bad": 1, "unknown": 2},
+        things=1,
+        datastreams=2,
+        alerts_open={"orange": 1},
+        deliveries_pending=2,
+        deliveries_given_up=0,
+        journal_messages=1,
+        database_bytes=counts.database_bytes,
+    )
+
+
+def test_foreign_cursors_and_limits_are_refused(store, registry):
+    alien = store.stations(limit=1).next
+    for cursor in ("", "x", "[]", "é", alien + "A", alien[:-2], "W10"):
+        with pytest.raises(ValueError, match="not one of this list"):
+            store.stations(after=cursor)
+    with pytest.raises(ValueError, match="not one of this list"):
+        store.alerts(after=alien)
+    with pytest.raises(ValueError, match="not one of this list"):
+        store.observations("gauge/level", 0, END, after=alien)
+    for limit in (0, -1):
+        with pytest.raises(ValueError, match="limit"):
+            store.things(limit=limit)
