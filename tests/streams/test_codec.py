@@ -47,7 +47,9 @@ def test_every_batch_comes_back_as_it_went(n, ids, payload, received, values):
     )
     raw = RawBatch(chunks=[RawChunk(station_id=ids[0], payload=payload, received_at_us=received)])
     command = Commands(
-        commands=[Command(id="1", kind="acknowledge_alert", target="x", by=ids[0], at_us=1, arguments={"a": 1})]
+        commands=[
+            Command(id="1", kind="acknowledge_alert", target="x", by=ids[0], at_us=1, arguments={"a": 1})
+        ]
     )
     for batch in (SampleBatch(**columns), flagged, raw, command):
         assert same(batch, codec.decode(codec.encode(batch)))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gnss.observations import Observations
+from gnss.quality.bands import BAND, BANDS
+from gnss.quality.signal_strength import HOLD_S, update
+from gnss.quality.tracking import Tracking, commit
+
+L1, L2, L5 = BANDS.index("L1"), BANDS.index("L2"), BANDS.index("L5")
+
+
+class Levels:
+    """Feeds epochs to the kernel as a station does."""
+
+    def __init__(self) -> None:
+        self.tracking = Tracking()
+        self.down_since_us = np.full(5, -1, np.int64)
+        self.drop_db = np.full(5, np.nan)
+
+    def epoch(self, o: Observations, t_us: int) -> tuple[float, int]:
+        cell_row, following, _, _ = self.tracking.find(o, t_us)
+        total, count = update(
+            self.tracking.rows, cell_row, self.tracking.head, following, o.system, o.signal, o.cn0_dbhz,
+            BAND, t_us, self.down_since_us, self.drop_db,
+        )  # fmt: skip
+        commit(self.tracking.rows, cell_row, o.phase_m, o.lock_ms, o.half_cycle, t_us)
+        return float(total), int(count)
+
+
+def warmed_up(sky: Any) -> Levels:
+    levels = Levels()
+    for i in range(60):
+        levels.epoch(sky.at(i), sky.time_us(i))
+    return levels
+
+
+def in_l1(o: Observations) -> Any:
+    return BAND[o.system, o.signal] == L1
+
+
+def test_mean_is_over_the_signals_that_tell(sky: Any) -> None:
+    epoch = sky.at(0)
+    epoch.cn0_dbhz[:5] = (0.0, np.nan, 0.0, np.nan, 0.0)
+    total, count = Levels().epoch(epoch, sky.time_us(0))
+    assert count == len(sky) - 5
+    assert total == pytest.approx(epoch.cn0_dbhz[5:].sum())
+
+
+def test_a_band_that_drops_is_named_and_the_others_are_not(sky: Any) -> None:
+    levels = warmed_up(sky)
+    assert levels.drop_db[[L1, L2, L5]] == pytest.approx([0.0] * 3, abs=0.5)
+    jammed = sky.at(60)
+    jammed.cn0_dbhz[in_l1(jammed)] -= 6.0
+    levels.epoch(jammed, sky.time_us(60))
+    assert levels.drop_db[L1] == pytest.approx(6.0, abs=0.4)
+    assert levels.drop_db[[L2, L5]] == pytest.approx([0.0, 0.0], abs=0.5)
+
+
+def test_some_satellites_that_fade_are_no_interference(sky: Any) -> None:
+    levels = warmed_up(sky)
+    faded = sky.at(60)
+    faded.cn0_dbhz[(faded.satellite <= 4)] -= 15.0
+    levels.epoch(faded, sky.time_us(60))
+    assert levels.drop_db[L1] < 1.0
+
+
+def test_an_interferer_does_not_become_the_norm_too_soon(sky: Any) -> None:
+    levels = warmed_up(sky)
+    drops = {}
+    for i in range(60, 60 + int(HOLD_S) + 400):
+        jammed = sky.at(i)
+        jammed.cn0_dbhz[in_l1(jammed)] -= 6.0
+        levels.epoch(jammed, sky.time_us(i))
+        drops[i] = levels.drop_db[L1]
+    assert drops[60 + int(HOLD_S) - 1] > 5.5
+    assert drops[max(drops)] < 2.0, "after that it is the site's new level"
+
+
+def test_few_satellites_tell_nothing(sky: Any) -> None:
+    levels = Levels()
+    for i in range(60):
+        levels.epoch(sky.at(i, keep=sky.satellite <= 1), sky.time_us(i))
+    assert np.isnan(levels.drop_db).all()
+
+
+def test_every_known_signal_has_a_band() -> None:
+    from gnss.quality.bands import FREQUENCY_HZ
+
+    assert ((BAND >= 0) == (FREQUENCY_HZ > 0)).all()
