@@ -32,14 +32,18 @@ class MsmFrames:
     reference_station: Int16
     """DF003, 0 to 4095."""
     time_ms: Int64
-    """GPS time in ms of the week, 0 to 604 799 999; GLONASS: ms of the GPS-time day (the week day of
-    DF416 is not relied on), 0 to 86 399 999 (a leap second of GLONASS included); -1 not usable."""
+    """GPS time in ms of the week, 0 to 604 799 999 (BeiDou: 14 s added, so it agrees with the others).
+    GLONASS: UTC ms of the day, 0 to 86 399 999: DF034 less three hours, modulo the day (the leap seconds to
+    GPS time are not known here, and the week day of DF416 is not relied on); DF034 of a leap second,
+    86 400 000 to 86 400 999, reads as the second behind it. -1: no time that a clock could show."""
     more_follow: UInt8
     """DF393: 1 when more MSM of this epoch follow."""
     clock_steering: UInt8
     """DF411: 0 not applied, 1 applied, 2 unknown."""
     cells: Int32
     """Observations that the frame holds."""
+    damaged: int = 0
+    """MSM4 to MSM7 without a row: too short for their masks, or masks that span more than 64 cells."""
 
     def __len__(self) -> int:
         return len(self.frame)

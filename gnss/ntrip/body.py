@@ -1,0 +1,108 @@
+"""Bodies: chunked transfer coding (RFC 9112, section 7.1) and gzip, bit by bit as they come."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from gnss.ntrip.errors import MalformedError
+
+MAX_CHUNK_LINE_BYTES = 256
+MAX_CHUNK_BYTES = 1 << 31
+MAX_EXPANSION = 100
+"""RTCM shrinks by a tenth at most, text tenfold: a body that grows a hundredfold is an attack."""
+FREE_EXPANSION_BYTES = 65_536
+_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
+
+
+def encode_chunk(data: bytes) -> bytes:
+    """Return the data as one chunk. Empty data would end the body: they make no chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class ChunkedDecoder:
+    """Takes the chunks off a body, however it is cut; keeps less than one size line."""
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._left = 0
+        self._behind_data = False
+        self.finished = False
+        """The last chunk has come; what follows is left out."""
+
+    def feed(self, data: bytes, out: bytearray) -> None:
+        """Append what the bytes hold to `out`.
+
+        Raises
+        ------
+        MalformedError
+            They are not chunks. `out` has what came before.
+        """
+        at = 0
+        while at < len(data) and not self.finished:
+            if self._left:
+                end = min(at + self._left, len(data))
+                out += data[at:end]
+                self._left -= end - at
+                self._behind_data = self._left == 0
+                at = end
+                continue
+            newline = data.find(b"\n", at)
+            end = len(data) if newline < 0 else newline + 1
+            self._line += data[at : min(end, at + MAX_CHUNK_LINE_BYTES + 1)]
+            if len(self._line) > MAX_CHUNK_LINE_BYTES:
+                raise MalformedError("the caster's stream is not cut into chunks as it says; try version 1")
+            at = end
+            if newline >= 0:
+                self._take_line(bytes(self._line).rstrip(b"\r\n"))
+                self._line.clear()
+
+    def _take_line(self, line: bytes) -> None:
+        if self._behind_data:
+            if line:
+                raise MalformedError("a chunk of the caster's stream is longer than it says; try version 1")
+            self._behind_data = False
+            return
+        match = _SIZE.fullmatch(line)
+        size = int(match[1], 16) if match else -1
+        if not 0 <= size <= MAX_CHUNK_BYTES:
+            raise MalformedError("the caster's stream is not cut into chunks as it says; try version 1")
+        self._left = size
+        self.finished = size == 0
+
+
+class GzipDecoder:
+    """Inflates gzip or zlib data; one member after the other is one stream (RFC 1952, section 2.2)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its head
+        self._taken = 0
+        self._given = 0
+
+    def feed(self, data: bytes, out: bytearray) -> None:
+        """Append what the bytes hold to `out`.
+
+        Raises
+        ------
+        MalformedError
+            They are not gzip, or hold far more than they should. `out` has what came before.
+        """
+        while data:
+            allowed = MAX_EXPANSION * (self._taken + len(data)) + FREE_EXPANSION_BYTES - self._given
+            before = len(out)
+            try:
+                out += self._member.decompress(data, max(allowed, 1))  # 0 would be no limit
+            except zlib.error as error:
+                raise MalformedError("the caster's stream is not compressed as it says") from error
+            self._given += len(out) - before
+            if self._member.unconsumed_tail:
+                raise MalformedError("the caster's compressed stream holds far too much")
+            self._taken += len(data)
+            data = b""
+            if self._member.eof:
+                data = self._member.unused_data
+                self._taken -= len(data)
+                self._member = zlib.decompressobj(wbits=47)
