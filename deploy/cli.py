@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from deploy import kernel_cache
 from deploy.refusal import Refusal
 
 app = typer.Typer(
@@ -164,6 +165,7 @@ def _speed(text: str) -> float | None:
 
 def main() -> None:
     """Run the command line; a refusal is one sentence and exit code 2."""
+    kernel_cache.use()
     try:
         app(prog_name="groundswell")
     except Refusal as refusal:

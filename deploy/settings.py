@@ -14,6 +14,7 @@ from connectors.mqtt import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
 from connectors.webhook import WebhookConfig
+from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream, Station, Thing
 
@@ -27,9 +28,9 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ServerSettings(_Section, frozen=True, kw_only=True):
     """`[server]`."""
 
-    http: str = "127.0.0.1:8080"
-    ntrip: str = "127.0.0.1:2101"
-    data: str = "groundswell-data"
+    http: str = defaults.HTTP
+    ntrip: str = defaults.NTRIP
+    data: str = defaults.DATA
     write_token: str = ""
     """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
 
@@ -89,7 +90,7 @@ class StationSettings(_Section, frozen=True, kw_only=True):
                 stall_s=self.stall_s,
             )
         raise Refusal(
-            f"station {self.id}: source {_without_password(self.source)!r} is not understood; "
+            f"station {self.id}: source {without_password(self.source)!r} is not understood; "
             "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
         )
 
@@ -180,6 +181,12 @@ def load(path: Path) -> Settings:
     return settings
 
 
+def check_station_id(station_id: str) -> None:
+    """Refuse an id that could not be a mountpoint and a file name."""
+    if not _STATION_ID.fullmatch(station_id):
+        raise Refusal(f"station id {station_id!r} does not serve; use at most 32 letters, digits, _ . and -")
+
+
 def address(text: str, option: str) -> tuple[str, int]:
     """Split HOST:PORT (IPv6 in brackets)."""
     host, _, port = text.rpartition(":")
@@ -220,10 +227,7 @@ def _check(settings: Settings, path: Path) -> None:
             if ids.count(name) > 1:
                 raise Refusal(f"{path}: two entries of kind {kind} have the id {name!r}; give each its own")
     for station in settings.station:
-        if not _STATION_ID.fullmatch(station.id):
-            raise Refusal(
-                f"{path}: station id {station.id!r} may have letters, digits, _ . - and 32 characters"
-            )
+        check_station_id(station.id)
         station.connection()
 
 
@@ -234,5 +238,6 @@ def _version(text: str, station_id: str) -> Any:
     return versions[text]
 
 
-def _without_password(source: str) -> str:
+def without_password(source: str) -> str:
+    """Return a URL as it may be shown."""
     return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", source)

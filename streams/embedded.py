@@ -59,7 +59,7 @@ class Round:
     outputs: Sequence[Record]
     journal: Sequence[bytes] = ()
     snapshots: dict[str, list[bytes]] | None = None
-    """Given: replaces the old snapshots and empties the journal."""
+    """Given: replaces the old snapshots and the journal; it holds what this round did."""
 
 
 class Keeper(Protocol):
@@ -232,7 +232,8 @@ class EmbeddedRuntime:
             outputs = self.pipeline.run(batches, self._now_us or None)
             journal = self._journal(batches, outputs)
             self._report_failures()
-            work = Round(self._now_us, batches, outputs, journal, self._due_snapshots())
+            snapshots = self._due_snapshots()
+            work = Round(self._now_us, batches, outputs, () if snapshots else journal, snapshots)
             if self._keep(work):
                 self._settle(items)
                 self._call(self._tell, outputs)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy import kernel_cache
+
+kernel_cache.use()  # before a test imports a kernel
+
 
 class Recordings:
     """Paths of recordings; a file that should be there and is not fails the test that asks for it."""

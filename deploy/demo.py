@@ -1,0 +1,137 @@
+"""`groundswell demo`: a simulated country through real sockets, with a live page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+
+from connectors.caster.relay import Relay
+from connectors.caster.server import Caster
+from connectors.embedded_broker import embedded_broker
+from connectors.mqtt import MqttConfig
+from connectors.mqtt_publish import publisher
+from connectors.webhook import WebhookConfig
+from deploy import demo_sources as sources
+from deploy import demo_world as world
+from deploy.clock import wall_clock_us
+from deploy.registry import Registry
+from deploy.service import Service, opened, resolve, run_async, until_stopped
+from deploy.settings import Settings, StationSettings
+from deploy.warm_up import warm_up
+from sensors.model import Station
+from sensors.payloads.json import JsonMapping
+
+SECRET = "whsec_Z3JvdW5kc3dlbGwtZGVtby1zZWNyZXQtMjAyNg=="  # noqa: S105 - of the demonstration only
+USER, PASSWORD = "demo", "demo"
+SHOWN_WEBHOOKS = 4
+
+
+def run_demo(*, http: str | None, ntrip: str | None, data: Path | None, seconds: float | None) -> None:
+    """Run until Ctrl-C, or for so many seconds. Without `data` nothing is kept."""
+    with contextlib.ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="groundswell-demo-")))
+        run_async(_demo(http, ntrip, folder, seconds))
+
+
+def settings_of(caster_port: int, broker_port: int, webhook_url: str) -> Settings:
+    """Return the configuration that a person would write for this country."""
+    return Settings(
+        station=[
+            StationSettings(
+                id=station_id,
+                name=name,
+                source=f"ntrip://{USER}:{PASSWORD}@127.0.0.1:{caster_port}/{station_id}",
+                version=str(1 + i % 2),
+                longitude=longitude,
+                latitude=latitude,
+                height_m=height_m,
+            )
+            for i, (station_id, name, longitude, latitude, height_m) in enumerate(world.SITES)
+        ],
+        thing=world.things(min_duration_s=4.0),
+        mqtt=[
+            MqttConfig(
+                host="127.0.0.1",
+                port=broker_port,
+                version="3.1.1",
+                client_id="groundswell-demo",
+                topics=["demo/#"],
+                mappings=[
+                    JsonMapping(
+                        topic="demo/+",
+                        datastream="{1}",
+                        samples="samples",
+                        value="value",
+                        time="time",
+                        time_format="epoch_s",
+                    )
+                ],
+            )
+        ],
+        webhook=[WebhookConfig(id="subscriber", url=webhook_url, secret=SECRET, allow_private=True)],
+    )
+
+
+async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: float | None) -> None:
+    console = Console()
+    subscriber = sources.Subscriber(SECRET)
+    addresses, _ = resolve(Settings(), http, ntrip, folder)
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(sources.listening(subscriber))
+        relay = Relay(asyncio.get_running_loop().time)
+        upstream = Caster(relay, _no_stations, wall_clock_us, users={USER: PASSWORD})
+        with sources.free_listener() as free:
+            broker_port = free.getsockname()[1]
+        await stack.enter_async_context(embedded_broker("127.0.0.1", broker_port))
+        await upstream.start("127.0.0.1", 0)
+        stack.push_async_callback(upstream.stop)
+
+        settings = settings_of(upstream.port, broker_port, url)
+        warm_up(Registry.of(settings), console)
+        plan, start_us = world.Plan(), wall_clock_us()
+        stations = world.stations(start_us, plan)
+        for station_id in stations:
+            relay.publish(station_id, b"")  # the mountpoint exists before its first frame
+        service = await stack.enter_async_context(opened(settings, folder, addresses))
+        service.connect()
+        publish = await stack.enter_async_context(publisher("127.0.0.1", broker_port, "devices"))
+        service.start(sources.send_stations(stations, relay, wall_clock_us), "simulated stations")
+        for series in world.sensors(start_us, plan):
+            service.start(sources.send_sensor(series, publish, wall_clock_us), series.datastream_id)
+        service.start(_show(console, service, subscriber), "terminal")
+        await until_stopped(seconds)
+
+
+def _no_stations() -> list[Station]:
+    return []
+
+
+async def _show(console: Console, service: Service, subscriber: sources.Subscriber) -> None:
+    """Keep a small panel in a terminal; elsewhere print where the page is, and stay quiet."""
+    page = "http://{}:{}/".format(*(service.addresses.http or ("", 0)))
+    if not console.is_terminal:
+        console.print(f"live page: {page}", soft_wrap=True)
+        return
+    with Live(console=console, refresh_per_second=2) as live:
+        while True:
+            rows = await asyncio.to_thread(service.store.stations, limit=100)
+            alerts = await asyncio.to_thread(service.store.open_alerts)
+            states = Counter(row.report.state if row.report else "unknown" for row in rows.items)
+            table = Table.grid(padding=(0, 2))
+            table.add_row("live page", f"[link={page}]{page}[/link]")
+            if service.addresses.ntrip:
+                table.add_row("caster", "ntrip://{}:{}/".format(*service.addresses.ntrip))
+            table.add_row("stations", ", ".join(f"{n} {s}" for s, n in sorted(states.items())) or "not yet")
+            table.add_row("alerts", ", ".join(f"[bold]{a.level}[/] {a.title}" for a in alerts) or "none")
+            told = "\n".join(subscriber.verified[-SHOWN_WEBHOOKS:]) or "nothing yet"
+            table.add_row("subscriber got", told)
+            live.update(Group(Panel(table, title="Groundswell demo"), "Ctrl-C ends it"))
+            await asyncio.sleep(1)

@@ -1,0 +1,167 @@
+"""Looking at captures and at what is kept: `decode`, `score`, `stations`."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy import defaults
+from deploy.refusal import Refusal
+from gnss import capture
+from gnss.time import iso_z
+from storage.sqlite import SqliteStore
+from storage.store import StorageError
+from streams.processors.score_stations import ScoreStations
+from streams.records import RawBatch, RawChunk, Record, StationReport, StationReports
+
+STATE_STYLES = {"good": "green", "degraded": "yellow", "bad": "red", "unknown": "dim"}
+
+
+def read_capture(path: Path) -> tuple[bytes, int]:
+    """Return a file's bytes and when it was last changed (microseconds of UTC)."""
+    try:
+        return path.read_bytes(), path.stat().st_mtime_ns // 1000
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Refusal(f"cannot read {path} ({reason}); name a readable RTCM 3 capture") from error
+
+
+def print_summary(path: Path, date_us: int | None) -> None:
+    """Print one JSON object."""
+    buffer, modified_us = read_capture(path)
+    print(json.dumps(capture.summary(buffer, date_us=date_us, modified_us=modified_us)))
+
+
+def print_observations(path: Path, output: str, date_us: int | None) -> None:
+    """Print a row for each observation; the table form goes to a person, csv and json to programs."""
+    buffer, modified_us = read_capture(path)
+    reference_us, week_from = capture.reference_time(buffer, date_us=date_us, modified_us=modified_us)
+    rows = capture.observation_rows(capture.epochs(buffer, reference_us))
+    print(f"week from: {week_from}", file=sys.stderr)
+    first = next(rows, None)
+    if first is None:
+        raise Refusal(f"{path} holds no MSM observations; is it an RTCM 3 capture?")
+    every = itertools.chain([first], rows)
+    if output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(capture.ObservationRow._fields)
+        writer.writerows(every)
+    elif output == "json":
+        for row in every:
+            sys.stdout.write(json.dumps(row._asdict()) + "\n")
+    else:
+        _print_table(every)
+
+
+def _print_table(rows: Iterator[capture.ObservationRow]) -> None:
+    columns = capture.ObservationRow._fields
+    widths = [24 if name == "epoch" else max(len(name), 14) for name in columns]
+    print("  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)))
+    for row in rows:
+        cells = ("" if value is None else str(value) for value in row)
+        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
+
+
+def print_score(path: Path, date_us: int | None) -> None:
+    """Judge a capture as a station without receiving times and print the verdict."""
+    buffer, modified_us = read_capture(path)
+    reference_us, week_from = capture.reference_time(buffer, date_us=date_us, modified_us=modified_us)
+    reports = _reports(path.name, buffer, reference_us)
+    if not reports:
+        raise Refusal(f"{path} holds no epochs that could be judged; is it an RTCM 3 capture?")
+    console = Console()
+    table = Table.grid(padding=(0, 2))
+    table.add_row("capture", path.name)
+    table.add_row("epochs", f"{sum(r.epochs for r in reports)} of {sum(r.epochs_expected for r in reports)}")
+    table.add_row("from", iso_z(reports[0].epoch_us))
+    table.add_row("to", f"{iso_z(reports[-1].epoch_us)} (week from {week_from})")
+    table.add_row("observations", _share(reports))
+    table.add_row("C/N0", _middle(reports, "cn0_dbhz", "{:.1f} dB-Hz"))
+    table.add_row("multipath", _middle(reports, "multipath_m", "{:.2f} m"))
+    table.add_row("slips", f"{sum(r.slips for r in reports)}")
+    table.add_row("frames", f"{sum(r.frames for r in reports)}, {sum(r.bad_frames for r in reports)} bad")
+    table.add_row("latency", "unknown: a capture has no receiving times")
+    states = Counter(r.state for r in reports)
+    table.add_row("seconds", ", ".join(f"[{STATE_STYLES[s]}]{n} {s}[/]" for s, n in states.most_common()))
+    console.print(table)
+    last = reports[-1]
+    score = "no score" if last.score is None else f"score {last.score}"
+    console.print(f"at the end: [bold {STATE_STYLES[last.state]}]{last.state}[/], {score}")
+    _print_reasons(console, reports)
+
+
+def _reports(name: str, buffer: bytes, reference_us: int) -> list[StationReport]:
+    judge = ScoreStations(())
+    outputs: list[Record] = []
+    for epoch_us, piece in capture.split_for_replay(buffer, reference_us):
+        chunk = RawChunk(station_id=name, payload=piece, reference_us=epoch_us or reference_us)
+        outputs.extend(judge.on_batch(RawBatch(chunks=[chunk])))
+    outputs.extend(judge.on_end())
+    return [r for batch in outputs if isinstance(batch, StationReports) for r in batch.reports]
+
+
+def _share(reports: list[StationReport]) -> str:
+    had = sum(r.observations for r in reports)
+    known = [r for r in reports if r.observations_expected is not None]
+    expected = sum(r.observations_expected or 0 for r in known)
+    if not expected:
+        return str(had)
+    return f"{had}, {100 * sum(r.observations for r in known) / expected:.1f} % of those expected"
+
+
+def _middle(reports: list[StationReport], name: str, form: str) -> str:
+    values = [v for r in reports if (v := getattr(r, name)) is not None]
+    return form.format(median(values)) + " (median)" if values else "could not be judged"
+
+
+def _print_reasons(console: Console, reports: list[StationReport]) -> None:
+    seconds = Counter(reason.code for r in reports for reason in r.reasons)
+    newest = {reason.code: reason for r in reports for reason in r.reasons}
+    for code, n in seconds.most_common():
+        reason = newest[code]
+        console.print(f"  {n:>6} s  {reason.text} [dim]{reason.check}[/]", highlight=False)
+
+
+def print_stations(data: Path | None) -> None:
+    """Print the kept stations, the worst first."""
+    folder = data or Path(defaults.DATA)
+    if not (folder / "groundswell.sqlite").exists():
+        raise Refusal(f"nothing is kept in {folder} yet; name the folder of a run with --data DIR")
+    try:
+        store = SqliteStore(folder / "groundswell.sqlite")
+    except StorageError as error:
+        raise Refusal(str(error)) from error
+    table = Table("station", "state", "score", "last epoch", "latency s", "C/N0", "why")
+    order = ["bad", "degraded", "unknown", "good"]
+    after, rows = None, []
+    while True:
+        page = store.stations(after=after, limit=1000)
+        rows += page.items
+        if (after := page.next) is None:
+            break
+    store.close()
+    rows.sort(key=lambda r: (order.index(r.report.state if r.report else "unknown"), r.id))
+    for row in rows:
+        report = row.report
+        if report is None:
+            table.add_row(row.id, "unknown", "", "", "", "", "no report yet")
+            continue
+        table.add_row(
+            row.id,
+            f"[{STATE_STYLES[report.state]}]{report.state}[/]",
+            "" if report.score is None else str(report.score),
+            iso_z(report.epoch_us),
+            "" if report.latency_s is None else f"{report.latency_s:.2f}",
+            "" if report.cn0_dbhz is None else f"{report.cn0_dbhz:.1f}",
+            "; ".join(reason.text for reason in report.reasons[:2]),
+        )
+    Console().print(table)

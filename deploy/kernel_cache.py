@@ -1,0 +1,37 @@
+"""Compiled kernels are kept for exactly the sources that made them.
+
+numba looks only at a kernel's own file, so that after a change in a table or a helper of another file it
+would go on with the old code. Here the cache's folder is named by a hash of all sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numba
+
+_ROOMS = ("gnss", "sensors")
+_KEPT = 3
+
+
+def use() -> None:
+    """Point numba to the right folder; call it before a kernel's module is imported."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for room in _ROOMS:
+        for source in sorted((root / room).rglob("*.py")):
+            digest.update(source.read_bytes())
+    caches = Path(sys.prefix) / "var" / "groundswell-kernels"
+    folder = caches / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        for old in sorted(caches.iterdir(), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        return  # a read-only installation: numba finds a place of its own
+    numba.config.CACHE_DIR = str(folder)

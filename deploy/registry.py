@@ -1,0 +1,60 @@
+"""What a configuration defines, checked against the catalogue and the detectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+import msgspec
+
+from deploy.refusal import Refusal
+from deploy.settings import Settings
+from sensors.catalogue import parse_catalogue
+from sensors.model import Datastream, ObservedProperty, Station, Thing
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Stations, things, properties and datastreams of this process."""
+
+    stations: list[Station]
+    things: list[Thing]
+    properties: list[ObservedProperty]
+    datastreams: list[Datastream]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Registry:
+        """Return the registry of a configuration.
+
+        Raises
+        ------
+        Refusal
+            A property that the catalogue does not have.
+        """
+        properties = catalogue()
+        units = {p.id: p.unit for p in properties}
+        datastreams = []
+        for thing in settings.thing:
+            for stream in thing.datastreams():
+                if stream.property_id not in units:
+                    raise Refusal(
+                        f"datastream {stream.id}: the catalogue has no property {stream.property_id!r}; "
+                        f"it has {', '.join(sorted(units))}"
+                    )
+                unit = stream.unit or units[stream.property_id]
+                datastreams.append(msgspec.structs.replace(stream, unit=unit))
+        return cls(
+            [s.station() for s in settings.station],
+            [t.thing() for t in settings.thing],
+            properties,
+            datastreams,
+        )
+
+
+def catalogue() -> list[ObservedProperty]:
+    """Read the catalogue that comes with the program."""
+    found: list[ObservedProperty] = []
+    for entry in sorted(resources.files("sensors.catalogue").iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            found.extend(parse_catalogue(entry.read_text(encoding="utf-8")))
+    return found

@@ -1,0 +1,121 @@
+"""What an alert is: how it opens, gets worse, is acknowledged, and ends. Pure functions over values.
+
+An alert is one event found by one rule about one subject. It opens when the detector begins, its level
+rises at once and never falls while it lasts, and it closes when the detector ends. Acknowledging says that
+a person has it in hand; it does not end it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+
+from streams.records import LEVELS, AlertTransition, Command, Detection
+
+
+def alert_id(rule: str, subject_id: str, onset_us: int) -> str:
+    """Return the identity of an event: the same from every process, at every repetition."""
+    text = f"{rule}\x00{subject_id}\x00{onset_us}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def advance(alert: AlertTransition | None, detection: Detection) -> AlertTransition | None:
+    """Return the step that a detection makes of an alert; None: it changes nothing.
+
+    Parameters
+    ----------
+    alert
+        The newest step of the alert with the detection's identity; None when there is no such alert.
+    detection
+        Repetitions, and whatever comes after the closing, change nothing. A historic detection does not
+        change an alert that calls people.
+    """
+    if alert is None:
+        return None if detection.phase == "end" else _open(detection)
+    if alert.state == "closed" or (detection.historic and not alert.historic):
+        return None
+    if detection.phase == "end":
+        return msgspec.structs.replace(
+            alert,
+            number=alert.number + 1,
+            state="closed",
+            at_us=detection.detected_at_us,
+            change="closed",
+            by="",
+            comment="",
+            evidence={**alert.evidence, "end": detection.evidence},
+        )
+    if LEVELS.index(detection.level) <= LEVELS.index(alert.level):
+        return None
+    return msgspec.structs.replace(
+        alert,
+        number=alert.number + 1,
+        level=detection.level,
+        title=detection.title,
+        at_us=detection.detected_at_us,
+        change="level",
+        by="",
+        comment="",
+        evidence=detection.evidence,
+    )
+
+
+def _open(detection: Detection) -> AlertTransition:
+    return AlertTransition(
+        alert_id=alert_id(detection.detector, detection.subject_id, detection.onset_us),
+        number=1,
+        state="open",
+        level=detection.level,
+        rule=detection.detector,
+        subject_id=detection.subject_id,
+        title=detection.title,
+        onset_us=detection.onset_us,
+        opened_at_us=detection.detected_at_us,
+        at_us=detection.detected_at_us,
+        change="opened",
+        evidence=detection.evidence,
+        historic=detection.historic,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of a command about an alert."""
+
+    ok: bool
+    message: str
+    transition: AlertTransition | None = None
+
+
+NAME_LIMIT = 200
+COMMENT_LIMIT = 2000
+
+
+def acknowledge(alert: AlertTransition | None, command: Command) -> Answer:
+    """Return the answer to an acknowledgement; asking again is fine and changes nothing."""
+    by = command.by.strip()
+    comment = command.arguments.get("comment") or ""
+    if not by:
+        return Answer(False, "An acknowledgement needs a name: say in `by` who has the alert in hand.")
+    if len(by) > NAME_LIMIT:
+        return Answer(False, f"The name in `by` is too long: use at most {NAME_LIMIT} characters.")
+    if not isinstance(comment, str) or len(comment) > COMMENT_LIMIT:
+        return Answer(False, f"The comment must be text: use at most {COMMENT_LIMIT} characters.")
+    if alert is None:
+        return Answer(False, f"There is no alert {command.target[:64]!r}: look it up in the list of alerts.")
+    if alert.state == "closed":
+        return Answer(False, f"Alert {alert.alert_id} is closed: only an open alert can be acknowledged.")
+    if alert.state == "acknowledged":
+        return Answer(True, f"Alert {alert.alert_id} was acknowledged before.")
+    transition = msgspec.structs.replace(
+        alert,
+        number=alert.number + 1,
+        state="acknowledged",
+        at_us=command.at_us,
+        change="acknowledged",
+        by=by,
+        comment=comment,
+    )
+    return Answer(True, f"Alert {alert.alert_id} is acknowledged by {by}.", transition)

@@ -1,0 +1,108 @@
+"""Detections and commands in; steps of alerts and answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from streams.alerts import acknowledge, advance, alert_id
+from streams.processor import Outputs
+from streams.processors.snapshots import join, split
+from streams.records import (
+    AlertTransition,
+    AlertTransitions,
+    Command,
+    CommandOutcome,
+    CommandOutcomes,
+    Commands,
+    Detections,
+    Record,
+)
+from streams.topics import ALERTS, COMMAND_OUTCOMES, COMMANDS, DETECTIONS, Topic
+
+CLOSED_LIMIT = 10_000
+"""Closed alerts that are remembered, so that a late repetition of their beginning opens nothing."""
+
+
+class _Snapshot(msgspec.Struct):
+    """One alert. `evidence` of a closed one is not needed any more."""
+
+    alert: AlertTransition
+
+
+class Alert:
+    """Implements `streams.processor.Processor`."""
+
+    name = "alert"
+    reads: tuple[Topic, ...] = (DETECTIONS, COMMANDS)
+    writes: tuple[Topic, ...] = (ALERTS, COMMAND_OUTCOMES)
+
+    def __init__(self) -> None:
+        self._open: dict[str, AlertTransition] = {}
+        self._closed: dict[str, AlertTransition] = {}
+
+    def on_batch(self, batch: Record) -> Outputs:
+        """Take detections, or commands."""
+        if isinstance(batch, Detections):
+            steps = []
+            for detection in batch.detections:
+                name = alert_id(detection.detector, detection.subject_id, detection.onset_us)
+                step = advance(self._alert(name), detection)
+                if step is not None:
+                    self._keep(step)
+                    steps.append(step)
+            return [AlertTransitions(transitions=steps)] if steps else []
+        if isinstance(batch, Commands):
+            return self._answers(batch.commands)
+        raise TypeError(f"{self.name} does not read {type(batch).__name__}")
+
+    def on_time(self, now_us: int) -> Outputs:
+        """Nothing is due by time alone."""
+        del now_us
+        return []
+
+    def on_end(self) -> Outputs:
+        """Open alerts stay open: the end of the input is not the end of a hazard."""
+        return []
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Return all open alerts and the closed ones that are remembered."""
+        alerts = (*self._closed.values(), *self._open.values())
+        return split(msgspec.msgpack.encode(_Snapshot(alert)) for alert in alerts)
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Take back what `snapshot` gave."""
+        self._open.clear()
+        self._closed.clear()
+        for piece in join(chunks):
+            self._keep(msgspec.msgpack.decode(piece, type=_Snapshot).alert)
+
+    def _answers(self, commands: Iterable[Command]) -> Outputs:
+        steps, outcomes = [], []
+        for command in commands:
+            if command.kind != "acknowledge_alert":
+                continue
+            answer = acknowledge(self._alert(command.target), command)
+            if answer.transition is not None:
+                self._keep(answer.transition)
+                steps.append(answer.transition)
+            outcomes.append(CommandOutcome(id=command.id, ok=answer.ok, message=answer.message))
+        outputs: list[Record] = []
+        if steps:
+            outputs.append(AlertTransitions(transitions=steps))
+        if outcomes:
+            outputs.append(CommandOutcomes(outcomes=outcomes))
+        return outputs
+
+    def _alert(self, name: str) -> AlertTransition | None:
+        return self._open.get(name) or self._closed.get(name)
+
+    def _keep(self, step: AlertTransition) -> None:
+        if step.state != "closed":
+            self._open[step.alert_id] = step
+            return
+        self._open.pop(step.alert_id, None)
+        self._closed[step.alert_id] = msgspec.structs.replace(step, evidence={})
+        while len(self._closed) > CLOSED_LIMIT:
+            del self._closed[next(iter(self._closed))]
