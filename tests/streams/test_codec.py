@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,10 +67,8 @@ def test_a_newer_version_is_refused_by_name():
 def test_damaged_bytes_raise_only_the_codec_error(noise):
     with pytest.raises(codec.CodecError):
         codec.decode(bytes((codec.VERSION,)) + b"\xc1" + noise)
-    try:
+    with contextlib.suppress(codec.CodecError):
         codec.decode(noise)
-    except codec.CodecError:
-        pass
 
 
 @given(cut=st.integers(0, 200), flip=st.integers(0, 200), bit=st.integers(0, 7))
@@ -82,10 +82,8 @@ def test_cut_or_flipped_batches_raise_or_decode_but_never_crash(cut, flip, bit):
     )
     message = bytearray(codec.encode(batch))
     message[flip % len(message)] ^= 1 << bit
-    try:
+    with contextlib.suppress(codec.CodecError):
         codec.decode(bytes(message[: len(message) - cut % len(message)]))
-    except codec.CodecError:
-        pass
 
 
 def test_each_batch_type_has_one_topic():

@@ -1,0 +1,173 @@
+"""Raw TCP: a receiver or converter that sends plain RTCM; and the socket that NTRIP shares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import msgspec
+
+from connectors.gatherer import StationIntake
+from connectors.reconnect import BackOff, StreamError, keep_connected
+from streams.stream_state import StreamState
+
+CONNECT_TIMEOUT_S = 15.0
+READ_BYTES = 65_536
+_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+
+
+class TcpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a plain stream is."""
+
+    host: str
+    port: int
+    stall_s: float = 30.0
+    """Without a byte for so long, the connection is taken for dead."""
+
+    def __post_init__(self) -> None:
+        check_address(self.host, self.port, self.stall_s)
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return f"tcp://{format_address(self.host, self.port)}"
+
+
+def check_address(host: str, port: int, stall_s: float) -> None:
+    """Raise ValueError with a sentence when a configured peer cannot be."""
+    if not host or any(character.isspace() for character in host):
+        raise ValueError(f"host {host!r} is not a host name; write a name or an address")
+    if not 0 < port < 65_536:
+        raise ValueError(f"port {port} does not exist; write a number from 1 to 65535")
+    if not 0 < stall_s <= 86_400:
+        raise ValueError(f"stall_s {stall_s} is out of range; write seconds, more than 0 and up to 86400")
+
+
+def format_address(host: str, port: int) -> str:
+    """Return HOST:PORT, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def run(
+    config: TcpConfig,
+    intake: StationIntake,
+    state: StreamState,
+    *,
+    clock_us: Callable[[], int],
+    back_off: BackOff | None = None,
+) -> NoReturn:
+    """Stream until cancelled.
+
+    Parameters
+    ----------
+    config
+        Where.
+    intake
+        Takes the bytes.
+    state
+        The one that `intake` counts in; it says what goes on.
+    clock_us
+        Wall clock, UTC; read right after each read of the socket.
+    back_off
+        Between attempts.
+    """
+
+    async def session() -> NoReturn:
+        async with connected(config.host, config.port) as (reader, _):
+            watchdog = Watchdog(config.stall_s)
+            try:
+                while True:
+                    data = await watchdog.read(reader)
+                    received_at_us = clock_us()
+                    if not data:
+                        raise StreamError("the sender closed the connection; trying again")
+                    watchdog.fed()
+                    state.enter("streaming", received_at_us)
+                    intake.receive(data, received_at_us)
+            finally:
+                intake.finish()
+
+    await keep_connected(session, state, clock_us=clock_us, back_off=back_off or BackOff())
+
+
+class Watchdog:
+    """Reads a socket; gives up when no useful data came for `stall_s`."""
+
+    def __init__(self, stall_s: float) -> None:
+        self._stall_s = stall_s
+        self._loop = asyncio.get_running_loop()
+        self.fed()
+
+    def fed(self) -> None:
+        """Useful data came: wait anew."""
+        self._deadline_s = self._loop.time() + self._stall_s
+
+    async def read(self, reader: asyncio.StreamReader) -> bytes:
+        """Return what comes next; empty at the end.
+
+        Raises
+        ------
+        StreamError
+            The time is over, or the connection broke.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                return await reader.read(READ_BYTES)
+        except TimeoutError as error:
+            text = f"no data for {self._stall_s:g} s; check that the station sends"
+            raise StreamError(text, stalled=True) from error
+        except OSError as error:
+            raise StreamError(f"the connection broke ({error.strerror or error}); trying again") from error
+
+
+@asynccontextmanager
+async def connected(
+    host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect, with keepalive and without Nagle's delay, and close at the end.
+
+    Raises
+    ------
+    StreamError
+        There is no connection to be had; the sentence says why.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+    except OSError as error:  # TimeoutError and ssl.SSLError are OSErrors too
+        raise StreamError(_in_words(error, host, port)) from error
+    try:
+        _set_options(writer.get_extra_info("socket"))
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def _set_options(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):  # not on every system
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _in_words(error: OSError, host: str, port: int) -> str:
+    place = format_address(host, port)
+    if isinstance(error, socket.gaierror):
+        return f"the host {host} is not found; check its name and the network"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of {place} is not valid ({error.verify_message}); check host and clock"
+    if isinstance(error, ssl.SSLError):
+        return f"{place} does not speak TLS ({error.reason or 'handshake failed'}); check the port"
+    if isinstance(error, TimeoutError):
+        return f"{place} does not answer; check host, port and firewall"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{place} refuses connections; check the port, or start the server there"
+    return f"cannot connect to {place}: {error.strerror or error}"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors.reconnect import BackOff
+from gnss.rtcm.framing import build_frame
+from tests.scripted_server import Bench
+
+ONE, TWO = build_frame(b"\x3e\xd0" + bytes(40)), build_frame(b"\x43\x50" + bytes(90))
+
+
+def test_frames_go_to_rovers_and_all_bytes_to_the_judges():
+    bench = Bench()
+    bad = bytearray(ONE)
+    bad[10] ^= 1
+    stream = b"noise" + ONE + bytes(bad) + TWO
+    for at in range(0, len(stream), 7):
+        bench.intake.receive(stream[at : at + 7], 1000 + at)
+    assert bench.frames == ONE + TWO
+    assert {name for name, _ in bench.relayed} == {"ST01"}
+    assert bench.sink.payload == stream
+    assert [chunk.received_at_us for chunk in bench.sink.chunks] == list(range(1000, 1000 + len(stream), 7))
+    assert not any(chunk.end_of_stream for chunk in bench.sink.chunks)
+    state = bench.state
+    assert (state.bytes_received, state.messages_received, state.bad_messages) == (len(stream), 2, 1)
+    assert state.last_received_us == 1000 + (len(stream) - 1) // 7 * 7
+
+
+def test_rovers_do_not_notice_that_the_judges_are_busy():
+    bench = Bench()
+    bench.sink.room = False
+    bench.intake.receive(ONE, 1)
+    bench.intake.receive(TWO, 2)
+    assert bench.frames == ONE + TWO
+    assert bench.state.overload_drops == 2
+    assert bench.state.messages_received == 2
+
+
+def test_a_frame_that_hides_behind_a_false_beginning_comes_out_at_the_end():
+    bench = Bench()
+    bench.intake.receive(b"\xd3\x03\xff" + ONE, 1)
+    assert bench.frames == b""
+    bench.intake.finish()
+    assert bench.frames == ONE
+    bench.intake.receive(TWO, 2)
+    assert bench.frames == ONE + TWO
+
+
+async def test_a_replay_waits_and_has_no_receiving_time():
+    bench = Bench()
+    await bench.intake.replay(ONE, 77)
+    await bench.intake.replay(b"", 78, end_of_stream=True)
+    first, last = bench.sink.chunks
+    assert (first.received_at_us, first.reference_us, first.end_of_stream) == (None, 77, False)
+    assert (last.received_at_us, last.reference_us, last.end_of_stream) == (None, 78, True)
+    assert bench.frames == ONE
+    assert bench.state.last_received_us is None
+
+
+@pytest.mark.parametrize(
+    ("draw", "waits"),
+    [
+        (0.0, [1.0] * 8),
+        (0.5, [1.5, 2.5, 4.5, 8.5, 16.5, 30.5, 30.5, 30.5]),
+        (1.0, [2, 4, 8, 16, 32, 60, 60, 60]),
+    ],
+)
+def test_back_off_doubles_its_limit_and_spreads_below_it(draw, waits):
+    back_off = BackOff(draw=lambda: draw)
+    assert [back_off.failed() for _ in range(8)] == waits
+    back_off.succeeded()
+    assert back_off.failed() == waits[0]
+
+
+def test_what_does_not_pass_by_itself_is_tried_much_later():
+    assert BackOff(draw=lambda: 0.0).failed(retry_soon=False) == 60.0
+    patient = BackOff(draw=lambda: 1.0)
+    assert max(patient.failed(retry_soon=False) for _ in range(2000)) == 600.0
