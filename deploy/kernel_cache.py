@@ -12,14 +12,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import numba
-
 _ROOMS = ("gnss", "sensors")
 _KEPT = 3
 
 
 def use() -> None:
-    """Point numba to the right folder; call it before a kernel's module is imported."""
+    """Point numba to the right folder; call it before numba is imported."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for room in _ROOMS:
@@ -34,4 +32,4 @@ def use() -> None:
             shutil.rmtree(old, ignore_errors=True)
     except OSError:
         return  # a read-only installation: numba finds a place of its own
-    numba.config.CACHE_DIR = str(folder)
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)

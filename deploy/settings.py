@@ -70,28 +70,32 @@ class StationSettings(_Section, frozen=True, kw_only=True):
 
     def connection(self) -> NtripClientConfig | TcpConfig:
         """Return the connector's configuration for `source`."""
-        url = urlsplit(self.source)
         try:
-            port = url.port
-        except ValueError:
-            port = None
-        if url.scheme == "tcp" and url.hostname and port:
-            return TcpConfig(host=url.hostname, port=port, stall_s=self.stall_s)
-        mountpoint = unquote(url.path.lstrip("/"))
-        if url.scheme in {"ntrip", "ntrips"} and url.hostname and mountpoint:
-            return NtripClientConfig(
-                host=url.hostname,
-                port=port or 2101,
-                mountpoint=mountpoint,
-                username=unquote(url.username or ""),
-                password=unquote(url.password or ""),
-                version=_version(self.version, self.id),
-                tls=url.scheme == "ntrips",
-                stall_s=self.stall_s,
-            )
+            if (config := self._parsed()) is not None:
+                return config
+        except ValueError as error:
+            raise Refusal(f"station {self.id}: {error}") from error
         raise Refusal(
             f"station {self.id}: source {without_password(self.source)!r} is not understood; "
             "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
+        )
+
+    def _parsed(self) -> NtripClientConfig | TcpConfig | None:
+        url = urlsplit(self.source)
+        if url.scheme == "tcp" and url.hostname and url.port:
+            return TcpConfig(host=url.hostname, port=url.port, stall_s=self.stall_s)
+        mountpoint = unquote(url.path.lstrip("/"))
+        if url.scheme not in {"ntrip", "ntrips"} or not url.hostname or not mountpoint:
+            return None
+        return NtripClientConfig(
+            host=url.hostname,
+            port=url.port or 2101,
+            mountpoint=mountpoint,
+            username=unquote(url.username or ""),
+            password=unquote(url.password or ""),
+            version=_version(self.version, self.id),
+            tls=url.scheme == "ntrips",
+            stall_s=self.stall_s,
         )
 
 
