@@ -15,7 +15,7 @@ from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES, EphemerisWeek, decode_week
 from gnss.rtcm.framing import HEADER_BYTES, find_frames
 from gnss.rtcm.signals import rinex_code
 from gnss.systems import UNKNOWN_CHANNEL, System
-from gnss.time import WEEK_US, gps_week, iso_z, resolve_week, week_begin
+from gnss.time import GPS_EPOCH_US, SECOND_US, WEEK_US, gps_to_utc, gps_week, iso_z, resolve_week
 
 WeekFrom = Literal["date", "ephemeris", "file time"]
 
@@ -52,7 +52,7 @@ def reference_time(buffer: bytes, *, date_us: int | None, modified_us: int) -> t
     """Return when a capture begins, and where the week is known from.
 
     Messages tell the time of the week. The week comes from a date, else from the ephemerides near the
-    capture's begin (most of them decide), else from the file's time.
+    capture's begin (most of them decide), else from the file's time: the last one that is not behind it.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def reference_time(buffer: bytes, *, date_us: int | None, modified_us: int) -> t
     Returns
     -------
     UTC of the first epoch in us; without MSM4 to MSM7 of a system that tells the time of the week, the date
-    or the file's time as it is, or the middle of the ephemerides' week.
+    or the file's time as it is, or the middle one of the ephemerides' reference times.
     """
     first_ms, weeks = _clues(buffer)
     if date_us is not None:
@@ -238,13 +238,15 @@ def _begin_by_weeks(
     longest = max(week.period for week, _ in weeks)
     near_week = _most_common(week.resolved(near_week) for week, _ in weeks if week.period == longest)
     if first_ms is None:
-        return int(week_begin(_most_common(week.resolved(near_week) for week, _ in weeks))) + WEEK_US // 2
+        references = sorted(week.reference_s(near_week) for week, _ in weeks)
+        return int(gps_to_utc(GPS_EPOCH_US + references[len(references) // 2] * SECOND_US))
     begins = []
     for week, at_ms in weeks:
         now_ms = first_ms if at_ms is None else at_ms
-        begin_ms = week.resolved(near_week) * WEEK_MS + now_ms - _signed_ms(now_ms - first_ms)
-        begins.append(begin_ms // WEEK_MS)
-    return int(resolve_week(first_ms, week_begin(_most_common(begins)) + WEEK_US // 2))
+        reference_ms = week.reference_s(near_week) * 1000
+        here_ms = reference_ms + _signed_ms(now_ms - reference_ms)
+        begins.append((here_ms - _signed_ms(now_ms - first_ms)) // WEEK_MS)
+    return int(gps_to_utc(GPS_EPOCH_US + (_most_common(begins) * WEEK_MS + first_ms) * 1000))
 
 
 def _most_common(values: Iterable[int]) -> int:

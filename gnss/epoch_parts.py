@@ -88,11 +88,12 @@ class PendingEpoch(msgspec.Struct):
         self.size += len(frame.data)
         self.n_frames += 1
 
-    def count(self, other: PendingEpoch) -> None:
-        """Take over what came with another one, but not its frames."""
+    def take_over(self, other: PendingEpoch, *, newer: bool) -> None:
+        """Count what came with another one, which is newer or older, but not its frames."""
         self.n_frames += other.n_frames
         self.n_bad += other.n_bad
-        self.position = other.position or self.position
+        if newer or self.position is None:
+            self.position = other.position or self.position
 
     def bits_agree(self) -> bool:
         """Whether DF393 is 0 in the last frame and only there."""

@@ -132,6 +132,12 @@ def test_data_before_an_error_are_not_lost():
         parser.finish()
 
 
+def test_a_chunk_that_is_longer_than_it_says_is_an_error():
+    answer = OK2 + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n3\r\nabc\r\n"
+    assert read(answer)[:2] == (b"hello", ntrip.MalformedError)
+    assert read(answer, *range(1, len(answer)))[:2] == (b"hello", ntrip.MalformedError)
+
+
 def test_the_last_chunk_ends_the_body():
     body, error, parser = read(OK2 + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: 1\r\n\r\nrest")
     assert (body, error, parser.finished) == (b"abc", None, True)

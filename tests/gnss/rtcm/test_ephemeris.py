@@ -13,11 +13,11 @@ from gnss.rtcm.framing import find_frames
 from gnss.systems import System
 
 FIELDS = {
-    1019: ("DF009", "DF076", System.GPS, 0),
-    1042: ("DF488", "DF489", System.BEIDOU, 1356),
-    1044: ("DF429", "DF452", System.QZSS, 0),
-    1045: ("DF252", "DF289", System.GALILEO, 1024),
-    1046: ("DF252", "DF289", System.GALILEO, 1024),
+    1019: ("DF009", "DF076", "DF093", System.GPS, 0),
+    1042: ("DF488", "DF489", "DF505", System.BEIDOU, 1356),
+    1044: ("DF429", "DF452", "DF442", System.QZSS, 0),
+    1045: ("DF252", "DF289", "DF304", System.GALILEO, 1024),
+    1046: ("DF252", "DF289", "DF304", System.GALILEO, 1024),
 }
 
 
@@ -43,19 +43,38 @@ def test_recordings_agree_with_pyrtcm(data, name, weeks):
         assert (week is None) == (number not in FIELDS)
         if week is None:
             continue
-        satellite, count, system, first = FIELDS[number]
+        satellite, count, toe, system, first = FIELDS[number]
         theirs = RTCMReader.parse(content[start : start + length + 6])
         assert (week.system, week.satellite) == (system, getattr(theirs, satellite))
         assert week.week == first + getattr(theirs, count)
+        assert week.toe_s == getattr(theirs, toe)
         seen[week.resolved(2150)] += 1
     assert set(seen) == weeks
 
 
 def test_roll_over_is_resolved_to_the_nearest_week():
-    gps = EphemerisWeek(System.GPS, 1, 1023, 1024)
+    gps = EphemerisWeek(System.GPS, 1, 1023, 1024, 0)
     assert [gps.resolved(near) for near in (1030, 2047, 2048, 2558, 2560)] == [1023, 2047, 2047, 2047, 3071]
-    galileo = EphemerisWeek(System.GALILEO, 1, 1024, 4096)
+    galileo = EphemerisWeek(System.GALILEO, 1, 1024, 4096, 0)
     assert [galileo.resolved(near) for near in (1024, 2300, 3000)] == [1024, 1024, 1024]
+
+
+@pytest.mark.parametrize(
+    ("system", "week", "toe_s", "reference_s"),
+    [
+        (System.GPS, 2009, 0, 2010 * 604_800),  # sent in the two hours before
+        (System.GPS, 2010, 7_200, 2010 * 604_800 + 7_200),
+        (System.GPS, 2009, 597_600, 2010 * 604_800 - 7_200),
+        (System.QZSS, 2010, 3_600, 2010 * 604_800 + 3_600),
+        (System.GALILEO, 2010, 604_200, 2010 * 604_800 - 600),  # sent 12 minutes later
+        (System.GALILEO, 2009, 603_600, 2010 * 604_800 - 1_200),
+        (System.BEIDOU, 2010, 0, 2010 * 604_800),
+        (System.BEIDOU, 2009, 601_200, 2010 * 604_800 - 3_600),
+    ],
+)
+def test_the_week_is_that_of_sending(system, week, toe_s, reference_s):
+    # as recorded around the week roll-over of 2018-07-15
+    assert EphemerisWeek(system, 1, week % 1024, 1024, toe_s).reference_s(2000) == reference_s
 
 
 def test_short_and_other_messages_have_no_week():

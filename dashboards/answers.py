@@ -1,0 +1,211 @@
+"""What the API and the live stream say, as it is sent (`dashboards.present` makes it).
+
+Times are ISO 8601 in UTC with their offset. Each structure is also the schema shown under `/docs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from streams.records import AlertStateName, LevelName, Reason, StationStateName
+from streams.stream_state import StreamPhase
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all answers."""
+
+
+class StationLatest(Answer, frozen=True, kw_only=True):
+    """A station's figures in the second that was judged last."""
+
+    judged_at: Time
+    received_at: Time | None
+    epochs: int
+    epochs_expected: int
+    observations: int
+    observations_expected: int | None
+    satellites: int
+    latency_s: float | None
+    jitter_s: float | None
+    cn0_dbhz: float | None
+    slips: int
+    multipath_m: float | None
+    frames: int
+    bad_frames: int
+
+
+class StationVerdict(Answer, frozen=True, kw_only=True):
+    """What changes from second to second: all that a live update carries of a station."""
+
+    id: str
+    state: StationStateName
+    score: int | None
+    """0 to 100; null when the state is unknown."""
+    reasons: Sequence[Reason]
+    last_epoch: Time | None
+    """Time of the last epoch that came; null when none is known since the program began."""
+    latest: StationLatest | None
+
+
+class StationAnswer(StationVerdict, frozen=True, kw_only=True):
+    """A station with its latest verdict."""
+
+    name: str
+    longitude: float | None
+    latitude: float | None
+    """Degrees; null while neither the registry nor the stream told the position."""
+    height_m: float | None
+    """Ellipsoidal."""
+    position_source: Literal["registry", "stream"] | None
+    interval_s: float
+
+
+class QualityAnswer(Answer, frozen=True, kw_only=True):
+    """A station's quality over one window. `state` is the worst one in it."""
+
+    start: Time
+    state: StationStateName
+    seconds_by_state: dict[StationStateName, int]
+    reasons: dict[str, int]
+    score_min: int | None
+    score_mean: float | None
+    reports: int
+    epochs: int
+    epochs_expected: int
+    completeness: float | None
+    observations: int
+    observations_expected: int | None
+    latency_mean_s: float | None
+    latency_median_s: float | None
+    latency_p95_s: float | None
+    latency_max_s: float | None
+    jitter_s: float | None
+    cn0_dbhz: float | None
+    slips: int
+    multipath_m: float | None
+    frames: int
+    bad_frames: int
+
+
+class ObservationAnswer(Answer, frozen=True, kw_only=True):
+    """One sample. `flag` follows QARTOD: 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing."""
+
+    phenomenon_time: Time
+    value: float | None
+    flag: int
+    flags: dict[str, int]
+    """The verdict of each test."""
+    revision: int
+    received_at: Time
+
+
+class ObservationWindowAnswer(Answer, frozen=True, kw_only=True):
+    """Samples of one window: the aggregates that were asked for."""
+
+    start: Time
+    mean: float | UnsetType | None = UNSET
+    min: float | UnsetType | None = UNSET
+    max: float | UnsetType | None = UNSET
+    sum: float | UnsetType | None = UNSET
+    last: float | UnsetType | None = UNSET
+    count: int | UnsetType = UNSET
+    """Samples in the window, whatever their flag."""
+    flags: dict[int, int]
+    """Samples by flag; those with flag 1 make the other aggregates unless `quality=all`."""
+
+
+class DatastreamAnswer(Answer, frozen=True, kw_only=True):
+    """One observed property of one thing, with its newest sample."""
+
+    id: str
+    thing_id: str
+    property_id: str
+    name: str
+    unit: str
+    detectors: list[str]
+    latest: ObservationAnswer | None
+
+
+class LiveObservation(Answer, frozen=True, kw_only=True):
+    """The newest sample of a datastream, in a live update."""
+
+    datastream_id: str
+    phenomenon_time: Time
+    value: float | None
+    flag: int
+
+
+class TransitionAnswer(Answer, frozen=True, kw_only=True):
+    """One step of an alert's life."""
+
+    number: int
+    change: Literal["opened", "level", "acknowledged", "closed"]
+    state: AlertStateName
+    level: LevelName
+    at: Time
+    by: str
+    comment: str
+
+
+class AlertAnswer(Answer, frozen=True, kw_only=True):
+    """An alert as it is now."""
+
+    id: str
+    level: LevelName
+    state: AlertStateName
+    title: str
+    rule: str
+    subject_id: str
+    """The datastream or thing that it is about."""
+    onset_at: Time
+    """When the hazard began."""
+    opened_at: Time
+    """When we knew."""
+    updated_at: Time
+    acknowledged_by: str | None
+    acknowledged_at: Time | None
+    closed_at: Time | None
+    historic: bool
+    """Found in late data: it called nobody."""
+    number: int
+    """Of the last transition."""
+    evidence: dict[str, Any]
+    transitions: list[TransitionAnswer] | UnsetType = UNSET
+
+
+class StreamAnswer(Answer, frozen=True, kw_only=True):
+    """What an incoming stream is doing."""
+
+    id: str
+    kind: str
+    source: str
+    phase: StreamPhase
+    since: Time | None
+    bytes_received: int
+    messages_received: int
+    bad_messages: int
+    overload_drops: int
+    reconnects: int
+    last_received: Time | None
+    last_error: str
+
+
+class HealthAnswer(Answer, frozen=True, kw_only=True):
+    """The program answers."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who has seen an alert."""
+
+    by: str
+    comment: str = ""

@@ -1,0 +1,79 @@
+"""What the routes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Request, Response
+
+from dashboards.live import LiveFeed, LiveHub
+from dashboards.metrics import Metrics
+from dashboards.problems import ProblemError
+from storage.store import Store
+from streams.bus import CommandSink
+from streams.stream_state import StreamStates
+
+T = TypeVar("T")
+
+PREFIX = "/api/v1"
+MAX_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the program that the API shows."""
+
+    store: Store
+    commands: CommandSink
+    hub: LiveHub
+    feed: LiveFeed
+    streams: StreamStates
+    metrics: Metrics
+    alive: Callable[[], str]
+    clock_us: Callable[[], int]
+    write_token: str | None
+    open_writes: bool
+    version: str
+
+
+class ListAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list; `next` continues it when given back as `after`, null at the end."""
+
+    items: list[Any]
+    next: str | None = None
+
+
+def json_response(answer: Any, status: int = 200) -> Response:
+    """Return an answer, encoded."""
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+
+
+def ask(function: Callable[[], T]) -> T:
+    """Ask the store; what it says about a cursor, a limit or a range becomes a 400."""
+    try:
+        return function()
+    except ValueError as error:
+        text = str(error)
+        raise ProblemError(400, f"{text[:1].upper()}{text[1:]}.") from None
+
+
+def found(row: T | None, kind: str, identity: str) -> T:
+    """Return the row, or say that there is none."""
+    if row is None:
+        raise ProblemError(
+            404, f"There is no {kind} {identity[:80]!r}: /api/v1/{kind}s lists those there are."
+        )
+    return row
+
+
+def known_parameters_only(request: Request) -> None:
+    """Refuse a parameter that the route does not know: a misspelt one must not be passed over."""
+    route = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            known_text = ", ".join(sorted(known)) or "none"
+            raise ProblemError(400, f"The parameter {name[:40]!r} is not known here; known: {known_text}.")

@@ -1,0 +1,151 @@
+"""The route of the live stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from dashboards import present
+from dashboards.api.alerts import shown
+from dashboards.api.context import PREFIX, Context, known_parameters_only
+from dashboards.live import LiveHub, Viewer, ViewerLimitError, frame
+from dashboards.problems import problem_response
+from storage.store import Page
+
+SNAPSHOT_AGE_US = 1_000_000
+POLITE_END_S = 5.0
+PAGE_SIZE = 1_000
+RECONNECT_MS = 2_000
+
+
+def router(context: Context) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(prefix=PREFIX, tags=["Live"], dependencies=[Depends(known_parameters_only)])
+    snapshot = Snapshot(context)
+
+    @routes.get("/live", responses={200: {"content": {"text/event-stream": {}}}})
+    async def live() -> Response:
+        """Server-sent events: `state` with everything, then each second `update` with what changed."""
+        return LiveResponse(context.hub, snapshot)
+
+    return routes
+
+
+class Snapshot:
+    """Everything that the page shows, as one event; made at most once a second, whoever asks."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._frame = b""
+        self._made_us: int | None = None
+        self._lock = asyncio.Lock()
+
+    async def get(self) -> bytes:
+        """Return the event, at most a second old."""
+        async with self._lock:
+            now_us = self._context.clock_us()
+            if self._made_us is None or not 0 <= now_us - self._made_us < SNAPSHOT_AGE_US:
+                payload = await run_in_threadpool(self._encode, now_us)
+                retry = f"retry: {RECONNECT_MS}\n".encode()
+                self._frame, self._made_us = retry + frame("state", payload), now_us
+            return self._frame
+
+    def _encode(self, now_us: int) -> bytes:
+        context = self._context
+        store, epochs_us = context.store, context.feed.last_epochs_us
+        if context.write_token:
+            writes = "token"
+        elif context.open_writes:
+            writes = "open"
+        else:
+            writes = "closed"
+        state: dict[str, Any] = {
+            "at": present.time_of(now_us),
+            "version": context.version,
+            "writes": writes,
+            "stations": [
+                present.station(row, now_us, epochs_us)
+                for row in _all(lambda after: store.stations(after=after, limit=PAGE_SIZE))
+            ],
+            "things": _all(lambda after: store.things(after=after, limit=PAGE_SIZE)),
+            "properties": store.observed_properties(),
+            "datastreams": [
+                present.datastream(row)
+                for row in _all(lambda after: store.datastreams(after=after, limit=PAGE_SIZE))
+            ],
+            "alerts": [shown(store, row) for row in store.open_alerts()],
+        }
+        return msgspec.json.encode(state)
+
+
+class LiveResponse(Response):
+    """Sends events until the viewer leaves, is dropped, or the program stops."""
+
+    def __init__(self, hub: LiveHub, snapshot: Snapshot) -> None:
+        super().__init__(media_type="text/event-stream", headers={"cache-control": "no-store"})
+        del self.headers["content-length"]
+        self._hub = hub
+        self._snapshot = snapshot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer (ASGI)."""
+        try:
+            with self._hub.viewer() as viewer:
+                await self._serve(viewer, receive, send)
+        except ViewerLimitError as error:
+            refusal = problem_response(
+                503,
+                f"There are no live updates now, {error}: try again later.",
+                headers={"Retry-After": "30"},
+            )
+            await refusal(scope, receive, send)
+
+    async def _serve(self, viewer: Viewer, receive: Receive, send: Send) -> None:
+        sending = asyncio.create_task(self._send(viewer, send))
+        leaving = asyncio.create_task(_disconnected(receive))
+        ending = asyncio.create_task(viewer.ended.wait())
+        try:
+            await asyncio.wait((sending, leaving, ending), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():  # one that reads will see the end of the stream; one that is stuck is cut off
+                await asyncio.wait(
+                    (sending, leaving), timeout=POLITE_END_S, return_when=asyncio.FIRST_COMPLETED
+                )
+        finally:
+            for task in (sending, leaving, ending):
+                task.cancel()
+            for task in (sending, leaving, ending):
+                with contextlib.suppress(asyncio.CancelledError, OSError):
+                    await task
+
+    async def _send(self, viewer: Viewer, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        body = "http.response.body"
+        first = await self._snapshot.get()
+        await send(start)
+        await send({"type": body, "body": first, "more_body": True})
+        async for update in viewer:
+            await send({"type": body, "body": update, "more_body": True})
+        await send({"type": body, "body": b"", "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _all(page: Callable[[str | None], Page[Any]]) -> list[Any]:
+    rows: list[Any] = []
+    after: str | None = None
+    while True:
+        found = page(after)
+        rows.extend(found.items)
+        after = found.next
+        if after is None:
+            return rows

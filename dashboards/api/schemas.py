@@ -1,0 +1,84 @@
+"""The API's description: schemas are made from the structures that are sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from dashboards import answers
+from dashboards.problems import MEDIA_TYPE, Problem
+from sensors.model import Thing
+
+_TYPES = (
+    answers.StationAnswer,
+    answers.QualityAnswer,
+    answers.DatastreamAnswer,
+    answers.ObservationAnswer,
+    answers.ObservationWindowAnswer,
+    answers.AlertAnswer,
+    answers.StreamAnswer,
+    answers.HealthAnswer,
+    answers.Acknowledgement,
+    Thing,
+    Problem,
+)
+_TEMPLATE = "#/components/schemas/{name}"
+
+
+def one(answer: type) -> dict[int | str, dict[str, Any]]:
+    """Describe a route that answers with one of these."""
+    return _responses({"$ref": _TEMPLATE.format(name=answer.__name__)})
+
+
+def many(*kinds: type) -> dict[int | str, dict[str, Any]]:
+    """Describe a route that answers with a page of these."""
+    items = [{"$ref": _TEMPLATE.format(name=kind.__name__)} for kind in kinds]
+    item = items[0] if len(items) == 1 else {"anyOf": items}
+    page = {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["string", "null"], "description": "Give back as `after` for the next page."},
+        },
+    }
+    return _responses(page)
+
+
+def body(kind: type) -> dict[str, Any]:
+    """Describe a route that takes one of these."""
+    schema = {"$ref": _TEMPLATE.format(name=kind.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def install(app: FastAPI) -> None:
+    """Let the app describe itself with these schemas."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            description = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            _, schemas = msgspec.json.schema_components(_TYPES, ref_template=_TEMPLATE)
+            description["components"] = {
+                "schemas": schemas,
+                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            }
+            for operations in description["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)  # FastAPI's own form, which is not used
+            app.openapi_schema = description
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]
+
+
+def _responses(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    problem = {MEDIA_TYPE: {"schema": {"$ref": _TEMPLATE.format(name="Problem")}}}
+    return {
+        200: {"description": "OK", "content": {"application/json": {"schema": schema}}},
+        "4XX": {"description": "The request cannot be answered", "content": problem},
+    }

@@ -1,0 +1,68 @@
+"""Routes about stations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from dashboards import answers, present
+from dashboards.api import schemas
+from dashboards.api.context import (
+    MAX_LIMIT,
+    PREFIX,
+    Context,
+    ListAnswer,
+    ask,
+    found,
+    json_response,
+    known_parameters_only,
+)
+from dashboards.api.parameters import span_us, window_s
+from streams.records import StationStateName
+
+HOUR_US = 3_600_000_000
+
+
+def router(context: Context) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(prefix=PREFIX, tags=["Stations"], dependencies=[Depends(known_parameters_only)])
+    store, epochs_us = context.store, context.feed.last_epochs_us
+
+    @routes.get("/stations", responses=schemas.many(answers.StationAnswer))
+    def stations(
+        state: Annotated[StationStateName | None, Query(description="Only those with this verdict.")] = None,
+        after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 1_000,
+    ) -> Response:
+        """Stations by id with their latest verdict. One that nothing was heard of is unknown."""
+        page = ask(lambda: store.stations(after=after, limit=limit, state=state))
+        now_us = context.clock_us()
+        items = [present.station(row, now_us, epochs_us) for row in page.items]
+        shown = [item for item in items if state is None or item.state == state]
+        return json_response(ListAnswer(items=shown, next=page.next))
+
+    @routes.get("/stations/{station_id}", responses=schemas.one(answers.StationAnswer))
+    def station(station_id: str) -> Response:
+        """One station: verdict, reasons with what to check, figures of the last second."""
+        row = found(store.station(station_id), "station", station_id)
+        return json_response(present.station(row, context.clock_us(), epochs_us))
+
+    @routes.get("/stations/{station_id}/quality", responses=schemas.many(answers.QualityAnswer))
+    def station_quality(
+        station_id: str,
+        start: Annotated[
+            str | None, Query(description="ISO 8601 with offset; an hour before the end.")
+        ] = None,
+        end: Annotated[str | None, Query(description="Not included; after the newest report.")] = None,
+        window: Annotated[str, Query(description="60s, 5min, 1h or PT60S")] = "60s",
+    ) -> Response:
+        """Quality by windows, oldest first. Windows without a report are absent."""
+        row = found(store.station(station_id), "station", station_id)
+        newest_us = row.report.epoch_us if row.report else None
+        from_us, until_us = span_us(start, end, newest_us, HOUR_US)
+        length_s = window_s(window)
+        windows = ask(lambda: store.station_quality(station_id, from_us, until_us, length_s))
+        return json_response(ListAnswer(items=[present.quality(w) for w in windows]))
+
+    return routes

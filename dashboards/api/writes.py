@@ -1,0 +1,86 @@
+"""Who may change something, and how a change must be sent."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from typing import TypeVar
+
+import msgspec
+from fastapi import Request
+
+from dashboards.api.context import Context
+from dashboards.problems import ProblemError
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 65_536
+
+
+def check_writer(request: Request, context: Context) -> None:
+    """Refuse a request that may not change anything.
+
+    A foreign web page can send forms but neither JSON nor a token; one that points its own name at this
+    machine (DNS rebinding) shows that name in the Host header.
+
+    Raises
+    ------
+    ProblemError
+        401 without the token, 403 when writing is closed or from a foreign page, 415 without JSON.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ProblemError(415, "Send the body as JSON, with the header Content-Type: application/json.")
+    if context.write_token:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            token.strip().encode(), context.write_token.encode()
+        ):
+            raise ProblemError(
+                401,
+                "Changing something needs the write token: send Authorization: Bearer TOKEN.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        return
+    if not context.open_writes:
+        raise ProblemError(
+            403,
+            "Changes are closed: this server is reachable from other machines and has no write_token; "
+            "set [server] write_token in its configuration.",
+        )
+    if not _is_local_name(request.url.hostname or ""):
+        raise ProblemError(
+            403,
+            "Changes without a token are taken at localhost or an IP address only; "
+            "set [server] write_token to use a name.",
+        )
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """Return the decoded body of at most 64 kB.
+
+    Raises
+    ------
+    ProblemError
+        413 too large, 400 not JSON, 422 not what is asked for.
+    """
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise ProblemError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send less.")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise ProblemError(422, f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, f"The body is not JSON: {error}.") from None
+
+
+def _is_local_name(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""Figures for Prometheus, gathered when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from dashboards.live import LiveHub
+from storage.store import Store
+from streams.stream_state import StreamState, StreamStates
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_STREAM_COUNTERS: tuple[tuple[str, str, Callable[[StreamState], int]], ...] = (
+    ("received_bytes", "Bytes received.", lambda s: s.bytes_received),
+    ("messages", "Frames of a station, messages of a broker.", lambda s: s.messages_received),
+    ("bad_messages", "Messages that could not be used.", lambda s: s.bad_messages),
+    ("overload_drops", "Chunks that were not judged for want of time.", lambda s: s.overload_drops),
+    ("reconnects", "Connections made anew.", lambda s: s.reconnects),
+)
+
+
+class Metrics:
+    """All figures of this process. Others add theirs to `registry`."""
+
+    def __init__(self, store: Store, streams: StreamStates, hub: LiveHub) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.requests = Counter(
+            "groundswell_http_requests", "Requests answered.", ("route", "status"), registry=self.registry
+        )
+        self.registry.register(_Figures(store, streams, hub))
+
+    def render(self) -> bytes:
+        """Return the exposition text; blocks on the store."""
+        return generate_latest(self.registry)
+
+
+class _Figures(Collector):
+    def __init__(self, store: Store, streams: StreamStates, hub: LiveHub) -> None:
+        self._store = store
+        self._streams = streams
+        self._hub = hub
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._stored()
+        yield from self._incoming(list(self._streams))
+        yield GaugeMetricFamily("groundswell_live_viewers", "Viewers of the live stream.", len(self._hub))
+        dropped = self._hub.dropped_viewers
+        yield CounterMetricFamily("groundswell_live_dropped_viewers", "Viewers that were too slow.", dropped)
+
+    def _stored(self) -> Iterator[Metric]:
+        counts = self._store.counts()
+        stations = GaugeMetricFamily("groundswell_stations", "Stations by verdict.", labels=["state"])
+        for state in ("good", "degraded", "bad", "unknown"):
+            stations.add_metric([state], counts.stations_by_state.get(state, 0))
+        yield stations
+        alerts = GaugeMetricFamily(
+            "groundswell_alerts_open", "Alerts not closed, by level.", labels=["level"]
+        )
+        for level in ("blue", "yellow", "orange", "red"):
+            alerts.add_metric([level], counts.alerts_open.get(level, 0))
+        yield alerts
+        for name, text, value in (
+            ("things", "Monitored sites.", counts.things),
+            ("datastreams", "Registered datastreams.", counts.datastreams),
+            ("deliveries_pending", "Webhook deliveries on their way.", counts.deliveries_pending),
+            ("deliveries_given_up", "Webhook deliveries given up.", counts.deliveries_given_up),
+            ("journal_messages", "Messages since the last snapshot.", counts.journal_messages),
+            ("database_bytes", "Size of the database.", counts.database_bytes),
+        ):
+            yield GaugeMetricFamily(f"groundswell_{name}", text, value)
+
+    def _incoming(self, states: Sequence[StreamState]) -> Iterator[Metric]:
+        up = GaugeMetricFamily("groundswell_stream_up", "1 while data arrive.", labels=["stream", "kind"])
+        for state in states:
+            up.add_metric([state.id, state.kind], float(state.phase == "streaming"))
+        yield up
+        for name, text, figure in _STREAM_COUNTERS:
+            family = CounterMetricFamily(f"groundswell_stream_{name}", text, labels=["stream", "kind"])
+            for state in states:
+                family.add_metric([state.id, state.kind], figure(state))
+            yield family

@@ -1,0 +1,237 @@
+"""From records of the store and of the topics to what is sent to people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from dashboards.answers import (
+    AlertAnswer,
+    DatastreamAnswer,
+    ObservationAnswer,
+    ObservationWindowAnswer,
+    QualityAnswer,
+    StationAnswer,
+    StationLatest,
+    StationVerdict,
+    StreamAnswer,
+    TransitionAnswer,
+)
+from storage.store import (
+    Aggregate,
+    AlertHistory,
+    DatastreamRow,
+    Observation,
+    ObservationWindow,
+    QualityWindow,
+    StationRow,
+)
+from streams.records import AlertTransition, Reason, StationReport
+from streams.stream_state import StreamState
+
+STALE_AFTER_US = 60_000_000
+"""A live verdict that is older says nothing about now."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_of(time_us: int) -> datetime:
+    """Return an aware time, exact to the microsecond."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def verdict(report: StationReport, last_epoch_us: int | None) -> StationVerdict:
+    """Return a report as a live update carries it."""
+    return StationVerdict(
+        id=report.station_id,
+        state=report.state,
+        score=report.score,
+        reasons=report.reasons,
+        last_epoch=None if last_epoch_us is None else time_of(last_epoch_us),
+        latest=StationLatest(
+            judged_at=time_of(report.epoch_us),
+            received_at=None if report.received_at_us is None else time_of(report.received_at_us),
+            epochs=report.epochs,
+            epochs_expected=report.epochs_expected,
+            observations=report.observations,
+            observations_expected=report.observations_expected,
+            satellites=report.satellites,
+            latency_s=_rounded(report.latency_s, 4),
+            jitter_s=_rounded(report.jitter_s, 4),
+            cn0_dbhz=_rounded(report.cn0_dbhz, 2),
+            slips=report.slips,
+            multipath_m=_rounded(report.multipath_m, 4),
+            frames=report.frames,
+            bad_frames=report.bad_frames,
+        ),
+    )
+
+
+def is_stale(report: StationReport, now_us: int) -> bool:
+    """Return whether a live verdict is too old to say anything about now."""
+    return report.received_at_us is not None and now_us - report.received_at_us > STALE_AFTER_US
+
+
+def stale(report: StationReport, last_epoch_us: int | None) -> StationVerdict:
+    """Return what is left of a verdict that nothing has renewed: unknown."""
+    reason = Reason(
+        code="not_judged",
+        text=f"No verdict since {time_of(report.epoch_us):%Y-%m-%d %H:%M:%S} UTC.",
+        check="Is the station's stream configured and connected?",
+    )
+    shown = verdict(report, last_epoch_us)
+    return msgspec.structs.replace(shown, state="unknown", score=None, reasons=(reason,))
+
+
+def station(row: StationRow, now_us: int, last_epochs_us: Mapping[str, int]) -> StationAnswer:
+    """Return a station; a live verdict that nothing has renewed becomes unknown.
+
+    Parameters
+    ----------
+    row
+        The station as stored.
+    now_us
+        The reader's time.
+    last_epochs_us
+        Last epochs of this run, for stations whose newest report is about a missing one.
+    """
+    report = row.report
+    if report is None:
+        shown = StationVerdict(
+            id=row.id, state="unknown", score=None, reasons=(), last_epoch=None, latest=None
+        )
+    else:
+        epoch_us = report.epoch_us if report.epochs else last_epochs_us.get(row.id)
+        shown = verdict(report, epoch_us)
+        if is_stale(report, now_us):
+            shown = stale(report, epoch_us)
+    return StationAnswer(
+        **msgspec.structs.asdict(shown),
+        name=row.name,
+        longitude=row.longitude,
+        latitude=row.latitude,
+        height_m=row.height_m,
+        position_source=row.position_source,
+        interval_s=row.interval_s,
+    )
+
+
+def quality(window: QualityWindow) -> QualityAnswer:
+    """Return a window of a station's quality."""
+    fields = msgspec.structs.asdict(window)
+    return QualityAnswer(start=time_of(fields.pop("start_us")), **fields)
+
+
+def observation(sample: Observation) -> ObservationAnswer:
+    """Return a sample."""
+    return ObservationAnswer(
+        phenomenon_time=time_of(sample.time_us),
+        value=sample.value,
+        flag=sample.flag,
+        flags=sample.test_flags,
+        revision=sample.revision,
+        received_at=time_of(sample.received_at_us),
+    )
+
+
+def observation_window(window: ObservationWindow, aggregates: Sequence[Aggregate]) -> ObservationWindowAnswer:
+    """Return a window of samples."""
+    fields: dict[str, Any] = {name: window.values[name] for name in aggregates if name != "count"}
+    if "count" in aggregates:
+        fields["count"] = sum(window.flags.values())
+    return ObservationWindowAnswer(start=time_of(window.start_us), flags=window.flags, **fields)
+
+
+def datastream(row: DatastreamRow) -> DatastreamAnswer:
+    """Return a datastream."""
+    return DatastreamAnswer(
+        id=row.id,
+        thing_id=row.thing_id,
+        property_id=row.property_id,
+        name=row.name,
+        unit=row.unit,
+        detectors=sorted(row.detectors),
+        latest=None if row.latest is None else observation(row.latest),
+    )
+
+
+def alert(
+    now: AlertTransition,
+    acknowledged: AlertTransition | None = None,
+    transitions: Sequence[AlertTransition] | None = None,
+) -> AlertAnswer:
+    """Return an alert as it is after its last transition.
+
+    Parameters
+    ----------
+    now
+        The last transition.
+    acknowledged
+        The one in which a person took note of it.
+    transitions
+        All of them, when they are to be shown.
+    """
+    if now.change == "acknowledged":
+        acknowledged = now
+    return AlertAnswer(
+        id=now.alert_id,
+        level=now.level,
+        state=now.state,
+        title=now.title,
+        rule=now.rule,
+        subject_id=now.subject_id,
+        onset_at=time_of(now.onset_us),
+        opened_at=time_of(now.opened_at_us),
+        updated_at=time_of(now.at_us),
+        acknowledged_by=acknowledged.by if acknowledged else None,
+        acknowledged_at=time_of(acknowledged.at_us) if acknowledged else None,
+        closed_at=time_of(now.at_us) if now.state == "closed" else None,
+        historic=now.historic,
+        number=now.number,
+        evidence=now.evidence,
+        transitions=UNSET if transitions is None else [_transition(step) for step in transitions],
+    )
+
+
+def alert_history(history: AlertHistory, *, with_transitions: bool) -> AlertAnswer:
+    """Return an alert that the store has given with its past."""
+    acknowledged = next((t for t in history.transitions if t.change == "acknowledged"), None)
+    return alert(history.alert, acknowledged, history.transitions if with_transitions else None)
+
+
+def stream(state: StreamState) -> StreamAnswer:
+    """Return the state of an incoming stream."""
+    return StreamAnswer(
+        id=state.id,
+        kind=state.kind,
+        source=state.source,
+        phase=state.phase,
+        since=time_of(state.since_us) if state.since_us else None,
+        bytes_received=state.bytes_received,
+        messages_received=state.messages_received,
+        bad_messages=state.bad_messages,
+        overload_drops=state.overload_drops,
+        reconnects=state.reconnects,
+        last_received=None if state.last_received_us is None else time_of(state.last_received_us),
+        last_error=state.last_error,
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _transition(step: AlertTransition) -> TransitionAnswer:
+    return TransitionAnswer(
+        number=step.number,
+        change=step.change,
+        state=step.state,
+        level=step.level,
+        at=time_of(step.at_us),
+        by=step.by,
+        comment=step.comment,
+    )

@@ -1,0 +1,40 @@
+"""A real server around the app, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import uvicorn
+
+
+@contextlib.asynccontextmanager
+async def served(app) -> AsyncIterator[tuple[uvicorn.Server, str]]:
+    """Serve on a free port; yields the server and its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
+    running = asyncio.create_task(server.serve())
+    await until(lambda: server.started or running.done())
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield server, f"http://127.0.0.1:{port}"
+    finally:
+        app.state.hub.close()
+        server.should_exit = True
+        await asyncio.wait_for(running, 10)
+
+
+def client_of(app, host: str = "127.0.0.1") -> httpx.AsyncClient:
+    """Return a client that speaks to the app without a socket."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return when the condition holds; what it depends on has no event to wait for."""
+    async with asyncio.timeout(20):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)

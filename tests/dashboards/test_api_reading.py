@@ -1,0 +1,229 @@
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from tests.dashboards import country as c
+from tests.dashboards.country import GAUGE, SECOND_US, START_US
+from tests.dashboards.serving import client_of
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def country(tmp_path):
+    country = c.found(tmp_path, minutes=2)
+    yield country
+    country.store.close()
+
+
+async def get(country, path, status=200, **query):
+    async with client_of(country.app()) as client:
+        answer = await client.get(API + path, params=query)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_stations_have_their_verdict(country):
+    answer = await get(country, "/stations")
+    assert answer["next"] is None
+    by_id = {s["id"]: s for s in answer["items"]}
+    assert {i: s["state"] for i, s in by_id.items()} == {
+        "SHAO00CHN": "good",
+        "XIAM00CHN": "degraded",
+        "WENZ00CHN": "bad",
+        "NEWW00CHN": "unknown",
+    }
+    good = by_id["SHAO00CHN"]
+    assert (good["name"], good["score"], good["longitude"], good["latitude"]) == ("Shanghai", 97, 121.2, 31.1)
+    assert good["last_epoch"] == "2026-01-01T00:00:00Z"
+    assert good["latest"]["satellites"] == 31
+    assert good["latest"]["cn0_dbhz"] == 44.6
+    (reason,) = by_id["XIAM00CHN"]["reasons"]
+    assert reason["code"] == "latency"
+    assert reason["value"] == 6.2
+    assert reason["threshold"] == 2.0
+    assert reason["text"]
+    assert reason["check"]
+
+
+async def test_a_station_that_is_silent_has_no_last_epoch_of_its_own_report(country):
+    assert (await get(country, "/stations/WENZ00CHN"))["last_epoch"] is None
+    early = c.report(c.SITES[2], START_US - 90 * SECOND_US, epochs=1)
+    country.keep(c.StationReports(reports=[early]))
+    assert (await get(country, "/stations/WENZ00CHN"))["last_epoch"] == "2025-12-31T23:58:30Z"
+
+
+async def test_a_station_never_heard_of_is_unknown_and_not_good(country):
+    station = await get(country, "/stations/NEWW00CHN")
+    assert (station["state"], station["score"], station["latest"], station["last_epoch"]) == (
+        "unknown",
+        None,
+        None,
+        None,
+    )
+
+
+async def test_a_live_verdict_that_nothing_renewed_is_unknown(country):
+    country.now_us = START_US + 61 * SECOND_US
+    station = await get(country, "/stations/SHAO00CHN")
+    assert station["state"] == "unknown"
+    assert station["score"] is None
+    assert station["reasons"][0]["code"] == "not_judged"
+    assert await get(country, "/stations", state="good") == {"items": [], "next": None}
+
+
+async def test_a_replay_does_not_age(country):
+    old = c.report(c.SITES[0], START_US + SECOND_US, received_at_us=None)
+    country.keep(c.StationReports(reports=[old]))
+    country.now_us = START_US + 10**15
+    assert (await get(country, "/stations/SHAO00CHN"))["state"] == "good"
+
+
+async def test_pages_and_filter(country):
+    ids, after = [], {}
+    for _ in range(4):
+        page = await get(country, "/stations", limit=1, **after)
+        ids += [s["id"] for s in page["items"]]
+        after = {"after": page["next"]}
+    assert ids == sorted(s[0] for s in c.SITES)
+    assert after == {"after": None}
+    bad = await get(country, "/stations", state="bad")
+    assert [s["id"] for s in bad["items"]] == ["WENZ00CHN"]
+
+
+async def test_quality_by_windows(country):
+    quality = await get(
+        country,
+        "/stations/SHAO00CHN/quality",
+        start="2026-01-01T07:59:00+08:00",
+        end="2026-01-01T00:00:00Z",
+        window="PT30S",
+    )
+    assert [w["start"] for w in quality["items"]] == ["2025-12-31T23:59:00Z", "2025-12-31T23:59:30Z"]
+    assert [w["epochs"] for w in quality["items"]] == [30, 30]
+    assert quality["items"][0]["state"] == "good"
+    assert quality["items"][0]["latency_median_s"] == pytest.approx(0.31)
+    newest = await get(country, "/stations/SHAO00CHN/quality")
+    assert sum(w["epochs"] for w in newest["items"]) == 121
+
+
+async def test_things_and_datastreams(country):
+    (thing,) = (await get(country, "/things"))["items"]
+    assert thing == await get(country, "/things/gauge-xiamen")
+    assert (thing["name"], thing["longitude"]) == ("Tide gauge Xiamen", 118.3)
+    (datastream,) = (await get(country, "/datastreams", thing="gauge-xiamen"))["items"]
+    assert datastream == await get(country, f"/datastreams/{GAUGE}")
+    assert datastream["unit"] == "m"
+    assert datastream["detectors"] == ["sea_level"]
+    assert datastream["latest"]["phenomenon_time"] == "2026-01-01T00:00:00Z"
+    assert datastream["latest"]["value"] == pytest.approx(c.tide_m(START_US))
+    assert (await get(country, "/datastreams", thing="elsewhere"))["items"] == []
+
+
+async def test_observations_one_by_one_and_paged(country):
+    path = f"/datastreams/{GAUGE}/observations"
+    whole = (await get(country, path, start="2025-12-31T22:00:00Z", end="2025-12-31T23:00:00Z"))["items"]
+    assert len(whole) == 60
+    times = [datetime.fromisoformat(o["phenomenon_time"]) for o in whole]
+    assert all(b - a == timedelta(minutes=1) for a, b in pairwise(times))
+    assert whole[0]["flags"] == {"gross_range": 1, "spike": 1}
+    first = await get(country, path, start="2025-12-31T22:00:00Z", end="2025-12-31T23:00:00Z", limit=40)
+    rest = await get(
+        country, path, start="2025-12-31T22:00:00Z", end="2025-12-31T23:00:00Z", limit=40, after=first["next"]
+    )
+    assert first["items"] + rest["items"] == whole
+    six_hours = await get(country, path)
+    assert len(six_hours["items"]) == 360
+    assert six_hours["items"][-1]["phenomenon_time"] == "2026-01-01T00:00:00Z"
+
+
+async def test_aggregates_leave_out_what_failed_but_count_everything(country):
+    path, hour = (
+        f"/datastreams/{GAUGE}/observations",
+        {"start": "2025-12-31T18:00:00Z", "end": "2026-01-01T00:00:00Z"},
+    )
+    spike = START_US - 30 * 60 * SECOND_US
+    country.keep(c.samples([(spike + 1, 99.0, 4)]))
+    good = (await get(country, path, **hour, window="1h", aggregate="max,count"))["items"]
+    every = (await get(country, path, **hour, window="60min", aggregate="max,count", quality="all"))["items"]
+    assert [w["count"] for w in good] == [60, 60, 60, 60, 60, 61]
+    assert good[-1]["max"] < 5
+    assert every[-1]["max"] == 99.0
+    assert good[-1]["flags"]["4"] == 1
+    assert set(good[0]) == {"start", "max", "count", "flags"}
+
+
+async def test_alerts_with_evidence_and_life(country):
+    (alert,) = (await get(country, "/alerts"))["items"]
+    assert (alert["id"], alert["level"], alert["state"]) == ("a1", "orange", "open")
+    assert alert["onset_at"] == "2025-12-31T23:50:00Z"
+    assert alert["opened_at"] == "2025-12-31T23:52:00Z"
+    assert alert["evidence"]["threshold_m"] == 0.3
+    assert alert["evidence"]["samples"]["residual_m"] == [0.31, -0.05, 0.624]
+    assert (alert["subject_id"], alert["rule"], alert["closed_at"]) == (GAUGE, "sea_level", None)
+    country.keep(
+        c.AlertTransitions(
+            transitions=[
+                c.alert(2, "acknowledged", by="Li", comment="seen"),
+                c.alert(3, "level", level="red", state="acknowledged"),
+                c.alert(4, "closed", level="red"),
+            ]
+        )
+    )
+    assert (await get(country, "/alerts", state="open"))["items"] == []
+    (closed,) = (await get(country, "/alerts", state="closed"))["items"]
+    assert closed["acknowledged_by"] == "Li"
+    assert closed["closed_at"] == "2025-12-31T23:59:00Z"
+    whole = await get(country, "/alerts/a1")
+    assert [(t["number"], t["change"], t["level"]) for t in whole["transitions"]] == [
+        (1, "opened", "orange"),
+        (2, "acknowledged", "orange"),
+        (3, "level", "red"),
+        (4, "closed", "red"),
+    ]
+    assert whole["transitions"][1]["comment"] == "seen"
+
+
+async def test_incoming_streams(country):
+    (stream,) = (await get(country, "/streams"))["items"]
+    assert (stream["id"], stream["phase"], stream["messages_received"]) == ("XIAM00CHN", "streaming", 42)
+    assert stream["since"] == "2026-01-01T00:00:00Z"
+    assert stream["last_received"] is None
+
+
+async def test_the_description_resolves_and_names_every_route(country):
+    async with client_of(country.app()) as client:
+        api = (await client.get(API + "/openapi.json")).json()
+    schemas = api["components"]["schemas"]
+    assert schemas["StationLatest"]["properties"]["judged_at"]["format"] == "date-time"
+
+    def references(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for inner in node.values():
+                yield from references(inner)
+        elif isinstance(node, list):
+            for inner in node:
+                yield from references(inner)
+
+    assert {r.removeprefix("#/components/schemas/") for r in references(api)} <= set(schemas)
+    assert set(api["paths"]) == {
+        API + path
+        for path in (
+            "/stations",
+            "/stations/{station_id}",
+            "/stations/{station_id}/quality",
+            "/things",
+            "/things/{thing_id}",
+            "/datastreams",
+            "/datastreams/{datastream_id}",
+            "/datastreams/{datastream_id}/observations",
+            "/alerts",
+            "/alerts/{alert_id}",
+            "/alerts/{alert_id}/acknowledge",
+            "/streams",
+            "/live",
+        )
+    } | {"/healthz", "/readyz", "/metrics"}

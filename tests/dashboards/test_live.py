@@ -1,0 +1,239 @@
+import asyncio
+import json
+import socket
+
+import httpx
+import pytest
+
+from dashboards.api import live as live_route
+from dashboards.live import FIGURES_LIMIT, LiveFeed, LiveHub, ViewerLimitError, frame
+from streams.records import AlertTransitions, StationReports, Tick
+from tests.dashboards import country as c
+from tests.dashboards.country import GAUGE, SECOND_US, START_US
+from tests.dashboards.serving import served, until
+
+GOOD, DEGRADED, BAD, _ = c.SITES
+
+
+@pytest.fixture
+def country(tmp_path):
+    country = c.found(tmp_path, minutes=1)
+    yield country
+    country.store.close()
+
+
+def tick(feed, now_us=START_US):
+    return json.loads(feed.tick(now_us))
+
+
+def test_an_update_holds_the_newest_of_each_and_then_nothing():
+    feed = LiveFeed()
+    feed.listen(
+        [
+            StationReports(reports=[c.report(GOOD, START_US + t * SECOND_US) for t in range(3)]),
+            c.samples([(START_US, 1.0, 1), (START_US + 2, 3.0, 4), (START_US + 1, 2.0, 1)]),
+            AlertTransitions(transitions=[c.alert()]),
+            Tick(now_us=START_US),
+        ]
+    )
+    update = tick(feed, START_US + 3 * SECOND_US)
+    assert update["at"] == "2026-01-01T00:00:03Z"
+    (station,) = update["stations"]
+    assert (station["id"], station["state"], station["last_epoch"]) == (
+        "SHAO00CHN",
+        "good",
+        "2026-01-01T00:00:02Z",
+    )
+    (sample,) = update["observations"]
+    assert (sample["datastream_id"], sample["value"], sample["flag"]) == (GAUGE, 3.0, 4)
+    assert [a["id"] for a in update["alerts"]] == ["a1"]
+    assert tick(feed)["stations"] == tick(feed)["observations"] == tick(feed)["alerts"] == []
+
+
+def test_late_reports_and_samples_do_not_go_back():
+    feed = LiveFeed()
+    feed.add(StationReports(reports=[c.report(BAD, START_US + 9 * SECOND_US)]))
+    feed.add(c.samples([(START_US + 9, 9.0, 1)]))
+    tick(feed)
+    feed.add(StationReports(reports=[c.report(GOOD, START_US, station_id="WENZ00CHN")]))
+    feed.add(c.samples([(START_US, 1.0, 1)]))
+    update = tick(feed)
+    assert update["stations"] == update["observations"] == []
+    feed.add(StationReports(reports=[c.report(BAD, START_US + 10 * SECOND_US)]))
+    assert tick(feed)["stations"][0]["last_epoch"] == "2026-01-01T00:00:00Z"  # the late epoch counts for that
+
+
+def test_a_changed_verdict_goes_first_and_figures_in_turns():
+    feed = LiveFeed()
+    names = [f"S{i:05d}" for i in range(2 * FIGURES_LIMIT + 10)]
+
+    def second(t, **changed):
+        reports = [c.report(GOOD, START_US + t * SECOND_US, station_id=n) for n in names if n not in changed]
+        reports += [c.report(BAD, START_US + t * SECOND_US, station_id=n) for n in changed]
+        feed.add(StationReports(reports=reports))
+        return [(s["id"], s["state"]) for s in tick(feed)["stations"]]
+
+    assert len(second(0)) == len(names)
+    first = second(1)
+    assert len(first) == FIGURES_LIMIT
+    last = names[-1]
+    then = second(2, **{last: 1})
+    assert then[0] == (last, "bad")
+    assert not {n for n, _ in first} & {n for n, _ in then[1:]}
+    seen = {n for n, _ in first + then} | {n for n, _ in second(3, **{last: 1})}
+    assert seen == set(names)
+
+
+def test_a_live_verdict_that_stops_becomes_unknown_once():
+    feed = LiveFeed()
+    feed.add(
+        StationReports(reports=[c.report(GOOD, START_US), c.report(DEGRADED, START_US, received_at_us=None)])
+    )
+    tick(feed)
+    assert tick(feed, START_US + 59 * SECOND_US)["stations"] == []
+    (gone,) = tick(feed, START_US + 62 * SECOND_US)["stations"]
+    assert (gone["id"], gone["state"], gone["score"]) == ("SHAO00CHN", "unknown", None)
+    assert tick(feed, START_US + 63 * SECOND_US)["stations"] == []
+    feed.add(StationReports(reports=[c.report(GOOD, START_US + 70 * SECOND_US)]))
+    assert tick(feed, START_US + 71 * SECOND_US)["stations"][0]["state"] == "good"
+
+
+def test_who_acknowledged_stays_known_until_the_end():
+    feed = LiveFeed()
+    feed.add(AlertTransitions(transitions=[c.alert(2, "acknowledged", by="Li")]))
+    assert tick(feed)["alerts"][0]["acknowledged_by"] == "Li"
+    feed.add(AlertTransitions(transitions=[c.alert(3, "level", state="acknowledged", level="red")]))
+    assert tick(feed)["alerts"][0]["acknowledged_by"] == "Li"
+    feed.add(AlertTransitions(transitions=[c.alert(4, "closed")]))
+    (closed,) = tick(feed)["alerts"]
+    assert (closed["state"], closed["acknowledged_by"]) == ("closed", "Li")
+
+
+def test_missing_values_are_null():
+    feed = LiveFeed()
+    feed.add(c.samples([(START_US, float("nan"), 9)]))
+    (sample,) = tick(feed)["observations"]
+    assert (sample["value"], sample["flag"]) == (None, 9)
+
+
+async def test_a_viewer_that_does_not_keep_up_is_dropped_and_the_others_go_on():
+    hub = LiveHub(queue_limit=3)
+    with hub.viewer() as slow, hub.viewer() as quick:
+        got = []
+
+        async def read():
+            got.extend([update async for update in quick])
+
+        reading = asyncio.create_task(read())
+        for i in range(5):
+            hub.publish("update", b"%d" % i)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert slow.dropped
+        assert [update async for update in slow] == []
+        assert (len(hub), hub.dropped_viewers) == (1, 1)
+        hub.close()
+        await reading
+        assert got == [frame("update", b"%d" % i, i + 1) for i in range(5)]
+        with pytest.raises(ViewerLimitError), hub.viewer():
+            pass
+
+
+def test_viewers_are_limited():
+    hub = LiveHub(viewer_limit=1)
+    with hub.viewer(), pytest.raises(ViewerLimitError, match="too many"), hub.viewer():
+        pass
+    with hub.viewer():
+        assert len(hub) == 1
+
+
+class Reader:
+    """Reads a live stream's bytes as they come."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.bytes = b""
+        self._pieces = answer.aiter_raw()
+
+    async def until(self, ending: bytes) -> bytes:
+        while ending not in self.bytes:
+            self.bytes += await asyncio.wait_for(anext(self._pieces), 10)
+        return self.bytes
+
+
+async def test_two_viewers_get_everything_first_and_then_the_same_bytes(country):
+    async with (
+        served(country.app()) as (_, url),
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("GET", "/api/v1/live") as one,
+        client.stream("GET", "/api/v1/live") as two,
+    ):
+        assert one.headers["content-type"].startswith("text/event-stream")
+        first, second = Reader(one), Reader(two)
+        whole = await first.until(b"\n\n")
+        assert await second.until(b"\n\n") == whole
+        head, data = whole.decode().split("data: ", 1)
+        assert "event: state" in head
+        state = json.loads(data)
+        assert {s["id"]: s["state"] for s in state["stations"]}["WENZ00CHN"] == "bad"
+        assert [d["id"] for d in state["datastreams"]] == [GAUGE]
+        assert [a["id"] for a in state["alerts"]] == ["a1"]
+        assert state["things"]
+        assert state["properties"]
+        assert (state["version"], state["writes"]) == ("1.2.3", "open")
+
+        country.keep(StationReports(reports=[c.report(BAD, START_US + SECOND_US, station_id="SHAO00CHN")]))
+        country.hub.publish("update", country.feed.tick(START_US + SECOND_US))
+        assert await first.until(b'SHAO00CHN","state":"bad"') == await second.until(
+            b'SHAO00CHN","state":"bad"'
+        )
+        update = first.bytes.removeprefix(whole).decode()
+        assert update.startswith("id: 1\nevent: update\ndata: {")
+
+
+async def test_a_viewer_that_leaves_is_forgotten(country):
+    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("GET", "/api/v1/live") as answer:
+            await Reader(answer).until(b"\n\n")
+            assert len(country.hub) == 1
+        await until(lambda: not len(country.hub))
+
+
+async def test_a_viewer_that_does_not_read_is_cut_off(country, monkeypatch):
+    monkeypatch.setattr(live_route, "POLITE_END_S", 0.05)
+    async with served(country.app()) as (server, url):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(deaf, (host, int(port)))
+            await loop.sock_sendall(deaf, b"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            await until(lambda: len(country.hub))
+            published = 0
+            while len(country.hub):
+                country.hub.publish("update", b"x" * 1_000_000)
+                published += 1
+                await asyncio.sleep(0)
+                assert published < 1000
+            assert country.hub.dropped_viewers == 1
+            await until(lambda: not server.server_state.tasks)
+
+
+async def test_the_server_stops_although_viewers_watch(country):
+    async with served(country.app()) as (server, url), httpx.AsyncClient(base_url=url) as client:
+        async with client.stream("GET", "/api/v1/live") as answer:
+            reader = Reader(answer)
+            await reader.until(b"\n\n")
+            country.hub.close()
+            server.should_exit = True
+            with pytest.raises(StopAsyncIteration):
+                await reader.until(b"never")
+        await until(lambda: not server.server_state.connections)
+
+
+async def test_no_new_viewer_while_stopping(country):
+    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url) as client:
+        country.hub.close()
+        answer = await client.get("/api/v1/live")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
