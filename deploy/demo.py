@@ -87,7 +87,8 @@ async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: floa
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(sources.listening(subscriber))
         relay = Relay(asyncio.get_running_loop().time)
-        upstream = Caster(relay, _no_stations, wall_clock_us, users={USER: PASSWORD})
+        mountpoints = [Station(id=site[0], name=site[1]) for site in world.SITES]
+        upstream = Caster(relay, lambda: mountpoints, wall_clock_us, users={USER: PASSWORD})
         with sources.free_listener() as free:
             broker_port = free.getsockname()[1]
         await stack.enter_async_context(embedded_broker("127.0.0.1", broker_port))
@@ -98,8 +99,6 @@ async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: floa
         warm_up(Registry.of(settings), console)
         plan, start_us = world.Plan(), wall_clock_us()
         stations = world.stations(start_us, plan)
-        for station_id in stations:
-            relay.publish(station_id, b"")  # the mountpoint exists before its first frame
         service = await stack.enter_async_context(opened(settings, folder, addresses))
         service.connect()
         publish = await stack.enter_async_context(publisher("127.0.0.1", broker_port, "devices"))
@@ -108,10 +107,6 @@ async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: floa
             service.start(sources.send_sensor(series, publish, wall_clock_us), series.datastream_id)
         service.start(_show(console, service, subscriber), "terminal")
         await until_stopped(seconds)
-
-
-def _no_stations() -> list[Station]:
-    return []
 
 
 async def _show(console: Console, service: Service, subscriber: sources.Subscriber) -> None:

@@ -1,5 +1,6 @@
 """`kill -9` in the middle of a replay, restart, replay again: the store equals an undisturbed run's."""
 
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -36,20 +37,21 @@ def test_a_killed_replay_leaves_the_same_store(tmp_path, data):
     assert raw(tmp_path / "cut/data") == raw(tmp_path / "whole") == capture.read_bytes()
 
 
+def reading(folder: Path):
+    base = folder / "groundswell.sqlite"
+    return contextlib.closing(sqlite3.connect(f"file:{base}?mode=ro", uri=True, timeout=5))
+
+
 def rows(folder: Path) -> int:
-    base = next(folder.glob("*.sqlite*"), None)
-    if base is None:
-        return 0
     try:
-        with sqlite3.connect(f"file:{base}?mode=ro", uri=True, timeout=5) as connection:
+        with reading(folder) as connection:
             return int(connection.execute("select count(*) from station_epochs").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
 
 
 def contents(folder: Path) -> dict[str, list[tuple]]:
-    (base,) = [p for p in folder.glob("*.sqlite*") if p.suffix in {".sqlite", ".sqlite3"}]
-    with sqlite3.connect(base) as connection:
+    with reading(folder) as connection:
         return {
             table: sorted(connection.execute(f"select * from {table}").fetchall())
             for table in ("station_epochs", "station_latest", "alerts", "alert_transitions", "samples")

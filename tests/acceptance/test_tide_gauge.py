@@ -73,8 +73,7 @@ allow_private = true
 
 def samples(path):
     with gzip.open(path, "rt") as file:
-        for row in csv.DictReader(file):
-            yield row
+        yield from csv.DictReader(file)
 
 
 @pytest.mark.parametrize(

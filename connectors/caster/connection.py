@@ -1,0 +1,180 @@
+"""One connection to the caster: a request, then a stream or a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from gnss.ntrip.answer import refusal
+from gnss.ntrip.errors import HeadTooLargeError, MalformedError
+from gnss.ntrip.request import Request, RequestParser
+
+_KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_PROBES = 30, 10, 3
+_DEAD_PEER_MS = 60_000
+_KERNEL_BUFFER_BYTES = 65_536
+"""What waits in the kernel grows old there: a rover that reads too slowly must show in our queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class CasterLimits:
+    """What the caster grants to strangers."""
+
+    connections: int = 5000
+    connections_per_address: int = 500
+    """Many rovers share the address of their mobile network."""
+    request_s: float = 10.0
+    """To send the whole request."""
+    answer_s: float = 10.0
+    """To take a refusal or a sourcetable."""
+    queue_bytes: int = 262_144
+    """That a rover may be behind before it is cut."""
+    upload_bytes: int = 65_536
+    """That a rover may send at once behind its request (it should send GGA sentences) ..."""
+    upload_bytes_per_s: float = 4096.0
+    """... and for ever."""
+
+
+class Host(Protocol):
+    """What a connection needs of the caster."""
+
+    limits: CasterLimits
+
+    def admit(self, connection: Connection, address: str) -> bool:
+        """Say whether there is room for one more."""
+        ...
+
+    def answer(self, connection: Connection, request: Request) -> None:
+        """Answer a request: with `Connection.finish` or `Connection.begin_stream`."""
+        ...
+
+    def leave(self, connection: Connection, address: str) -> None:
+        """Forget a connection that is gone."""
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Count a refusal."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """Reads the request, is then a subscriber of the relay; asks its host what to do."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._parser: RequestParser | None = RequestParser()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._uploaded = 0.0
+        self._uploaded_at = self._loop.time()
+        self._admitted = False
+        self._finishing = False
+        self.transport: asyncio.Transport
+        self.address = ""
+        self.station_id = ""
+        """Whose stream it gets; empty until then."""
+
+    # --- the relay's subscriber -----------------------------------------------------------------------
+
+    def send(self, frames: bytes) -> bool:
+        """Queue frames; False when the rover was too far behind and has been cut."""
+        transport = self.transport
+        if transport.get_write_buffer_size() + len(frames) > self._host.limits.queue_bytes:
+            transport.abort()
+            return False
+        transport.write(frames)
+        return True
+
+    # --- answers --------------------------------------------------------------------------------------
+
+    def begin_stream(self, head: bytes, station_id: str) -> None:
+        """Send the head; what the relay sends follows."""
+        self.station_id = station_id
+        self._set_deadline(None)
+        self.transport.write(head)
+
+    def finish(self, answer: bytes) -> None:
+        """Send a whole answer and close once the peer has had time to read it."""
+        self._finishing = True
+        self._parser = None
+        self._set_deadline(self._host.limits.answer_s)
+        self.transport.write(answer)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    # --- asyncio.Protocol -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the peer, or turn it away."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        self._admitted = self._host.admit(self, self.address)
+        if not self._admitted:
+            self._parser = None
+            answer = refusal(503, 1, "the caster is full; come again later", retry_after_s=30)
+            self.transport.write(answer)
+            self.transport.close()
+            return
+        _set_options(transport.get_extra_info("socket"))
+        self._set_deadline(self._host.limits.request_s)
+
+    def data_received(self, data: bytes) -> None:
+        """Read the request; later, only count what comes (GGA sentences)."""
+        if not self._within_upload(len(data)):
+            self._host.refuse("flood")
+            self.transport.abort()
+            return
+        if self._parser is None:
+            return
+        try:
+            request = self._parser.feed(data)
+        except HeadTooLargeError:
+            self._host.refuse("large")
+            self.finish(refusal(431, 1, "the request is longer than 8 kB"))
+        except MalformedError as error:
+            self._host.refuse("malformed")
+            self.finish(refusal(400, 1, str(error)))
+        else:
+            if request is not None:
+                self._parser = None
+                self._host.answer(self, request)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Clean up."""
+        self._set_deadline(None)
+        if self._admitted:
+            self._host.leave(self, self.address)
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self._loop.call_later(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if not self._finishing:
+            self._host.refuse("slow")
+        self.transport.abort()
+
+    def _within_upload(self, size: int) -> bool:
+        now, limits = self._loop.time(), self._host.limits
+        forgiven = (now - self._uploaded_at) * limits.upload_bytes_per_s
+        self._uploaded = max(0.0, self._uploaded - forgiven) + size
+        self._uploaded_at = now
+        return self._finishing or self._uploaded <= limits.upload_bytes or self._parser is not None
+
+
+def _set_options(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+    for name, value in (
+        ("TCP_KEEPIDLE", _KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", _DEAD_PEER_MS),  # keep-alive does not look while sent data are unanswered
+    ):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

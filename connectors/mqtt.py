@@ -1,0 +1,229 @@
+"""MQTT: messages of a broker become samples. A message is acknowledged once its samples are durable.
+
+The session is persistent: what is published while this program is away waits at the broker. A message
+that cannot be read is counted, named in the stream's state and acknowledged, because it would be the same
+the next time; a failure to store ends the connection without an acknowledgement, and the broker sends
+again what it was not told to be safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NoReturn
+
+import msgspec
+import numpy as np
+import structlog
+
+from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
+from connectors.reconnect import BackOff, StreamError, keep_connected
+from sensors.payloads.json import JsonMapping, decode, first_match
+from streams.bus import SampleSink
+from streams.records import SampleBatch
+from streams.samples import merge
+from streams.stream_state import StreamState
+
+log = structlog.get_logger()
+
+_TOPICS_REMEMBERED = 10_000
+
+
+class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[mqtt]]`: a broker, what to listen to there, and what the payloads mean."""
+
+    host: str
+    port: int = 1883
+    username: str = ""
+    password: str = ""
+    version: Literal["5", "3.1.1"] = "5"
+    client_id: str = ""
+    """Names the session at the broker; each program needs its own. Empty: made from the topics."""
+    topics: list[str] = msgspec.field(default_factory=list)
+    """Topic filters; empty: those of the mappings."""
+    qos: Literal[0, 1] = 1
+    mappings: list[JsonMapping]
+    tls: bool = False
+    ca_file: str = ""
+    """Certificates to trust in place of the system's."""
+    keepalive_s: int = 30
+    stall_s: float = 600.0
+    """Without a message for so long, the stream is shown as stalled and the subscription renewed."""
+    receive_maximum: int = 1000
+    """Messages under way at one time (MQTT 5; in 3.1.1 the broker's own limit holds)."""
+    session_expiry_s: int = 604_800
+    """How long the broker keeps the session of a program that is away (MQTT 5)."""
+
+    def __post_init__(self) -> None:
+        if not self.host or not 0 < self.port < 65536:
+            raise ValueError("mqtt: host and port name no broker; write for instance 127.0.0.1 and 1883")
+        if not self.mappings:
+            raise ValueError(f"mqtt {self.host}: there is no mapping; add a [[mqtt.mappings]]")
+        if not (5 <= self.keepalive_s <= 65_535 and 1 <= self.receive_maximum <= 65_535 and self.stall_s > 0):
+            raise ValueError(
+                f"mqtt {self.host}: keepalive_s must lie between 5 and 65535, receive_maximum between 1 and "
+                "65535, stall_s above 0"
+            )
+
+    def __repr__(self) -> str:
+        return f"MqttConfig({self.source})"  # the password belongs in no log
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people: without credentials."""
+        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
+
+    @property
+    def filters(self) -> list[str]:
+        """What is subscribed to."""
+        return self.topics or list(dict.fromkeys(mapping.topic for mapping in self.mappings))
+
+
+async def run(
+    config: MqttConfig,
+    sink: SampleSink,
+    state: StreamState,
+    *,
+    clock_us: Callable[[], int],
+    back_off: BackOff | None = None,
+) -> NoReturn:
+    """Listen until cancelled; `state` says what goes on.
+
+    Parameters
+    ----------
+    config
+        Which broker.
+    sink
+        Takes the samples; its return is what lets messages be acknowledged.
+    state
+        Of this stream.
+    clock_us
+        Wall clock, UTC; read when a message comes.
+    back_off
+        Between attempts.
+    """
+    listener = _Listener(config, sink, state, clock_us)
+    await keep_connected(listener.session, state, clock_us=clock_us, back_off=back_off or BackOff())
+
+
+@dataclass(slots=True, eq=False)
+class _Listener:
+    config: MqttConfig
+    sink: SampleSink
+    state: StreamState
+    clock_us: Callable[[], int]
+    options: SessionOptions = field(init=False)
+    _mapping_of: dict[str, JsonMapping | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        made = zlib.crc32("\n".join(sorted(config.filters)).encode())
+        self.options = SessionOptions(
+            host=config.host,
+            port=config.port,
+            version=config.version,
+            client_id=config.client_id or f"groundswell-{made:08x}",
+            username=config.username,
+            password=config.password,
+            keepalive_s=config.keepalive_s,
+            receive_maximum=config.receive_maximum,
+            session_expiry_s=config.session_expiry_s,
+            tls=ssl.create_default_context(cafile=config.ca_file or None) if config.tls else None,
+        )
+
+    async def session(self) -> NoReturn:
+        """Connect, subscribe, listen; it ends by a StreamError."""
+        async with connect(self.options, self.clock_us) as session:
+            await session.subscribe(self.config.filters, self.config.qos)
+            self.state.enter("streaming", self.clock_us())
+            tasks = [asyncio.ensure_future(session.watch()), asyncio.ensure_future(self._listen(session))]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, StreamError):
+                raise end
+        for end in ends:
+            if isinstance(end, Exception):
+                raise StreamError(f"the listener failed ({end!r}); report this") from end
+        raise StreamError("the connection to the broker has ended")
+
+    async def _listen(self, session: Session) -> NoReturn:
+        while True:
+            try:
+                messages = await session.gather(self.config.stall_s)
+            except TimeoutError:
+                text = f"no message for {self.config.stall_s:g} s; check the devices and the topics"
+                self.state.enter("stalled", self.clock_us(), text)
+                await session.subscribe(self.config.filters, self.config.qos)
+                continue
+            self.state.enter("streaming", self.clock_us())
+            self._count(messages)
+            batch = self._read(messages)
+            if len(batch):
+                try:
+                    await self.sink.put_samples(batch)
+                except Exception as error:
+                    text = f"samples cannot be stored ({error}); the broker keeps them for the next attempt"
+                    raise StreamError(text) from error
+            session.acknowledge(messages)
+
+    def _count(self, messages: Sequence[Arrived]) -> None:
+        self.state.messages_received += len(messages)
+        self.state.bytes_received += sum(len(message.payload) for message in messages)
+        self.state.last_received_us = messages[-1].received_at_us
+
+    def _read(self, messages: Sequence[Arrived]) -> SampleBatch:
+        batches, errors = [_NOTHING], 0
+        for message in messages:
+            try:
+                batch, error = self._decode(message)
+            except Exception as bug:  # noqa: BLE001 - it would come again and again, and hold up all others
+                batch, error = _NOTHING, f"topic {message.topic}: cannot be read ({bug!r}); report this"
+            if len(batch):
+                batches.append(batch)
+            if error:
+                errors += 1
+                self.state.last_error = error
+        if errors:
+            self.state.bad_messages += errors
+            log.warning("bad messages", broker=self.config.source, count=errors, last=self.state.last_error)
+        return merge(batches)
+
+    def _decode(self, message: Arrived) -> tuple[SampleBatch, str]:
+        mapping = self._mapping(message.topic)
+        if mapping is None:
+            return _NOTHING, f"topic {message.topic!r}: no mapping reads it; add one or narrow the topics"
+        if message.retained and not mapping.time:
+            return _NOTHING, ""  # the broker's copy of an old value, and nothing tells how old
+        decoded = decode(mapping, message.topic, message.payload, message.received_at_us)
+        batch = SampleBatch(
+            datastream_ids=decoded.datastream_ids,
+            series=decoded.series,
+            time_us=decoded.time_us,
+            value=decoded.value,
+            received_at_us=decoded.received_at_us,
+        )
+        return batch, decoded.errors[-1] if decoded.errors else ""
+
+    def _mapping(self, topic: str) -> JsonMapping | None:
+        if topic not in self._mapping_of:
+            if len(self._mapping_of) >= _TOPICS_REMEMBERED:
+                self._mapping_of.clear()
+            self._mapping_of[topic] = first_match(self.config.mappings, topic)
+        return self._mapping_of[topic]
+
+
+_NOTHING = SampleBatch(
+    datastream_ids=[],
+    series=np.empty(0, np.int32),
+    time_us=np.empty(0, np.int64),
+    value=np.empty(0, np.float64),
+    received_at_us=np.empty(0, np.int64),
+)

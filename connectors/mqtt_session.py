@@ -1,0 +1,225 @@
+"""One connection to an MQTT broker with acknowledgement by hand: aiomqtt, and paho below it.
+
+aiomqtt acknowledges on arrival and has no manual acknowledgement; paho has. So aiomqtt connects,
+subscribes and watches, and the messages are taken from paho as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
+from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from connectors.reconnect import StreamError
+
+INBOX_MESSAGES = 4096
+INBOX_BYTES = 8_000_000
+MAX_PACKET_BYTES = 1_000_000
+GATHER_S = 0.05
+QUIET_S = 0.01
+"""A burst that has been over for so long is not waited for any more: its sender may wait for us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What the broker is told when the session opens."""
+
+    host: str
+    port: int
+    version: str
+    client_id: str
+    username: str
+    password: str
+    keepalive_s: int
+    receive_maximum: int
+    session_expiry_s: int
+    tls: ssl.SSLContext | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that waits for its acknowledgement."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retained: bool
+    mid: int
+    received_at_us: int
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """An open connection. Bounded: when the inbox is full the socket is not read, and the broker waits."""
+
+    client: aiomqtt.Client
+    paho: PahoClient
+    clock_us: Callable[[], int]
+    version5: bool
+    _inbox: list[Arrived] = field(default_factory=list)
+    _inbox_bytes: int = 0
+    _arrival: asyncio.Event = field(default_factory=asyncio.Event)
+    _paused: bool = False
+
+    async def subscribe(self, topics: Sequence[str], qos: int) -> None:
+        """Subscribe, also to what the broker may still know of an earlier connection.
+
+        Raises
+        ------
+        StreamError
+            The broker refuses a topic, which is named.
+        """
+        for topic in topics:
+            # Retained messages only for a new subscription, not at each reconnection.
+            options = SubscribeOptions(qos=qos, retainHandling=1) if self.version5 else None
+            try:
+                codes = await self.client.subscribe(topic, 0 if options else qos, options)
+            except (aiomqtt.MqttError, ValueError) as error:
+                raise StreamError(f"cannot subscribe to {topic!r}: {error}") from error
+            if any(getattr(code, "value", code) >= 128 for code in codes):
+                raise StreamError(f"the broker refuses the subscription to {topic!r}; check its access rules")
+
+    async def watch(self) -> None:
+        """Wait for the end of the connection.
+
+        Raises
+        ------
+        StreamError
+            Always, with what ended it.
+        """
+        try:
+            async for _ in self.client.messages:  # none comes this way: `_receive` takes them
+                pass
+        except aiomqtt.MqttError as error:
+            raise StreamError(f"the connection to the broker was lost: {error.__cause__ or error}") from error
+
+    async def gather(self, timeout_s: float) -> list[Arrived]:
+        """Return what has arrived, waiting a moment for more to come with it.
+
+        Raises
+        ------
+        TimeoutError
+            Nothing came in `timeout_s`.
+        """
+        if not self._inbox:
+            self._arrival.clear()
+            async with asyncio.timeout(timeout_s):
+                await self._arrival.wait()
+        for _ in range(round(GATHER_S / QUIET_S)):
+            seen = len(self._inbox)
+            await asyncio.sleep(QUIET_S)
+            if len(self._inbox) == seen or self._paused:
+                break
+        messages, self._inbox, self._inbox_bytes = self._inbox, [], 0
+        self._resume()
+        return messages
+
+    def acknowledge(self, messages: Sequence[Arrived]) -> None:
+        """Tell the broker that messages are in safe keeping, in the order in which they came."""
+        for message in messages:
+            if message.qos:
+                self.paho.ack(message.mid, message.qos)
+
+    def receive(self, _client: PahoClient, _userdata: Any, message: MQTTMessage) -> None:
+        """Take a message from paho."""
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "(a topic that is not UTF-8)"
+        arrived = Arrived(
+            topic, bytes(message.payload), message.qos, message.retain, message.mid, self.clock_us()
+        )
+        self._inbox.append(arrived)
+        self._inbox_bytes += len(message.payload)
+        self._arrival.set()
+        sock = self.paho.socket()
+        if (len(self._inbox) >= INBOX_MESSAGES or self._inbox_bytes >= INBOX_BYTES) and sock is not None:
+            self._paused = True
+            asyncio.get_running_loop().remove_reader(sock)
+
+    def _resume(self) -> None:
+        sock = self.paho.socket()
+        if self._paused and sock is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(sock, self._read)
+            loop.call_soon(self._read)  # TLS may hold bytes that the socket no longer shows
+        self._paused = False
+
+    def _read(self) -> None:
+        try:
+            while not self._paused and (sock := self.paho.socket()) is not None:
+                self.paho.loop_read()
+                if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+                    break
+        except Exception as error:  # noqa: BLE001 - a broken connection shows in many ways
+            if not self.client._disconnected.done():
+                self.client._disconnected.set_exception(error)
+
+
+@asynccontextmanager
+async def connect(options: SessionOptions, clock_us: Callable[[], int]) -> AsyncIterator[Session]:
+    """Open the persistent session of `options.client_id`, or take it up again.
+
+    Raises
+    ------
+    StreamError
+        The broker cannot be reached or refuses, in words.
+    """
+    version5 = options.version == "5"
+    client = aiomqtt.Client(
+        options.host,
+        options.port,
+        identifier=options.client_id,
+        username=options.username or None,
+        password=options.password or None,
+        protocol=aiomqtt.ProtocolVersion.V5 if version5 else aiomqtt.ProtocolVersion.V311,
+        keepalive=options.keepalive_s,
+        clean_session=None if version5 else False,
+        clean_start=False if version5 else MQTT_CLEAN_START_FIRST_ONLY,  # in 3.1.1 there is no such flag
+        properties=_properties(options) if version5 else None,
+        tls_context=options.tls,
+    )
+    paho: PahoClient = client._client
+    session = Session(client, paho, clock_us, version5)
+    paho.manual_ack_set(True)
+    paho.on_message = session.receive
+    try:
+        try:
+            await client.__aenter__()
+        except (aiomqtt.MqttError, ValueError) as error:
+            raise _in_words(options, error) from error
+        try:
+            yield session
+        finally:
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.__aexit__(None, None, None)
+    finally:
+        if paho.socket() is not None:  # not every failure of a connection closes it
+            paho._sock_close()
+
+
+def _properties(options: SessionOptions) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = options.session_expiry_s
+    properties.ReceiveMaximum = options.receive_maximum
+    properties.MaximumPacketSize = MAX_PACKET_BYTES
+    return properties
+
+
+def _in_words(options: SessionOptions, error: Exception) -> StreamError:
+    broker = f"{options.host}:{options.port}"
+    if isinstance(error, aiomqtt.MqttCodeError):
+        text = f"the broker {broker} refuses ({error}); check version, client_id, username and password"
+        return StreamError(text, retry_soon=False)
+    return StreamError(f"the broker {broker} cannot be reached: {error}")

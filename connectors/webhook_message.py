@@ -1,0 +1,122 @@
+"""A webhook's message and its manners: body, signature, schedule (Standard Webhooks 1.0)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections import Counter
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from streams.records import AlertTransition
+
+RETRY_DELAYS_S = (5, 15, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Quicker at first than the specification proposes: an alert is of use in the first minute."""
+JITTER = 0.1
+MAX_RETRY_AFTER_S = 3600.0
+MAX_PAYLOAD_BYTES = 20_000
+
+
+def secret_key(secret: str) -> bytes:
+    """Return the key of a `whsec_` secret.
+
+    Raises
+    ------
+    ValueError
+        Not such a secret.
+    """
+    text = secret.removeprefix("whsec_")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("a webhook's secret must be whsec_ and 24 to 64 random bytes in base64")
+    return key
+
+
+def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
+    """Return the `webhook-signature`: HMAC-SHA256 over `id.timestamp.body` (Standard Webhooks 1.0)."""
+    signed = f"{message_id}.{timestamp_s}.".encode() + body
+    digest = hmac.new(secret_key(secret), signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def payload(transition: AlertTransition, api_url: str = "") -> bytes:
+    """Return the JSON body of a transition, below 20 kB: what is large in the evidence gives way.
+
+    Parameters
+    ----------
+    transition
+        The step and the alert as it is after it.
+    api_url
+        Where the API is reached from outside; the alert's `url` is made of it.
+    """
+    alert: dict[str, Any] = {
+        "id": transition.alert_id,
+        "number": transition.number,
+        "change": transition.change,
+        "state": transition.state,
+        "level": transition.level,
+        "rule": transition.rule[:200],
+        "subject_id": transition.subject_id[:200],
+        "title": transition.title[:1000],
+        "onset_at": _iso(transition.onset_us),
+        "opened_at": _iso(transition.opened_at_us),
+        "at": _iso(transition.at_us),
+        "by": transition.by[:200],
+        "comment": transition.comment[:1000],
+        "evidence": dict(transition.evidence),
+        "url": f"{api_url.rstrip('/')}/api/v1/alerts/{transition.alert_id}" if api_url else "",
+    }
+    change = "level_changed" if transition.change == "level" else transition.change
+    message = {"type": f"alert.{change}", "timestamp": _iso(transition.at_us), "data": alert}
+    body = msgspec.json.encode(message)
+    if len(body) < MAX_PAYLOAD_BYTES:
+        return body
+    alert["evidence_trimmed"] = True
+    sizes = Counter({key: len(msgspec.json.encode(value)) for key, value in transition.evidence.items()})
+    for key, _ in sizes.most_common():
+        del alert["evidence"][key]
+        body = msgspec.json.encode(message)
+        if len(body) < MAX_PAYLOAD_BYTES:
+            break
+    return body
+
+
+def retry_delay_s(attempts: int, jitter: float, retry_after_s: float = 0.0) -> float | None:
+    """Return seconds until the next attempt, None when it is time to give up.
+
+    Parameters
+    ----------
+    attempts
+        Attempts that failed before this one.
+    jitter
+        0 to 1, drawn by the caller.
+    retry_after_s
+        What the receiver asked for; at most an hour is granted.
+    """
+    if attempts >= len(RETRY_DELAYS_S):
+        return None
+    delay_s = RETRY_DELAYS_S[attempts] * (1 - JITTER + 2 * JITTER * jitter)
+    return max(delay_s, min(retry_after_s, MAX_RETRY_AFTER_S))
+
+
+def retry_after_seconds(retry_after: str, now_us: int) -> float:
+    """Read a Retry-After header: seconds or a date (RFC 9110, 10.2.3); 0 when it says nothing sensible."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after.strip()[:12])
+    try:
+        when = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    return max(0.0, when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now_us / 1e6)
+
+
+def _iso(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,220 @@
+"""MQTT without a broker: configuration, reading of messages, the bounded inbox."""
+
+import asyncio
+import contextlib
+import json
+import socket
+
+import msgspec
+import numpy as np
+import pytest
+
+from connectors import mqtt, mqtt_session
+from connectors.mqtt import MqttConfig
+from connectors.mqtt_session import Arrived, Session
+from connectors.reconnect import StreamError
+from sensors.payloads.json import JsonMapping
+from streams.stream_state import StreamState
+
+NOW_US = 1_760_000_000_000_000
+TIMED = JsonMapping(topic="tide/+/level", datastream="{1}.water_level", value="height", time="time")
+UNTIMED = JsonMapping(topic="rain/+", datastream="{1}.rain", value="mm")
+
+
+def listener(*mappings: JsonMapping, **more: object) -> mqtt._Listener:
+    config = MqttConfig(**{"host": "broker", "mappings": list(mappings or (TIMED, UNTIMED)), **more})
+    return mqtt._Listener(config, None, StreamState("b", "mqtt", config.source), lambda: NOW_US)
+
+
+def arrived(topic: str, payload: object, mid: int = 1, *, retained: bool = False) -> Arrived:
+    return Arrived(topic, json.dumps(payload).encode(), 1, retained, mid, NOW_US + mid)
+
+
+# --- configuration ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"host": ""}, "host and port name no broker"),
+        ({"port": 0}, "host and port name no broker"),
+        ({"mappings": []}, "there is no mapping"),
+        ({"keepalive_s": 1}, "keepalive_s must lie between"),
+        ({"receive_maximum": 0}, "receive_maximum between"),
+        ({"version": "3.1"}, "Invalid enum value"),
+        ({"qos": 2}, "Invalid enum value"),
+        ({"hots": "x"}, "unknown field"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_in_words(wrong, says):
+    right = {"host": "broker", "mappings": [{"topic": "a", "datastream": "b", "value": "c"}]}
+    assert msgspec.convert(right, MqttConfig).version == "5"
+    with pytest.raises(msgspec.ValidationError, match=says):
+        msgspec.convert({**right, **wrong}, MqttConfig)
+
+
+def test_no_password_is_shown():
+    one = MqttConfig(host="broker", mappings=[TIMED], username="u", password="secret-word", tls=True)
+    assert "secret-word" not in repr(one) + one.source
+    assert one.source == "mqtts://broker:1883"
+
+
+def test_what_is_subscribed_to_follows_from_the_mappings():
+    assert MqttConfig(host="h", mappings=[TIMED, UNTIMED, TIMED]).filters == ["tide/+/level", "rain/+"]
+    assert MqttConfig(host="h", mappings=[TIMED], topics=["#"]).filters == ["#"]
+
+
+def test_the_session_has_the_same_name_after_a_restart_and_another_for_other_topics():
+    assert listener().options.client_id == listener().options.client_id
+    assert listener().options.client_id != listener(TIMED).options.client_id
+    assert listener(client_id="mine").options.client_id == "mine"
+
+
+# --- reading ------------------------------------------------------------------------------------------
+
+
+def test_messages_of_many_topics_become_one_batch_in_order():
+    one = listener()
+    batch = one._read(
+        [
+            arrived("tide/apia/level", {"height": 1.5, "time": "2025-10-09T08:00:00Z"}, 1),
+            arrived("rain/apia", {"mm": 0.2}, 2),
+            arrived("tide/apia/level", {"height": None, "time": "2025-10-09T08:01:00Z"}, 3),
+        ]
+    )
+    assert [batch.datastream_ids[i] for i in batch.series] == [
+        "apia.water_level",
+        "apia.rain",
+        "apia.water_level",
+    ]
+    np.testing.assert_array_equal(batch.value, [1.5, 0.2, np.nan])
+    np.testing.assert_array_equal(batch.received_at_us - NOW_US, [1, 2, 3])
+    assert batch.time_us[2] - batch.time_us[0] == 60_000_000
+    assert batch.time_us[1] == NOW_US + 2
+    assert one.state.bad_messages == 0
+
+
+def test_bad_messages_are_counted_and_the_good_ones_stay():
+    one = listener()
+    good = arrived("rain/apia", {"mm": 0.2})
+    for bad in (
+        arrived("rain/apia", {"mm": "much"}),
+        arrived("rain/apia", []),
+        Arrived("rain/apia", b"\xff{", 1, False, 1, NOW_US),
+        arrived("wind/apia", {"mm": 1}),
+        arrived("(a topic that is not UTF-8)", {"mm": 1}),
+    ):
+        one.state.bad_messages, one.state.last_error = 0, ""
+        assert len(one._read([good, bad, good])) == 2
+        assert one.state.bad_messages == 1
+        assert bad.topic in one.state.last_error
+    assert len(one._read([bad])) == 0
+
+
+def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):
+    def broken(mapping, topic, payload, received_at_us):
+        if topic == "rain/b":
+            raise RuntimeError("a bug")
+        return DECODE(mapping, topic, payload, received_at_us)
+
+    DECODE = mqtt.decode
+    monkeypatch.setattr(mqtt, "decode", broken)
+    one = listener()
+    assert len(one._read([arrived("rain/a", {"mm": 1}), arrived("rain/b", {"mm": 1})])) == 1
+    assert "a bug" in one.state.last_error
+
+
+def test_an_old_copy_without_a_time_is_left_out():
+    one = listener()
+    old = {"mm": 0.2, "height": 1.0, "time": "2025-10-09T08:00:00Z"}
+    assert len(one._read([arrived("rain/apia", old, retained=True)])) == 0
+    assert len(one._read([arrived("tide/apia/level", old, retained=True)])) == 1
+    assert one.state.bad_messages == 0
+
+
+def test_memory_for_topics_is_bounded(monkeypatch):
+    monkeypatch.setattr(mqtt, "_TOPICS_REMEMBERED", 10)
+    one = listener()
+    for n in range(100):
+        one._read([arrived(f"rain/{n}", {"mm": 1})])
+    assert len(one._mapping_of) <= 10
+
+
+# --- the inbox ----------------------------------------------------------------------------------------
+
+
+class Paho:
+    """Stands for paho's client: a socket, and the acknowledgements that were sent."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.acknowledged: list[int] = []
+        self.reads = 0
+
+    def socket(self) -> socket.socket:
+        return self.near
+
+    def loop_read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.near.recv(1)
+            self.reads += 1
+
+    def ack(self, mid: int, _qos: int) -> None:
+        self.acknowledged.append(mid)
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+class Incoming:
+    """Stands for paho's message."""
+
+    def __init__(self, mid: int, qos: int = 1, topic: str = "rain/apia") -> None:
+        self.topic, self.payload, self.qos, self.retain, self.mid = topic, b"{}", qos, False, mid
+
+
+async def test_a_full_inbox_stops_the_reading_until_it_is_emptied(monkeypatch):
+    monkeypatch.setattr(mqtt_session, "INBOX_MESSAGES", 5)
+    paho = Paho()
+    try:
+        session = Session(None, paho, lambda: NOW_US, True)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(paho.near, session._read)
+        for mid in range(5):
+            session.receive(paho, None, Incoming(mid))
+        paho.far.send(b"x")
+        await asyncio.sleep(0.02)
+        assert paho.reads == 0
+        messages = await session.gather(1.0)
+        assert [m.mid for m in messages] == [0, 1, 2, 3, 4]
+        await asyncio.sleep(0.02)
+        assert paho.reads == 1
+        loop.remove_reader(paho.near)
+    finally:
+        paho.close()
+
+
+async def test_messages_are_acknowledged_in_order_and_only_those_that_ask_for_it():
+    paho = Paho()
+    session = Session(None, paho, lambda: NOW_US, True)
+    for mid, qos in ((1, 1), (0, 0), (2, 1), (3, 1)):
+        session.receive(paho, None, Incoming(mid, qos))
+    session.acknowledge(await session.gather(1.0))
+    assert paho.acknowledged == [1, 2, 3]
+    paho.close()
+
+
+async def test_silence_is_told():
+    paho = Paho()
+    session = Session(None, paho, lambda: NOW_US, True)
+    with pytest.raises(TimeoutError):
+        await session.gather(0.01)
+    paho.close()
+
+
+async def test_a_broker_that_is_away_is_named():
+    one = listener(host="127.0.0.1", port=1)
+    with pytest.raises(StreamError, match=r"the broker 127\.0\.0\.1:1 cannot be reached"):
+        await one.session()

@@ -1,0 +1,361 @@
+"""Webhooks: signature, body, schedule and the loop, without a network."""
+
+import asyncio
+import base64
+import contextlib
+import ipaddress
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import httpx
+import msgspec
+import pytest
+from standardwebhooks import Webhook
+
+from connectors import address_guard, webhook
+from connectors.address_guard import is_public
+from connectors.webhook import WebhookConfig, WebhookSender
+from connectors.webhook_message import MAX_PAYLOAD_BYTES, payload, retry_after_seconds, retry_delay_s, sign
+from tests.waiting import until
+from tests.webhook_store import MemoryStore, transition
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+START_US = 1_760_000_000_000_000
+
+
+def config(webhook_id: str = "duty", url: str = "http://127.0.0.1:9/", **more: object) -> WebhookConfig:
+    return WebhookConfig(id=webhook_id, url=url, secret=SECRET, **{"allow_private": True, **more})
+
+
+# --- signature ----------------------------------------------------------------------------------------
+
+
+def test_the_signature_is_that_of_the_reference_library():
+    body = b'{"type":"alert.opened"}'
+    when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    expected = Webhook(SECRET).sign("a1.1", when, body.decode())
+    assert sign(SECRET, "a1.1", int(when.timestamp()), body) == expected
+
+
+def test_the_signature_equals_the_published_example():
+    # The example of the Standard Webhooks specification's own test suites.
+    body = b'{"test": 2432232314}'
+    assert (
+        sign(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+        == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    )
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%%%", "whsec_" + base64.b64encode(b"x" * 23).decode()],
+)
+def test_a_bad_secret_is_refused_in_words(secret):
+    with pytest.raises(msgspec.ValidationError, match="whsec_ and 24 to 64 random bytes"):
+        msgspec.convert({"id": "w", "url": "https://h/", "secret": secret}, WebhookConfig)
+
+
+@pytest.mark.parametrize("url", ["ftp://host/", "host/path", "https://", ""])
+def test_a_bad_url_is_refused_in_words(url):
+    with pytest.raises(msgspec.ValidationError, match="url must begin with https://"):
+        msgspec.convert({"id": "w", "url": url, "secret": SECRET}, WebhookConfig)
+
+
+def test_no_secret_is_shown():
+    assert SECRET not in repr(config())
+
+
+# --- body ---------------------------------------------------------------------------------------------
+
+
+def test_the_body_tells_the_alert():
+    body = json.loads(payload(transition(evidence={"bad": float("nan")}), "https://warn.example/"))
+    assert body["type"] == "alert.opened"
+    assert datetime.fromisoformat(body["timestamp"]) == datetime(2011, 3, 11, 16, 39, tzinfo=UTC)
+    alert = body["data"]
+    assert alert["onset_at"] == "2011-03-11T16:38:00.000+00:00"
+    assert (alert["id"], alert["level"], alert["state"]) == ("a1", "red", "open")
+    assert alert["evidence"] == {"bad": None}
+    assert alert["url"] == "https://warn.example/api/v1/alerts/a1"
+    assert "evidence_trimmed" not in alert
+
+
+def test_a_change_of_level_has_its_own_type():
+    assert json.loads(payload(transition(change="level")))["type"] == "alert.level_changed"
+
+
+def test_large_evidence_gives_way_and_small_evidence_stays():
+    evidence = {"series": list(range(20_000)), "picture": "x" * 30_000, "threshold_m": 0.05}
+    body = payload(transition(evidence=evidence, title="t" * 9000, comment="水" * 9000))
+    assert len(body) < MAX_PAYLOAD_BYTES
+    alert = json.loads(body)["data"]
+    assert alert["evidence"] == {"threshold_m": 0.05}
+    assert alert["evidence_trimmed"] is True
+
+
+# --- schedule -----------------------------------------------------------------------------------------
+
+
+def test_the_schedule_is_quick_at_first_and_ends_after_four_days():
+    middle = [retry_delay_s(n, 0.5) for n in range(12)]
+    assert middle == [5, 15, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400, None]
+    assert retry_delay_s(0, 0.0) == pytest.approx(4.5)
+    assert retry_delay_s(0, 1.0) == pytest.approx(5.5)
+
+
+def test_retry_after_is_honoured_up_to_an_hour():
+    assert retry_delay_s(0, 0.5, retry_after_s=90) == 90
+    assert retry_delay_s(0, 0.5, retry_after_s=1) == 5
+    assert retry_delay_s(0, 0.5, retry_after_s=1e9) == 3600
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("Thu, 09 Oct 2025 08:54:20 GMT", 60),
+        ("soon", 0),
+        ("", 0),
+        ("-3", 0),
+        ("9" * 5000, 1e12),
+    ],
+)
+def test_retry_after_may_be_seconds_or_a_date(header, seconds):
+    assert retry_after_seconds(header, START_US) == pytest.approx(seconds)
+
+
+# --- addresses ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1:248:1893:25c8:1946", True),
+        *((a, False) for a in ("127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254")),
+        *((a, False) for a in ("0.0.0.0", "100.64.0.1", "224.0.0.1", "255.255.255.255", "198.18.0.1")),
+        *((a, False) for a in ("::1", "::", "fe80::1", "fd00::1", "ff02::1", "::ffff:127.0.0.1")),
+        *((a, False) for a in ("64:ff9b::7f00:1", "2002:7f00:1::", "::ffff:10.0.0.1", "2001:db8::1")),
+    ],
+)
+def test_only_the_public_internet_is_public(address, public):
+    assert is_public(ipaddress.ip_address(address)) is public
+
+
+# --- the loop -----------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now_us = START_US
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+@contextlib.asynccontextmanager
+async def sending(monkeypatch, store, handler: Handler, *configs: WebhookConfig):
+    """Run a sender whose requests go to `handler`; the poll is quick, time stands still."""
+    monkeypatch.setattr(webhook, "POLL_S", 0.01)
+    monkeypatch.setattr(webhook, "STORE_RETRY_S", 0.01)
+    monkeypatch.setattr(
+        webhook, "_client", lambda _: httpx.AsyncClient(transport=httpx.MockTransport(handler))
+    )
+    sender = WebhookSender(configs, store, Clock(), draw=lambda: 0.5)
+    task = asyncio.create_task(sender.run())
+    try:
+        yield sender
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_success_settles(monkeypatch):
+    store, seen = MemoryStore(), []
+    store.add("duty", transition())
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        Webhook(SECRET)  # the secret is one that the library takes
+        seen.append(request)
+        return httpx.Response(204)
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        await until(lambda: store.settled)
+    assert store.settled["duty", "a1.1"] == (START_US, "")
+    assert sender.states["duty"].delivered == 1
+    assert [r.headers["webhook-id"] for r in seen] == ["a1.1"]
+    assert seen[0].headers["webhook-timestamp"] == str(START_US // 1_000_000)
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 404, 429, 500, 503])
+async def test_anything_but_2xx_is_tried_again(monkeypatch, status):
+    store = MemoryStore()
+    store.add("duty", transition())
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers={"location": "http://127.0.0.1:9/", "retry-after": "7"})
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        await until(lambda: store.postponed)
+    assert store.postponed == [("a1.1", START_US + 7_000_000, f"duty answered {status}")]
+    assert sender.states["duty"].failed_attempts == 1
+    assert sender.states["duty"].last_error == f"duty answered {status}"
+
+
+async def test_after_the_last_attempt_it_is_given_up_and_the_next_transition_goes(monkeypatch):
+    store = MemoryStore()
+    store.add("duty", transition(number=1), transition(number=2, change="closed", state="closed"))
+    tried = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        tried.append(request.headers["webhook-id"])
+        return httpx.Response(500 if tried[-1] == "a1.1" else 200)
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        while len(store.postponed) < 11:
+            n = len(store.postponed)
+            await until(lambda n=n: len(store.postponed) > n)
+            sender.clock_us.now_us = store.postponed[-1][1]
+        await until(lambda: len(store.settled) == 2)
+    assert tried == ["a1.1"] * 12 + ["a1.2"]
+    assert store.settled["duty", "a1.1"] == (None, "duty answered 500")
+    assert sender.states["duty"].given_up == 1
+
+
+async def test_410_gives_up_at_once(monkeypatch):
+    store = MemoryStore()
+    store.add("duty", transition())
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(410)
+
+    async with sending(monkeypatch, store, handler, config()):
+        await until(lambda: store.settled)
+    assert store.settled["duty", "a1.1"] == (None, "duty answered 410")
+    assert not store.postponed
+
+
+async def test_a_hanging_receiver_with_a_long_queue_delays_nobody(monkeypatch):
+    store = MemoryStore()
+    store.add("slow", *(transition(f"s{n}") for n in range(500)))
+    store.add("duty", *(transition(f"d{n}") for n in range(20)))
+    hanging, most = 0, 0
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        nonlocal hanging, most
+        if request.headers["webhook-id"].startswith("d"):
+            return httpx.Response(200)
+        hanging += 1
+        most = max(most, hanging)
+        await asyncio.sleep(3600)
+        return httpx.Response(200)
+
+    slow = config("slow", timeout_s=60.0)
+    async with sending(monkeypatch, store, handler, slow, config()) as sender:
+        await until(lambda: sender.states["duty"].delivered == 20)
+    assert most == webhook.PLACES
+    assert sender.states["slow"].delivered == 0
+
+
+async def test_a_receiver_that_does_not_answer_times_out(monkeypatch):
+    store = MemoryStore()
+    store.add("duty", transition())
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(3600)
+        return httpx.Response(200)
+
+    async with sending(monkeypatch, store, handler, config(timeout_s=0.05)):
+        await until(lambda: store.postponed)
+    assert store.postponed[0][2] == "duty did not answer within 0.05 s"
+
+
+async def test_a_webhook_that_left_the_configuration_is_settled(monkeypatch):
+    store = MemoryStore()
+    store.add("old", transition())
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("nothing is sent")
+
+    async with sending(monkeypatch, store, handler, config()):
+        await until(lambda: store.settled)
+    assert store.settled["old", "a1.1"] == (None, "this webhook is no longer configured")
+
+
+async def test_a_store_that_fails_for_a_while_does_not_repeat_the_message(monkeypatch):
+    class Failing(MemoryStore):
+        failures = 3
+
+        def settle_delivery(self, *arguments, **named):
+            self.failures -= 1
+            if self.failures >= 0:
+                raise OSError("disk full")
+            super().settle_delivery(*arguments, **named)
+
+    store, sent = Failing(), []
+    store.add("duty", transition())
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    async with sending(monkeypatch, store, handler, config()):
+        await until(lambda: store.settled)
+    assert len(sent) == 1
+
+
+# --- where a request goes -----------------------------------------------------------------------------
+
+
+async def post_to(monkeypatch, url: str, address: str, *, allow_private: bool) -> tuple[str, list[bytes]]:
+    """Post to a URL whose name resolves to `address`; return the error and the requests that came here."""
+    requests: list[bytes] = []
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(served, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
+    monkeypatch.setattr(address_guard.socket, "getaddrinfo", lambda *_, **__: found)
+    store = MemoryStore()
+    store.add("w", transition())
+    one = config("w", url.format(port=port), allow_private=allow_private)
+    sender = WebhookSender([one], store, Clock())
+    task = asyncio.create_task(sender.run())
+    try:
+        await until(lambda: store.postponed or store.settled)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        server.close()
+        await server.wait_closed()
+    return sender.states["w"].last_error, requests
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254"])
+async def test_a_name_that_resolves_to_a_private_address_is_refused(monkeypatch, address):
+    error, requests = await post_to(monkeypatch, "http://evil.example:{port}/", address, allow_private=False)
+    assert "evil.example is a private address; set allow_private = true" in error
+    assert requests == []
+
+
+async def test_a_private_address_can_be_allowed_and_the_name_goes_with_it(monkeypatch):
+    error, requests = await post_to(
+        monkeypatch, "http://duty.local:{port}/in?a=1", "127.0.0.1", allow_private=True
+    )
+    assert error == ""
+    assert requests[0].startswith(b"POST /in?a=1 HTTP/1.1\r\n")
+    assert b"\r\nHost: duty.local:" in requests[0]
