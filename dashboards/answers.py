@@ -146,7 +146,7 @@ class TransitionAnswer(Answer, frozen=True, kw_only=True):
     """One step of an alert's life."""
 
     number: int
-    change: Literal["opened", "level", "acknowledged", "closed"]
+    change: Literal["opened", "level", "acknowledged", "ended", "closed"]
     state: AlertStateName
     level: LevelName
     at: Time
@@ -171,6 +171,8 @@ class AlertAnswer(Answer, frozen=True, kw_only=True):
     updated_at: Time
     acknowledged_by: str | None
     acknowledged_at: Time | None
+    ended_at: Time | None
+    """When the hazard was found to be over; the alert stays open until somebody has answered."""
     closed_at: Time | None
     historic: bool
     """Found in late data: it called nobody."""

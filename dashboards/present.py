@@ -189,6 +189,7 @@ def alert(
         updated_at=time_of(now.at_us),
         acknowledged_by=acknowledged.by if acknowledged else None,
         acknowledged_at=time_of(acknowledged.at_us) if acknowledged else None,
+        ended_at=None if now.ended_at_us is None else time_of(now.ended_at_us),
         closed_at=time_of(now.at_us) if now.state == "closed" else None,
         historic=now.historic,
         number=now.number,

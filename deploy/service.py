@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import ipaddress
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
@@ -250,6 +251,8 @@ def run_async(main: Awaitable[None]) -> None:
     async def whole() -> None:
         await main
 
+    # Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other.
+    sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(whole())
 

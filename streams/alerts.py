@@ -1,8 +1,9 @@
 """What an alert is: how it opens, gets worse, is acknowledged, and ends. Pure functions over values.
 
 An alert is one event found by one rule about one subject. It opens when the detector begins, its level
-rises at once and never falls while it lasts, and it closes when the detector ends. Acknowledging says that
-a person has it in hand; it does not end it.
+rises at once and never falls while it lasts. Acknowledging says that a person has it in hand; it does not
+end it. An alert closes when the hazard is over *and* somebody has answered: one that nobody answered stays
+open although its hazard is over (a latched alarm, as in ISA-18.2), since it may have gone unseen.
 """
 
 from __future__ import annotations
@@ -34,15 +35,18 @@ def advance(alert: AlertTransition | None, detection: Detection) -> AlertTransit
     """
     if alert is None:
         return None if detection.phase == "end" else _open(detection)
-    if alert.state == "closed" or (detection.historic and not alert.historic):
+    over = alert.state == "closed" or alert.ended_at_us is not None
+    if over or (detection.historic and not alert.historic):
         return None
     if detection.phase == "end":
+        waits_for_an_answer = alert.state == "open" and not alert.historic
         return msgspec.structs.replace(
             alert,
             number=alert.number + 1,
-            state="closed",
+            state="open" if waits_for_an_answer else "closed",
             at_us=detection.detected_at_us,
-            change="closed",
+            change="ended" if waits_for_an_answer else "closed",
+            ended_at_us=detection.detected_at_us,
             by="",
             comment="",
             evidence={**alert.evidence, "end": detection.evidence},
@@ -59,6 +63,24 @@ def advance(alert: AlertTransition | None, detection: Detection) -> AlertTransit
         by="",
         comment="",
         evidence=detection.evidence,
+    )
+
+
+SHOWN_AFTER_ANSWER_US = 600_000_000
+"""An alert whose hazard was over when it was answered stays for so long, so that others see the answer."""
+
+
+def expire(alert: AlertTransition, now_us: int) -> AlertTransition | None:
+    """Return the closing of an alert that is over and answered, when its time has come."""
+    if alert.state != "acknowledged" or alert.ended_at_us is None:
+        return None
+    return close(alert, now_us) if now_us >= alert.at_us + SHOWN_AFTER_ANSWER_US else None
+
+
+def close(alert: AlertTransition, now_us: int) -> AlertTransition:
+    """Return the closing step."""
+    return msgspec.structs.replace(
+        alert, number=alert.number + 1, state="closed", at_us=now_us, change="closed", by="", comment=""
     )
 
 

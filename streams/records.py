@@ -125,7 +125,8 @@ class FlaggedSamples(Record, frozen=True, kw_only=True, tag="flagged_samples"):
     value: NDArray[np.float64]
     received_at_us: NDArray[np.int64]
     revision: NDArray[np.int32]
-    """0 when first judged; a spike verdict that comes with the next sample revises to 1."""
+    """0 when first judged; a spike verdict that comes with the next sample revises to 1; -1: came after a
+    newer sample, and never replaces one that was judged in order."""
     tests: list[str]
     """Names of the tests, the columns of `flags`."""
     flags: NDArray[np.uint8]
@@ -185,7 +186,9 @@ class AlertTransition(Record, frozen=True, kw_only=True):
     onset_us: int
     opened_at_us: int
     at_us: int
-    change: Literal["opened", "level", "acknowledged", "closed"]
+    change: Literal["opened", "level", "acknowledged", "ended", "closed"]
+    ended_at_us: int | None = None
+    """When the hazard was found to be over. Without an answer the alert stays open all the same."""
     by: str = ""
     comment: str = ""
     evidence: dict[str, Any] = msgspec.field(default_factory=dict)

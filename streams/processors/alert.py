@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from streams.alerts import acknowledge, advance, alert_id
+from streams.alerts import acknowledge, advance, alert_id, close, expire
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import (
@@ -23,6 +23,8 @@ from streams.topics import ALERTS, COMMAND_OUTCOMES, COMMANDS, DETECTIONS, Topic
 
 CLOSED_LIMIT = 10_000
 """Closed alerts that are remembered, so that a late repetition of their beginning opens nothing."""
+UNANSWERED_LIMIT = 10_000
+"""Alerts that are over and wait for an answer; of more, the oldest are closed without one."""
 
 
 class _Snapshot(msgspec.Struct):
@@ -58,9 +60,14 @@ class Alert:
         raise TypeError(f"{self.name} does not read {type(batch).__name__}")
 
     def on_time(self, now_us: int) -> Outputs:
-        """Nothing is due by time alone."""
-        del now_us
-        return []
+        """Close what is over and was answered a while ago."""
+        over = [alert for alert in self._open.values() if alert.ended_at_us is not None]
+        steps = [step for alert in over if (step := expire(alert, now_us)) is not None]
+        unanswered = [alert for alert in over if alert.state == "open"]
+        steps += [close(alert, now_us) for alert in unanswered[: max(len(unanswered) - UNANSWERED_LIMIT, 0)]]
+        for step in steps:
+            self._keep(step)
+        return [AlertTransitions(transitions=steps)] if steps else []
 
     def on_end(self) -> Outputs:
         """Open alerts stay open: the end of the input is not the end of a hazard."""
@@ -81,8 +88,6 @@ class Alert:
     def _answers(self, commands: Iterable[Command]) -> Outputs:
         steps, outcomes = [], []
         for command in commands:
-            if command.kind != "acknowledge_alert":
-                continue
             answer = acknowledge(self._alert(command.target), command)
             if answer.transition is not None:
                 self._keep(answer.transition)

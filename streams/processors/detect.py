@@ -21,6 +21,7 @@ import numpy as np
 
 from sensors.detectors import Detector, Finding, Samples, Subject, make_detector
 from sensors.model import Datastream, Thing
+from sensors.qartod_kernel import clock_was_ahead
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import Detection, Detections, FlaggedSamples, Record
@@ -140,12 +141,14 @@ class Detect:
             if test in batch.tests:
                 usable &= batch.flags[:, batch.tests.index(test)] != FAIL
         found: list[tuple[int, Detection]] = []
+        first = np.flatnonzero(batch.revision <= 0)
+        first = first[np.argsort(batch.series[first], kind="stable")]
+        bounds = np.searchsorted(batch.series[first], np.arange(len(batch.datastream_ids) + 1))
         for index, datastream_id in enumerate(batch.datastream_ids):
-            if datastream_id not in self._watched:
-                continue
-            rows = np.flatnonzero((batch.series == index) & (batch.revision <= 0))
-            for detector in self._watched[datastream_id][0].detectors:
-                found += self._feed(datastream_id, detector, batch, rows, usable, now_us)
+            rows = first[bounds[index] : bounds[index + 1]]
+            if datastream_id in self._watched and len(rows):
+                for detector in self._watched[datastream_id][0].detectors:
+                    found += self._feed(datastream_id, detector, batch, rows, usable, now_us)
         found.sort(key=lambda item: item[0])
         return _outputs([detection for _, detection in found])
 
@@ -180,7 +183,10 @@ class Detect:
                 continue
             watch = self._watch(_Key(state.datastream_id, state.detector, state.historic))
             watch.newest_us = state.newest_us
-            watch.detector.restore(state.state)
+            try:
+                watch.detector.restore(state.state)
+            except msgspec.MsgspecError as error:  # written by another version of the detector
+                self._fail(watch, error)
 
     def _pieces(self) -> Iterator[bytes]:
         yield msgspec.msgpack.encode(_Snapshot(self._now_us))
@@ -207,11 +213,16 @@ class Detect:
         live = self._watch(_Key(datastream_id, detector, historic=False))
         in_order, late = [], []
         for row in rows.tolist():
-            time_us = int(batch.time_us[row])
-            if live.newest_us is None or time_us > live.newest_us:
-                live.newest_us = time_us
+            time_us, received_at_us = int(batch.time_us[row]), int(batch.received_at_us[row])
+            newest_us = live.newest_us
+            if (
+                newest_us is None
+                or time_us > newest_us
+                or clock_was_ahead(newest_us, time_us, received_at_us)
+            ):
                 in_order.append(row)
-            elif time_us < live.newest_us - self._lateness_us:
+                live.newest_us = time_us
+            elif time_us < newest_us - self._lateness_us:
                 late.append(row)
             else:
                 self.left_out += 1

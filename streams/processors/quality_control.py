@@ -72,9 +72,7 @@ class QualityControl:
         order = {int(slot): i for i, slot in enumerate(slots) if slot >= 0}
         known = slots[batch.series] >= 0
         self.unknown += int(len(batch) - known.sum())
-        judged = self._qartod.judge(
-            slots[batch.series], batch.time_us, batch.value, batch.received_at_us
-        )
+        judged = self._qartod.judge(slots[batch.series], batch.time_us, batch.value, batch.received_at_us)
         self.repeated += judged.repeated
         self.late += judged.late
         series = np.empty(len(judged.series), np.int32)

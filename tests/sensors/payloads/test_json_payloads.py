@@ -1,0 +1,248 @@
+import json
+import math
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensors.payloads.json import MAX_BYTES, MAX_ERRORS, MAX_SAMPLES, JsonMapping, decode, first_match
+
+NOW = 1_700_000_000_000_000
+T = datetime(2023, 11, 14, 22, 0, tzinfo=UTC)
+T_US = 1_699_999_200_000_000
+LEVEL = JsonMapping(topic="tide/+/level", datastream="{1}.water_level", value="height", time="time")
+TOPIC = "tide/xiamen/level"
+
+
+def mapping(**changes):
+    return msgspec.structs.replace(LEVEL, **changes)
+
+
+def read(which, message, topic=TOPIC):
+    payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+    return decode(which, topic, payload, NOW)
+
+
+def rows(decoded):
+    assert not decoded.errors
+    return [
+        (decoded.datastream_ids[s], t, v)
+        for s, t, v in zip(
+            decoded.series.tolist(), decoded.time_us.tolist(), decoded.value.tolist(), strict=True
+        )
+    ]
+
+
+def test_a_flat_message():
+    decoded = read(LEVEL, {"time": "2023-11-14T22:00:00Z", "height": 1.25})
+    assert rows(decoded) == [("xiamen.water_level", T_US, 1.25)]
+    assert decoded.received_at_us.tolist() == [NOW]
+    assert (decoded.series.dtype, decoded.time_us.dtype) == (np.int32, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("time_format", "time"),
+    [
+        ("iso8601", "2023-11-14T22:00:00Z"),
+        ("iso8601", "2023-11-15T06:00:00+08:00"),
+        ("iso8601", "2023-11-14 22:00:00.000+00:00"),
+        ("epoch_s", 1_699_999_200),
+        ("epoch_s", 1_699_999_200.0),
+        ("epoch_s", "1699999200"),
+        ("epoch_ms", 1_699_999_200_000),
+        ("epoch_us", T_US),
+        ("epoch_us", str(T_US)),
+    ],
+)
+def test_times(time_format, time):
+    which = mapping(time_format=time_format)
+    assert rows(read(which, {"time": time, "height": 0})) == [("xiamen.water_level", T_US, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "local"), [("UTC", "22:00:00"), ("+08:00", "06:00:00"), ("-0330", "18:30:00")]
+)
+def test_a_local_time_needs_a_zone(zone, local):
+    day = "2023-11-15" if zone == "+08:00" else "2023-11-14"
+    message = {"time": f"{day}T{local}", "height": 1}
+    assert rows(read(mapping(zone=zone), message))[0][1] == T_US
+    (error,) = read(LEVEL, message).errors
+    assert "tells no zone" in error
+    assert TOPIC in error
+
+
+@pytest.mark.parametrize("raw", [None, "NaN", "nan", "", " null ", -9999, "-9999", "-9999.0", 7999, "--"])
+def test_what_means_no_value(raw):
+    which = mapping(missing=[-9999, 7999.0, "--"], scale=0.1, offset=5)
+    ((_, _, value),) = rows(read(which, {"time": T.isoformat(), "height": raw}))
+    assert math.isnan(value)
+
+
+def test_nan_without_quotes_is_taken_although_json_does_not_know_it():
+    ((_, _, value),) = rows(read(LEVEL, b'{"time": "2023-11-14T22:00:00Z", "height": NaN}'))
+    assert math.isnan(value)
+
+
+def test_scale_and_offset():
+    which = mapping(scale=0.001, offset=-2.0)
+    assert rows(read(which, {"time": T.isoformat(), "height": "1500"}))[0][2] == pytest.approx(-0.5)
+
+
+def test_a_list_of_samples_with_names_from_sample_and_message():
+    which = JsonMapping(
+        topic="gw/#",
+        datastream="{device.id}.{kind}",
+        samples="data.list",
+        value="v",
+        time="t",
+        time_format="epoch_ms",
+    )
+    message = {
+        "device": {"id": 7},
+        "data": {"list": [{"kind": "a", "v": 1, "t": 1000}, {"kind": "b", "v": 2, "t": 2000}]},
+    }
+    assert rows(read(which, message, "gw/1/up")) == [("7.a", 1_000_000, 1.0), ("7.b", 2_000_000, 2.0)]
+
+
+def test_several_values_in_one_sample_and_a_time_for_all_samples():
+    which = JsonMapping(
+        topic="slope/+", values={"x.0": "{1}.tilt", "r": "{1}.rain"}, time="at", time_format="epoch_s"
+    )
+    message = {"x": [0.5, 9], "r": 2, "at": 60}
+    assert rows(read(which, message, "slope/s1")) == [
+        ("s1.tilt", 60_000_000, 0.5),
+        ("s1.rain", 60_000_000, 2.0),
+    ]
+    which = JsonMapping(topic="s", datastream="d", samples="v", time="at", time_format="epoch_s")
+    assert rows(read(which, {"v": [1, 2.5], "at": 60}, "s")) == [
+        ("d", 60_000_000, 1.0),
+        ("d", 60_000_000, 2.5),
+    ]
+
+
+def test_without_a_time_in_the_message_the_receiving_time_counts():
+    assert rows(read(mapping(time=""), {"height": 1}))[0][1] == NOW
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "words"),
+    [
+        ({}, b"\xff\xfe", "not JSON"),
+        ({}, b"{", "not JSON"),
+        ({}, b"[" * 100_000, "not JSON"),
+        ({}, b" " * (MAX_BYTES + 1), "at most 1000000"),
+        ({}, {"height": 1}, "field time"),
+        ({}, {"time": T.isoformat()}, "field height is not there"),
+        ({}, {"time": T.isoformat(), "height": "high"}, "field height should be a number"),
+        ({}, {"time": T.isoformat(), "height": True}, "field height should be a number"),
+        ({}, {"time": T.isoformat(), "height": [1]}, "field height should be a number"),
+        ({}, {"time": 1700000000, "height": 1}, "time_format"),
+        ({}, {"time": "yesterday", "height": 1}, "not an ISO 8601 time"),
+        ({}, {"time": "2023-11-16T22:13:21Z", "height": 1}, "more than a day ahead"),
+        ({}, {"time": "1899-12-31T00:00:00Z", "height": 1}, "before 1900"),
+        ({"time_format": "epoch_s"}, {"time": 1_699_999_200_000, "height": 1}, "more than a day ahead"),
+        ({"time_format": "epoch_s"}, {"time": 10**400, "height": 1}, "field time"),
+        ({"time_format": "epoch_s"}, {"time": "soon", "height": 1}, "field time"),
+        ({"datastream": "{9}.x"}, {"time": T.isoformat(), "height": 1}, "level 9"),
+        ({"datastream": "{id}"}, {"time": T.isoformat(), "height": 1}, "field id"),
+        ({"datastream": "{id}"}, {"time": T.isoformat(), "height": 1, "id": "a b"}, "cannot be a datastream"),
+        ({"datastream": "{id}"}, {"time": T.isoformat(), "height": 1, "id": "x" * 201}, "cannot be"),
+        ({"samples": "list"}, {"list": 3}, "list of samples"),
+        ({"samples": ""}, [0] * (MAX_SAMPLES + 1), "at most 10000"),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_topic_and_field(changes, message, words):
+    decoded = read(mapping(**changes), message)
+    assert len(decoded) == 0
+    (error,) = decoded.errors
+    assert words in error
+    assert error.startswith(f"topic {TOPIC}: ")
+    assert decoded.bad_samples == 1
+
+
+def test_good_samples_of_a_message_survive_bad_ones_and_errors_are_bounded():
+    which = mapping(samples="", time="t", time_format="epoch_s", value="v")
+    message = [{"t": i, "v": i if i % 2 else "x"} for i in range(200)]
+    decoded = read(which, message)
+    assert decoded.value.tolist() == list(range(1, 200, 2))
+    assert decoded.bad_samples == 100
+    assert len(decoded.errors) == MAX_ERRORS + 1
+    assert "sample 0:" in decoded.errors[0]
+    assert f"{100 - MAX_ERRORS} more" in decoded.errors[-1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "topic", "does"),
+    [
+        ("tide/+/level", "tide/a/level", True),
+        ("tide/+/level", "tide/a/b/level", False),
+        ("tide/+/level", "tide/a", False),
+        ("tide/#", "tide/a/b", True),
+        ("tide/#", "tide", True),
+        ("tide/#", "tides/a", False),
+        ("#", "anything/at/all", True),
+        ("+", "a", True),
+        ("+", "a/b", False),
+    ],
+)
+def test_topic_patterns(pattern, topic, does):
+    which = JsonMapping(topic=pattern, datastream="x")
+    assert which.matches(topic) is does
+    assert (first_match([LEVEL, which], topic) is not None) is (does or LEVEL.matches(topic))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"topic": "a"}, "datastream"),
+        ({"topic": "a", "datastream": "x", "values": {"v": "y"}}, "datastream"),
+        ({"topic": "a/#/b", "datastream": "x"}, "topic"),
+        ({"topic": "a+", "datastream": "x"}, "topic"),
+        ({"topic": "", "datastream": "x"}, "topic"),
+        ({"topic": "a", "datastream": "x", "zone": "Beijing"}, "zone"),
+        ({"topic": "a", "datastream": "x", "scale": 0.0}, "scale"),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_refused(fields, words):
+    with pytest.raises(ValueError, match=words):
+        JsonMapping(**fields)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["2023-11-14T22:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59Z", 10**400]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["time", "v", "id", "0"]), inner)
+    ),
+    max_leaves=12,
+)
+mappings = st.builds(
+    JsonMapping,
+    topic=st.just("a/+"),
+    datastream=st.sampled_from(["x", "{0}.{1}", "{id}", "{7}", "{v.0.id}"]),
+    value=st.sampled_from(["", "v", "v.0", "v.id.v"]),
+    samples=st.sampled_from([None, "", "v"]),
+    time=st.sampled_from(["", "time", "v.time"]),
+    time_format=st.sampled_from(["iso8601", "epoch_s", "epoch_ms", "epoch_us"]),
+    zone=st.sampled_from(["", "+14:00", "-23:59"]),
+    missing=st.lists(st.floats(allow_nan=False) | st.text(max_size=3), max_size=2),
+    scale=st.sampled_from([1.0, -1e300]),
+)
+
+
+@given(mappings, st.text(max_size=20), json_values | st.binary(max_size=60))
+@settings(max_examples=400, deadline=None)
+def test_nothing_that_is_sent_raises_and_what_comes_out_is_sound(which, topic, message):
+    decoded = read(which, message, topic)
+    assert len(decoded) + decoded.bad_samples > 0 or which.samples is not None
+    assert len(decoded.series) == len(decoded.time_us) == len(decoded.value) == len(decoded.received_at_us)
+    assert not np.isinf(decoded.value).any()
+    assert all(0 <= s < len(decoded.datastream_ids) for s in decoded.series)
+    assert all(error.isascii() and error.isprintable() for error in decoded.errors)
