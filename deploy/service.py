@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from rich.console import Console
 
 from connectors import mqtt, ntrip_client, tcp
 from connectors.caster.relay import Relay
@@ -29,6 +30,7 @@ from deploy.http_server import bind, serving
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import Settings, address
+from deploy.warm_up import warm_up
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
@@ -88,9 +90,10 @@ class Service:
             else:
                 work = ntrip_client.run(config, intake, intake.state, clock_us=wall_clock_us)
             self.start(work, station.id)
-        for broker in self.settings.mqtt:
-            state = self.streams.add(broker.source, "mqtt", broker.source)
-            self.start(mqtt.run(broker, self.runtime, state, clock_us=wall_clock_us), broker.source)
+        for i, broker in enumerate(self.settings.mqtt):
+            name = f"{broker.source}#{i + 1}"  # several sessions at one broker are several streams
+            state = self.streams.add(name, "mqtt", broker.source)
+            self.start(mqtt.run(broker, self.runtime, state, clock_us=wall_clock_us), name)
 
 
 def every_station(store: SqliteStore) -> Iterator[StationRow]:
@@ -275,6 +278,7 @@ def run_service(
     addresses, folder = resolve(settings, http, ntrip, data)
 
     async def main() -> None:
+        warm_up(Registry.of(settings), Console(stderr=True))
         async with opened(settings, folder, addresses) as service:
             service.connect()
             log.info(

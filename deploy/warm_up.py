@@ -15,6 +15,8 @@ from streams.processors.score_stations import ScoreStations
 from streams.records import RawBatch, RawChunk, SampleBatch
 
 _START_US = 1_700_000_000 * SECOND_US
+_SAMPLES = 130
+"""A minute apart: enough for the detectors' trends."""
 
 
 def warm_up(registry: Registry, console: Console) -> None:
@@ -33,7 +35,7 @@ def warm_up(registry: Registry, console: Console) -> None:
             control = QualityControl(registry.properties, registry.datastreams)
             detect = Detect(registry.datastreams, registry.things)
             n = len(registry.datastreams)
-            for i in range(5):
+            for i in range(_SAMPLES):
                 samples = SampleBatch(
                     datastream_ids=[d.id for d in registry.datastreams],
                     series=np.arange(n, dtype=np.int32),

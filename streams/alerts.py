@@ -74,13 +74,14 @@ def expire(alert: AlertTransition, now_us: int) -> AlertTransition | None:
     """Return the closing of an alert that is over and answered, when its time has come."""
     if alert.state != "acknowledged" or alert.ended_at_us is None:
         return None
-    return close(alert, now_us) if now_us >= alert.at_us + SHOWN_AFTER_ANSWER_US else None
+    due_us = alert.at_us + SHOWN_AFTER_ANSWER_US
+    return close(alert, due_us) if now_us >= due_us else None
 
 
-def close(alert: AlertTransition, now_us: int) -> AlertTransition:
+def close(alert: AlertTransition, at_us: int) -> AlertTransition:
     """Return the closing step."""
     return msgspec.structs.replace(
-        alert, number=alert.number + 1, state="closed", at_us=now_us, change="closed", by="", comment=""
+        alert, number=alert.number + 1, state="closed", at_us=at_us, change="closed", by="", comment=""
     )
 
 

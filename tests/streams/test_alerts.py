@@ -93,6 +93,7 @@ def test_an_alert_that_nobody_answered_stays_open_when_its_hazard_is_over():
     assert expire(alert, alert.at_us + SHOWN_AFTER_ANSWER_US - 1) is None
     closed = expire(alert, alert.at_us + SHOWN_AFTER_ANSWER_US)
     assert closed is not None
+    assert expire(alert, alert.at_us + 2 * SHOWN_AFTER_ANSWER_US) == closed, "the cut of time shows"
     assert (closed.number, closed.state, closed.change, closed.by) == (4, "closed", "closed", "")
 
 
