@@ -206,8 +206,9 @@ class HealthAnswer(Answer, frozen=True, kw_only=True):
     version: str
 
 
-class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     """Who has seen an alert."""
 
-    by: str
+    by: str = ""
+    """A name; without one the address that asked is recorded."""
     comment: str = ""

@@ -65,7 +65,7 @@ def router(context: Context) -> APIRouter:
             id=uuid.uuid4().hex,
             kind="acknowledge_alert",
             target=alert_id,
-            by=wanted.by,
+            by=wanted.by or f"unnamed, from {request.client.host if request.client else 'this machine'}",
             at_us=context.clock_us(),
             arguments={"comment": wanted.comment},
         )
@@ -95,8 +95,8 @@ def shown(store: Store, row: AlertTransition) -> answers.AlertAnswer:
 
 def _checked(wanted: answers.Acknowledgement) -> answers.Acknowledgement:
     name, comment = wanted.by.strip(), wanted.comment.strip()
-    if not 1 <= len(name) <= MAX_NAME:
-        raise ProblemError(422, f"by: write a name of 1 to {MAX_NAME} characters.")
+    if len(name) > MAX_NAME:
+        raise ProblemError(422, f"by: write a name of at most {MAX_NAME} characters.")
     if len(comment) > MAX_COMMENT:
         raise ProblemError(422, f"comment: write at most {MAX_COMMENT} characters.")
     return msgspec.structs.replace(wanted, by=name, comment=comment)

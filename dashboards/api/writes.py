@@ -20,15 +20,15 @@ MAX_BODY_BYTES = 65_536
 def check_writer(request: Request, context: Context) -> None:
     """Refuse a request that may not change anything.
 
-    A foreign web page can send forms but neither JSON nor a token; one that points its own name at this
-    machine (DNS rebinding) shows that name in the Host header.
+    A foreign web page can send forms but neither JSON nor a token, and its empty requests tell their origin;
+    one that points its own name at this machine (DNS rebinding) shows that name in the Host header.
 
     Raises
     ------
     ProblemError
         401 without the token, 403 when writing is closed or from a foreign page, 415 without JSON.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if not (_is_json(request) or _is_empty_and_not_foreign(request)):
         raise ProblemError(415, "Send the body as JSON, with the header Content-Type: application/json.")
     if context.write_token:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -56,7 +56,7 @@ def check_writer(request: Request, context: Context) -> None:
 
 
 async def read_body(request: Request, kind: type[T]) -> T:
-    """Return the decoded body of at most 64 kB.
+    """Return the decoded body of at most 64 kB; none is an empty object.
 
     Raises
     ------
@@ -69,11 +69,23 @@ async def read_body(request: Request, kind: type[T]) -> T:
         if len(body) > MAX_BODY_BYTES:
             raise ProblemError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send less.")
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise ProblemError(422, f"{error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, f"The body is not JSON: {error}.") from None
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+def _is_empty_and_not_foreign(request: Request) -> bool:
+    headers = request.headers
+    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        return False
+    origin = headers.get("origin")
+    return origin is None or origin == f"{request.url.scheme}://{headers.get('host', '')}"
 
 
 def _is_local_name(host: str) -> bool:

@@ -34,12 +34,12 @@ async def test_an_acknowledgement_is_a_command_and_its_effect_is_answered(countr
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        ({"json": {"by": ""}}, 422),
         ({"json": {"by": "x" * 101}}, 422),
         ({"json": {"by": "Li", "comment": "x" * 2001}}, 422),
-        ({"json": {"comment": "no name"}}, 422),
         ({"json": {"by": 5}}, 422),
-        ({"json": {"by": "Li", "level": "blue"}}, 422),
+        ({"headers": {"origin": "http://elsewhere.example"}}, 415),
+        ({"headers": {"origin": "null"}}, 415),
+        ({"headers": {"transfer-encoding": "chunked"}}, 415),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
         ({"content": b'{"by": "\xff"}', "headers": {"content-type": "application/json"}}, 400),
         ({"content": b" " * 70_000, "headers": {"content-type": "application/json"}}, 413),
@@ -53,6 +53,21 @@ async def test_what_is_refused_changes_nothing(country, request_, status):
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert country.desk.seen == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"json": {"by": "  "}},
+        {"json": {"something": "else"}},
+        {"headers": {"origin": "http://127.0.0.1"}},
+    ],
+)
+async def test_without_a_name_the_address_is_recorded(country, request_):
+    answer = await post(country.app(), **request_)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["acknowledged_by"] == "unnamed, from 127.0.0.1"
 
 
 async def test_with_a_token_only_its_bearer_writes(country):
