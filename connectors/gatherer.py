@@ -9,7 +9,7 @@ from streams.bus import RawSink
 from streams.records import RawChunk
 from streams.stream_state import StreamState
 
-Relay = Callable[[str, bytes], None]
+FrameSink = Callable[[str, bytes], None]
 """Takes a station's id and whole valid frames, and never waits."""
 
 
@@ -20,7 +20,7 @@ class StationIntake:
     the sink has no room.
     """
 
-    def __init__(self, station_id: str, sink: RawSink, relay: Relay, state: StreamState) -> None:
+    def __init__(self, station_id: str, sink: RawSink, relay: FrameSink, state: StreamState) -> None:
         self.station_id = station_id
         self.state = state
         self._sink = sink

@@ -21,7 +21,7 @@ import structlog
 
 from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
 from connectors.reconnect import BackOff, StreamError, keep_connected
-from sensors.payloads.json import JsonMapping, decode, first_match
+from sensors.payloads import Mapping, first_match
 from streams.bus import SampleSink
 from streams.records import SampleBatch
 from streams.samples import merge
@@ -45,7 +45,7 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     topics: list[str] = msgspec.field(default_factory=list)
     """Topic filters; empty: those of the mappings."""
     qos: Literal[0, 1] = 1
-    mappings: list[JsonMapping]
+    mappings: list[Mapping]
     tls: bool = False
     ca_file: str = ""
     """Certificates to trust in place of the system's."""
@@ -116,7 +116,7 @@ class _Listener:
     state: StreamState
     clock_us: Callable[[], int]
     options: SessionOptions = field(init=False)
-    _mapping_of: dict[str, JsonMapping | None] = field(default_factory=dict)
+    _mapping_of: dict[str, Mapping | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -200,9 +200,10 @@ class _Listener:
         mapping = self._mapping(message.topic)
         if mapping is None:
             return _NOTHING, f"topic {message.topic!r}: no mapping reads it; add one or narrow the topics"
-        if message.retained and not mapping.time:
+        if message.retained and not mapping.tells_time:
             return _NOTHING, ""  # the broker's copy of an old value, and nothing tells how old
-        decoded = decode(mapping, message.topic, message.payload, message.received_at_us)
+        decoded = mapping.decode(message.topic, message.payload, message.received_at_us)
+        self.state.bad_samples += decoded.bad_samples
         batch = SampleBatch(
             datastream_ids=decoded.datastream_ids,
             series=decoded.series,
@@ -212,7 +213,7 @@ class _Listener:
         )
         return batch, decoded.errors[-1] if decoded.errors else ""
 
-    def _mapping(self, topic: str) -> JsonMapping | None:
+    def _mapping(self, topic: str) -> Mapping | None:
         if topic not in self._mapping_of:
             if len(self._mapping_of) >= _TOPICS_REMEMBERED:
                 self._mapping_of.clear()

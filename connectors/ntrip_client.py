@@ -119,7 +119,7 @@ class _Client:
         config = self.config
         parser = ntrip.ResponseParser()
         async with connected(config.host, config.port, self.tls) as (reader, writer):
-            watchdog = Watchdog(config.stall_s)
+            watchdog = Watchdog(config.stall_s, self.state)
             writer.write(self._request())
             async with self._telling_position(writer):
                 try:

@@ -18,6 +18,10 @@ from streams.stream_state import StreamState
 
 CONNECT_TIMEOUT_S = 15.0
 READ_BYTES = 65_536
+MOST_BYTES_PER_S = 256_000
+BURST_BYTES = 2_000_000
+"""What one sender may bring for ever and at once: a receiver with 50 epochs a second, and the backlog
+of ten minutes of one with one. Who sends more is read no faster, or it would take the time of all others."""
 _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
@@ -79,7 +83,7 @@ async def run(
 
     async def session() -> NoReturn:
         async with connected(config.host, config.port) as (reader, _):
-            watchdog = Watchdog(config.stall_s)
+            watchdog = Watchdog(config.stall_s, state)
             try:
                 while True:
                     data = await watchdog.read(reader)
@@ -96,11 +100,14 @@ async def run(
 
 
 class Watchdog:
-    """Reads a socket; gives up when no useful data came for `stall_s`."""
+    """Reads a socket at a bounded pace; gives up when no useful data came for `stall_s`."""
 
-    def __init__(self, stall_s: float) -> None:
+    def __init__(self, stall_s: float, state: StreamState) -> None:
         self._stall_s = stall_s
+        self._state = state
         self._loop = asyncio.get_running_loop()
+        self._read_bytes = 0.0
+        self._read_at_s = self._loop.time()
         self.fed()
 
     def fed(self) -> None:
@@ -115,14 +122,30 @@ class Watchdog:
         StreamError
             The time is over, or the connection broke.
         """
+        await self._pace()
         try:
             async with asyncio.timeout_at(self._deadline_s):
-                return await reader.read(READ_BYTES)
+                data = await reader.read(READ_BYTES)
+                self._read_bytes += len(data)
+                return data
         except TimeoutError as error:
             text = f"no data for {self._stall_s:g} s; check that the station sends"
             raise StreamError(text, stalled=True) from error
         except OSError as error:
             raise StreamError(f"the connection broke ({error.strerror or error}); trying again") from error
+
+    async def _pace(self) -> None:
+        now_s = self._loop.time()
+        self._read_bytes = max(0.0, self._read_bytes - (now_s - self._read_at_s) * MOST_BYTES_PER_S)
+        self._read_at_s = now_s
+        if self._read_bytes > BURST_BYTES:
+            self._state.last_error = (
+                f"it sends more than {MOST_BYTES_PER_S // 1000} kB/s and is read no faster; "
+                "check that it is one station's stream"
+            )
+            wait_s = (self._read_bytes - BURST_BYTES) / MOST_BYTES_PER_S
+            self._deadline_s += wait_s
+            await asyncio.sleep(wait_s)
 
 
 @asynccontextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from dashboards.live import LiveHub
 from storage.store import Store
+from streams.records import LevelName, StationStateName
 from streams.stream_state import StreamState, StreamStates
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -19,30 +22,55 @@ _STREAM_COUNTERS: tuple[tuple[str, str, Callable[[StreamState], int]], ...] = (
     ("messages", "Frames of a station, messages of a broker.", lambda s: s.messages_received),
     ("bad_messages", "Messages that could not be used.", lambda s: s.bad_messages),
     ("overload_drops", "Chunks that were not judged for want of time.", lambda s: s.overload_drops),
+    ("bad_samples", "Samples in messages of a broker that could not be used.", lambda s: s.bad_samples),
     ("reconnects", "Connections made anew.", lambda s: s.reconnects),
 )
 
 
-class Metrics:
-    """All figures of this process. Others add theirs to `registry`."""
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of another part of the program."""
 
-    def __init__(self, store: Store, streams: StreamStates, hub: LiveHub) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
+    name: str
+    """Without `groundswell_`; that of a counter becomes `..._total`."""
+    text: str
+    kind: Literal["counter", "gauge"]
+    values: Callable[[], Mapping[tuple[str, ...], float]]
+    """By the values of the labels; called from any thread."""
+    labels: tuple[str, ...] = ()
+
+
+class Metrics:
+    """All figures of this process.
+
+    Parameters
+    ----------
+    store, streams, hub
+        What is always there.
+    figures
+        Of what else runs in this process.
+    """
+
+    def __init__(
+        self, store: Store, streams: StreamStates, hub: LiveHub, figures: Sequence[Figure] = ()
+    ) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
         self.requests = Counter(
-            "groundswell_http_requests", "Requests answered.", ("route", "status"), registry=self.registry
+            "groundswell_http_requests", "Requests answered.", ("route", "status"), registry=self._registry
         )
-        self.registry.register(_Figures(store, streams, hub))
+        self._registry.register(_Figures(store, streams, hub, figures))
 
     def render(self) -> bytes:
         """Return the exposition text; blocks on the store."""
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)
 
 
 class _Figures(Collector):
-    def __init__(self, store: Store, streams: StreamStates, hub: LiveHub) -> None:
+    def __init__(self, store: Store, streams: StreamStates, hub: LiveHub, figures: Sequence[Figure]) -> None:
         self._store = store
         self._streams = streams
         self._hub = hub
+        self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
         yield from self._stored()
@@ -50,17 +78,18 @@ class _Figures(Collector):
         yield GaugeMetricFamily("groundswell_live_viewers", "Viewers of the live stream.", len(self._hub))
         dropped = self._hub.dropped_viewers
         yield CounterMetricFamily("groundswell_live_dropped_viewers", "Viewers that were too slow.", dropped)
+        yield from map(_family, self._figures)
 
     def _stored(self) -> Iterator[Metric]:
         counts = self._store.counts()
         stations = GaugeMetricFamily("groundswell_stations", "Stations by verdict.", labels=["state"])
-        for state in ("good", "degraded", "bad", "unknown"):
+        for state in get_args(StationStateName):
             stations.add_metric([state], counts.stations_by_state.get(state, 0))
         yield stations
         alerts = GaugeMetricFamily(
             "groundswell_alerts_open", "Alerts not closed, by level.", labels=["level"]
         )
-        for level in ("blue", "yellow", "orange", "red"):
+        for level in get_args(LevelName):
             alerts.add_metric([level], counts.alerts_open.get(level, 0))
         yield alerts
         for name, text, value in (
@@ -83,3 +112,11 @@ class _Figures(Collector):
             for state in states:
                 family.add_metric([state.id, state.kind], figure(state))
             yield family
+
+
+def _family(figure: Figure) -> Metric:
+    make = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+    family = make(f"groundswell_{figure.name}", figure.text, labels=figure.labels)
+    for labels, value in figure.values().items():
+        family.add_metric(labels, value)
+    return family

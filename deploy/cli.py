@@ -13,6 +13,7 @@ import typer
 
 from deploy import kernel_cache
 from deploy.refusal import Refusal
+from deploy.stopping import leave_on_signals
 
 app = typer.Typer(
     name="groundswell",
@@ -52,6 +53,7 @@ def demo(
     seconds: ForOption = None,
 ) -> None:
     """Run 20 simulated stations and 12 sensors through real sockets, with a live page."""
+    leave_on_signals()
     from deploy.demo import run_demo
 
     run_demo(http=http, ntrip=ntrip, data=data, seconds=seconds)
@@ -66,8 +68,9 @@ def run(
     seconds: ForOption = None,
 ) -> None:
     """Gather, judge, keep and serve what the configuration names."""
-    from deploy.service import run_service
-    from deploy.settings import load
+    leave_on_signals()
+    from deploy.settings_file import load
+    from deploy.start import run_service
 
     run_service(load(config), http=http, ntrip=ntrip, data=data, seconds=seconds)
 
@@ -86,6 +89,7 @@ def replay(
     seconds: ForOption = None,
 ) -> None:
     """Send captures through the whole program, as if the station were live."""
+    leave_on_signals()
     from deploy.replay import run_replay
 
     run_replay(
@@ -171,6 +175,3 @@ def main() -> None:
     except Refusal as refusal:
         print(f"groundswell: {refusal}", file=sys.stderr)
         raise SystemExit(2) from None
-    except BrokenPipeError:  # the reader of our output has gone: nothing is wrong
-        sys.stderr.close()
-        raise SystemExit(0) from None

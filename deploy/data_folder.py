@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.refusal import Refusal
 from storage.sqlite import SqliteStore
-from storage.store import StorageError
+from storage.store import StationRow, StorageError
 
 
 def database(folder: Path) -> Path:
@@ -70,3 +70,13 @@ def open_store(folder: Path) -> SqliteStore:
     """
     with refusing_damage(folder):
         return SqliteStore(database(folder))
+
+
+def every_station(store: SqliteStore) -> Iterator[StationRow]:
+    """Return all stations, page by page."""
+    after = None
+    while True:
+        page = store.stations(after=after, limit=1000)
+        yield from page.items
+        if (after := page.next) is None:
+            return

@@ -22,23 +22,28 @@ from connectors.webhook import WebhookConfig
 from deploy import demo_sources as sources
 from deploy import demo_world as world
 from deploy.clock import wall_clock_us
-from deploy.registry import Registry
-from deploy.service import Service, opened, resolve, run_async, until_stopped
+from deploy.service import Addresses, Service, opened
 from deploy.settings import Settings, StationSettings
-from deploy.warm_up import warm_up
+from deploy.start import prepare, resolve, run_async
+from deploy.stopping import stop_on_signals, until_stopped
 from sensors.model import Station
 from sensors.payloads.json import JsonMapping
 
 SECRET = "whsec_Z3JvdW5kc3dlbGwtZGVtby1zZWNyZXQtMjAyNg=="  # noqa: S105 - of the demonstration only
 USER, PASSWORD = "demo", "demo"
 SHOWN_WEBHOOKS = 4
+MIN_DURATION_S = 4.0
+"""A tsunami must last so long to be one: short, for people who watch."""
 
 
 def run_demo(*, http: str | None, ntrip: str | None, data: Path | None, seconds: float | None) -> None:
     """Run until Ctrl-C, or for so many seconds. Without `data` nothing is kept."""
     with contextlib.ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="groundswell-demo-")))
-        run_async(_demo(http, ntrip, folder, seconds))
+        addresses, _ = resolve(Settings(), http, ntrip, folder)
+        console = Console()
+        prepare(Settings(thing=world.things(MIN_DURATION_S)), folder, addresses, console)
+        run_async(_demo(addresses, folder, seconds, console))
 
 
 def settings_of(caster_port: int, broker_port: int, webhook_url: str) -> Settings:
@@ -56,7 +61,7 @@ def settings_of(caster_port: int, broker_port: int, webhook_url: str) -> Setting
             )
             for i, (station_id, name, longitude, latitude, height_m) in enumerate(world.SITES)
         ],
-        thing=world.things(min_duration_s=4.0),
+        thing=world.things(MIN_DURATION_S),
         mqtt=[
             MqttConfig(
                 host="127.0.0.1",
@@ -80,10 +85,9 @@ def settings_of(caster_port: int, broker_port: int, webhook_url: str) -> Setting
     )
 
 
-async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: float | None) -> None:
-    console = Console()
+async def _demo(addresses: Addresses, folder: Path, seconds: float | None, console: Console) -> None:
+    stop = stop_on_signals()
     subscriber = sources.Subscriber(SECRET)
-    addresses, _ = resolve(Settings(), http, ntrip, folder)
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(sources.listening(subscriber))
         relay = Relay(asyncio.get_running_loop().time)
@@ -96,7 +100,6 @@ async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: floa
         stack.push_async_callback(upstream.stop)
 
         settings = settings_of(upstream.port, broker_port, url)
-        warm_up(Registry.of(settings), console)
         plan, start_us = world.Plan(), wall_clock_us()
         stations = world.stations(start_us, plan)
         service = await stack.enter_async_context(opened(settings, folder, addresses))
@@ -106,12 +109,12 @@ async def _demo(http: str | None, ntrip: str | None, folder: Path, seconds: floa
         for series in world.sensors(start_us, plan):
             service.start(sources.send_sensor(series, publish, wall_clock_us), series.datastream_id)
         service.start(_show(console, service, subscriber), "terminal")
-        await until_stopped(seconds)
+        await until_stopped(stop, seconds)
 
 
 async def _show(console: Console, service: Service, subscriber: sources.Subscriber) -> None:
     """Keep a small panel in a terminal; elsewhere print where the page is, and stay quiet."""
-    page = "http://{}:{}/".format(*(service.addresses.http or ("", 0)))
+    page = f"{service.addresses.page}/"
     if not console.is_terminal:
         console.print(f"live page: {page}", soft_wrap=True)
         return
@@ -122,8 +125,7 @@ async def _show(console: Console, service: Service, subscriber: sources.Subscrib
             states = Counter(row.report.state if row.report else "unknown" for row in rows.items)
             table = Table.grid(padding=(0, 2))
             table.add_row("live page", f"[link={page}]{page}[/link]")
-            if service.addresses.ntrip:
-                table.add_row("caster", "ntrip://{}:{}/".format(*service.addresses.ntrip))
+            table.add_row("caster", f"{service.addresses.caster}/")
             table.add_row("stations", ", ".join(f"{n} {s}" for s, n in sorted(states.items())) or "not yet")
             table.add_row("alerts", ", ".join(f"[bold]{a.level}[/] {a.title}" for a in alerts) or "none")
             told = "\n".join(subscriber.verified[-SHOWN_WEBHOOKS:]) or "nothing yet"

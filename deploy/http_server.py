@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -12,20 +13,25 @@ from starlette.types import ASGIApp
 
 from deploy.refusal import Refusal
 
+BACKLOG = 1024
+
 
 def bind(host: str, port: int, option: str) -> socket.socket:
-    """Bind and return a TCP socket; a taken or foreign address is refused in words."""
+    """Return a TCP socket that listens; a taken or foreign address is refused in words."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Refusal(
-            f"cannot listen on {host}:{port} ({(error.strerror or str(error)).lower()}); "
-            f"stop the program that uses it or choose another address with {option} HOST:PORT"
-        ) from error
+        if error.errno == errno.EADDRINUSE:
+            text = "is taken; stop the program that uses it or choose another address"
+        else:
+            reason = (error.strerror or str(error)).lower()
+            text = f"cannot be listened on ({reason}); choose an address of this machine"
+        raise Refusal(f"{host}:{port} {text} with {option} HOST:PORT") from error
     return listener
 
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy import defaults
+from deploy.data_folder import database, every_station, open_store, refusing_damage
 from deploy.refusal import Refusal
 from gnss import capture
 from gnss.time import iso_z
-from storage.sqlite import SqliteStore
-from storage.store import StorageError
 from streams.processors.score_stations import ScoreStations
 from streams.records import RawBatch, RawChunk, Record, StationReport, StationReports
 
+T = TypeVar("T")
+
 STATE_STYLES = {"good": "green", "degraded": "yellow", "bad": "red", "unknown": "dim"}
+STEPS_SHOWN = 1000
+WIDTH_IN_FILES = 200
 
 
 def read_capture(path: Path) -> tuple[bytes, int]:
@@ -50,16 +58,42 @@ def print_observations(path: Path, output: str, date_us: int | None) -> None:
     first = next(rows, None)
     if first is None:
         raise Refusal(f"{path} holds no MSM observations; is it an RTCM 3 capture?")
-    every = itertools.chain([first], rows)
-    if output == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(capture.ObservationRow._fields)
-        writer.writerows(every)
-    elif output == "json":
-        for row in every:
-            sys.stdout.write(json.dumps(row._asdict()) + "\n")
-    else:
-        _print_table(every)
+    every = _shown(itertools.chain([first], rows), "observations", hidden=sys.stdout.isatty())
+    with _reader_may_leave():
+        if output == "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(capture.ObservationRow._fields)
+            writer.writerows(every)
+        elif output == "json":
+            for row in every:
+                sys.stdout.write(json.dumps(row._asdict()) + "\n")
+        else:
+            _print_table(every)
+
+
+@contextlib.contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Print to a reader who may have seen enough, as `head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what Python still wants to flush
+        os.close(nowhere)
+
+
+def _shown(items: Iterable[T], what: str, *, hidden: bool = False) -> Iterator[T]:
+    """Pass items on and count them in the terminal, if there is one."""
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn(f"{{task.completed:,}} {what}"), TimeElapsedColumn())
+    hidden = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        task = progress.add_task("", total=None)
+        for number, item in enumerate(items):
+            if number % STEPS_SHOWN == 0:
+                progress.update(task, completed=number)
+            yield item
 
 
 def _print_table(rows: Iterator[capture.ObservationRow]) -> None:
@@ -102,7 +136,7 @@ def print_score(path: Path, date_us: int | None) -> None:
 def _reports(name: str, buffer: bytes, reference_us: int) -> list[StationReport]:
     judge = ScoreStations(())
     outputs: list[Record] = []
-    for epoch_us, piece in capture.split_for_replay(buffer, reference_us):
+    for epoch_us, piece in _shown(capture.split_for_replay(buffer, reference_us), "epochs"):
         chunk = RawChunk(station_id=name, payload=piece, reference_us=epoch_us or reference_us)
         outputs.extend(judge.on_batch(RawBatch(chunks=[chunk])))
     outputs.extend(judge.on_end())
@@ -134,22 +168,17 @@ def _print_reasons(console: Console, reports: list[StationReport]) -> None:
 def print_stations(data: Path | None) -> None:
     """Print the kept stations, the worst first."""
     folder = data or Path(defaults.DATA)
-    if not (folder / "groundswell.sqlite").exists():
+    if not database(folder).exists():
         raise Refusal(f"nothing is kept in {folder} yet; name the folder of a run with --data DIR")
-    try:
-        store = SqliteStore(folder / "groundswell.sqlite")
-    except StorageError as error:
-        raise Refusal(str(error)) from error
-    table = Table("station", "state", "score", "last epoch", "latency s", "C/N0", "why")
     order = ["bad", "degraded", "unknown", "good"]
-    after, rows = None, []
-    while True:
-        page = store.stations(after=after, limit=1000)
-        rows += page.items
-        if (after := page.next) is None:
-            break
-    store.close()
-    rows.sort(key=lambda r: (order.index(r.report.state if r.report else "unknown"), r.id))
+    with contextlib.closing(open_store(folder)) as store, refusing_damage(folder):
+        rows = sorted(
+            every_station(store), key=lambda r: (order.index(r.report.state if r.report else "unknown"), r.id)
+        )
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("station", "state", "score", "last epoch", "latency s", "C/N0"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why", overflow="fold")
     for row in rows:
         report = row.report
         if report is None:
@@ -164,4 +193,4 @@ def print_stations(data: Path | None) -> None:
             "" if report.cn0_dbhz is None else f"{report.cn0_dbhz:.1f}",
             "; ".join(reason.text for reason in report.reasons[:2]),
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)

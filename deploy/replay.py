@@ -13,10 +13,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from connectors import replay
 from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
-from deploy.registry import Registry
-from deploy.service import Addresses, opened, resolve, run_async, until_stopped
+from deploy.service import Addresses, opened
 from deploy.settings import Settings, StationSettings, check_station_id
-from deploy.warm_up import warm_up
+from deploy.start import prepare, resolve, run_async
+from deploy.stopping import stop_on_signals, until_stopped
 
 
 def run_replay(
@@ -43,8 +43,9 @@ def run_replay(
     addresses, folder = resolve(settings, http, ntrip, data)
     if speed is None:
         addresses = Addresses(addresses.http if http else None, addresses.ntrip if ntrip else None)
-    with contextlib.suppress(asyncio.CancelledError):
-        run_async(_replay(config, settings, addresses, folder, seconds))
+    console = Console(stderr=True)
+    prepare(settings, folder, addresses, console)
+    run_async(_replay(config, settings, addresses, folder, seconds, console))
 
 
 async def _replay(
@@ -53,9 +54,9 @@ async def _replay(
     addresses: Addresses,
     folder: Path,
     seconds: float | None,
+    console: Console,
 ) -> None:
-    console = Console(stderr=True)
-    warm_up(Registry.of(settings), console)
+    stop = stop_on_signals()
     paced = config.speed is not None
     async with opened(settings, folder, addresses, ticks=paced, end_of_input=True) as service:
         intake = service.intake(config.station_id, "replay", config.source)
@@ -72,12 +73,12 @@ async def _replay(
             def show(done: int, total: int) -> None:
                 progress.update(bar, completed=done, total=total)
 
-            if addresses.http:
-                console.print("live page: http://{}:{}/".format(*addresses.http), soft_wrap=True)
+            if service.addresses.http:
+                console.print(f"live page: {service.addresses.page}/", soft_wrap=True)
             playing = asyncio.create_task(
                 replay.run(config, intake, intake.state, clock_us=wall_clock_us, progress=show)
             )
-            stopping = asyncio.create_task(until_stopped(seconds))
+            stopping = asyncio.create_task(until_stopped(stop, seconds))
             await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             playing.cancel()
@@ -88,6 +89,8 @@ async def _replay(
                 raise Refusal(str(error)) from error
         await service.runtime.drained()
         state = intake.state
+    if playing.done() and not playing.cancelled() and not state.messages_received:
+        raise Refusal(f"{config.source} holds no RTCM 3 frames; name a capture of RTCM 3")
     console.print(
         f"{config.station_id}: {state.bytes_received:,} bytes, {state.messages_received:,} frames, "
         f"{state.bad_messages:,} bad"

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import ipaddress
-import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
 import structlog
-import uvloop
-from rich.console import Console
 
 from connectors import mqtt, ntrip_client, tcp
 from connectors.caster.relay import Relay
@@ -26,15 +21,15 @@ from connectors.webhook import WebhookSender
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.clock import wall_clock_us
+from deploy.data_folder import every_station, locked, open_store, refusing_damage
+from deploy.figures import DetectorFaults, caster_figures, pipeline_figures, webhook_figures
 from deploy.http_server import bind, serving
 from deploy.refusal import Refusal
 from deploy.registry import Registry
-from deploy.settings import Settings, address
-from deploy.warm_up import warm_up
+from deploy.settings import Settings
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
-from storage.store import StationRow, StorageError
 from streams.embedded import EmbeddedRuntime
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
@@ -53,6 +48,16 @@ class Addresses:
 
     http: tuple[str, int] | None
     ntrip: tuple[str, int] | None
+
+    @property
+    def page(self) -> str:
+        """URL of the page and the API; empty: there is none."""
+        return f"http://{_host_port(*self.http)}" if self.http else ""
+
+    @property
+    def caster(self) -> str:
+        """URL of the caster; empty: there is none."""
+        return f"ntrip://{_host_port(*self.ntrip)}" if self.ntrip else ""
 
 
 @dataclass(slots=True)
@@ -96,40 +101,30 @@ class Service:
             self.start(mqtt.run(broker, self.runtime, state, clock_us=wall_clock_us), name)
 
 
-def every_station(store: SqliteStore) -> Iterator[StationRow]:
-    """Return all stations, page by page."""
-    after = None
-    while True:
-        page = store.stations(after=after, limit=1000)
-        yield from page.items
-        if (after := page.next) is None:
-            return
-
-
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("a connector ended by a fault", connector=task.get_name(), error=repr(error))
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Any:
+def pipeline(registry: Registry) -> Pipeline:
+    """Return the processors of a registry.
+
+    Raises
+    ------
+    Refusal
+        A test or a detector has parameters that make no sense.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise Refusal(
-            f"cannot write to the data folder {folder} ({(error.strerror or '').lower()}); "
-            "choose another with --data DIR"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Refusal(
-                f"the data folder {folder} is in use by another groundswell; "
-                "stop that one or choose another folder with --data DIR"
-            ) from error
-        yield
+        return Pipeline(
+            [
+                ScoreStations(registry.stations),
+                QualityControl(registry.properties, registry.datastreams),
+                Detect(registry.datastreams, registry.things),
+                Alert(),
+            ]
+        )
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 @contextlib.asynccontextmanager
@@ -144,36 +139,29 @@ async def opened(
     """Open the store, the runtime, the caster, the page and the webhooks; close them in reverse order."""
     registry = Registry.of(settings)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_locked(data))
-        listener = stack.enter_context(bind(*addresses.http, "--http")) if addresses.http else None
-        try:
-            store = SqliteStore(data / "groundswell.sqlite")
-        except StorageError as error:
-            raise Refusal(str(error)) from error
+        stack.enter_context(locked(data))
+        listener = None
+        if addresses.http is not None:
+            listener = stack.enter_context(bind(*addresses.http, "--http"))
+            addresses = replace(addresses, http=(addresses.http[0], listener.getsockname()[1]))
+        store = open_store(data)
         stack.callback(store.close)
-        store.put_registry(
-            stations=registry.stations,
-            things=registry.things,
-            properties=registry.properties,
-            datastreams=registry.datastreams,
-        )
-        keeper = StoreKeeper(store, RawArchive(data / "raw", store), [w.id for w in settings.webhook])
+        with refusing_damage(data):
+            store.put_registry(
+                stations=registry.stations,
+                things=registry.things,
+                properties=registry.properties,
+                datastreams=registry.datastreams,
+            )
+        archive = RawArchive(data / "raw", store)
+        keeper = StoreKeeper(store, archive, [w.id for w in settings.webhook])
         stack.callback(keeper.close)
-        runtime = EmbeddedRuntime(
-            Pipeline(
-                [
-                    ScoreStations(registry.stations),
-                    QualityControl(registry.properties, registry.datastreams),
-                    Detect(registry.datastreams, registry.things),
-                    Alert(),
-                ]
-            ),
-            keeper,
-            wall_clock_us,
-            ticks=ticks,
-        )
-        await runtime.start()
+        runtime = EmbeddedRuntime(pipeline(registry), keeper, wall_clock_us, ticks=ticks)
+        with refusing_damage(data):
+            await runtime.start()
         stack.push_async_callback(runtime.stop, end_of_input=end_of_input)
+        runtime.listeners.append(DetectorFaults(runtime.pipeline.processors))
+        figures = pipeline_figures(runtime, keeper, archive)
 
         relay = Relay(asyncio.get_running_loop().time)
         service = Service(settings, registry, store, runtime, relay, StreamStates(), addresses)
@@ -187,13 +175,16 @@ async def opened(
             except OSError as error:
                 raise Refusal(error.strerror or str(error)) from error
             stack.push_async_callback(caster.stop)
+            service.addresses.ntrip = (addresses.ntrip[0], caster.port)
+            figures += caster_figures(caster, relay)
         hub, feed = LiveHub(), LiveFeed()
         runtime.listeners.append(feed.listen)
         service.start(run_live(feed, hub, wall_clock_us), "live")
         if settings.webhook:
-            sender = WebhookSender(settings.webhook, store, wall_clock_us, _api_url(addresses))
+            sender = WebhookSender(settings.webhook, store, wall_clock_us, addresses.page)
             runtime.listeners.append(_waker(sender.wake))
             service.start(sender.run(), "webhooks")
+            figures += webhook_figures(sender)
         if listener is not None and addresses.http is not None:
             app = create_app(
                 store,
@@ -202,6 +193,8 @@ async def opened(
                 feed=feed,
                 streams=service.streams,
                 version=package_version("groundswell"),
+                clock_us=wall_clock_us,
+                figures=figures,
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
                 write_token=settings.server.write_token or None,
                 open_writes=_is_loopback(addresses.http[0]),
@@ -224,8 +217,8 @@ def _waker(wake: Callable[[], None]) -> Callable[[Sequence[Record]], None]:
     return listen
 
 
-def _api_url(addresses: Addresses) -> str:
-    return f"http://{addresses.http[0]}:{addresses.http[1]}" if addresses.http else ""
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -235,60 +228,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-async def until_stopped(seconds: float | None) -> None:
-    """Return on SIGINT, on SIGTERM, or after so many seconds."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-
-
-def run_async(main: Awaitable[None]) -> None:
-    """Run the program's event loop."""
-
-    async def whole() -> None:
-        await main
-
-    # Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other.
-    sys.setswitchinterval(0.0005)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(whole())
-
-
-def resolve(
-    settings: Settings, http: str | None, ntrip: str | None, data: Path | None
-) -> tuple[Addresses, Path]:
-    """Let the options of the command line win over the file."""
-    server = settings.server
-    return (
-        Addresses(address(http or server.http, "--http"), address(ntrip or server.ntrip, "--ntrip")),
-        data or Path(server.data),
-    )
-
-
-def run_service(
-    settings: Settings, *, http: str | None, ntrip: str | None, data: Path | None, seconds: float | None
-) -> None:
-    """`groundswell run`."""
-    addresses, folder = resolve(settings, http, ntrip, data)
-
-    async def main() -> None:
-        warm_up(Registry.of(settings), Console(stderr=True))
-        async with opened(settings, folder, addresses) as service:
-            service.connect()
-            log.info(
-                "running",
-                page=_api_url(addresses),
-                stations=len(settings.station),
-                brokers=len(settings.mqtt),
-                data=str(folder),
-            )
-            await until_stopped(seconds)
-            log.info("stopping")
-
-    run_async(main())

@@ -1,11 +1,9 @@
-"""The configuration file: TOML in, typed settings out. The only file that reads the environment."""
+"""What a configuration can say, with its types."""
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -20,6 +18,11 @@ from sensors.model import Datastream, Station, Thing
 
 _STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
+Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file; an unknown key is an error, not a surprise."""
@@ -30,7 +33,7 @@ class ServerSettings(_Section, frozen=True, kw_only=True):
 
     http: str = defaults.HTTP
     ntrip: str = defaults.NTRIP
-    data: str = defaults.DATA
+    data: Text = defaults.DATA
     write_token: str = ""
     """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
 
@@ -49,13 +52,13 @@ class StationSettings(_Section, frozen=True, kw_only=True):
     source: str
     """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, or `tcp://host:port`."""
     name: str = ""
-    version: str = "auto"
+    version: str | int = "auto"
     """NTRIP version: 1, 2 or auto."""
-    longitude: float | None = None
-    latitude: float | None = None
+    longitude: Degrees | None = None
+    latitude: LatitudeDegrees | None = None
     height_m: float | None = None
-    interval_s: float = 1.0
-    stall_s: float = 30.0
+    interval_s: Seconds = 1.0
+    stall_s: Seconds = 30.0
 
     def station(self) -> Station:
         """Return the registry's entry."""
@@ -74,7 +77,7 @@ class StationSettings(_Section, frozen=True, kw_only=True):
             if (config := self._parsed()) is not None:
                 return config
         except ValueError as error:
-            raise Refusal(f"station {self.id}: {error}") from error
+            raise Refusal(f"station {self.id}: {error}; correct its source") from error
         raise Refusal(
             f"station {self.id}: source {without_password(self.source)!r} is not understood; "
             "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
@@ -93,7 +96,7 @@ class StationSettings(_Section, frozen=True, kw_only=True):
             mountpoint=mountpoint,
             username=unquote(url.username or ""),
             password=unquote(url.password or ""),
-            version=_version(self.version, self.id),
+            version=_version(str(self.version), self.id),
             tls=url.scheme == "ntrips",
             stall_s=self.stall_s,
         )
@@ -114,8 +117,8 @@ class ThingSettings(_Section, frozen=True, kw_only=True):
     """`[[thing]]`."""
 
     id: str
-    longitude: float
-    latitude: float
+    longitude: Degrees
+    latitude: LatitudeDegrees
     name: str = ""
     height_m: float | None = None
     height_datum: str = "EPSG:5737"
@@ -161,33 +164,9 @@ class Settings(_Section, frozen=True, kw_only=True):
     webhook: list[WebhookConfig] = msgspec.field(default_factory=list)
 
 
-def load(path: Path) -> Settings:
-    """Read a configuration file. `env:NAME` as a value stands for an environment variable.
-
-    Raises
-    ------
-    Refusal
-        With the place in the file and what is wrong there.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise Refusal(f"cannot read the configuration {path}: {reason}; name a readable TOML file") from error
-    try:
-        raw = msgspec.toml.decode(text)
-        settings = msgspec.convert(_with_environment(raw, path), Settings)
-    except msgspec.ValidationError as error:
-        raise Refusal(f"{path}: {_in_words(str(error))}") from error
-    except msgspec.DecodeError as error:
-        raise Refusal(f"{path}: {error}; correct that line of the TOML file") from error
-    _check(settings, path)
-    return settings
-
-
 def check_station_id(station_id: str) -> None:
     """Refuse an id that could not be a mountpoint and a file name."""
-    if not _STATION_ID.fullmatch(station_id):
+    if not _STATION_ID.fullmatch(station_id) or not station_id.strip("."):
         raise Refusal(f"station id {station_id!r} does not serve; use at most 32 letters, digits, _ . and -")
 
 
@@ -195,44 +174,8 @@ def address(text: str, option: str) -> tuple[str, int]:
     """Split HOST:PORT (IPv6 in brackets)."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise Refusal(f"{option} {text!r} is not HOST:PORT; write for instance 127.0.0.1:8080")
+        raise Refusal(f"{option}: {text!r} is not HOST:PORT; write for instance 127.0.0.1:8080")
     return host.strip("[]"), int(port)
-
-
-def _with_environment(value: Any, path: Path) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_environment(item, path) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_environment(item, path) for item in value]
-    if isinstance(value, str) and value.startswith("env:"):
-        name = value.removeprefix("env:")
-        if name not in os.environ:
-            raise Refusal(f"{path}: the environment variable {name} is not set; set it or write the value")
-        return os.environ[name]
-    return value
-
-
-def _in_words(error: str) -> str:
-    message, _, place = error.partition(" - at ")
-    place = place.strip("`").removeprefix("$").removeprefix(".")
-    return f"{message}{' in ' + place if place else ''}; correct that entry"
-
-
-def _check(settings: Settings, path: Path) -> None:
-    things = [t.id for t in settings.thing]
-    datastreams = [d.id for t in settings.thing for d in t.datastreams()]
-    for kind, ids in (
-        ("station", [s.id for s in settings.station]),
-        ("thing", things),
-        ("datastream", datastreams),
-        ("webhook", [w.id for w in settings.webhook]),
-    ):
-        for name in ids:
-            if ids.count(name) > 1:
-                raise Refusal(f"{path}: two entries of kind {kind} have the id {name!r}; give each its own")
-    for station in settings.station:
-        check_station_id(station.id)
-        station.connection()
 
 
 def _version(text: str, station_id: str) -> Any:

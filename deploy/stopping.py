@@ -12,7 +12,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def leave_on_signals() -> None:
-    """Let a signal end the program at once, with exit code 0: for the time before the event loop."""
+    """Let a signal end the program at once, with exit code 0: for the time before the event loop.
+
+    Call it before the long imports.
+    """
     for number in _SIGNALS:
         signal.signal(number, _leave)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnss.geodesy import SEMI_MAJOR_AXIS_M
 from gnss.orbits import EARTH_GM_M3_S2, EARTH_ROTATION_RAD_S, Elements
 from gnss.systems import System
 
@@ -41,7 +42,7 @@ def _walker(
     plane = np.repeat(np.arange(planes), in_plane)
     slot = np.tile(np.arange(in_plane), planes)
     elements = Elements(
-        np.full(n, 6_378_137.0 + height_km * 1e3),
+        np.full(n, SEMI_MAJOR_AXIS_M + height_km * 1e3),
         np.full(n, 0.002),
         np.full(n, np.radians(inclination_deg)),
         2 * np.pi * plane / planes,

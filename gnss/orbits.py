@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gnss.geodesy import ecef_to_enu
+from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
+
 EARTH_GM_M3_S2 = 3.986004418e14
 EARTH_ROTATION_RAD_S = 7.2921151467e-5
-SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 Float64 = NDArray[np.float64]
 
@@ -84,21 +86,6 @@ def ranges(elements: Elements, time_s: float, receiver_m: Float64) -> tuple[Floa
 
 
 def azimuth_elevation(satellites_m: Float64, receiver_m: Float64) -> tuple[Float64, Float64]:
-    """Return azimuth (0 to 2 pi, from north over east) and elevation in radians, shape (n,).
-
-    The vertical is that of a geodetic latitude found by Bowring's formula on the WGS 84 ellipsoid.
-    """
-    x, y, z = receiver_m
-    a, b = 6378137.0, 6356752.314245
-    p = np.hypot(x, y)
-    theta = np.arctan2(z * a, p * b)
-    latitude = np.arctan2(
-        z + (a * a - b * b) / b * np.sin(theta) ** 3, p - (a * a - b * b) / a * np.cos(theta) ** 3
-    )
-    longitude = np.arctan2(y, x)
-    line = satellites_m - receiver_m
-    east = -np.sin(longitude) * line[:, 0] + np.cos(longitude) * line[:, 1]
-    up_xy = np.cos(longitude) * line[:, 0] + np.sin(longitude) * line[:, 1]
-    north = -np.sin(latitude) * up_xy + np.cos(latitude) * line[:, 2]
-    up = np.cos(latitude) * up_xy + np.sin(latitude) * line[:, 2]
+    """Return azimuth (0 to 2 pi, from north over east) and elevation in radians, shape (n,)."""
+    east, north, up = ecef_to_enu(satellites_m, receiver_m).T
     return np.mod(np.arctan2(east, north), 2 * np.pi), np.arctan2(up, np.hypot(east, north))

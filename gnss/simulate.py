@@ -17,10 +17,10 @@ from gnss import time as gnss_time
 from gnss.constellations import SIGNALS, Constellation, nominal
 from gnss.geodesy import geodetic_to_ecef
 from gnss.observations import Observations
-from gnss.orbits import SPEED_OF_LIGHT_M_S, azimuth_elevation, ranges
+from gnss.orbits import azimuth_elevation, ranges
 from gnss.rtcm.framing import build_frame
 from gnss.rtcm.msm_encode import encode_msm
-from gnss.rtcm.signals import frequency_hz
+from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S, frequency_hz
 from gnss.rtcm.station import encode_1006
 from gnss.systems import System
 

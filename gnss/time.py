@@ -80,11 +80,6 @@ def gps_week(utc_us: ArrayLike) -> Int64:
     return week
 
 
-def week_begin(week: ArrayLike) -> Int64:
-    """Return the UTC in us at which GPS weeks (without roll-over) begin, of the same shape."""
-    return gps_to_utc(GPS_EPOCH_US + WEEK_US * np.asarray(week, np.int64))
-
-
 def resolve_week(time_ms: ArrayLike, reference_us: ArrayLike) -> Int64:
     """Find the time nearest to a reference that has the given GPS time of the week.
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from storage.raw_archive import RawArchive
 from storage.rows import RawSegment
 from storage.store import StorageError, Store
-from streams.embedded import Round
 from streams.records import RawBatch
+from streams.rounds import Round
 
 log = structlog.get_logger()
 
 
 class StoreKeeper:
-    """Implements `streams.embedded.Keeper`.
+    """Implements `streams.rounds.Keeper`.
 
     A full or broken disk under the raw archive does not hold up alerts: it is said in `archive_error`, the
     raw data wait in memory (bounded) and are written when it can be. A store that cannot commit does hold
@@ -55,6 +58,16 @@ class StoreKeeper:
     def recall(self) -> tuple[dict[str, list[bytes]], list[bytes]]:
         """Return the last snapshots and the journal since then, oldest first."""
         return self._store.load_snapshots(), self._store.load_journal()
+
+    def stored(
+        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Return which of these samples are in the store with this value (NaN: without one)."""
+        found = np.zeros(len(time_us), np.bool_)
+        for i, (time, wanted) in enumerate(zip(time_us.tolist(), value.tolist(), strict=True)):
+            for known in self._store.observations(datastream_id, time, time + 1, limit=1).items:
+                found[i] = known.value == (None if math.isnan(wanted) else wanted)
+        return found
 
     def close(self) -> None:
         """Write and commit the raw data that are still in memory. Call it when the runtime has stopped."""

@@ -23,7 +23,6 @@ from storage.rows import (
 from streams.records import (
     AlertStateName,
     AlertTransition,
-    Command,
     Detection,
     Record,
     StationReport,
@@ -102,10 +101,6 @@ class Store(Protocol):
         datastreams: Sequence[Datastream] = (),
     ) -> None:
         """Insert or replace what is defined; what a stream taught (a position) is not lost by it."""
-        ...
-
-    def record_command(self, command: Command, ok: bool, message: str) -> None:
-        """Audit a command and its answer."""
         ...
 
     def due_deliveries(self, now_us: int, limit: int = 100) -> list[Delivery]:
@@ -269,10 +264,8 @@ class RawIndex(Protocol):
 __all__ = [
     "Aggregate",
     "AlertHistory",
-    "AlertStateName",
     "CommandRow",
     "Counts",
-    "Datastream",
     "DatastreamRow",
     "Delivery",
     "Observation",
@@ -286,5 +279,4 @@ __all__ = [
     "StorageFullError",
     "Store",
     "StoreVersionError",
-    "Thing",
 ]

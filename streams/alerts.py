@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streams.records import LEVELS, AlertTransition, Command, Detection
+from sensors.detectors import LEVELS
+from streams.records import AlertTransition, Command, Detection
 
 
 def alert_id(rule: str, subject_id: str, onset_us: int) -> str:

@@ -1,16 +1,18 @@
 """Processors in order, for one partition: what carries batches through them, without I/O.
 
-Every processor sees the outputs of those before it in the same round. A processor that fails on a batch
-is counted and named; the batch is given up for it and nothing else suffers.
+Every processor sees the outputs of those before it in the same round. A processor that fails on a batch,
+or at a time, is counted and named; the batch is given up for it and nothing else suffers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from streams.processor import Processor
-from streams.records import Record
+from streams import codec
+from streams.processor import Outputs, Processor
+from streams.records import AlertTransitions, Detections, Record
 from streams.topics import topic_of
 
 
@@ -19,7 +21,8 @@ class Failure:
     """A processor could not take a batch."""
 
     processor: str
-    batch: Record
+    batch: Record | None
+    """None: it failed at the time or at the end of the input."""
     error: Exception
 
 
@@ -35,12 +38,9 @@ class Pipeline:
         """Take one round and the time after it (None: time stands still); return all outputs."""
         waiting, outputs = list(batches), []
         for processor in self.processors:
-            made: list[Record] = []
-            for batch in waiting:
-                if topic_of(batch) in processor.reads:
-                    made.extend(self._guarded(processor, batch))
+            made = self._read(processor, waiting)
             if now_us is not None:
-                made.extend(processor.on_time(now_us))
+                made.extend(self._guarded(processor, None, partial(processor.on_time, now_us)))
             outputs.extend(made)
             waiting.extend(made)
         return outputs
@@ -49,13 +49,20 @@ class Pipeline:
         """Close what is pending in every processor, upstream first."""
         waiting: list[Record] = []
         for processor in self.processors:
-            made: list[Record] = []
-            for batch in waiting:
-                if topic_of(batch) in processor.reads:
-                    made.extend(self._guarded(processor, batch))
-            made.extend(processor.on_end())
+            made = self._read(processor, waiting)
+            made.extend(self._guarded(processor, None, processor.on_end))
             waiting.extend(made)
         return waiting
+
+    def repeat(self, batches: Sequence[Record], now_us: int | None) -> None:
+        """Take a round that has been before: its batches and the outputs of all processors.
+
+        Each processor gets what it got then, in the same order, whatever the others make of it now.
+        """
+        for processor in self.processors:
+            self._read(processor, batches)
+            if now_us is not None:
+                self._guarded(processor, None, partial(processor.on_time, now_us))
 
     def snapshots(self) -> dict[str, list[bytes]]:
         """State of all processors by name."""
@@ -67,9 +74,22 @@ class Pipeline:
             if chunks := snapshots.get(processor.name):
                 processor.restore(chunks)
 
-    def _guarded(self, processor: Processor, batch: Record) -> Sequence[Record]:
+    def _read(self, processor: Processor, batches: Sequence[Record]) -> list[Record]:
+        made: list[Record] = []
+        for batch in batches:
+            if topic_of(batch) in processor.reads:
+                made.extend(self._guarded(processor, batch, partial(processor.on_batch, batch)))
+        return made
+
+    def _guarded(
+        self, processor: Processor, batch: Record | None, call: Callable[[], Outputs]
+    ) -> Sequence[Record]:
         try:
-            return processor.on_batch(batch)
+            outputs = call()
+            for output in outputs:
+                if isinstance(output, Detections | AlertTransitions):
+                    codec.encode(output)  # evidence is free in form: what cannot be stored must not travel
         except Exception as error:  # noqa: BLE001 - whatever it is, the other processors go on
             self.failures.append(Failure(processor.name, batch, error))
             return ()
+        return outputs

@@ -7,7 +7,7 @@ or how fast it was replayed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from streams.records import Record
@@ -42,4 +42,8 @@ class Processor(Protocol):
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back a snapshot, before the first batch."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How often something was left out or failed so far, by what; for `/metrics`, from any thread."""
         ...

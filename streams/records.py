@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-StationStateName = Literal["good", "degraded", "bad", "unknown"]
+from gnss.quality.score import State
+from sensors.detectors import Level, Phase
+
+StationStateName = State
 AlertStateName = Literal["open", "acknowledged", "closed"]
-LevelName = Literal["blue", "yellow", "orange", "red"]
-LEVELS: tuple[LevelName, ...] = ("blue", "yellow", "orange", "red")
+LevelName = Level
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +150,7 @@ class Detection(Record, frozen=True, kw_only=True):
     version: str
     subject_id: str
     """The datastream or thing that it is about."""
-    phase: Literal["begin", "update", "end"]
+    phase: Phase
     level: LevelName
     onset_us: int
     """Event time at which the hazard began."""

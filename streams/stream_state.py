@@ -25,6 +25,8 @@ class StreamState:
     messages_received: int = 0
     """Frames of a station, messages of a broker."""
     bad_messages: int = 0
+    bad_samples: int = 0
+    """Single samples, in messages of a broker, that could not be used."""
     overload_drops: int = 0
     """Chunks that were not judged because the program was too slow; rovers got them all the same."""
     reconnects: int = 0

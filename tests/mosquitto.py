@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.program import free_port
+
 PROGRAM = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
@@ -60,9 +62,7 @@ class Broker:
 def mosquitto(folder: Path, *lines: str) -> Iterator[Broker]:
     """Run a broker on a free port of the loopback interface; `lines` are added to its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     configuration = [
         f"listener {port} 127.0.0.1",
         "allow_anonymous true",

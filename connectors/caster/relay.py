@@ -75,10 +75,6 @@ class Relay:
             if not rovers:
                 del self._rovers[station_id]
 
-    def rovers_of(self, station_id: str) -> int:
-        """Number of rovers that listen to a station."""
-        return len(self._rovers.get(station_id, ()))
-
     def contents_of(self, station_id: str) -> StreamContents:
         """What has been seen in a station's stream so far."""
         return self._contents.get(station_id, StreamContents())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
@@ -12,19 +11,10 @@ from dashboards.api import alerts, live, operations, pages, schemas, sensors, st
 from dashboards.api.context import PREFIX, Context
 from dashboards.api.guard import Guard
 from dashboards.live import LiveFeed, LiveHub
-from dashboards.metrics import Metrics
+from dashboards.metrics import Figure, Metrics
 from storage.store import Store
 from streams.bus import CommandSink
 from streams.stream_state import StreamStates
-
-
-def wall_clock_us() -> int:
-    """Return the time of this machine."""
-    return time.time_ns() // 1_000
-
-
-def _always_alive() -> str:
-    return ""
 
 
 def create_app(
@@ -35,11 +25,11 @@ def create_app(
     feed: LiveFeed,
     streams: StreamStates,
     version: str,
-    metrics: Metrics | None = None,
-    alive: Callable[[], str] = _always_alive,
+    alive: Callable[[], str],
+    clock_us: Callable[[], int],
+    figures: Sequence[Figure] = (),
     write_token: str | None = None,
     open_writes: bool = True,
-    clock_us: Callable[[], int] = wall_clock_us,
 ) -> FastAPI:
     """Return the app.
 
@@ -56,16 +46,16 @@ def create_app(
         The incoming streams of this process.
     version
         Of the program.
-    metrics
-        Its `registry` may hold further figures.
     alive
         Returns what is wrong with the pipeline in one sentence, or an empty text.
+    clock_us
+        Microseconds of UTC since 1970.
+    figures
+        Of what else runs in this process, for `/metrics`.
     write_token
         Writes need it as a bearer token; empty: they need none.
     open_writes
         Whether writes without a token are taken: only where just this machine reaches the server.
-    clock_us
-        Microseconds of UTC since 1970.
     """
     app = FastAPI(
         title="Groundswell",
@@ -82,7 +72,7 @@ def create_app(
         hub=hub,
         feed=feed,
         streams=streams,
-        metrics=metrics or Metrics(store, streams, hub),
+        metrics=Metrics(store, streams, hub, figures),
         alive=alive,
         clock_us=clock_us,
         write_token=write_token or None,

@@ -40,6 +40,10 @@ class Latencies:
         """Return the largest of the last ten epochs; 0 when there are none."""
         return max(self._values[-10:], default=0.0)
 
+    def smallest_s(self) -> float:
+        """Return the smallest of the last ten epochs; 0 when there are none."""
+        return min(self._values[-10:], default=0.0)
+
     def jitter_s(self) -> float | None:
         """Return the 95th less the 5th percentile (nearest rank) over the last 60 epochs."""
         n = len(self._values)

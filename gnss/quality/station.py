@@ -66,6 +66,8 @@ class _Memory(msgspec.Struct):
     repeated_epochs: int = 0
     empty_epochs: int = 0
     restarts: int = 0
+    without_room: int = 0
+    """Of `signals_without_room`, those before the last restart."""
 
 
 class _Snapshot(msgspec.Struct):
@@ -122,7 +124,7 @@ class StationQuality:
     @property
     def signals_without_room(self) -> int:
         """Observations that were left out because more signals came than are remembered."""
-        return self._indicators.signals_without_room
+        return self._memory.without_room + self._indicators.signals_without_room
 
     def begin(self, now_us: int) -> None:
         """Say that the station is connected live: from now on its slots are due at `due_us`."""
@@ -194,15 +196,21 @@ class StationQuality:
                 repeated_epochs=memory.repeated_epochs,
                 empty_epochs=memory.empty_epochs,
                 restarts=memory.restarts + 1,
+                without_room=self.signals_without_room,
             )
             self._start(memory)
         if memory.epoch_us is None:
             self._window = Window()  # slots are counted anew
             memory.anchor_us = memory.first_us = self.grid.anchor_us = time_us
-            memory.last_slot = -1
+            memory.last_slot = -1 if received_at_us is None else max(-1, self._slots_gone(received_at_us))
         slot = self.grid.slot(time_us)
         missed = []
-        while memory.epoch_us is not None and (due := self._next_missed()) is not None and due < slot:
+        while (
+            memory.epoch_us is not None
+            and (due := self._next_missed()) is not None
+            and due < slot
+            and self._is_past(due, received_at_us)
+        ):
             missed.append(self.miss())
         self._count(frames, bad_frames)
         first = memory.epoch_us is None
@@ -232,6 +240,22 @@ class StationQuality:
         self._window.restore(saved.window)
         self._latencies.restore(saved.latencies)
         self._hold.bad_us, self._hold.degraded_us = saved.memory.bad_us, saved.memory.degraded_us
+
+    def _slots_gone(self, now_us: int) -> int:
+        """Return the last slot whose epoch could not come any more: nobody waits for it.
+
+        Of a sender whose time is days behind that would be a thousand slots at once, again and again.
+        """
+        return self.grid.slot(now_us - round((GRACE_S + MOST_LATENCY_S) * 1e6))
+
+    def _is_past(self, slot: int, received_at_us: int | None) -> bool:
+        """Whether the slot's epoch would have come by now.
+
+        A sender whose time runs ahead has missed nothing of the future: it could cause floods of reports.
+        """
+        if received_at_us is None:
+            return True
+        return self.grid.time_us(slot) + min(self._latencies.smallest_s(), 0.0) * 1e6 <= received_at_us
 
     def _next_missed(self) -> int | None:
         memory = self._memory

@@ -60,6 +60,48 @@ def crc24q_kernel(buffer: NDArray[np.uint8], begin: Integer, end: Integer) -> In
     return np.int64(state >> np.uint64(8))
 
 
+def _powers() -> NDArray[np.uint32]:
+    """Return x to the power of 8 n modulo the polynomial, for n of 0 to 1,029 bytes (a whole frame)."""
+    powers = np.empty(1030, np.uint32)
+    power = 1
+    for n in range(len(powers)):
+        powers[n] = power
+        power = (power << 8 & 0xFFFFFF) ^ int(_TABLES[0, power >> 16]) >> 8
+    return powers
+
+
+_POWERS = _powers()
+
+
+@njit(cache=True, nogil=True)
+def prefixes_kernel(buffer: NDArray[np.uint8], begin: Integer, prefixes: NDArray[np.uint32]) -> None:
+    """Write the CRC-24Q of bytes `begin` to `begin + i` (exclusive) to `prefixes[i]`, for all i."""
+    state = np.uint32(0)
+    prefixes[0] = 0
+    for i in range(len(prefixes) - 1):
+        top = (state >> np.uint32(16)) ^ np.uint32(buffer[begin + i])
+        state = ((state << np.uint32(8)) & np.uint32(0xFFFFFF)) ^ (_TABLES[0, top] >> np.uint32(8))
+        prefixes[i + 1] = state
+
+
+@njit(cache=True, nogil=True)
+def crc24q_between(prefixes: NDArray[np.uint32], begin: Integer, end: Integer) -> Integer:
+    """Return the CRC-24Q of at most 1,029 bytes from the CRCs of what ends before and behind them.
+
+    With initial value 0 the CRC is linear: that of all is that of the first part, moved on by the length of
+    the second, plus that of the second.
+    """
+    power, rest = np.int64(_POWERS[end - begin]), np.int64(prefixes[begin])
+    moved = np.int64(0)
+    for bit in range(23, -1, -1):
+        moved <<= 1
+        if moved & 0x1000000:
+            moved ^= 0x1000000 | POLYNOMIAL
+        if rest >> bit & 1:
+            moved ^= power
+    return moved ^ np.int64(prefixes[end])
+
+
 def crc24q(data: bytes) -> int:
     """Return the CRC-24Q of `data`, 0 to 0xFFFFFF."""
     return int(crc24q_kernel(frozen(np.frombuffer(data, np.uint8), np.uint8), 0, len(data)))

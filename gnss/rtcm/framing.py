@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import Integer, frozen
-from gnss.rtcm.crc import crc24q, crc24q_kernel
+from gnss.rtcm.crc import crc24q, crc24q_between, crc24q_kernel, prefixes_kernel
 
 PREAMBLE = 0xD3
 HEADER_BYTES = 3
@@ -22,6 +22,9 @@ OVERHEAD_BYTES = HEADER_BYTES + CRC_BYTES
 MAX_PAYLOAD_BYTES = 1023
 MAX_FRAME_BYTES = MAX_PAYLOAD_BYTES + OVERHEAD_BYTES
 NO_MESSAGE = -1
+WASTED_SHARE = 2
+"""When failed candidates have cost so many times the buffer's bytes, CRCs are made of prefixes: a buffer of
+nothing but preambles would take 500 times as long as another."""
 
 UInt8 = NDArray[np.uint8]
 
@@ -77,6 +80,9 @@ def _scan(
     at: Integer = 0
     payload: Integer
     number: Integer
+    wasted = np.int64(0)
+    prefixes_from: Integer = -1
+    prefixes = np.empty(0, np.uint32)
     while at < size:
         if buffer[at] != PREAMBLE:
             at += 1
@@ -101,7 +107,16 @@ def _scan(
             continue
         end = at + HEADER_BYTES + payload
         sent = (np.int64(buffer[end]) << 16) | (np.int64(buffer[end + 1]) << 8) | np.int64(buffer[end + 2])
-        if crc24q_kernel(buffer, at, end) != sent:
+        if prefixes_from < 0:
+            crc = crc24q_kernel(buffer, at, end)
+        else:
+            crc = crc24q_between(prefixes, at - prefixes_from, end - prefixes_from)
+        if crc != sent:
+            wasted += payload
+            if prefixes_from < 0 and wasted > WASTED_SHARE * size + MAX_FRAME_BYTES:
+                prefixes_from = at
+                prefixes = np.empty(size - at + 1, np.uint32)
+                prefixes_kernel(buffer, at, prefixes)
             bad += 1
             skipped += 1
             at += 1

@@ -8,7 +8,7 @@ back, and findings do not depend on how the samples are cut.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 Phase = Literal["begin", "update", "end"]
 Level = Literal["blue", "yellow", "orange", "red"]
-LEVELS: tuple[Level, ...] = ("blue", "yellow", "orange", "red")
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""The lowest first."""
 
 
 class Samples(NamedTuple):
@@ -103,7 +104,12 @@ def register(
 
 def detector_names() -> Sequence[str]:
     """Return the names of all detectors."""
-    _find_all()
+    # Late, because the modules import this one.
+    from importlib import import_module  # noqa: PLC0415
+    from pkgutil import iter_modules  # noqa: PLC0415
+
+    for module in iter_modules(__path__, f"{__name__}."):
+        import_module(module.name)
     return sorted(_kinds)
 
 
@@ -115,20 +121,11 @@ def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) ->
     ValueError
         There is no such detector, or a parameter is unknown or not credible; the message says which.
     """
-    _find_all()
-    kind = _kinds.get(name)
-    if kind is None:
-        raise ValueError(f"there is no detector {name!r}; choose one of {', '.join(sorted(_kinds))}")
+    names = detector_names()
+    if name not in names:
+        raise ValueError(f"there is no detector {name!r}; choose one of {', '.join(names)}")
+    kind = _kinds[name]
     try:
         return kind.make(msgspec.convert(dict(parameters), kind.parameters), subject)
     except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(f"detector {name} of {subject.name}: {error}; correct that parameter") from error
-
-
-def _find_all() -> None:
-    # Late, because the modules import this one.
-    from importlib import import_module  # noqa: PLC0415
-    from pkgutil import iter_modules  # noqa: PLC0415
-
-    for module in iter_modules(__path__, f"{__name__}."):
-        import_module(module.name)

@@ -11,17 +11,15 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+
+from sensors.payloads import Decoded, Rows, check_filter, printable, register
 
 MAX_BYTES = 1_000_000
 MAX_SAMPLES = 10_000
-MAX_ERRORS = 20
 MAX_AHEAD_US = 86_400_000_000
 EARLIEST_US = -2_208_988_800_000_000
 """1900-01-01: whatever is older has a wrong time."""
@@ -64,120 +62,56 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse a mapping that cannot work."""
         if bool(self.datastream) == bool(self.values):
             raise ValueError("a mapping needs either datastream and value, or values")
-        levels = self.topic.split("/")
-        if not self.topic or "#" in levels[:-1] or any(len(x) > 1 and set(x) & set("+#") for x in levels):
-            raise ValueError(f"topic {self.topic!r}: + and # stand for whole levels, # only for the last")
+        check_filter(self.topic)
         if self.zone and not _ZONE.fullmatch(self.zone):
             raise ValueError(f"zone {self.zone!r} is not understood; write UTC or an offset as +08:00")
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)) or self.scale == 0:
             raise ValueError("scale and offset must be finite, scale not 0")
 
-    def matches(self, topic: str) -> bool:
-        """Return whether the topic is one of those that this mapping reads."""
-        wanted, levels = self.topic.split("/"), topic.split("/")
-        if wanted[-1] == "#":
-            wanted = wanted[:-1]
-            levels = levels[: len(wanted)]
-        return len(wanted) == len(levels) and all(
-            w in {"+", level} for w, level in zip(wanted, levels, strict=True)
-        )
+    @property
+    def tells_time(self) -> bool:
+        """Whether samples carry their time."""
+        return bool(self.time)
 
+    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Decoded:
+        """Return the samples of one message.
 
-@dataclass(slots=True)
-class Decoded:
-    """Samples as columns, shape (n,): row i belongs to `datastream_ids[series[i]]`. NaN: no value."""
-
-    datastream_ids: list[str]
-    series: NDArray[np.int32]
-    time_us: NDArray[np.int64]
-    value: NDArray[np.float64]
-    received_at_us: NDArray[np.int64]
-    errors: list[str] = field(default_factory=list)
-    """What could not be used, and why; at most `MAX_ERRORS` and one line that counts the rest."""
-    bad_samples: int = 0
-    """All of them; 1 as well for a message that could not be read at all."""
-
-    def __len__(self) -> int:
-        return len(self.series)
+        Parameters
+        ----------
+        topic, payload
+            Of the message; at most `MAX_BYTES` and `MAX_SAMPLES` samples are taken.
+        received_at_us
+            When the message came, microseconds of UTC since 1970. Times more than a day later are refused.
+        """
+        rows = Rows(topic)
+        try:
+            message = _parse(payload)
+            samples = _samples(self, message)
+        except _UnusableError as error:
+            rows.refuse(str(error))
+            return rows.decoded(received_at_us)
+        levels = topic.split("/")
+        pairs = self.values or {self.value: self.datastream}
+        for number, sample in enumerate(samples):
+            where = f"sample {number}: " if self.samples is not None else ""
+            try:
+                time_us = _time_us(self, sample, message, received_at_us)
+            except _UnusableError as error:
+                rows.refuse(where + str(error))
+                continue
+            for path, template in pairs.items():
+                try:
+                    value = _value(self, sample, path)
+                    name = _datastream(template, levels, sample, message)
+                except _UnusableError as error:
+                    rows.refuse(where + str(error))
+                else:
+                    rows.add(name, time_us, value)
+        return rows.decoded(received_at_us)
 
 
 class _UnusableError(Exception):
     """Something in the message; the text says what."""
-
-
-def decode(mapping: JsonMapping, topic: str, payload: bytes, received_at_us: int) -> Decoded:
-    """Return the samples of one message.
-
-    Parameters
-    ----------
-    mapping
-        One that matches the topic.
-    topic, payload
-        Of the message; at most `MAX_BYTES` and `MAX_SAMPLES` samples are taken.
-    received_at_us
-        When the message came, microseconds of UTC since 1970. Times more than a day later are refused.
-    """
-    rows = _Rows(topic)
-    try:
-        message = _parse(payload)
-        samples = _samples(mapping, message)
-    except _UnusableError as error:
-        rows.refuse(str(error))
-        return rows.decoded(received_at_us)
-    levels = topic.split("/")
-    pairs = mapping.values or {mapping.value: mapping.datastream}
-    for number, sample in enumerate(samples):
-        where = f"sample {number}: " if mapping.samples is not None else ""
-        try:
-            time_us = _time_us(mapping, sample, message, received_at_us)
-        except _UnusableError as error:
-            rows.refuse(where + str(error))
-            continue
-        for path, template in pairs.items():
-            try:
-                value = _value(mapping, sample, path)
-                name = _datastream(template, levels, sample, message)
-            except _UnusableError as error:
-                rows.refuse(where + str(error))
-            else:
-                rows.add(name, time_us, value)
-    return rows.decoded(received_at_us)
-
-
-class _Rows:
-    """Collects rows and errors."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = _short(topic)
-        self._ids: dict[str, int] = {}
-        self._series: list[int] = []
-        self._time_us: list[int] = []
-        self._value: list[float] = []
-        self._errors: list[str] = []
-        self._bad = 0
-
-    def add(self, name: str, time_us: int, value: float) -> None:
-        self._series.append(self._ids.setdefault(name, len(self._ids)))
-        self._time_us.append(time_us)
-        self._value.append(value)
-
-    def refuse(self, text: str) -> None:
-        self._bad += 1
-        if self._bad <= MAX_ERRORS:
-            self._errors.append(f"topic {self._topic}: {text}")
-
-    def decoded(self, received_at_us: int) -> Decoded:
-        if self._bad > MAX_ERRORS:
-            self._errors.append(f"topic {self._topic}: {self._bad - MAX_ERRORS} more samples are unusable")
-        return Decoded(
-            datastream_ids=list(self._ids),
-            series=np.array(self._series, np.int32),
-            time_us=np.array(self._time_us, np.int64),
-            value=np.array(self._value, np.float64),
-            received_at_us=np.full(len(self._series), received_at_us, np.int64),
-            errors=self._errors,
-            bad_samples=self._bad,
-        )
 
 
 def _parse(payload: bytes) -> Any:
@@ -191,7 +125,7 @@ def _parse(payload: bytes) -> Any:
         # Devices write NaN without quotes, which JSON does not know but this parser takes.
         return json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise _UnusableError(f"the payload is not JSON ({_short(str(error))})") from error
+        raise _UnusableError(f"the payload is not JSON ({printable(str(error))})") from error
 
 
 def _samples(mapping: JsonMapping, message: Any) -> Sequence[Any]:
@@ -240,7 +174,7 @@ def _value(mapping: JsonMapping, sample: Any, path: str) -> float:
     try:
         number = float(raw)
     except (ValueError, OverflowError):
-        raise _UnusableError(f"field {name} should be a number, not {_short(str(raw)[:80])}") from None
+        raise _UnusableError(f"field {name} should be a number, not {printable(str(raw)[:80])}") from None
     if number in mapping.missing:
         return math.nan
     result = number * mapping.scale + mapping.offset
@@ -263,7 +197,7 @@ def _datastream(template: str, levels: list[str], sample: Any, message: Any) -> 
 
     name = _PLACE.sub(place, template)
     if not _ID.fullmatch(name):
-        raise _UnusableError(f"{_short(name)} cannot be a datastream: 1 to 200 characters without spaces")
+        raise _UnusableError(f"{printable(name)} cannot be a datastream: 1 to 200 characters without spaces")
     return name
 
 
@@ -319,7 +253,7 @@ def _iso_us(mapping: JsonMapping, raw: Any) -> int:
             time = time.replace(tzinfo=_zone(mapping.zone))
         return (time - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
-        raise _UnusableError(f"field {mapping.time} is not an ISO 8601 time: {_short(raw)}") from None
+        raise _UnusableError(f"field {mapping.time} is not an ISO 8601 time: {printable(raw)}") from None
 
 
 def _zone(text: str) -> timezone:
@@ -330,11 +264,4 @@ def _zone(text: str) -> timezone:
     return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
 
 
-def _short(text: str) -> str:
-    """Return foreign text, safe to print."""
-    return ascii(text[:60])[1:-1] + ("..." if len(text) > 60 else "")
-
-
-def first_match(mappings: Sequence[JsonMapping], topic: str) -> JsonMapping | None:
-    """Return the first mapping that reads the topic."""
-    return next((mapping for mapping in mappings if mapping.matches(topic)), None)
+register("json", JsonMapping)

@@ -17,7 +17,6 @@ from storage.sqlite.packing import STATES, pack, packed_flags, report_row
 from streams.records import (
     AlertTransition,
     AlertTransitions,
-    Command,
     CommandOutcomes,
     Commands,
     Detections,
@@ -54,7 +53,8 @@ class Writing(Database):
                     for transition in batch.transitions:
                         _put_transition(connection, transition, webhook_ids, now_us)
                 elif isinstance(batch, Commands):
-                    _add_commands(connection, batch.commands)
+                    commands = [(c.id, c.at_us, pack(c)) for c in batch.commands]
+                    connection.executemany(QUERIES["add_command"], commands)
                 elif isinstance(batch, CommandOutcomes):
                     answers = [(outcome.ok, outcome.message, outcome.id) for outcome in batch.outcomes]
                     connection.executemany(QUERIES["answer_command"], answers)
@@ -80,12 +80,6 @@ class Writing(Database):
             connection.executemany(
                 QUERIES["put_datastream"], [(d.id, d.thing_id, _json(d)) for d in datastreams]
             )
-
-    def record_command(self, command: Command, ok: bool, message: str) -> None:
-        """Audit a command and its answer."""
-        with self._transaction() as connection:
-            _add_commands(connection, [command])
-            connection.execute(QUERIES["answer_command"], (ok, message, command.id))
 
     def settle_delivery(
         self, webhook_id: str, message_id: str, *, delivered_at_us: int | None, error: str = ""
@@ -196,10 +190,6 @@ def _put_transition(
     if known is None and not t.historic:
         deliveries = [(webhook_id, t.alert_id, t.number, now_us) for webhook_id in webhook_ids]
         connection.executemany(QUERIES["add_delivery"], deliveries)
-
-
-def _add_commands(connection: sqlite3.Connection, commands: Sequence[Command]) -> None:
-    connection.executemany(QUERIES["add_command"], [(c.id, c.at_us, pack(c)) for c in commands])
 
 
 def _replace_snapshots(connection: sqlite3.Connection, snapshots: Mapping[str, Sequence[bytes]]) -> None:

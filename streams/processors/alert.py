@@ -43,6 +43,7 @@ class Alert:
     def __init__(self) -> None:
         self._open: dict[str, AlertTransition] = {}
         self._closed: dict[str, AlertTransition] = {}
+        self._closed_unanswered = 0
 
     def on_batch(self, batch: Record) -> Outputs:
         """Take detections, or commands."""
@@ -64,7 +65,9 @@ class Alert:
         over = [alert for alert in self._open.values() if alert.ended_at_us is not None]
         steps = [step for alert in over if (step := expire(alert, now_us)) is not None]
         unanswered = [alert for alert in over if alert.state == "open"]
-        steps += [close(alert, now_us) for alert in unanswered[: max(len(unanswered) - UNANSWERED_LIMIT, 0)]]
+        too_many = unanswered[: max(len(unanswered) - UNANSWERED_LIMIT, 0)]
+        steps += [close(alert, now_us) for alert in too_many]
+        self._closed_unanswered += len(too_many)
         for step in steps:
             self._keep(step)
         return [AlertTransitions(transitions=steps)] if steps else []
@@ -84,6 +87,10 @@ class Alert:
         self._closed.clear()
         for piece in join(chunks):
             self._keep(msgspec.msgpack.decode(piece, type=_Snapshot).alert)
+
+    def counts(self) -> dict[str, int]:
+        """Alerts that were closed although nobody had answered them."""
+        return {"closed_unanswered": self._closed_unanswered}
 
     def _answers(self, commands: Iterable[Command]) -> Outputs:
         steps, outcomes = [], []

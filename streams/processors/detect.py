@@ -188,6 +188,10 @@ class Detect:
             except msgspec.MsgspecError as error:  # written by another version of the detector
                 self._fail(watch, error)
 
+    def counts(self) -> dict[str, int]:
+        """Samples that detectors did not get, and detectors that began anew."""
+        return {"late_samples": self.left_out, "detector_failures": sum(self.failures.copy().values())}
+
     def _pieces(self) -> Iterator[bytes]:
         yield msgspec.msgpack.encode(_Snapshot(self._now_us))
         for key, watch in self._watches.items():

@@ -114,3 +114,7 @@ class QualityControl:
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._qartod.restore(join(chunks))
+
+    def counts(self) -> dict[str, int]:
+        """Samples that were not judged in order."""
+        return {"unknown_samples": self.unknown, "repeated_samples": self.repeated, "late_samples": self.late}

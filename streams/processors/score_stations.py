@@ -12,6 +12,7 @@ known. Snapshots hold every station's memory and what its decoder has not used y
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -19,12 +20,10 @@ import msgspec
 from gnss.quality.score import Thresholds
 from sensors.model import Station
 from streams.processor import Outputs
+from streams.processors.snapshots import join, split
 from streams.processors.station_scorer import StationScorer, StationSnapshot
 from streams.records import RawBatch, Record, StationReport, StationReports
 from streams.topics import RAW, STATION_REPORTS, Topic
-
-CHUNK_BYTES = 512_000
-_LENGTH_BYTES = 4
 
 
 class ScoreStations:
@@ -46,11 +45,6 @@ class ScoreStations:
         self._registry = {station.id: station for station in stations}
         self._thresholds = thresholds or Thresholds()
         self._scorers: dict[str, StationScorer] = {}
-
-    @property
-    def errors(self) -> dict[str, int]:
-        """Errors of the program on a station's bytes, by station; those without any are left out."""
-        return {name: scorer.errors for name, scorer in self._scorers.items() if scorer.errors}
 
     def on_batch(self, batch: Record) -> Outputs:
         """Judge the epochs that the chunks complete."""
@@ -86,28 +80,22 @@ class ScoreStations:
         return _outputs(reports)
 
     def snapshot(self) -> Iterator[bytes]:
-        """Return the state of all stations, each with its length before it, cut into chunks."""
-        waiting = bytearray()
-        for scorer in self._scorers.values():
-            state = scorer.snapshot()
-            waiting += len(state).to_bytes(_LENGTH_BYTES, "little") + state
-            while len(waiting) >= CHUNK_BYTES:
-                yield bytes(waiting[:CHUNK_BYTES])
-                del waiting[:CHUNK_BYTES]
-        if waiting:
-            yield bytes(waiting)
+        """Return the state of all stations."""
+        return split(scorer.snapshot() for scorer in self._scorers.values())
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
-        waiting = b"".join(chunks)
         self._scorers.clear()
-        at = 0
-        while at < len(waiting):
-            begin = at + _LENGTH_BYTES
-            end = begin + int.from_bytes(waiting[at:begin], "little")
-            state = msgspec.msgpack.decode(waiting[begin:end], type=StationSnapshot)
+        for piece in join(chunks):
+            state = msgspec.msgpack.decode(piece, type=StationSnapshot)
             self._scorer(state.id).restore(state)
-            at = end
+
+    def counts(self) -> Counter[str]:
+        """What was left out of judging, over all stations; `failures` are errors of the program."""
+        total: Counter[str] = Counter()
+        for scorer in list(self._scorers.values()):
+            total.update(scorer.counts())
+        return total
 
     def _scorer(self, station_id: str) -> StationScorer:
         scorer = self._scorers.get(station_id)

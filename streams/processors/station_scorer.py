@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -11,6 +12,12 @@ from gnss.quality.score import Finding, Thresholds
 from gnss.quality.station import Judgement, StationQuality
 from sensors.model import Station
 from streams.records import RawChunk, Reason, StationReport
+
+
+MOST_EPOCHS_PER_S = 25.0
+MOST_EPOCHS_AT_ONCE = 2000.0
+"""Epochs of a live station that are judged for ever (besides twice those that it promises) and at once: a
+backlog of half an hour. A flood of epochs would take the time of all other stations."""
 
 
 class StationSnapshot(msgspec.Struct):
@@ -26,6 +33,8 @@ class StationSnapshot(msgspec.Struct):
     last_us: int | None
     errors: int
     ecef_m: tuple[float, float, float] | None
+    judged: tuple[float, int]
+    surplus_epochs: int
 
 
 class StationScorer:
@@ -38,6 +47,9 @@ class StationScorer:
         self.live = False
         self.ended = False
         self.last_us: int | None = None
+        self._counted: Counter[str] = Counter()
+        self._judged_lately, self._judged_at_us = 0.0, 0
+        self._surplus_epochs = 0
         self._start()
 
     def _start(self) -> None:
@@ -89,6 +101,7 @@ class StationScorer:
     ) -> list[StationReport]:
         """Count an error that decoding or scoring raised, start anew, and say so."""
         self.errors += 1
+        self._counted = self._counts()
         self._start()
         if at_us is None and self.last_us is not None:
             at_us = self.last_us + round(self.station.interval_s * 1e6)
@@ -99,6 +112,12 @@ class StationScorer:
         text = f"The bytes of this station could not be judged ({type(error).__name__}: {error})."[:300]
         check = "Report it with a recording of the stream; judging goes on with the next bytes."
         return [_without_verdict(self.station.id, at_us, Reason(code="error", text=text, check=check))]
+
+    def counts(self) -> Mapping[str, int]:
+        """What was left out of judging so far, by what."""
+        counts = self._counts()
+        counts.update(failures=self.errors, surplus_epochs=self._surplus_epochs)
+        return counts
 
     def snapshot(self) -> bytes:
         """Return the state."""
@@ -113,6 +132,8 @@ class StationScorer:
             last_us=self.last_us,
             errors=self.errors,
             ecef_m=self.ecef_m,
+            judged=(self._judged_lately, self._judged_at_us),
+            surplus_epochs=self._surplus_epochs,
         )
         return msgspec.msgpack.encode(state)
 
@@ -123,6 +144,24 @@ class StationScorer:
         self.in_epochs, self.claimed = state.in_epochs, state.claimed
         self.last_us, self.ecef_m = state.last_us, state.ecef_m
         self.live, self.ended, self.errors = state.live, state.ended, state.errors
+        self._judged_lately, self._judged_at_us = state.judged
+        self._surplus_epochs = state.surplus_epochs
+
+    def _counts(self) -> Counter[str]:
+        assembler, quality = self.assembler, self.quality
+        counts = Counter(
+            skipped_bytes=assembler.skipped_bytes,
+            damaged_messages=assembler.damaged_messages,
+            frames_without_time=assembler.unusable_times,
+            late_frames=assembler.late_frames,
+            oversized_epochs=assembler.oversized_epochs,
+            repeated_epochs=quality.repeated_epochs,
+            empty_epochs=quality.empty_epochs,
+            restarts=quality.restarts,
+            signals_without_room=quality.signals_without_room,
+        )
+        counts.update(self._counted)  # adds
+        return counts
 
     def _miss(self) -> StationReport:
         frames = self.assembler.frames - self.in_epochs[0] - self.claimed[0]
@@ -133,6 +172,9 @@ class StationScorer:
     def _judged(self, epochs: Iterable[Epoch]) -> list[StationReport]:
         reports = []
         for epoch in epochs:
+            if epoch.received_at_us is not None and not self._has_time(epoch.received_at_us):
+                self._surplus_epochs += 1
+                continue
             self.in_epochs = (self.in_epochs[0] + epoch.frames, self.in_epochs[1] + epoch.bad_frames)
             frames = max(epoch.frames - self.claimed[0], 0)
             bad_frames = max(epoch.bad_frames - self.claimed[1], 0)
@@ -145,6 +187,15 @@ class StationScorer:
             )
             reports += [self._report(judgement) for judgement in judgements]
         return reports
+
+    def _has_time(self, now_us: int) -> bool:
+        passed_s = max(now_us - self._judged_at_us, 0) * 1e-6
+        per_s = MOST_EPOCHS_PER_S + 2 / self.station.interval_s
+        lately = max(self._judged_lately - passed_s * per_s, 0.0)
+        self._judged_at_us = max(now_us, self._judged_at_us)
+        enough = lately >= MOST_EPOCHS_AT_ONCE
+        self._judged_lately = lately if enough else lately + 1
+        return not enough
 
     def _report(self, judgement: Judgement) -> StationReport:
         self.last_us = judgement.time_us

@@ -13,6 +13,7 @@ from connectors import mqtt, mqtt_session
 from connectors.mqtt import MqttConfig
 from connectors.mqtt_session import Arrived, Session
 from connectors.reconnect import StreamError
+from sensors.payloads import configured
 from sensors.payloads.json import JsonMapping
 from streams.stream_state import StreamState
 
@@ -48,9 +49,9 @@ def arrived(topic: str, payload: object, mid: int = 1, *, retained: bool = False
 )
 def test_a_wrong_configuration_is_refused_in_words(wrong, says):
     right = {"host": "broker", "mappings": [{"topic": "a", "datastream": "b", "value": "c"}]}
-    assert msgspec.convert(right, MqttConfig).version == "5"
+    assert msgspec.convert(right, MqttConfig, dec_hook=configured).version == "5"
     with pytest.raises(msgspec.ValidationError, match=says):
-        msgspec.convert({**right, **wrong}, MqttConfig)
+        msgspec.convert({**right, **wrong}, MqttConfig, dec_hook=configured)
 
 
 def test_no_password_is_shown():
@@ -109,16 +110,17 @@ def test_bad_messages_are_counted_and_the_good_ones_stay():
         assert one.state.bad_messages == 1
         assert bad.topic in one.state.last_error
     assert len(one._read([bad])) == 0
+    assert one.state.bad_samples == 3, "of messages that a mapping reads"
 
 
 def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):
     def broken(mapping, topic, payload, received_at_us):
         if topic == "rain/b":
             raise RuntimeError("a bug")
-        return DECODE(mapping, topic, payload, received_at_us)
+        return right(mapping, topic, payload, received_at_us)
 
-    DECODE = mqtt.decode
-    monkeypatch.setattr(mqtt, "decode", broken)
+    right = JsonMapping.decode
+    monkeypatch.setattr(JsonMapping, "decode", broken)
     one = listener()
     assert len(one._read([arrived("rain/a", {"mm": 1}), arrived("rain/b", {"mm": 1})])) == 1
     assert "a bug" in one.state.last_error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 import uvicorn
+
+from tests.waiting import until
 
 
 @contextlib.asynccontextmanager
@@ -29,12 +31,3 @@ def client_of(app, host: str = "127.0.0.1") -> httpx.AsyncClient:
     """Return a client that speaks to the app without a socket."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; what it depends on has no event to wait for."""
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)

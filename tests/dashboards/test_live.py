@@ -10,7 +10,8 @@ from dashboards.live import FIGURES_LIMIT, LiveFeed, LiveHub, ViewerLimitError, 
 from streams.records import AlertTransitions, StationReports, Tick
 from tests.dashboards import country as c
 from tests.dashboards.country import GAUGE, SECOND_US, START_US
-from tests.dashboards.serving import served, until
+from tests.dashboards.serving import served
+from tests.waiting import until
 
 GOOD, DEGRADED, BAD, _ = c.SITES
 

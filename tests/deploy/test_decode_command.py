@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import subprocess
 from collections import Counter
 
 import pytest
 
-from tests.program import groundswell
+from tests.program import GROUNDSWELL, groundswell
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,25 @@ def test_score_prints_a_verdict_with_latency_unknown_and_not_bad(data):
     assert "unknown: a capture has no receiving times" in text
     assert "at the end: good" in text
     assert "1134 of 1134" in text
+
+
+@pytest.mark.parametrize("output", ["table", "json", "csv"])
+def test_a_reader_may_leave_early(data, output):
+    command = [GROUNDSWELL, "decode", data / "rtcm3/asv/fw206mrtk_rtcm", "--format", output]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as decode:
+        assert decode.stdout.readline()
+        decode.stdout.close()
+        assert decode.stderr.read().startswith("week from: ")
+        assert decode.stderr.read() == ""
+    assert decode.returncode == 0
+
+
+def test_a_file_without_frames_is_not_replayed_in_silence(tmp_path):
+    (tmp_path / "notes.txt").write_text("this is no capture")
+    arguments = ("--station", "A", "--speed", "max", "--data", tmp_path / "data")
+    done = groundswell("replay", tmp_path / "notes.txt", *arguments, check=False)
+    assert done.returncode == 2
+    assert "notes.txt holds no RTCM 3 frames" in done.stderr
 
 
 @pytest.mark.parametrize(

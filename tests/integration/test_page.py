@@ -17,7 +17,7 @@ from dashboards.live import run_live
 from streams.records import AlertTransitions, Record, StationReports
 from tests.dashboards import country as c
 from tests.dashboards.country import GAUGE, SECOND_US, START_US
-from tests.dashboards.serving import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 

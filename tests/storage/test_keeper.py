@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+import numpy as np
 import pytest
 
 from storage.keeper import StoreKeeper
@@ -99,3 +100,11 @@ def test_without_an_archive(store, make):
     keeper.keep(raw_round(make, 0))
     keeper.close()
     assert store.segments("A", 0, END) == []
+
+
+def test_a_sample_is_known_by_its_time_and_value(store, make):
+    keeper = StoreKeeper(store, None)
+    keeper.keep(Round(END, (), [make.samples("a", [10, 20, 30], [1.0, np.nan, 3.0])]))
+    time_us, value = np.array([20, 10, 30, 30, 40]), np.array([np.nan, 1.0, np.nan, 3.0, 3.0])
+    assert keeper.stored("a", time_us, value).tolist() == [True, True, False, True, False]
+    assert not keeper.stored("b", time_us, value).any()

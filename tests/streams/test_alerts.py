@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensors.detectors import LEVELS
 from streams.alerts import SHOWN_AFTER_ANSWER_US, acknowledge, advance, alert_id, expire
-from streams.records import LEVELS, Command, Detection
+from streams.records import Command, Detection
 
 BEGIN = Detection(
     detector="sea_level",

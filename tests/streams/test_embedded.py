@@ -4,20 +4,27 @@ import threading
 import numpy as np
 import pytest
 
-from streams.embedded import EmbeddedRuntime, Round
+from streams import embedded
+from streams.alerts import alert_id
+from streams.embedded import EmbeddedRuntime, Round, StoppedError
 from streams.pipeline import Pipeline
+from streams.processors.alert import Alert
 from streams.records import (
+    AlertTransitions,
     Command,
     CommandOutcome,
     CommandOutcomes,
     Commands,
+    Detection,
+    Detections,
     RawBatch,
     RawChunk,
     Record,
     SampleBatch,
     StationReports,
 )
-from streams.topics import COMMAND_OUTCOMES, COMMANDS, RAW, SAMPLES, STATION_REPORTS
+from streams.rounds import Repetitions
+from streams.topics import COMMAND_OUTCOMES, COMMANDS, DETECTIONS, RAW, SAMPLES, STATION_REPORTS
 
 
 class Memory:
@@ -39,6 +46,25 @@ class Memory:
 
     def recall(self):
         return self.snapshots, list(self.journal)
+
+    def stored(self, datastream_id, time_us, value):
+        if self.away.is_set():
+            raise OSError("the disk is full")
+        known = {
+            (batch.datastream_ids[i], t, v)
+            for work in self.rounds
+            for batch in work.inputs
+            if isinstance(batch, SampleBatch)
+            for i, t, v in zip(batch.series, batch.time_us, batch.value, strict=True)
+        }
+        return np.array([(datastream_id, t, v) in known for t, v in zip(time_us, value, strict=True)], bool)
+
+    def after_a_kill(self) -> "Memory":
+        """Return what a new process finds."""
+        found = Memory()
+        found.rounds, found.snapshots = list(self.rounds), dict(self.snapshots)
+        found.journal = list(self.journal)
+        return found
 
 
 class Adder:
@@ -106,19 +132,60 @@ class Counter:
         self.restored = True
 
 
-def samples(*values: float) -> SampleBatch:
+class Watcher:
+    """Makes detections of one event: its level is the value, 0 ends it."""
+
+    name = "watcher"
+    reads = (SAMPLES,)
+    writes = (DETECTIONS,)
+    evidence: object = 1
+
+    def on_batch(self, batch):
+        return [Detections(detections=[self.detection(int(v)) for v in batch.value])]
+
+    def detection(self, level):
+        return Detection(
+            detector="d",
+            version="1",
+            subject_id="a",
+            phase="begin" if level else "end",
+            level=("blue", "yellow", "orange", "red")[level],
+            onset_us=1,
+            at_us=1,
+            detected_at_us=1,
+            title="",
+            value=0.0,
+            threshold=0.0,
+            unit="m",
+            evidence={"it": self.evidence},
+        )
+
+    def on_time(self, now_us):
+        return []
+
+    def on_end(self):
+        return []
+
+    def snapshot(self):
+        return []
+
+    def restore(self, chunks):
+        pass
+
+
+def samples(*values: float, begin_us: int = 0) -> SampleBatch:
     n = len(values)
     return SampleBatch(
         datastream_ids=["a"],
         series=np.zeros(n, np.int32),
-        time_us=np.arange(n),
+        time_us=np.arange(begin_us, begin_us + n),
         value=np.array(values),
         received_at_us=np.arange(n),
     )
 
 
-def ask(name: str = "1") -> Command:
-    return Command(id=name, kind="acknowledge_alert", target="a", by="me", at_us=5)
+def ask(name: str = "1", target: str = "a") -> Command:
+    return Command(id=name, kind="acknowledge_alert", target=target, by="me", at_us=5)
 
 
 def runtime(memory: Memory, *processors) -> EmbeddedRuntime:
@@ -130,7 +197,7 @@ async def test_what_was_acknowledged_is_there_after_a_crash():
     first = runtime(memory)
     await first.start()
     await first.put_samples(samples(1.0, 2.0))
-    await first.put_samples(samples(4.0))
+    await first.put_samples(samples(4.0, begin_us=2))
     answer = await first.command(ask())
     assert answer.message == "7.0"
     kept = (dict(memory.snapshots), list(memory.journal))  # as a killed process leaves it
@@ -211,3 +278,193 @@ async def test_listeners_hear_outputs_in_order(cut):
         await bus.command(ask(str(i)))
     await bus.stop()
     assert [o.id for batch in heard for o in batch.outcomes] == [str(i) for i in range(cut)]
+
+
+ALERT = alert_id("d", "a", 1)
+
+
+def transitions(memory: Memory):
+    return [
+        (t.number, t.change)
+        for work in memory.rounds
+        for batch in work.outputs
+        if isinstance(batch, AlertTransitions)
+        for t in batch.transitions
+    ]
+
+
+async def alert_that_was_acknowledged_in_the_round_of(value: float) -> Memory:
+    """Open an alert; then samples and an acknowledgement arrive in one round; then the process is killed."""
+    memory = Memory()
+    bus = runtime(memory, Watcher(), Alert())
+    await bus.start()
+    await bus.put_samples(samples(1.0))
+    memory.away.set()
+    busy = asyncio.create_task(bus.drained())
+    while not bus.health.keep_error:
+        await asyncio.sleep(0.01)
+    both = asyncio.gather(bus.put_samples(samples(value, begin_us=1)), bus.command(ask(target=ALERT)))
+    await asyncio.sleep(0)
+    memory.away.clear()
+    await busy
+    _, outcome = await both
+    assert outcome.ok
+    found = memory.after_a_kill()
+    await bus.stop()
+    return found
+
+
+@pytest.mark.parametrize("value", [3.0, 0.0])
+async def test_a_round_is_repeated_in_the_order_in_which_it_was(value):
+    memory = await alert_that_was_acknowledged_in_the_round_of(value)
+    before = transitions(memory)
+    assert [change for _, change in before][:2] == ["opened", "acknowledged"]
+    again = runtime(memory, Watcher(), Alert())
+    await again.start()
+    answer = await again.command(ask("2", ALERT))
+    await again.put_samples(samples(0.0, begin_us=2))
+    await again.stop()
+    if value:
+        assert answer.ok, "the acknowledgement was forgotten"
+        assert transitions(memory) == [*before, (4, "closed")]
+    else:
+        assert transitions(memory) == before
+
+
+async def test_another_configuration_does_not_rewrite_what_was_told():
+    memory = await alert_that_was_acknowledged_in_the_round_of(3.0)
+    before = transitions(memory)
+    again = runtime(memory, Alert())  # the datastream was taken out of the configuration
+    await again.start()
+    assert (await again.command(ask("2", ALERT))).message.endswith("before.")
+    await again.stop()
+    assert transitions(memory) == before
+
+
+async def test_samples_that_a_broker_sends_again_are_left_out():
+    memory = Memory()
+    first = runtime(memory)
+    await first.start()
+    await first.put_samples(samples(1.0, 2.0, 4.0))
+    await first.put_samples(samples(2.0, 4.0, 8.0, begin_us=1))
+    found = memory.after_a_kill()
+    await first.stop()
+    again = Adder()
+    second = runtime(found, again)
+    await second.start()
+    await second.put_samples(samples(1.0, 2.0, 4.0, 8.0, 16.0))
+    await second.stop()
+    assert again.sum == 31.0
+
+
+def test_repetitions_have_the_same_value():
+    memory = Memory()
+    memory.rounds = [Round(0, [samples(5.0, 6.0)], [])]
+    batch = SampleBatch(
+        datastream_ids=["nothing of it", "a", "b"],
+        series=np.array([2, 1, 1, 2, 2, 1, 1], np.int32),
+        time_us=np.array([7, 0, 1, 7, 7, 9, 9]),
+        value=np.array([np.nan, 5.0, 6.5, np.nan, 1.0, 2.0, 2.0]),
+        received_at_us=np.arange(7),
+    )
+    kept = Repetitions(memory).without(batch)
+    assert kept.received_at_us.tolist() == [0, 2, 4, 5]
+
+
+class Broken(Adder):
+    name = "broken"
+    writes = ()
+
+    def on_time(self, now_us):
+        raise ArithmeticError("late")
+
+
+async def test_a_processor_that_fails_at_a_time_harms_no_other():
+    memory, adder = Memory(), Adder()
+    bus = runtime(memory, Broken(), adder)
+    await bus.start()
+    await bus.put_samples(samples(2.0))
+    assert (await bus.command(ask())).message
+    await bus.stop()
+    assert adder.sum == 2.0
+    assert bus.health.failures >= 2
+
+
+async def test_a_listener_that_fails_harms_no_other():
+    heard = []
+
+    def bad(outputs):
+        raise ArithmeticError("deaf")
+
+    bus = runtime(Memory())
+    bus.listeners += [bad, heard.extend]
+    await bus.start()
+    await bus.command(ask())
+    await bus.stop()
+    assert len(heard) == 1
+
+
+async def test_evidence_that_cannot_be_stored_stops_at_its_maker():
+    memory, watcher = Memory(), Watcher()
+    watcher.evidence = object()
+    bus = runtime(memory, watcher, Alert())
+    await bus.start()
+    await bus.put_samples(samples(1.0))
+    await bus.stop()
+    assert bus.health.failures == 1
+    assert transitions(memory) == []
+
+
+async def test_a_stop_does_not_wait_for_ever_and_promises_nothing(monkeypatch):
+    monkeypatch.setattr(embedded, "STOP_S", 0.2)
+    memory = Memory()
+    bus = runtime(memory)
+    await bus.start()
+    memory.away.set()
+    waiting = [asyncio.create_task(bus.put_samples(samples(i, begin_us=int(i)))) for i in (1.0, 2.0)]
+    while not bus.health.keep_error:
+        await asyncio.sleep(0.01)
+    await bus.stop()
+    for task in waiting:
+        with pytest.raises(StoppedError):
+            await task
+    with pytest.raises(StoppedError):
+        await bus.put_samples(samples(4.0))
+    with pytest.raises(TimeoutError):
+        await bus.command(ask())
+    assert not bus.offer(RawChunk(station_id="s", payload=b"1"))
+    assert not any(work.inputs for work in memory.rounds)
+
+
+async def test_a_store_that_fails_at_the_last_snapshot_only_does_not_hang_the_stop(monkeypatch):
+    monkeypatch.setattr(embedded, "STOP_S", 0.2)
+    memory = Memory()
+    bus = runtime(memory)
+    bus.ticks = False
+    await bus.start()
+    await bus.put_samples(samples(4.0))
+    memory.away.set()
+    await bus.stop()
+    assert len(memory.journal) > 0
+    assert memory.snapshots == {}
+
+
+class Forgetful(Adder):
+    def snapshot(self):
+        raise ArithmeticError("no state")
+
+
+async def test_a_fault_of_the_runtime_is_said_and_nobody_waits_for_it(monkeypatch):
+    monkeypatch.setattr(embedded, "JOURNAL_LIMIT_BYTES", 0)
+    bus = runtime(Memory(), Forgetful())
+    await bus.start()
+    with pytest.raises(StoppedError, match="no state"):
+        await bus.put_samples(samples(4.0))
+    assert "restart" in bus.health.keep_error
+    await bus.stop()
+
+
+def test_a_flood_of_tiny_chunks_is_bounded_too():
+    bus = runtime(Memory(), Counter())
+    chunk = RawChunk(station_id="s", payload=b"1")
+    assert sum(bus.offer(chunk) for _ in range(200_000)) < 130_000

@@ -261,3 +261,34 @@ def test_a_long_gap_of_a_replay_makes_few_reports(sky: Any) -> None:
     assert len(judgements) < 40 + 600 + 6 * 60
     assert judgements[-2].state == "bad"
     assert judgements[-2].observations_expected is None
+
+
+def times_of(sky: Any, seconds: Iterable[tuple[float, float]]) -> tuple[list[Judgement], StationQuality]:
+    """Judge epochs by (their time, when they are received)."""
+    quality, judgements = StationQuality(1.0), []
+    for i, received in seconds:
+        quality.begin(sky.time_us(received))
+        judgements += quality.observe(sky.time_us(i), sky.time_us(received), sky.at(0))
+    return judgements, quality
+
+
+def test_a_sender_whose_time_runs_ahead_has_missed_nothing_of_the_future(sky: Any) -> None:
+    warm = [(i, i + 0.2) for i in range(40)]
+    ahead = [(40 + 3540 * k, 40.2 + 0.02 * k) for k in range(1, 80)]
+    judgements, _ = times_of(sky, [*warm, *ahead])
+    assert sum(j.epochs == 0 for j in judgements) <= 2
+
+
+def test_a_clock_that_is_ahead_does_not_hide_missed_epochs(sky: Any) -> None:
+    judgements, _ = times_of(sky, [(i, i - 3600.0) for i in range(60) if i not in {40, 41}])
+    assert [j.time_us for j in judgements if j.epochs == 0] == [sky.time_us(40), sky.time_us(41)]
+
+
+def test_a_sender_whose_time_is_days_behind_has_no_days_of_missed_slots(sky: Any) -> None:
+    day_s = 86_400.0
+    _, quality = times_of(sky, [(-3 * day_s, 0.2)])
+    slots = 0
+    while (due_us := quality.due_us()) is not None and due_us <= sky.time_us(1):
+        quality.miss()
+        slots += 1
+    assert slots <= 15

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyrtcm import calc_crc24q
 
-from gnss.rtcm.crc import crc24q
+from gnss.rtcm import framing
+from gnss.rtcm.crc import crc24q, crc24q_between, prefixes_kernel
 from gnss.rtcm.framing import MAX_FRAME_BYTES, FrameIndex, Framer, build_frame, find_frames
 
 
@@ -170,3 +171,39 @@ def test_a_length_damaged_upwards_hides_no_frame_behind_it() -> None:
 def test_counts_of_recordings(data, name: str, frames: int, bad: int) -> None:
     found = index((data / f"rtcm3/{name}").read_bytes())
     assert (len(found), found.bad) == (frames, bad)
+
+
+@pytest.mark.parametrize("lure", [b"\xd3\x03", b"\xd3\x00\x40", b"\xd3\x03\xff\x00\x01"])
+def test_a_flood_of_preambles_changes_nothing_but_the_way_to_the_crc(lure: bytes) -> None:
+    frames = [build_frame(bytes([n]) * length) for n, length in enumerate((0, 9, 500, 1023))]
+    data = b"".join(lure * 900 + frame for frame in frames)
+    found, bad, skipped = slow_frames(data + lure * 700)
+    seen = index(data + lure * 700, final=False)
+    assert [data[i : i + n + 6] for i, n in zip(seen.start, seen.length, strict=True)] == found == frames
+    assert (seen.bad, seen.skipped_bytes) == (bad, skipped)
+
+
+@given(data=st.binary(max_size=2000), cut=st.integers(0, 2000), behind=st.integers(0, 1029))
+def test_the_crc_of_a_part_from_prefixes(data: bytes, cut: int, behind: int) -> None:
+    begin = min(cut, len(data))
+    end = min(begin + behind, len(data))
+    prefixes = np.empty(len(data) + 1, np.uint32)
+    prefixes_kernel(np.frombuffer(data, np.uint8), 0, prefixes)
+    assert crc24q_between(prefixes, begin, end) == slow_crc24q(data[begin:end])
+
+
+def test_a_flood_of_preambles_costs_a_bounded_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+
+    def counted(buffer: np.ndarray, begin: int, end: int) -> int:
+        nonlocal steps
+        steps += end - begin
+        return slow_crc24q(buffer[begin:end].tobytes())
+
+    monkeypatch.setattr(framing, "crc24q_kernel", counted)
+    monkeypatch.setattr(framing, "crc24q_between", crc24q_between.py_func)
+    monkeypatch.setattr(framing, "prefixes_kernel", prefixes_kernel.py_func)
+    flood = np.frombuffer(b"\xd3\x03" * 4000, np.uint8)
+    columns = np.empty(2000, np.int64), np.empty(2000, np.int32), np.empty(2000, np.int16)
+    framing._scan.py_func(flood, False, *columns)
+    assert steps < 4 * len(flood)

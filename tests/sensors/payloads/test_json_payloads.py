@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensors.payloads.json import MAX_BYTES, MAX_ERRORS, MAX_SAMPLES, JsonMapping, decode, first_match
+from sensors.payloads import MAX_ERRORS, Mapping, configured, first_match, matches
+from sensors.payloads.json import MAX_BYTES, MAX_SAMPLES, JsonMapping
 
 NOW = 1_700_000_000_000_000
 T = datetime(2023, 11, 14, 22, 0, tzinfo=UTC)
@@ -23,7 +24,7 @@ def mapping(**changes):
 
 def read(which, message, topic=TOPIC):
     payload = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return decode(which, topic, payload, NOW)
+    return which.decode(topic, payload, NOW)
 
 
 def rows(decoded):
@@ -190,8 +191,8 @@ def test_good_samples_of_a_message_survive_bad_ones_and_errors_are_bounded():
 )
 def test_topic_patterns(pattern, topic, does):
     which = JsonMapping(topic=pattern, datastream="x")
-    assert which.matches(topic) is does
-    assert (first_match([LEVEL, which], topic) is not None) is (does or LEVEL.matches(topic))
+    assert matches(pattern, topic) is does
+    assert (first_match([LEVEL, which], topic) is not None) is (does or matches(LEVEL.topic, topic))
 
 
 @pytest.mark.parametrize(
@@ -246,3 +247,23 @@ def test_nothing_that_is_sent_raises_and_what_comes_out_is_sound(which, topic, m
     assert not np.isinf(decoded.value).any()
     assert all(0 <= s < len(decoded.datastream_ids) for s in decoded.series)
     assert all(error.isascii() and error.isprintable() for error in decoded.errors)
+
+
+def test_a_configuration_names_the_format():
+    entry = {"topic": "a", "datastream": "x"}
+    assert configured(Mapping, {**entry, "format": "json"}) == configured(Mapping, entry)
+    assert configured(Mapping, entry) == JsonMapping(**entry)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"topic": "a", "datastream": "x", "format": "morse"}, "there is no format 'morse', only json"),
+        ({"topic": 3, "datastream": "x"}, "topic: Expected `str`"),
+        ({"topic": "a", "datastream": "x", "qos": 1}, "unknown field `qos`"),
+        (7, "a table of keys and values"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(entry, words):
+    with pytest.raises(ValueError, match=words):
+        configured(Mapping, entry)

@@ -1,0 +1,110 @@
+"""Figures of the parts of this process, for `/metrics`; and faults that only the log can explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import structlog
+
+from connectors.caster.relay import Relay
+from connectors.caster.server import Caster
+from connectors.webhook import WebhookSender, WebhookState
+from dashboards.metrics import Figure
+from storage.keeper import StoreKeeper
+from storage.raw_archive import RawArchive
+from streams.embedded import EmbeddedRuntime
+from streams.processor import Processor
+from streams.processors.detect import Detect
+from streams.records import Record
+
+log = structlog.get_logger()
+
+_WEBHOOKS: tuple[tuple[str, str, Callable[[WebhookState], int]], ...] = (
+    ("delivered", "Messages that a webhook took.", lambda s: s.delivered),
+    ("failed_attempts", "Attempts that a webhook did not take.", lambda s: s.failed_attempts),
+    ("given_up", "Messages that a webhook never took.", lambda s: s.given_up),
+)
+
+
+def pipeline_figures(runtime: EmbeddedRuntime, keeper: StoreKeeper, archive: RawArchive) -> list[Figure]:
+    """Return what an operator must know of judging and storing."""
+    health, processors = runtime.health, runtime.pipeline.processors
+
+    def counts() -> dict[tuple[str, ...], float]:
+        return {(p.name, what): n for p in processors for what, n in p.counts().items()}
+
+    def failing() -> dict[tuple[str, ...], float]:
+        return {
+            ("store",): float(bool(health.keep_error)),
+            ("raw archive",): float(bool(keeper.archive_error)),
+        }
+
+    return [
+        Figure(
+            "processor_left_out", "What was left out or failed.", "counter", counts, ("processor", "what")
+        ),
+        Figure("storage_failing", "1 while it cannot be written to.", "gauge", failing, ("part",)),
+        _counter("pipeline_rounds", "Rounds of the pipeline.", lambda: health.rounds),
+        _counter("pipeline_failures", "Batches that a processor failed on.", lambda: health.failures),
+        _gauge("pipeline_pending_bytes", "Input that waits to be judged.", lambda: health.pending_bytes),
+        _gauge("pipeline_last_round_seconds", "When, since 1970.", lambda: health.last_round_us / 1e6),
+        _counter("archive_dropped_bytes", "Raw bytes never archived.", lambda: archive.dropped_bytes),
+    ]
+
+
+def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
+    """Return what an operator must know of the rovers."""
+    served, sent = caster.counters, relay.counters
+
+    def refused() -> dict[tuple[str, ...], float]:
+        return {(reason,): n for reason, n in served.refused.copy().items()}
+
+    return [
+        _gauge("caster_connections", "Open connections.", lambda: served.connections),
+        _gauge("caster_rovers", "Rovers that get a stream.", lambda: sent.rovers),
+        _counter("caster_requests", "Requests answered.", lambda: served.requests),
+        Figure("caster_refused", "Connections and requests refused.", "counter", refused, ("reason",)),
+        _counter("caster_cut_rovers", "Rovers cut since they could not follow.", lambda: sent.cut),
+        _counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
+        _counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
+    ]
+
+
+def webhook_figures(sender: WebhookSender) -> list[Figure]:
+    """Return how the webhooks are doing."""
+
+    def values(figure: Callable[[WebhookState], int]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        return lambda: {(name,): figure(state) for name, state in sender.states.items()}
+
+    return [
+        Figure(f"webhook_{name}", text, "counter", values(figure), ("webhook",))
+        for name, text, figure in _WEBHOOKS
+    ]
+
+
+class DetectorFaults:
+    """A listener of the runtime that logs what made a detector begin anew."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._detects = [processor for processor in processors if isinstance(processor, Detect)]
+        self._failures = 0
+
+    def __call__(self, _outputs: Sequence[Record]) -> None:
+        """Look after each round."""
+        failures = sum(detect.counts()["detector_failures"] for detect in self._detects)
+        if failures > self._failures:
+            self._failures = failures
+            log.error("a detector failed", total=failures, last=[d.last_failure for d in self._detects])
+
+
+def _counter(name: str, text: str, value: Callable[[], float]) -> Figure:
+    return _single(name, text, "counter", value)
+
+
+def _gauge(name: str, text: str, value: Callable[[], float]) -> Figure:
+    return _single(name, text, "gauge", value)
+
+
+def _single(name: str, text: str, kind: Literal["counter", "gauge"], value: Callable[[], float]) -> Figure:
+    return Figure(name, text, kind, lambda: {(): value()})

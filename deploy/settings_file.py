@@ -1,0 +1,141 @@
+"""The configuration file: TOML in, checked settings out. The only file that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors.mqtt import MqttConfig
+from deploy.refusal import Refusal
+from deploy.settings import Settings, StationSettings, check_station_id
+from sensors.payloads import configured
+
+_ID = re.compile(r"[\w.:-]{1,100}")
+_WORDS = (
+    (re.compile(r"Object contains unknown field `(.*)`"), r"there is no key \1 here"),
+    (re.compile(r"Object missing required field `(.*)`"), r"the key \1 is missing"),
+    (re.compile(r"Invalid enum value (.*)"), r"\1 is none of the values that can stand here"),
+    (re.compile(r"`float( \| null)?`"), "a number"),
+    (re.compile(r"`int( \| null)?`"), "a whole number"),
+    (re.compile(r"`str( \| null)?`"), "a text"),
+    (re.compile(r"`bool`"), "true or false"),
+    (re.compile(r"`array`"), "a list"),
+    (re.compile(r"`object`"), "a table"),
+)
+
+
+def load(path: Path) -> Settings:
+    """Read a configuration file. `env:NAME` as a text stands for an environment variable.
+
+    Raises
+    ------
+    Refusal
+        With the place in the file, what is wrong there and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (
+            (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        )
+        raise Refusal(
+            f"cannot read the configuration {path} ({reason}); name a readable TOML file"
+        ) from error
+    try:
+        raw = _with_environment(msgspec.toml.decode(text))
+        settings = msgspec.convert(raw, Settings, dec_hook=configured)
+        _check(settings)
+    except Refusal as refusal:
+        raise Refusal(f"{path}: {refusal}") from refusal
+    except msgspec.ValidationError as error:
+        raise Refusal(f"{path}: {_in_words(str(error))}") from error
+    except msgspec.DecodeError as error:
+        raise Refusal(f"{path}: {error}; correct that line of the TOML file") from error
+    return settings
+
+
+def _with_environment(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_environment(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_environment(item) for item in value]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if name not in os.environ:
+            raise Refusal(f"the environment variable {name} is not set; set it or write the value")
+        return os.environ[name]
+    return value
+
+
+def _in_words(error: str) -> str:
+    message, _, place = error.partition(" - at `$")
+    for pattern, words in _WORDS:
+        message = pattern.sub(words, message)
+    steps = [_step(step) for step in place.rstrip("`").replace("[...]", "").split(".") if step]
+    return f"{', '.join(steps)}{': ' if steps else ''}{message}; correct that entry"
+
+
+def _step(step: str) -> str:
+    name, _, number = step.rstrip("]").partition("[")
+    return f"{name} number {int(number) + 1}" if number.isdigit() else name
+
+
+def _check(settings: Settings) -> None:
+    things = settings.thing
+    datastreams = [d.id for t in things for d in t.datastreams()]
+    for kind, ids in (
+        ("thing", [t.id for t in things]),
+        ("datastream", datastreams),
+        ("webhook", [w.id for w in settings.webhook]),
+    ):
+        _each_its_own(kind, ids)
+        for name in ids:
+            if not _ID.fullmatch(name):
+                raise Refusal(
+                    f"{kind} id {name!r} does not serve; use at most 100 letters, digits, _ . : and -"
+                )
+    _each_its_own("station", [s.id for s in settings.station])
+    _each_its_own("mqtt", [_session(m) for m in settings.mqtt])
+    for station in settings.station:
+        _check_station(station)
+    for broker in settings.mqtt:
+        if broker.ca_file:
+            _check_certificates(broker)
+
+
+def _each_its_own(kind: str, ids: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            what = "client_id" if kind == "mqtt" else "id"
+            raise Refusal(f"two entries of kind {kind} have the {what} {name!r}; give each its own")
+        seen.add(name)
+
+
+def _session(broker: MqttConfig) -> str:
+    """Return what must not occur twice: the broker would let two of them throw each other out."""
+    return f"{broker.client_id or ' '.join(sorted(broker.filters))} at {broker.source}"
+
+
+def _check_station(station: StationSettings) -> None:
+    check_station_id(station.id)
+    station.connection()
+    if (station.longitude is None) != (station.latitude is None):
+        raise Refusal(f"station {station.id}: one of longitude and latitude is missing; give both or neither")
+
+
+def _check_certificates(broker: MqttConfig) -> None:
+    try:
+        ssl.create_default_context(cafile=broker.ca_file)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Refusal(
+            f"mqtt {broker.host}: the certificates of ca_file {broker.ca_file} cannot be read ({reason}); "
+            "name a readable PEM file"
+        ) from error
