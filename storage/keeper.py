@@ -63,11 +63,10 @@ class StoreKeeper:
         self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Return which of these samples are in the store with this value (NaN: without one)."""
-        found = np.zeros(len(time_us), np.bool_)
-        for i, (time, wanted) in enumerate(zip(time_us.tolist(), value.tolist(), strict=True)):
-            for known in self._store.observations(datastream_id, time, time + 1, limit=1).items:
-                found[i] = known.value == (None if math.isnan(wanted) else wanted)
-        return found
+        times = time_us.tolist()
+        known = self._store.values_at(datastream_id, times)
+        wanted = [None if math.isnan(v) else v for v in value.tolist()]
+        return np.array([t in known and known[t] == v for t, v in zip(times, wanted, strict=True)], np.bool_)
 
     def close(self) -> None:
         """Write and commit the raw data that are still in memory. Call it when the runtime has stopped."""

@@ -182,6 +182,10 @@ class Store(Protocol):
         """Return samples, oldest first."""
         ...
 
+    def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
+        """Return the stored values at these times (None: a sample without one); others are absent."""
+        ...
+
     def observation_windows(
         self,
         datastream_id: str,

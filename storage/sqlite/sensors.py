@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -78,6 +79,12 @@ class SensorQueries(Database):
         items = [_observation(row, tests) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("observations", (items[-1].time_us,)) if more else None)
+
+    def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
+        """Return the stored values at these times; times without a sample are absent."""
+        asked = {"id": datastream_id, "times": json.dumps(times_us)}
+        with self._reading() as connection:
+            return dict(connection.execute(QUERIES["values_at"], asked).fetchall())
 
     def observation_windows(
         self,

@@ -174,7 +174,7 @@ def _put_detections(connection: sqlite3.Connection, batch: Detections) -> None:
     connection.executemany(
         QUERIES["put_detection"],
         [
-            (d.detector, d.subject_id, d.onset_us, d.at_us, d.phase, d.detected_at_us, pack(d))
+            (d.detector, d.subject_id, d.onset_us, d.at_us, d.phase, d.historic, d.detected_at_us, pack(d))
             for d in batch.detections
         ],
     )

@@ -314,6 +314,22 @@ def test_observations_come_in_pages(store, make):
     assert found == [[2, 3, 4], [5, 6, 7], [8]]
 
 
+def test_values_at_times(store, make):
+    commit(store, make.samples("d", [1, 2, 5], [0.5, float("nan"), 7.0]))
+    assert store.values_at("d", [5, 1, 2, 3]) == {1: 0.5, 2: None, 5: 7.0}
+    assert store.values_at("d", list(range(100_000)))[5] == 7.0
+    assert store.values_at("nobody", [1]) == {}
+
+
+def test_late_repetition_does_not_make_a_live_detection_historic(store, batches):
+    (live,) = next(b for b in batches if isinstance(b, Detections)).detections
+    late = msgspec.structs.replace(live, historic=True, value=9.0)
+    for detection, historic, value in ((late, True, 9.0), (live, False, 0.07), (late, False, 0.07)):
+        commit(store, Detections(detections=[detection]))
+        (kept,) = store.detections().items
+        assert (kept.historic, kept.value) == (historic, value)
+
+
 # --- alerts, deliveries, commands --------------------------------------------------------------------
 
 

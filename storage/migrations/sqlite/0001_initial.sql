@@ -87,6 +87,7 @@ CREATE TABLE detections (
     onset_us INTEGER NOT NULL,
     at_us INTEGER NOT NULL,
     phase TEXT NOT NULL,
+    historic INTEGER NOT NULL,
     detected_at_us INTEGER NOT NULL,
     detection BLOB NOT NULL,
     UNIQUE (detector, subject_id, onset_us, at_us, phase)

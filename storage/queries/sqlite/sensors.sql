@@ -37,6 +37,11 @@ WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
     AND s.time_us >= :start_us AND s.time_us < :end_us
 ORDER BY s.time_us LIMIT :limit;
 
+-- name: values_at
+SELECT s.time_us, s.value FROM samples AS s
+WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND s.time_us IN (SELECT value FROM json_each(:times));
+
 -- name: observation_windows
 -- A sample counts when it has a value and, if :only_good, the flag 1.
 WITH counted AS (

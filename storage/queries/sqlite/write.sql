@@ -63,10 +63,12 @@ INSERT INTO datastream_latest (datastream_key, time_us) VALUES (?, ?)
 ON CONFLICT (datastream_key) DO UPDATE SET time_us = max(time_us, excluded.time_us);
 
 -- name: put_detection
-INSERT INTO detections (detector, subject_id, onset_us, at_us, phase, detected_at_us, detection)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+-- What was found live is not made historic by the same data coming late once more.
+INSERT INTO detections (detector, subject_id, onset_us, at_us, phase, historic, detected_at_us, detection)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (detector, subject_id, onset_us, at_us, phase) DO UPDATE
-SET detected_at_us = excluded.detected_at_us, detection = excluded.detection;
+SET historic = excluded.historic, detected_at_us = excluded.detected_at_us, detection = excluded.detection
+WHERE excluded.historic <= historic;
 
 -- name: has_transition
 SELECT 1 FROM alert_transitions WHERE alert_id = ? AND number = ?;
