@@ -47,6 +47,9 @@ def pipeline_figures(runtime: EmbeddedRuntime, keeper: StoreKeeper, archive: Raw
         Figure("storage_failing", "1 while it cannot be written to.", "gauge", failing, ("part",)),
         _counter("pipeline_rounds", "Rounds of the pipeline.", lambda: health.rounds),
         _counter("pipeline_failures", "Batches that a processor failed on.", lambda: health.failures),
+        _counter(
+            "pipeline_repeated_samples", "Samples that had come before.", lambda: runtime.repeated_samples
+        ),
         _gauge("pipeline_pending_bytes", "Input that waits to be judged.", lambda: health.pending_bytes),
         _gauge("pipeline_last_round_seconds", "When, since 1970.", lambda: health.last_round_us / 1e6),
         _counter("archive_dropped_bytes", "Raw bytes never archived.", lambda: archive.dropped_bytes),

@@ -89,6 +89,11 @@ class EmbeddedRuntime:
         self._journal = Journal(self._remembered)
         self._repetitions = Repetitions(self.keeper)
 
+    @property
+    def repeated_samples(self) -> int:
+        """Samples that came before and were left out."""
+        return self._repetitions.left_out
+
     # --- life ---------------------------------------------------------------------------------------
 
     async def start(self) -> None:

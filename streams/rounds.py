@@ -17,6 +17,7 @@ from streams.samples import merge
 from streams.topics import topic_of
 
 _LAST_US = np.iinfo(np.int64).max
+DATASTREAMS_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Repetitions:
                 new[rows] &= ~self.keeper.stored(name, batch.time_us[rows], batch.value[rows])
             last_us = int(time_us[end - 1])
             newest_us[name] = max(last_us, self._newest_us.get(name, last_us))
+        if len(self._newest_us) > DATASTREAMS_REMEMBERED:  # names come from devices; the store knows them all
+            self._newest_us.clear()
         self._newest_us.update(newest_us)
         if new.all():
             return batch

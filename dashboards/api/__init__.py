@@ -29,7 +29,7 @@ def create_app(
     clock_us: Callable[[], int],
     figures: Sequence[Figure] = (),
     write_token: str | None = None,
-    open_writes: bool = True,
+    open_writes: bool = False,
 ) -> FastAPI:
     """Return the app.
 

@@ -26,6 +26,8 @@ _IDLE_READERS = 8
 _BUSY_TIMEOUT_S = 10.0
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
 
+KEYS_REMEMBERED = 100_000
+
 
 class Database:
     """The file and its connections: the base of the parts of `SqliteStore`."""
@@ -100,6 +102,8 @@ class Database:
         if key is None:
             connection.execute(QUERIES["add_names" if kind == "name" else f"add_{kind}"], (name,))
             (key,) = connection.execute(QUERIES[f"{kind}_key"], (name,)).fetchone()
+            if len(self._keys) >= KEYS_REMEMBERED:  # names come from devices, too
+                self._keys.clear()
             self._keys[kind, name] = key
         return int(key)
 

@@ -177,6 +177,7 @@ class Country:
                 "version": "1.2.3",
                 "alive": lambda: self.trouble,
                 "clock_us": lambda: self.now_us,
+                "open_writes": True,
                 **changes,
             },
         )
