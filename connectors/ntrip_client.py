@@ -140,6 +140,7 @@ class _Client:
             body = parser.feed(data)
             if body:
                 watchdog.fed()
+                watchdog.unpacked(len(body) - len(data))
                 self.state.enter("streaming", received_at_us)
                 self.intake.receive(body, received_at_us)
             if parser.finished or not data:

@@ -19,9 +19,10 @@ from streams.stream_state import StreamState
 CONNECT_TIMEOUT_S = 15.0
 READ_BYTES = 65_536
 MOST_BYTES_PER_S = 256_000
-BURST_BYTES = 2_000_000
+BURST_BYTES = 1_000_000
 """What one sender may bring for ever and at once: a receiver with 50 epochs a second, and the backlog
-of ten minutes of one with one. Who sends more is read no faster, or it would take the time of all others."""
+of five minutes of one with one. Who sends more is read no faster, or it would take the time of all others."""
+_sleep = asyncio.sleep
 _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
@@ -114,6 +115,10 @@ class Watchdog:
         """Useful data came: wait anew."""
         self._deadline_s = self._loop.time() + self._stall_s
 
+    def unpacked(self, n_bytes: int) -> None:
+        """What a compressed stream holds more than was read counts for the pace as well."""
+        self._read_bytes += max(n_bytes, 0)
+
     async def read(self, reader: asyncio.StreamReader) -> bytes:
         """Return what comes next; empty at the end.
 
@@ -145,7 +150,7 @@ class Watchdog:
             )
             wait_s = (self._read_bytes - BURST_BYTES) / MOST_BYTES_PER_S
             self._deadline_s += wait_s
-            await asyncio.sleep(wait_s)
+            await _sleep(wait_s)
 
 
 @asynccontextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import traceback
 
+import anyio.to_thread
 import structlog
 from prometheus_client import Counter
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.problems import problem_response
@@ -26,6 +28,11 @@ SECURITY_HEADERS = {
 }
 
 
+READERS = 4
+"""Requests that read the store at one time. More would not be quicker, and would hold the interpreter so much
+that stations' bytes are read seconds late."""
+
+
 class Guard:
     """Adds the headers as an answer begins."""
 
@@ -39,6 +46,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
         started = False
 
         async def guarded(message: Message) -> None:
@@ -54,6 +62,8 @@ class Guard:
 
         try:
             await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            return  # in the middle of its request: nobody is there to be answered
         except Exception as error:
             if started:
                 raise

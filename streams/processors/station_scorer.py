@@ -13,11 +13,10 @@ from gnss.quality.station import Judgement, StationQuality
 from sensors.model import Station
 from streams.records import RawChunk, Reason, StationReport
 
-
 MOST_EPOCHS_PER_S = 25.0
-MOST_EPOCHS_AT_ONCE = 2000.0
+MOST_EPOCHS_AT_ONCE = 900.0
 """Epochs of a live station that are judged for ever (besides twice those that it promises) and at once: a
-backlog of half an hour. A flood of epochs would take the time of all other stations."""
+backlog of a quarter of an hour. A flood of epochs would take the time of all other stations."""
 
 
 class StationSnapshot(msgspec.Struct):

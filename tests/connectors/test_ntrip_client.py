@@ -6,7 +6,7 @@ import gzip
 import msgspec
 import pytest
 
-from connectors import ntrip_client
+from connectors import ntrip_client, tcp
 from connectors.ntrip_client import NtripClientConfig, Position
 from connectors.reconnect import BackOff
 from connectors.tcp import Watchdog
@@ -238,3 +238,21 @@ def test_the_password_is_in_no_text():
     config = NtripClientConfig(host="h", mountpoint="M", username="me", password=PASSWORD, tls=True)
     assert config.source == "ntrips://h:2101/M"
     assert PASSWORD not in repr(config) + str(config)
+
+
+async def test_what_a_compressed_stream_holds_counts_for_its_pace(monkeypatch):
+    monkeypatch.setattr(tcp, "BURST_BYTES", 20_000)
+    waits = []
+
+    async def waited(seconds):
+        waits.append(seconds)
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(tcp, "_sleep", waited)
+    packed = gzip.compress(bytes(60_000))
+    assert len(packed) < 1_000
+    bench = Bench()
+    head = CHUNKED.replace(b"Chunked", b"gzip, chunked")
+    async with scripted(answer(head + chunks(packed, 9))) as server, connect(server.port, bench):
+        await until(lambda: waits)
+    assert bench.state.bytes_received == 60_000

@@ -140,3 +140,25 @@ def test_a_configuration_that_cannot_be(wrong, word):
 
 def test_sources_for_people():
     assert tcp.TcpConfig(host="::1", port=5).source == "tcp://[::1]:5"
+
+
+async def test_who_sends_too_much_is_read_no_faster(monkeypatch):
+    monkeypatch.setattr(tcp, "BURST_BYTES", 10_000)
+    monkeypatch.setattr(tcp, "MOST_BYTES_PER_S", 1_000)
+    waits = []
+
+    async def waited(seconds):
+        waits.append(seconds)
+        await asyncio.get_running_loop().create_future()
+
+    async def flood(peer: Peer) -> None:
+        await peer.say(bytes(200_000))
+        await peer.hold()
+
+    bench = Bench()
+    monkeypatch.setattr(tcp, "_sleep", waited)
+    async with scripted(flood) as server, connect(server.port, bench):
+        await until(lambda: waits)
+        assert 10_000 < bench.state.bytes_received <= 10_000 + tcp.READ_BYTES
+        assert waits == [pytest.approx((bench.state.bytes_received - 10_000) / 1_000, rel=0.1)]
+        assert "sends more than" in bench.state.last_error

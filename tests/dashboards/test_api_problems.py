@@ -1,5 +1,13 @@
-import pytest
+import asyncio
+import threading
+import time
 
+import pytest
+from prometheus_client import Counter
+from starlette.requests import ClientDisconnect
+from structlog.testing import capture_logs
+
+from dashboards.api.guard import READERS, Guard
 from dashboards.api.parameters import time_us, window_s
 from dashboards.problems import ProblemError
 from tests.dashboards import country as c
@@ -7,6 +15,7 @@ from tests.dashboards.country import GAUGE
 from tests.dashboards.serving import client_of
 
 API = "/api/v1"
+REQUESTS = Counter("requests", "Of no program.", ("route", "status"), registry=None)
 
 
 @pytest.fixture
@@ -113,3 +122,34 @@ def test_times_with_any_offset(text):
 def test_not_times(text):
     with pytest.raises(ProblemError):
         time_us(text, "start")
+
+
+async def test_few_requests_read_the_store_at_one_time(country, monkeypatch):
+    at_once, most, lock = 0, 0, threading.Lock()
+    stations = country.store.stations
+
+    def watched(**asked):
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.01)
+        with lock:
+            at_once -= 1
+        return stations(**asked)
+
+    monkeypatch.setattr(country.store, "stations", watched)
+    async with client_of(country.app()) as client:
+        answers = await asyncio.gather(*(client.get("/api/v1/stations") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most == READERS
+
+
+async def test_a_client_that_leaves_is_no_failure_of_the_program(country):
+    async def leaves(_scope, _receive, _send):
+        raise ClientDisconnect
+
+    sent = []
+    with capture_logs() as logs:
+        await Guard(leaves, REQUESTS)({"type": "http", "path": "/"}, None, sent.append)
+    assert logs == sent == []

@@ -41,7 +41,13 @@ async def test_an_acknowledgement_is_a_command_and_its_effect_is_answered(countr
         ({"headers": {"origin": "null"}}, 415),
         ({"headers": {"transfer-encoding": "chunked"}}, 415),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
-        ({"content": b'{"x":' * 5000 + b"1" + b"}" * 5000, "headers": {"content-type": "application/json"}}, 400),
+        (
+            {
+                "content": b'{"x":' * 5000 + b"1" + b"}" * 5000,
+                "headers": {"content-type": "application/json"},
+            },
+            400,
+        ),
         ({"content": b'{"by": "\xff"}', "headers": {"content-type": "application/json"}}, 400),
         ({"content": b" " * 70_000, "headers": {"content-type": "application/json"}}, 413),
         ({"content": b'{"by": "Li"}', "headers": {"content-type": "text/plain"}}, 415),

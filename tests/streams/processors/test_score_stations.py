@@ -308,3 +308,18 @@ def test_noise_is_unknown_and_never_good() -> None:
     reports = run_live(ScoreStations(), chunks)
     assert len(reports) > 30
     assert {r.state for r in reports} == {"unknown"}
+
+
+def test_a_flood_of_epochs_is_judged_in_part_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(station_scorer, "MOST_EPOCHS_AT_ONCE", 10.0)
+    calm = live_chunks("CALM", 60, seed=2)
+    chunks = live_chunks("FLOOD", 60)
+    received_us = T0_US + 70 * SECOND_US
+    flood = [RawChunk(station_id="FLOOD", payload=c.payload, received_at_us=received_us) for c in chunks]
+    processor = ScoreStations([])
+    reports = by_station(run_live(processor, merged(calm, flood)))
+    assert sum(r.epochs for r in reports["CALM"]) == 60
+    assert sum(r.epochs for r in reports["FLOOD"]) == 10
+    assert processor.counts()["surplus_epochs"] == 50
+    later = [c for c in live_chunks("FLOOD", 100) if (c.received_at_us or 0) > received_us + SECOND_US]
+    assert sum(r.epochs for r in run_live(processor, later)) == len(later)
