@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from deploy.refusal import Refusal
 
 BACKLOG = 1024
+REQUEST_S = 15.0
+"""How long the head of a request may take."""
+MOST_CONNECTIONS = 4_000
 
 
 def bind(host: str, port: int, option: str) -> socket.socket:
@@ -35,6 +40,54 @@ def bind(host: str, port: int, option: str) -> socket.socket:
     return listener
 
 
+class Bounded(H11Protocol):
+    """HTTP of one connection: half a request is not waited for without end, and there are not too many."""
+
+    request_s = REQUEST_S
+    most_connections = MOST_CONNECTIONS
+    _deadline: asyncio.TimerHandle | None = None
+    _known: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._expect()
+        if len(self.connections) > self.most_connections:
+            transport.abort()
+
+    def handle_events(self) -> None:
+        """A request whose head is whole stops the clock."""
+        super().handle_events()
+        if self.cycle is not self._known:
+            self._known = self.cycle
+            self._stop_clock()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request of the connection."""
+        self._expect()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _expect(self) -> None:
+        self._stop_clock()
+        self._deadline = self.loop.call_later(self.request_s, self.transport.abort)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+
+def _allow_many_files() -> None:
+    """Each rover, viewer and station is a descriptor; the usual limit of 1,024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))
+
+
 class _Server(uvicorn.Server):
     """Signals belong to the program, not to the web server."""
 
@@ -49,8 +102,14 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve while the context lasts; `before_stop` ends the endless answers."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="off"
+        app,
+        http=Bounded,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        lifespan="off",
     )
+    _allow_many_files()
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:

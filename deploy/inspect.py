@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from connectors.replay import MAX_FILE_BYTES
 from deploy import defaults
 from deploy.data_folder import database, every_station, open_store, refusing_damage
 from deploy.refusal import Refusal
@@ -37,7 +38,15 @@ WIDTH_IN_FILES = 200
 def read_capture(path: Path) -> tuple[bytes, int]:
     """Return a file's bytes and when it was last changed (microseconds of UTC)."""
     try:
-        return path.read_bytes(), path.stat().st_mtime_ns // 1000
+        about = path.stat()
+        if not path.is_file():
+            raise Refusal(f"{path} is not a file; name a readable RTCM 3 capture")
+        if about.st_size > MAX_FILE_BYTES:
+            most = MAX_FILE_BYTES // 1_000_000
+            raise Refusal(
+                f"{path} has {about.st_size // 1_000_000} MB; cut it into files of at most {most} MB"
+            )
+        return path.read_bytes(), about.st_mtime_ns // 1000
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Refusal(f"cannot read {path} ({reason}); name a readable RTCM 3 capture") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from typing import TypeVar
@@ -15,6 +16,7 @@ from dashboards.problems import ProblemError
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 65_536
+BODY_S = 10.0
 
 
 def check_writer(request: Request, context: Context) -> None:
@@ -61,13 +63,17 @@ async def read_body(request: Request, kind: type[T]) -> T:
     Raises
     ------
     ProblemError
-        413 too large, 400 not JSON, 422 not what is asked for.
+        408 too slow, 413 too large, 400 not JSON, 422 not what is asked for.
     """
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise ProblemError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send less.")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY_BYTES:
+                    raise ProblemError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send less.")
+    except TimeoutError:
+        raise ProblemError(408, f"The body did not come within {BODY_S:g} s: send it at once.") from None
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:

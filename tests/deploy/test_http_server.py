@@ -1,0 +1,72 @@
+"""Half requests and crowds do not hold the web server."""
+
+import asyncio
+import contextlib
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from deploy import http_server
+from deploy.http_server import bind, serving
+from deploy.refusal import Refusal
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def hello(_request):
+    await asyncio.sleep(0.5)  # longer than a request's head may take here
+    return PlainTextResponse("hello")
+
+
+APP = Starlette(routes=[Route("/", hello)])
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    monkeypatch.setattr(http_server.Bounded, "request_s", 0.3)
+    monkeypatch.setattr(http_server.Bounded, "most_connections", 3)
+
+
+async def is_closed(reader):
+    """Wait for the end of the connection, however abrupt."""
+    with contextlib.suppress(ConnectionResetError):
+        return await asyncio.wait_for(reader.read(), 5) == b""
+    return True
+
+
+async def test_half_a_request_is_cut_and_a_slow_answer_is_not(tight):
+    listener = bind("127.0.0.1", 0, "--http")
+    port = listener.getsockname()[1]
+    async with serving(APP, listener, lambda: None):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):  # the connection is kept alive
+            writer.write(REQUEST)
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(5) == b"hello"
+        writer.write(REQUEST[:-4])
+        assert await is_closed(reader)
+        writer.close()
+
+
+async def test_a_crowd_is_turned_away_and_those_inside_are_served(tight):
+    listener = bind("127.0.0.1", 0, "--http")
+    port = listener.getsockname()[1]
+    async with serving(APP, listener, lambda: None):
+        inside = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _, writer in inside:
+            writer.write(REQUEST)
+        await asyncio.sleep(0.1)
+        outside, late = await asyncio.open_connection("127.0.0.1", port)
+        late.write(REQUEST)
+        assert await is_closed(outside)
+        for reader, writer in inside:
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+        late.close()
+
+
+def test_a_taken_port_is_refused_in_words():
+    with bind("127.0.0.1", 0, "--http") as first, pytest.raises(Refusal, match="is taken; stop the program"):
+        bind("127.0.0.1", first.getsockname()[1], "--http")
