@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.settings import DatastreamSettings, ThingSettings
-from gnss.simulate import Fault, SimulatedStation
+from gnss.simulate import Fault, FaultKind, SimulatedStation
 from sensors.simulate import (
     GroundTemperature,
     Rain,
@@ -68,10 +68,10 @@ class DemoSensor:
 def stations(start_us: int, plan: Plan) -> dict[str, SimulatedStation]:
     """Return the stations by id; three of them fall ill after a while."""
 
-    def fault(kind: str, begin_s: float, magnitude: float = 0.0) -> Fault:
+    def fault(kind: FaultKind, begin_s: float, magnitude: float = 0.0) -> Fault:
         begin_us = start_us + int(begin_s * SECOND_US)
         end_us = start_us + int((begin_s + plan.recovery_s) * SECOND_US)
-        return Fault(kind, begin_us, end_us, magnitude)  # type: ignore[arg-type]
+        return Fault(kind, begin_us, end_us, magnitude)
 
     ill = {
         "WENZ00CHN": (fault("outage", plan.outage_s),),
