@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from gnss.systems import UNKNOWN_CHANNEL
 
-__all__ = ["UNKNOWN_CHANNEL", "MsmFrames", "Observations"]
+__all__ = ["LOST_LOCK", "PARTIAL", "UNKNOWN_CHANNEL", "MsmFrames", "Observations"]
+
+LOST_LOCK = 1
+"""The sender says that lock was lost since the report before (RINEX: bit 0 of the LLI)."""
+PARTIAL = 2
+"""Range and phase lack their whole milliseconds (MSM1 to MSM3): they hold what is left, modulo 1 ms."""
 
 Int8 = NDArray[np.int8]
 UInt8 = NDArray[np.uint8]
@@ -76,6 +81,8 @@ class Observations:
     """DF402 or DF407 as sent."""
     half_cycle: UInt8
     """DF420: 1 when the phase may be off by half a cycle."""
+    flags: UInt8
+    """Sum of `LOST_LOCK` and `PARTIAL`."""
     channel: Int8
     """GLONASS frequency number, -7 to 13, or `UNKNOWN_CHANNEL`; 0 for the other systems."""
 

@@ -196,6 +196,7 @@ class SimulatedStation:
             lock_ms=((epoch_us - self._lock_since_us[slot]) // 1000).astype(np.int32),
             lock_indicator=np.full(n, -1, np.int16),
             half_cycle=np.zeros(n, np.uint8),
+            flags=np.zeros(n, np.uint8),
             channel=channel,
         )
 

@@ -61,6 +61,7 @@ def _read_cells(
     lock_ms: Int32,
     lock_indicator: NDArray[np.int16],
     half_cycle: UInt8,
+    flags: UInt8,
     channel: NDArray[np.int8],
 ) -> None:
     """Fill the columns of `Observations` (shape: the sum of cells) from the frames that `frame` names."""
@@ -137,6 +138,7 @@ def _read_cells(
                 satellite[out] = number
                 signal[out] = signal_ids[j]
                 channel[out] = frequency
+                flags[out] = 0
                 fine = signed_field(window, range_at + k * range_bits, range_bits)
                 value = np.float64((rough << range_shift) + fine) * range_scale
                 range_m[out] = value if has_rough and fine != range_missing else np.nan
@@ -227,6 +229,7 @@ def decode_msm(buffer: UInt8, start: Int64, length: Int32) -> tuple[MsmFrames, O
         seen.lock_ms,
         seen.lock_indicator,
         seen.half_cycle,
+        seen.flags,
         seen.channel,
     )
     return frames, seen

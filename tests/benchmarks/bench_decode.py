@@ -56,6 +56,7 @@ def own_stream() -> bytes:
                 lock_ms=np.full(n, epoch * 1000, np.int32),
                 lock_indicator=np.full(n, -1, np.int16),
                 half_cycle=np.zeros(n, np.uint8),
+                flags=np.zeros(n, np.uint8),
                 channel=np.zeros(n, np.int8),
             )
             more = system is not System.BEIDOU

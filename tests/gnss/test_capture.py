@@ -45,6 +45,7 @@ def msm(time_us, *, more=False, system=System.GPS, signals=(2,), channel=0, miss
         lock_ms=np.full(n, 4096, np.int32),
         lock_indicator=np.full(n, -1, np.int16),
         half_cycle=np.ones(n, np.uint8),
+        flags=np.zeros(n, np.uint8),
         channel=np.full(n, channel, np.int8),
     )
     return build_frame(encode_msm(NUMBERS[system], 7, msm_time_ms(time_us, system), more, observations))

@@ -47,6 +47,7 @@ def msm(system, time_us, more, satellites=(3,), reference_station=7):
         lock_ms=np.zeros(n, np.int32),
         lock_indicator=np.zeros(n, np.int16),
         half_cycle=np.zeros(n, np.uint8),
+        flags=np.zeros(n, np.uint8),
         channel=np.zeros(n, np.int8),
     )
     time_ms = msm_time_ms(time_us, system)

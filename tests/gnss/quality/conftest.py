@@ -72,6 +72,7 @@ class Sky:
             lock_ms=LOCK_MS[1, lock],
             lock_indicator=lock.astype(np.int16),
             half_cycle=np.zeros(n, np.uint8),
+            flags=np.zeros(n, np.uint8),
             channel=np.zeros(n, np.int8),
         )
         if keep is None:

@@ -57,6 +57,7 @@ def test_memory_is_bounded_and_what_has_no_room_is_counted(sky: Any) -> None:
         lock_ms=np.full(n, 1000, np.int32),
         lock_indicator=np.full(n, 300, np.int16),
         half_cycle=np.zeros(n, np.uint8),
+        flags=np.zeros(n, np.uint8),
         channel=np.zeros(n, np.int8),
     )
     tracking = Tracking()

@@ -56,6 +56,7 @@ def one_signal(lock_ms: int, table: int = 1) -> Observations:
         lock_ms=indicators[[indicator]],
         lock_indicator=np.full(1, indicator, np.int16),
         half_cycle=np.zeros(1, np.uint8),
+        flags=np.zeros(1, np.uint8),
         channel=np.zeros(1, np.int8),
     )
 

@@ -40,6 +40,7 @@ def one(**changes: Any) -> Observations:
         "lock_ms": 70,
         "lock_indicator": -1,
         "half_cycle": 0,
+        "flags": 0,
         "channel": 0,
     }
     return columns([row | changes])
@@ -88,6 +89,7 @@ def epochs(draw: st.DrawFn) -> tuple[int, int, list[dict[str, Any]]]:
                     "lock_ms": 0,
                     "lock_indicator": draw(st.integers(0, 1023 if high else 15)),
                     "half_cycle": draw(st.integers(0, 1)),
+                    "flags": 0,
                     "channel": channel if full else (UNKNOWN_CHANNEL if day else 0),
                 }
             )
