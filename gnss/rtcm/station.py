@@ -1,21 +1,17 @@
-"""Station coordinates: messages 1005 and 1006, the antenna reference point in an Earth-centred frame.
-
-Layout: RTCM 10403.3, tables 3.5-6 and 3.5-7, as open implementations publish and agree on it.
-"""
+"""What a station says of itself: its position (1005, 1006), antenna and receiver (1007, 1008, 1033)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gnss.rtcm.fields import Values
+from gnss.rtcm.messages import Message, decode, encode, message
+from gnss.rtcm.texts import printable
 
 MESSAGE_WITHOUT_HEIGHT, MESSAGE_WITH_HEIGHT = 1005, 1006
 STATION_MESSAGES = frozenset((MESSAGE_WITHOUT_HEIGHT, MESSAGE_WITH_HEIGHT))
-_BITS = {MESSAGE_WITHOUT_HEIGHT: 152, MESSAGE_WITH_HEIGHT: 168}
-_COORDINATE_BITS = 38
-_COORDINATE_AT = (34, 74, 114)
-_HEIGHT_AT, _HEIGHT_BITS = 152, 16
-_STEPS_PER_M = 10_000
-_SYSTEMS_SERVED = 0b111
-"""DF022 to DF024: the station serves GPS, GLONASS and Galileo."""
+METADATA_MESSAGES = STATION_MESSAGES | {1007, 1008, 1033}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +26,58 @@ class StationPosition:
     """Of the reference point above the marker; None: not told (1005)."""
 
 
+@dataclass(frozen=True, slots=True)
+class StationMetadata:
+    """What a station has said of itself so far; None: not told.
+
+    Texts are safe to print and short (`gnss.rtcm.texts.printable`), and never empty.
+    """
+
+    reference_station: int | None = None
+    """DF003, 0 to 4095."""
+    antenna_descriptor: str | None = None
+    """Name of antenna and radome, as in the IGS's list where the sender knows it."""
+    antenna_serial: str | None = None
+    receiver_descriptor: str | None = None
+    receiver_firmware: str | None = None
+    receiver_serial: str | None = None
+    position: StationPosition | None = None
+    antenna_height_m: float | None = None
+    """Of the reference point above the marker; a 1005 does not tell it and leaves it as it is."""
+
+
 def decode_position(payload: bytes) -> StationPosition | None:
     """Return the position of a 1005 or 1006; None for another message, or one that is too short."""
-    number = int.from_bytes(payload[:2], "big") >> 4
-    size = len(payload) * 8
-    if size < _BITS.get(number, size + 1):
-        return None
-    bits = int.from_bytes(payload, "big")
+    values = _values(payload, STATION_MESSAGES)
+    return None if values is None else _position(values)
 
-    def field(at: int, width: int) -> int:
-        return bits >> (size - at - width) & ((1 << width) - 1)
 
-    x, y, z = (_signed(field(at, _COORDINATE_BITS)) / _STEPS_PER_M for at in _COORDINATE_AT)
-    height_m = field(_HEIGHT_AT, _HEIGHT_BITS) / _STEPS_PER_M if number == MESSAGE_WITH_HEIGHT else None
-    return StationPosition(field(12, 12), (x, y, z), height_m)
+def update(metadata: StationMetadata, payload: bytes) -> StationMetadata:
+    """Return the metadata after one more message; the same for a message that tells none, or that is damaged.
+
+    The last that was told wins. An empty text and a position of three zeros tell nothing. Another reference
+    station is another station, of which nothing is known yet; another antenna or receiver has another serial
+    number (and firmware): the old one is forgotten even if the message tells no new one.
+    """
+    values = _values(payload, METADATA_MESSAGES)
+    if values is None:
+        return metadata
+    station = values["reference_station"]
+    if metadata.reference_station != station:
+        metadata = StationMetadata(reference_station=station)
+    if "x_m" in values:
+        position = _position(values)
+        if not any(position.ecef_m):
+            return metadata
+        height_m = position.antenna_height_m
+        known_m = metadata.antenna_height_m if height_m is None else height_m
+        return replace(metadata, position=position, antenna_height_m=known_m)
+    told: dict[str, Any] = {name: printable(v) for name, v in values.items() if isinstance(v, str)}
+    if told["antenna_descriptor"] not in {"", metadata.antenna_descriptor}:
+        metadata = replace(metadata, antenna_serial=None)
+    if told.get("receiver_descriptor", "") not in {"", metadata.receiver_descriptor}:
+        metadata = replace(metadata, receiver_firmware=None, receiver_serial=None)
+    return replace(metadata, **{name: text for name, text in told.items() if text})
 
 
 def encode_1006(reference_station: int, ecef_m: tuple[float, float, float], antenna_height_m: float) -> bytes:
@@ -57,31 +91,31 @@ def encode_1006(reference_station: int, ecef_m: tuple[float, float, float], ante
     ValueError
         A value that does not fit its field: coordinates beyond 13,743 km, heights outside of 0 to 6.5535 m.
     """
-    bits = MESSAGE_WITH_HEIGHT
-
-    def put(value: int, width: int) -> None:
-        nonlocal bits
-        if not 0 <= value < 1 << width:
-            raise ValueError(f"{value} does not fit {width} bits of a 1006: check the station's coordinates")
-        bits = bits << width | value
-
-    put(reference_station, 12)
-    put(0, 6)
-    put(_SYSTEMS_SERVED, 3)
-    put(0, 1)
-    half = 1 << (_COORDINATE_BITS - 1)
-    for axis, metres in enumerate(ecef_m):
-        steps = round(metres * _STEPS_PER_M)
-        if not -half <= steps < half:
-            raise ValueError(
-                f"a coordinate of {metres} m does not fit a 1006: check the station's coordinates"
-            )
-        put(steps % (2 * half), _COORDINATE_BITS)
-        if axis < 2:
-            put(0, 2)
-    put(round(antenna_height_m * _STEPS_PER_M), _HEIGHT_BITS)
-    return bits.to_bytes(_BITS[MESSAGE_WITH_HEIGHT] // 8, "big")
+    x_m, y_m, z_m = ecef_m
+    values = {
+        "reference_station": reference_station,
+        "itrf_year": 0,
+        "serves_gps": 1,
+        "serves_glonass": 1,
+        "serves_galileo": 1,
+        "virtual": 0,
+        "x_m": x_m,
+        "single_oscillator": 0,
+        "y_m": y_m,
+        "quarter_cycle": 0,
+        "z_m": z_m,
+        "antenna_height_m": antenna_height_m,
+    }
+    return encode(message(MESSAGE_WITH_HEIGHT, values))
 
 
-def _signed(value: int) -> int:
-    return value - (1 << _COORDINATE_BITS) if value >> (_COORDINATE_BITS - 1) else value
+def _values(payload: bytes, numbers: frozenset[int]) -> Values | None:
+    if int.from_bytes(payload[:2], "big") >> 4 not in numbers:
+        return None
+    read = decode(payload)
+    return read.values if isinstance(read, Message) else None
+
+
+def _position(values: Values) -> StationPosition:
+    ecef_m = values["x_m"], values["y_m"], values["z_m"]
+    return StationPosition(values["reference_station"], ecef_m, values.get("antenna_height_m"))
