@@ -101,7 +101,7 @@ class PendingEpoch(msgspec.Struct):
 
 
 def frame_headers(buffer: NDArray[np.uint8], index: FrameIndex) -> MsmFrames:
-    """Return the headers of all MSM4 to MSM7 of a buffer, shape (m,), without their observations."""
+    """Return the headers of all observation messages of a buffer, shape (m,), without their observations."""
     n = len(index)
     columns = MsmFrames(
         frame=np.empty(n, np.int32),

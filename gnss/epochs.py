@@ -67,7 +67,7 @@ class EpochAssembler:
 
     @property
     def damaged_messages(self) -> int:
-        """MSM4 to MSM7 left out so far because their content is not possible (`MsmFrames.damaged`)."""
+        """Observation messages left out so far because their content is not possible (`MsmFrames.damaged`)."""
         return self._state.damaged_messages
 
     @property

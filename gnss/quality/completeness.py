@@ -1,38 +1,47 @@
-"""What came against what was to be expected.
+"""Observations that came against those that were to be expected.
 
-Epochs: the registry says how often a station observes; its first epoch says at which phase. Time is cut
-into slots of one interval (of one second where the interval is shorter), and a slot without an epoch is
-a missed one.
+By ephemeris: every healthy satellite above the horizon, and above the mask, is expected with the signals it
+is known by here: those that this station saw for a minute in the last fortnight (or the one before); of a
+satellite that it never saw, those that all satellites of the system have in common here. A satellite without
+ephemeris is unknown, not missing; so is every satellite while the station's position is not known. Below the
+mask receivers are free to look or not; the verdict hence asks for the mask.
 
-Observations, without an ephemeris: expected are the signals of this epoch and those that were tracked
-within the last `EXPECTED_S` and have not set. A missing signal counts as set when its C/N0 level was
-below `SET_DBHZ`: satellites fade before they set, while an interference or a lost message takes
-strong signals too. A signal that was never tracked is unknown, not missing.
+Without an ephemeris: expected are the signals of this epoch and those that were tracked within the last
+`EXPECTED_S` and have not set. A missing signal counts as set when its C/N0 level was below `SET_DBHZ`:
+satellites fade before they set, while an interference or a lost message takes strong signals too. A signal
+that was never tracked is unknown, not missing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from gnss.quality.memory import K_EXPECTED, K_EXPECTED_MASK, K_HAVE, K_HAVE_MASK
+from gnss.rtcm.bits import leading_zeros, popcount
+
 EXPECTED_S = 30.0
 SET_DBHZ = 35.0
+MASK_SINE = 0.17364817766693033
+"""Of ten degrees."""
+CAPABLE_S = 60.0
+"""A signal that was tracked for so long belongs to its satellite."""
+FORTNIGHT_US = 14 * 86_400_000_000
 
-_SECOND_US = 1_000_000
-_STRIDES = ((600, 1), (6 * 3600, 60), (31 * 86_400, 3600))
+_DUAL = 2
+_USABLE_SATELLITES = 4
 
 
 @njit(cache=True, nogil=True)
 def expected_observations(rows: Any, t_us: int, window_us: int, set_dbhz: float) -> int:
-    """Count the signals that an epoch at `t_us` should hold (see the module).
+    """Count the signals that were tracked before, have not set, and are not in the epoch at `t_us`.
 
     Parameters
     ----------
     rows
-        Shape (n,) of `gnss.quality.tracking.ROW`; those with `mark_us == t_us` are in the epoch.
+        Shape (n,) of `SIGNAL`, before or after the epoch was committed.
     """
     expected = 0
     for r in range(len(rows)):
@@ -40,59 +49,128 @@ def expected_observations(rows: Any, t_us: int, window_us: int, set_dbhz: float)
         if row.key < 0:
             continue
         away_us = t_us - row.last_us
-        if row.mark_us == t_us or (0 < away_us <= window_us and not row.cn0_level_dbhz < set_dbhz):
+        if 0 < away_us <= window_us and not row.cn0_level_dbhz < set_dbhz:
             expected += 1
     return expected
 
 
-@dataclass(slots=True)
-class EpochGrid:
-    """The times at which a station should observe."""
+@njit(cache=True, nogil=True)
+def turn_fortnight(station: Any, capability: Any, t_us: int) -> None:
+    """Begin a new fortnight of learning when the last one is over."""
+    fortnight = t_us // FORTNIGHT_US
+    if fortnight == station.capability_from:
+        return
+    if fortnight == station.capability_from + 1:
+        for j in range(len(capability)):
+            capability[j, 1] = capability[j, 0]
+            capability[j, 0] = 0
+    elif station.capability_from:
+        capability[:] = 0
+    station.capability_from = fortnight
 
-    interval_s: float
-    anchor_us: int = 0
-    """Time of slot 0."""
 
-    @property
-    def step_us(self) -> int:
-        """Length of a slot."""
-        return max(self.interval_us, _SECOND_US)
+@njit(cache=True, nogil=True)
+def learn(capability: Any, cells: Any, n: int, rows: Any) -> None:
+    """Learn which signals satellites have, after the epoch was committed."""
+    for i in range(n):
+        row = rows[cells[i].row]
+        if row.tracked_s >= CAPABLE_S:
+            capability[row.key // 33, 0] |= np.uint32(1 << (row.key % 33 - 1))
 
-    @property
-    def interval_us(self) -> int:
-        """Time between epochs."""
-        return max(round(self.interval_s * 1e6), 1000)
 
-    @property
-    def epochs_a_slot(self) -> int:
-        """Epochs that a slot should hold."""
-        return max(round(self.step_us / self.interval_us), 1)
+@njit(cache=True, nogil=True)
+def by_ephemeris(
+    seen: Any,
+    n_seen: int,
+    capability: Any,
+    usable: Any,
+    sines: Any,
+    kind_of: Any,
+    kinds: Any,
+    common: Any,
+    now: Any,
+    counts: Any,
+) -> None:
+    """Count what was to be expected by ephemeris, and what of it came.
 
-    def slot(self, t_us: int) -> int:
-        """Return the slot of a time; an epoch may be early by 0.4 intervals."""
-        return (t_us - self.anchor_us + self.interval_us * 2 // 5) // self.step_us
+    Parameters
+    ----------
+    seen, n_seen
+        Satellites of the epoch.
+    capability
+        Memory of the station, shape (448, 2), uint32.
+    usable, sines
+        Shape (448,): 1 where a healthy satellite's place is known; the sine of its elevation.
+    kind_of, kinds
+        Memory of the station: sums by system and signal.
+    common, now
+        Scratch, shape (7,) and (448,), uint32.
+    counts
+        Out: shape (4,): expected and came above the horizon; the same above the mask.
+    """
+    common[:] = np.uint32(0xFFFFFFFF)
+    now[:] = 0
+    for k in range(n_seen):
+        now[seen[k].key] = seen[k].signals
+    for j in range(len(capability)):
+        known = capability[j, 0] | capability[j, 1]
+        if known:
+            common[j // 64] &= known
+    counts[:] = 0
+    for j in range(len(usable)):
+        if not usable[j] or not sines[j] >= 0.0:
+            continue
+        system = j // 64
+        signals = capability[j, 0] | capability[j, 1]
+        if not signals:
+            # of a system that this station does not track nothing is expected
+            signals = common[system] if common[system] != np.uint32(0xFFFFFFFF) else np.uint32(0)
+        above = sines[j] >= MASK_SINE
+        came_here = np.uint64(now[j])
+        left = np.uint64(signals) | came_here
+        while left:
+            signal = 64 - leading_zeros(left)
+            highest = np.uint64(1) << np.uint64(signal - 1)
+            left ^= highest
+            came = 1 if came_here & highest else 0
+            counts[0] += 1
+            counts[1] += came
+            place = kind_of[system * 33 + signal]
+            if place < len(kinds):
+                kinds[place, K_EXPECTED] += 1
+                kinds[place, K_HAVE] += came
+                if above:
+                    kinds[place, K_EXPECTED_MASK] += 1
+                    kinds[place, K_HAVE_MASK] += came
+            if above:
+                counts[2] += 1
+                counts[3] += came
 
-    def time_us(self, slot: int) -> int:
-        """Return the beginning of a slot."""
-        return self.anchor_us + slot * self.step_us
 
-    def epochs_by(self, t_us: int) -> int:
-        """Return how many epochs the slot of `t_us` should hold by then."""
-        into_us = t_us + self.interval_us * 2 // 5 - self.time_us(self.slot(t_us))
-        return min(into_us // self.interval_us + 1, self.epochs_a_slot)
+@njit(cache=True, nogil=True)
+def usable_systems(seen: Any, n_seen: int, cells: Any) -> tuple[int, int]:
+    """Return the systems with at least four satellites of two carriers, as bits, and all such satellites.
 
-    def next_missed(self, slot: int, last_epoch_slot: int) -> int | None:
-        """Return the slot after `slot` that is reported in an outage.
-
-        Every slot for ten minutes, then one a minute for six hours, one an hour for a month, then none: the
-        verdict stands until an epoch comes. So the reports on a gap are bounded, however it is replayed.
-        """
-        away_s = (slot + 1 - last_epoch_slot) * self.step_us // _SECOND_US
-        for until_s, stride_s in _STRIDES:
-            if away_s <= until_s:
-                stride = max(stride_s * _SECOND_US // self.step_us, 1)
-                return last_epoch_slot + -(-(slot + 1 - last_epoch_slot) // stride) * stride
-        return None
+    The definition of usable epochs in Anubis (G-Nut).
+    """
+    by_system = np.zeros(7, np.int64)
+    total = 0
+    for k in range(n_seen):
+        bands = 0
+        i = seen[k].head
+        while i >= 0:
+            cell = cells[i]
+            if cell.band >= 0 and not np.isnan(cell.range_m) and not np.isnan(cell.phase_m):
+                bands |= 1 << cell.band
+            i = cell.following
+        if popcount(np.uint64(bands)) >= _DUAL:
+            by_system[seen[k].key // 64] += 1
+            total += 1
+    systems = 0
+    for system in range(7):
+        if by_system[system] >= _USABLE_SATELLITES:
+            systems |= 1 << system
+    return systems, total
 
 
 def share(received: float, expected: float) -> float | None:

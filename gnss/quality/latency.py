@@ -2,7 +2,7 @@
 
 Both need the receiving time, hence they are unknown in a replay that has none, and need a host whose
 clock is disciplined: an epoch that seems to arrive before it was observed tells of this clock, not of
-the station.
+the station. The memory is a ring of the last 60 epochs; all functions are kernels.
 """
 
 from __future__ import annotations
@@ -10,53 +10,73 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
 
-WINDOW_EPOCHS = 60
 RECENT_EPOCHS = 5
+EXTREME_EPOCHS = 10
 JITTER_EPOCHS = 10
 """Jitter is known from so many epochs on."""
 
 
-class Latencies:
-    """The latencies of the last epochs in s, oldest first."""
+@njit(cache=True, nogil=True)
+def recent_s(ring: Any, count: int) -> float:
+    """Return the median of the last few epochs: one late epoch is not a late station; NaN: none.
 
-    __slots__ = ("_values",)
+    Parameters
+    ----------
+    ring
+        Shape (60,); value `i` of all that ever came is in `i % 60`.
+    count
+        How many ever came.
+    """
+    n = min(count, RECENT_EPOCHS)
+    if n == 0:
+        return np.nan
+    some = np.empty(RECENT_EPOCHS)
+    for a in range(n):
+        value, b = ring[(count - 1 - a) % len(ring)], a
+        while b > 0 and some[b - 1] > value:
+            some[b] = some[b - 1]
+            b -= 1
+        some[b] = value
+    return float(some[n // 2])
 
-    def __init__(self) -> None:
-        self._values: list[float] = []
 
-    def add(self, latency_s: float) -> None:
-        """Take the latency of an epoch."""
-        self._values.append(latency_s)
-        del self._values[:-WINDOW_EPOCHS]
+@njit(cache=True, nogil=True)
+def extremes_s(ring: Any, count: int) -> tuple[float, float]:
+    """Return the smallest and the largest of the last ten epochs; 0 when there are none."""
+    n = min(count, EXTREME_EPOCHS)
+    if n == 0:
+        return 0.0, 0.0
+    low = high = ring[(count - 1) % len(ring)]
+    for a in range(1, n):
+        value = ring[(count - 1 - a) % len(ring)]
+        low, high = min(low, value), max(high, value)
+    return float(low), float(high)
 
-    def recent_s(self) -> float | None:
-        """Return the median of the last few epochs: one late epoch is not a late station."""
-        recent = sorted(self._values[-RECENT_EPOCHS:])
-        return recent[len(recent) // 2] if recent else None
 
-    def largest_s(self) -> float:
-        """Return the largest of the last ten epochs; 0 when there are none."""
-        return max(self._values[-10:], default=0.0)
-
-    def smallest_s(self) -> float:
-        """Return the smallest of the last ten epochs; 0 when there are none."""
-        return min(self._values[-10:], default=0.0)
-
-    def jitter_s(self) -> float | None:
-        """Return the 95th less the 5th percentile (nearest rank) over the last 60 epochs."""
-        n = len(self._values)
-        if n < JITTER_EPOCHS:
-            return None
-        ordered = sorted(self._values)
-        return ordered[min(int(0.95 * n), n - 1)] - ordered[int(0.05 * n)]
-
-    def snapshot(self) -> bytes:
-        """Return the state."""
-        return np.array(self._values, "<f8").tobytes()
-
-    def restore(self, state: bytes) -> None:
-        """Take back what `snapshot` gave."""
-        values: NDArray[Any] = np.frombuffer(state, "<f8")
-        self._values = values.tolist()
+@njit(cache=True, nogil=True)
+def jitter_s(ring: Any, count: int) -> float:
+    """Return the 95th less the 5th percentile (nearest rank) of the ring; NaN for fewer than ten epochs."""
+    n = min(count, len(ring))
+    if n < JITTER_EPOCHS:
+        return np.nan
+    from_below = int(0.05 * n)
+    from_above = n - 1 - min(int(0.95 * n), n - 1)
+    # a few of each end are all that is needed
+    lowest, highest = np.full(4, np.inf), np.full(4, -np.inf)
+    for a in range(n):
+        value = np.float64(ring[a])
+        if value < lowest[from_below]:
+            b = from_below
+            while b > 0 and lowest[b - 1] > value:
+                lowest[b] = lowest[b - 1]
+                b -= 1
+            lowest[b] = value
+        if value > highest[from_above]:
+            b = from_above
+            while b > 0 and highest[b - 1] < value:
+                highest[b] = highest[b - 1]
+                b -= 1
+            highest[b] = value
+    return float(highest[from_above] - lowest[from_below])

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gnss.quality.memory import NEVER_US
+
 WINDOW_S = 300.0
 WARM_UP_S = 30.0
 BREAK_M = 9.0
@@ -25,6 +27,7 @@ BREAK_M = 9.0
 
 _MIN_POINTS = 10
 _WINDOW_POINTS = 50
+_MOST_POINTS = 32_767
 
 
 @njit(cache=True, nogil=True)
@@ -38,116 +41,101 @@ def combine(
 
 
 @njit(cache=True, nogil=True)
-def update(
-    rows: Any,
-    satellites: Any,
-    cell_row: Any,
-    head: Any,
-    following: Any,
-    system: Any,
-    signal: Any,
-    channel: Any,
-    range_m: Any,
-    phase_m: Any,
-    half_cycle: Any,
-    slip: Any,
-    frequency_hz: Any,
-    channel_step_hz: Any,
-    t_us: int,
-    max_gap_us: int,
-) -> tuple[float, int]:
-    """Take an epoch into the arcs.
+def carriers(cells: Any, head: int, satellite: Any, rows: Any, t_us: int, max_gap_us: int) -> tuple[int, int]:
+    """Return the cells of a satellite's highest and lowest carrier; begin an arc where one must begin.
 
     Parameters
     ----------
-    rows, satellites, cell_row, head, following
-        As `gnss.quality.tracking.assign` leaves them; `satellites` of shape (7 * 64,).
-    system, signal, channel, range_m, phase_m, half_cycle
-        Columns of `Observations`, shape (n,).
-    slip
-        From `gnss.quality.slips.detect`, shape (n,).
-    frequency_hz, channel_step_hz
-        `gnss.quality.bands`, shape (7, 33).
+    cells, head
+        Of the epoch, after `gnss.quality.slips.detect`; first cell of the satellite.
+    satellite, rows
+        Memory.
 
     Returns
     -------
-    Sum of the squared residuals in m^2 of the signals that are past their warm-up, and how many they are.
+    Cells, or (-1, -1) when the two phases of the arc are not both there.
     """
-    squares, count = 0.0, 0
-    hz = np.zeros(len(system))
-    for c in range(len(system)):
-        if cell_row[c] < 0:
-            continue
-        step_hz = channel_step_hz[system[c], signal[c]]
-        known = system[c] != 1 or (-7 <= channel[c] <= 13)
-        hz[c] = frequency_hz[system[c], signal[c]] + step_hz * channel[c] if known else 0.0
-
-    for s in range(len(head)):
-        if head[s] < 0:
-            continue
-        pair = satellites[s]
-        if pair.high == 0 or t_us - pair.arc_us > max_gap_us:
-            high, low = _extremes(head[s], following, phase_m, hz)
-            if high < 0 or hz[high] == hz[low]:
-                pair.high = 0
-                continue
-            pair.high, pair.low = signal[high], signal[low]
-            pair.arc += 1
-        else:
-            high = low = -1
-            c = head[s]
-            while c >= 0:
-                if not np.isnan(phase_m[c]) and hz[c] > 0.0:
-                    if signal[c] == pair.high:
-                        high = c
-                    elif signal[c] == pair.low:
-                        low = c
-                c = following[c]
-            if high < 0 or low < 0:
-                continue
-            broken = (
-                slip[high]
-                or slip[low]
-                or half_cycle[high] != rows[cell_row[high]].half_cycle
-                or half_cycle[low] != rows[cell_row[low]].half_cycle
-            )
-            if broken:
-                pair.arc += 1
-        pair.arc_us = t_us
-
-        c = head[s]
-        while c >= 0:
-            if not np.isnan(range_m[c]) and hz[c] > 0.0:
-                raw_m = combine(range_m[c], phase_m[high], phase_m[low], hz[c], hz[high], hz[low])
-                row = rows[cell_row[c]]
-                if row.mp_arc != pair.arc or abs(raw_m - row.mp_mean_m) > BREAK_M:
-                    row.mp_arc = pair.arc
-                    row.mp_mean_m = raw_m
-                    row.mp_count = 1
-                    row.mp_since_us = t_us
-                else:
-                    row.mp_count += 1
-                    dt_s = (t_us - row.mp_last_us) * 1e-6
-                    window_s = max(WINDOW_S, _WINDOW_POINTS * dt_s)
-                    row.mp_mean_m += (raw_m - row.mp_mean_m) * max(1.0 / row.mp_count, dt_s / window_s)
-                row.mp_last_us = t_us
-                if row.mp_count > _MIN_POINTS and t_us - row.mp_since_us >= WARM_UP_S * 1e6:
-                    squares += (raw_m - row.mp_mean_m) ** 2
-                    count += 1
-            c = following[c]
-    return squares, count
+    if satellite.high == 0 or t_us - satellite.arc_us > max_gap_us:
+        high, low = _extremes(cells, head)
+        if high < 0 or cells[high].hz == cells[low].hz:
+            satellite.high = 0
+            return -1, -1
+        satellite.high, satellite.low = cells[high].signal, cells[low].signal
+        satellite.arc += 1
+        satellite.arc_us = t_us
+        return high, low
+    high = low = -1
+    i = head
+    while i >= 0:
+        cell = cells[i]
+        if not np.isnan(cell.phase_m) and cell.hz > 0.0:
+            if cell.signal == satellite.high:
+                high = i
+            elif cell.signal == satellite.low:
+                low = i
+        i = cell.following
+    if high < 0 or low < 0:
+        return -1, -1
+    broken = (
+        cells[high].slip
+        or cells[low].slip
+        or cells[high].half_cycle != rows[cells[high].row].half_cycle
+        or cells[low].half_cycle != rows[cells[low].row].half_cycle
+    )
+    if broken:
+        satellite.arc += 1
+    satellite.arc_us = t_us
+    return high, low
 
 
 @njit(cache=True, nogil=True)
-def _extremes(first: int, following: Any, phase_m: Any, hz: Any) -> tuple[int, int]:
-    high = -1
-    low = -1
-    c = first
-    while c >= 0:
-        if not np.isnan(phase_m[c]) and hz[c] > 0.0:
-            if high < 0 or hz[c] > hz[high]:
-                high = c
-            if low < 0 or hz[c] < hz[low]:
-                low = c
-        c = following[c]
+def _extremes(cells: Any, head: int) -> tuple[int, int]:
+    high = low = -1
+    i = head
+    while i >= 0:
+        cell = cells[i]
+        if not np.isnan(cell.phase_m) and cell.hz > 0.0:
+            if high < 0 or cell.hz > cells[high].hz:
+                high = i
+            if low < 0 or cell.hz < cells[low].hz:
+                low = i
+        i = cell.following
     return high, low
+
+
+@njit(cache=True, nogil=True)
+def update(row: Any, arc: int, cell: Any, high: Any, low: Any, t_us: int) -> float:
+    """Take the code of one cell into its arc.
+
+    Parameters
+    ----------
+    row
+        Memory, a `SIGNAL`.
+    arc
+        The satellite's, as `carriers` leaves it.
+    cell, high, low
+        `CELL` of the code and of the two phases.
+
+    Returns
+    -------
+    The residual in m; NaN before the warm-up is over, or without a code.
+    """
+    if np.isnan(cell.range_m) or not cell.hz > 0.0:
+        return np.nan
+    raw_m = combine(cell.range_m, high.phase_m, low.phase_m, cell.hz, high.hz, low.hz)
+    if row.mp_arc != arc or abs(raw_m - row.mp_mean_m) > BREAK_M or row.mp_last_us == NEVER_US:
+        row.mp_arc = arc
+        row.mp_mean_m = raw_m
+        row.mp_count = 1
+        row.mp_age_s = 0.0
+    else:
+        dt_s = (t_us - row.mp_last_us) * 1e-6
+        if row.mp_count < _MOST_POINTS:
+            row.mp_count += 1
+        row.mp_age_s += dt_s
+        window_s = max(WINDOW_S, _WINDOW_POINTS * dt_s)
+        row.mp_mean_m += (raw_m - row.mp_mean_m) * max(1.0 / row.mp_count, dt_s / window_s)
+    row.mp_last_us = t_us
+    if row.mp_count > _MIN_POINTS and row.mp_age_s >= WARM_UP_S:
+        return float(raw_m - row.mp_mean_m)
+    return np.nan

@@ -1,10 +1,14 @@
-"""C/N0: its mean, and a drop of a whole band against the station's own recent level.
+"""C/N0: its mean, a drop of a whole band, and a loss against the station's own template by elevation.
 
-One satellite that fades is an obstruction or a set; most satellites of a band that drop together are
+Drop: one satellite that fades is an obstruction or a set; most satellites of a band that drop together are
 interference, or the antenna and its cable. A signal's level is a running mean of `LEVEL_S`; a satellite's
 drop in a band is that level minus what came now; the band's drop is the median over its satellites.
 While a band is down its levels stand still, so that the interferer does not become the norm, but for no
 longer than `HOLD_S`.
+
+Template: the mean C/N0 of each system, band and ten degrees of elevation over `TEMPLATE_DAYS`. What a minute
+shows less than the template tells of slow losses (water in a cable, an ageing antenna, snow) that a drop
+cannot see. A bin counts after `TEMPLATE_MATURE_DAYS` of one satellite's time.
 """
 
 from __future__ import annotations
@@ -14,40 +18,35 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gnss.quality.medians import median
+
 LEVEL_S = 120.0
 MATURE_S = 20.0
 """A level counts after so much time."""
 HOLD_S = 600.0
 HOLD_DROP_DB = 2.0
 MIN_SATELLITES = 4
+TEMPLATE_DAYS = 30.0
+TEMPLATE_MATURE_DAYS = 0.05
+BIN_DEG = 10.0
 
 _BANDS = 5
+_BIN_SINES = np.sin(np.radians(BIN_DEG * np.arange(1, 9)))
+_TRACKED = 80
 
 
 @njit(cache=True, nogil=True)
 def update(
-    rows: Any,
-    cell_row: Any,
-    head: Any,
-    following: Any,
-    system: Any,
-    signal: Any,
-    cn0_dbhz: Any,
-    band: Any,
-    t_us: int,
-    down_since_us: Any,
-    drop_db: Any,
+    cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, down_since_us: Any, drop_db: Any
 ) -> tuple[float, int]:
     """Take an epoch into the levels.
 
     Parameters
     ----------
-    rows, cell_row, head, following
-        As `gnss.quality.tracking.assign` leaves them.
-    system, signal, cn0_dbhz
-        Columns of `Observations`, shape (n,); 0 or NaN is a C/N0 that was not sent.
-    band
-        `gnss.quality.bands.BAND`, shape (7, 33).
+    cells, n, seen, n_seen
+        As `gnss.quality.tracking.gather` leaves them; a C/N0 of 0 or NaN was not sent.
+    rows
+        Memory, shape (ROWS,) of `SIGNAL`.
     down_since_us
         Memory, shape (5,), int64: when each band went down, -1 when it is not.
     drop_db
@@ -58,42 +57,84 @@ def update(
     Sum of C/N0 over the signals and how many they are.
     """
     total, count = 0.0, 0
-    drops = np.empty((_BANDS, len(head)))
-    n = np.zeros(_BANDS, np.int64)
-    for s in range(len(head)):
-        c = head[s]
+    drops = np.empty((_BANDS, _TRACKED))
+    told_by = np.zeros(_BANDS, np.int64)
+    for k in range(n_seen):
         told = 0
-        while c >= 0:
-            if cn0_dbhz[c] > 0.0:
-                total += cn0_dbhz[c]
+        i = seen[k].head
+        while i >= 0:
+            cell = cells[i]
+            if cell.cn0_dbhz > 0.0:
+                total += cell.cn0_dbhz
                 count += 1
-                row = rows[cell_row[c]]
-                b = band[system[c], signal[c]]
-                mature = t_us - row.cn0_since_us >= MATURE_S * 1e6
-                if b >= 0 and mature and not told & (1 << b) and not np.isnan(row.cn0_level_dbhz):
+                row = rows[cell.row]
+                b = int(cell.band)
+                level = row.cn0_level_dbhz
+                if b >= 0 and row.cn0_age_s >= MATURE_S and not told & (1 << b) and not np.isnan(level):
                     told |= 1 << b
-                    drops[b, n[b]] = row.cn0_level_dbhz - cn0_dbhz[c]
-                    n[b] += 1
-            c = following[c]
+                    drops[b, told_by[b]] = level - cell.cn0_dbhz
+                    told_by[b] += 1
+            i = cell.following
 
     for b in range(_BANDS):
-        drop_db[b] = np.median(drops[b, : n[b]]) if n[b] >= MIN_SATELLITES else np.nan
+        drop_db[b] = median(drops[b], told_by[b]) if told_by[b] >= MIN_SATELLITES else np.nan
         if not drop_db[b] >= HOLD_DROP_DB:
             down_since_us[b] = -1
         elif down_since_us[b] < 0:
             down_since_us[b] = t_us
 
-    for c in range(len(cell_row)):
-        if cell_row[c] < 0 or not cn0_dbhz[c] > 0.0:
+    for i in range(n):
+        cell = cells[i]
+        if not cell.cn0_dbhz > 0.0:
             continue
-        row = rows[cell_row[c]]
-        b = band[system[c], signal[c]]
+        row = rows[cell.row]
+        b = int(cell.band)
         if np.isnan(row.cn0_level_dbhz):
-            row.cn0_level_dbhz = cn0_dbhz[c]
-            row.cn0_since_us = t_us
-        elif b < 0 or down_since_us[b] < 0 or t_us - down_since_us[b] > HOLD_S * 1e6:
-            age_s = (t_us - row.cn0_since_us) * 1e-6
-            dt_s = min((t_us - row.last_us) * 1e-6, LEVEL_S)
-            gain = max(dt_s / LEVEL_S, min(1.0, dt_s / (age_s + dt_s)))
-            row.cn0_level_dbhz += gain * (cn0_dbhz[c] - row.cn0_level_dbhz)
+            row.cn0_level_dbhz = cell.cn0_dbhz
+            row.cn0_age_s = 0.0
+            continue
+        dt_s = (t_us - row.last_us) * 1e-6
+        gain_s = min(dt_s, LEVEL_S)
+        if b < 0 or down_since_us[b] < 0 or t_us - down_since_us[b] > HOLD_S * 1e6:
+            gain = max(gain_s / LEVEL_S, min(1.0, gain_s / (row.cn0_age_s + gain_s)))
+            row.cn0_level_dbhz += gain * (cell.cn0_dbhz - row.cn0_level_dbhz)
+        row.cn0_age_s += dt_s
     return total, count
+
+
+@njit(cache=True, nogil=True)
+def elevation_bin(sine: float) -> int:
+    """Return the bin of ten degrees of an elevation given by its sine; -1 below the horizon or unknown."""
+    if not sine >= 0.0:
+        return -1
+    place = 0
+    while place < len(_BIN_SINES) and sine >= _BIN_SINES[place]:
+        place += 1
+    return place
+
+
+@njit(cache=True, nogil=True)
+def compare_template(
+    template: Any, system: int, band: int, place: int, cn0_dbhz: float, dt_s: float
+) -> float:
+    """Take a C/N0 into the template of a station; return how much less it is than the template, in dB.
+
+    Parameters
+    ----------
+    template
+        Memory, shape (7, 5, 9, 2), float32: mean and weight in days.
+    place
+        From `elevation_bin`.
+    dt_s
+        Time that this value stands for.
+
+    Returns
+    -------
+    NaN where the template is not mature.
+    """
+    mean, days = template[system, band, place, 0], template[system, band, place, 1]
+    step_days = dt_s / 86_400.0
+    days = min(days + step_days, TEMPLATE_DAYS)
+    template[system, band, place, 1] = days
+    template[system, band, place, 0] = mean + (cn0_dbhz - mean) * np.float32(step_days / days)
+    return mean - cn0_dbhz if days >= TEMPLATE_MATURE_DAYS else np.nan

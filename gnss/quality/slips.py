@@ -1,22 +1,26 @@
-"""Cycle slips: from lock times, and from the geometry-free combination of phases.
+"""Cycle slips: from lock times, from the geometry-free and from the Melbourne-Wuebbena combination.
 
 Lock time: an indicator stands for an interval of times [low, high). A signal that was reported with
 `low` at t0 and did not lose lock is locked for at least `low + (t1 - t0)` at t1; where the upper end of
 the indicator at t1 is below that, the lock was certainly lost. t0 is the last report of that signal,
 not the last epoch. (DF402 and DF407 of RTCM 10403.x.) A signal whose lock time was 0 was not locked and
-cannot lose its lock.
+cannot lose its lock. RINEX tells the loss itself (`LOST_LOCK`).
 
 Geometry-free: since its last report, the phase range of every signal of a satellite changed by the same
 geometry and clocks, and by ionosphere that differs by less than centimetres. A signal that departs from
 the satellite's median has slipped. Receiver clock jumps are common to all signals and cancel. Two signals
 that slip by the same number of metres are not seen (for instance 77 cycles of L1 and 60 of L2).
 
+Melbourne-Wuebbena: the wide-lane cycles of the satellite's highest and lowest carrier, with a running mean
+and spread (Blewitt 1990, GRL 17(3), TurboEdit): an arc has slipped when two values in a row are off by more
+than four spreads and a cycle; it sees what the geometry-free combination cannot.
+
 A satellite that slips again and again is an obstruction or low; many that slip together are a fault of
 the station. The verdict hence asks for the share of the satellites that slipped, leaving out signals
-below `WEAK_DBHZ`, which stands for the elevation mask that an ephemeris would allow.
+below `WEAK_DBHZ` and satellites below the mask, where the elevation is known.
 
 A half-cycle flag (DF420) is no slip; a phase whose flag is or was set, and one that is or was not locked, is
-left out of the second test.
+left out of the tests of phases.
 """
 
 from __future__ import annotations
@@ -26,12 +30,26 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gnss.systems import UNKNOWN_CHANNEL
+from gnss.observations import LOST_LOCK
+from gnss.quality.memory import NEVER_US
+from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 
 WEAK_DBHZ = 35.0
-CONTINUOUS, LOCK_SLIP, PHASE_SLIP = 0, 1, 2
+LOCK_TOLERANCE_MS = 10.0
+"""How much an encoder may be behind with its lock times."""
+PHASE_JUMP_M = 0.05
+"""RTKLIB's default for the geometry-free test."""
+PHASE_RATE_M_S = 0.043
+"""400 cm/min of ionospheric delay on L1, as L1 - L2 sees it. The threshold is the larger of the jump and the
+rate times the seconds since the last report."""
+CONTINUOUS, LOCK_SLIP, PHASE_SLIP, WIDE_SLIP = 0, 1, 2, 3
+WIDE_SPREADS = 4.0
+WIDE_LEAST_CYCLES = 1.0
+WIDE_POINTS = 20
+"""Values of an arc before its spread is believed."""
+WIDE_WINDOW = 300.0
+"""Values after which the mean forgets."""
 
-_GLONASS = 1
 _MAX_SIGNALS = 33
 
 
@@ -42,8 +60,8 @@ def lock_upper_ms(indicator: int, low_ms: float) -> float:
     Parameters
     ----------
     indicator
-        DF402 (0 to 15) or DF407 (0 to 704) as sent. Which of both follows from `low_ms`; where it does
-        not (0), the wider interval is taken.
+        DF402 (0 to 15), DF407 (0 to 704) or that of a legacy message (0 to 127) as sent. Which of them
+        follows from `low_ms`; where it does not (0), the interval of DF402 is taken.
     low_ms
         Smallest lock time of the indicator.
     """
@@ -51,123 +69,195 @@ def lock_upper_ms(indicator: int, low_ms: float) -> float:
         return 32.0
     if indicator <= 15 and low_ms == 2.0 ** (indicator + 4):
         return np.inf if indicator == 15 else 2.0 * low_ms
+    if indicator <= 127 and low_ms >= 1000.0:  # DF013 and its relatives, in whole seconds
+        return np.inf if indicator == 127 else min(low_ms + 1000.0 * 2.0 ** (indicator // 24), 937_000.0)
     if indicator >= 704:
         return np.inf
     return low_ms + 2.0 ** max(indicator // 32 - 1, 0)
 
 
 @njit(cache=True, nogil=True)
-def detect(
-    rows: Any,
-    cell_row: Any,
-    head: Any,
-    following: Any,
-    system: Any,
-    phase_m: Any,
-    lock_ms: Any,
-    lock_indicator: Any,
-    half_cycle: Any,
-    channel: Any,
-    t_us: int,
-    max_gap_us: int,
-    lock_tolerance_ms: float,
-    phase_jump_m: float,
-    phase_rate_m_s: float,
-    slip: Any,
+def _by_lock(cells: Any, n: int, rows: Any, t_us: int, max_gap_us: int) -> int:
+    slips = 0
+    for i in range(n):
+        cell = cells[i]
+        row = rows[cell.row]
+        gap_us = t_us - row.last_us
+        if gap_us > max_gap_us:
+            continue
+        if cell.lock_ms < 0:
+            if cell.flags & LOST_LOCK:
+                cell.slip = LOCK_SLIP
+                slips += 1
+            continue
+        if row.lock_low_ms <= 0:
+            continue
+        least_ms = row.lock_low_ms + gap_us / 1000.0 - LOCK_TOLERANCE_MS
+        if lock_upper_ms(cell.lock_indicator, cell.lock_ms) <= least_ms:
+            cell.slip = LOCK_SLIP
+            slips += 1
+    return slips
+
+
+@njit(cache=True, nogil=True)
+def _by_phases(
+    cells: Any, head: int, rows: Any, t_us: int, max_gap_us: int, change_m: Any, ordered_m: Any, which: Any
 ) -> int:
-    """Compare an epoch with the last report of each of its signals.
+    """Find the signals of one satellite whose phase departs from the median of the satellite's."""
+    n = 0
+    since_us = -1
+    i = head
+    while i >= 0:
+        cell = cells[i]
+        row = rows[cell.row]
+        usable = (
+            cell.slip == CONTINUOUS
+            and not np.isnan(cell.phase_m)
+            and not np.isnan(row.phase_m)
+            and cell.lock_ms != 0
+            and row.lock_low_ms != 0
+            and cell.half_cycle == 0
+            and row.half_cycle == 0
+            and t_us - row.last_us <= max_gap_us
+            and cell.hz > 0.0
+        )
+        if usable and (since_us < 0 or row.last_us == since_us):
+            since_us = row.last_us
+            change_m[n] = cell.phase_m - row.phase_m
+            which[n] = i
+            n += 1
+        i = cell.following
+    if n < 2:
+        return 0
+    for a in range(n):  # insertion: there are a few only
+        value, b = change_m[a], a
+        while b > 0 and ordered_m[b - 1] > value:
+            ordered_m[b] = ordered_m[b - 1]
+            b -= 1
+        ordered_m[b] = value
+    median_m = ordered_m[(n - 1) // 2]
+    threshold_m = max(PHASE_JUMP_M, PHASE_RATE_M_S * (t_us - since_us) * 1e-6)
+    slips = 0
+    for a in range(n):
+        if abs(change_m[a] - median_m) > threshold_m:
+            cells[which[a]].slip = PHASE_SLIP
+            slips += 1
+    return slips
+
+
+@njit(cache=True, nogil=True)
+def detect(cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, max_gap_us: int) -> int:
+    """Compare an epoch with the last report of each of its signals; mark `slip` in the cells.
 
     Parameters
     ----------
-    rows, cell_row, head, following
-        As `gnss.quality.tracking.assign` leaves them.
-    system, phase_m, lock_ms, lock_indicator, half_cycle, channel
-        Columns of `Observations`, shape (n,).
+    cells, n, seen, n_seen
+        As `gnss.quality.tracking.gather` leaves them.
+    rows
+        Shape (ROWS,) of `SIGNAL`.
     max_gap_us
         A signal that was away for longer begins a new arc: an interruption, not a slip.
-    lock_tolerance_ms
-        How much an encoder may be behind with its lock times.
-    phase_jump_m, phase_rate_m_s
-        The threshold is the larger of the jump and the rate times the seconds since the last report.
-    slip
-        Out: shape (n,), uint8, `CONTINUOUS`, `LOCK_SLIP` or `PHASE_SLIP`.
 
     Returns
     -------
     Signals that slipped.
     """
-    slips = 0
-    for c in range(len(cell_row)):
-        slip[c] = CONTINUOUS
-        if cell_row[c] < 0 or lock_ms[c] < 0:
-            continue
-        row = rows[cell_row[c]]
-        gap_us = t_us - row.last_us
-        if gap_us > max_gap_us or not row.lock_low_ms > 0.0:
-            continue
-        least_ms = row.lock_low_ms + gap_us / 1000.0 - lock_tolerance_ms
-        if lock_upper_ms(lock_indicator[c], lock_ms[c]) <= least_ms:
-            slip[c] = LOCK_SLIP
-            slips += 1
-
-    change_m = np.empty(_MAX_SIGNALS)
-    cells = np.empty(_MAX_SIGNALS, np.int64)
-    for s in range(len(head)):
-        n = 0
-        since_us = -1
-        c = head[s]
-        while c >= 0:
-            row = rows[cell_row[c]]
-            usable = (
-                slip[c] == CONTINUOUS
-                and not np.isnan(phase_m[c])
-                and not np.isnan(row.phase_m)
-                and lock_ms[c] != 0
-                and row.lock_low_ms != 0.0
-                and half_cycle[c] == 0
-                and row.half_cycle == 0
-                and t_us - row.last_us <= max_gap_us
-                and not (system[c] == _GLONASS and channel[c] == UNKNOWN_CHANNEL)
-            )
-            if usable and (since_us < 0 or row.last_us == since_us):
-                since_us = row.last_us
-                change_m[n] = phase_m[c] - row.phase_m
-                cells[n] = c
-                n += 1
-            c = following[c]
-        if n < 2:
-            continue
-        median_m = np.sort(change_m[:n])[(n - 1) // 2]
-        threshold_m = max(phase_jump_m, phase_rate_m_s * (t_us - since_us) * 1e-6)
-        for i in range(n):
-            if abs(change_m[i] - median_m) > threshold_m:
-                slip[cells[i]] = PHASE_SLIP
-                slips += 1
+    slips = _by_lock(cells, n, rows, t_us, max_gap_us)
+    change_m, ordered_m = np.empty(_MAX_SIGNALS), np.empty(_MAX_SIGNALS)
+    which = np.empty(_MAX_SIGNALS, np.int64)
+    for k in range(n_seen):
+        slips += _by_phases(cells, seen[k].head, rows, t_us, max_gap_us, change_m, ordered_m, which)
     return slips
 
 
 @njit(cache=True, nogil=True)
+def wide_lane_cycles(
+    range_i_m: float, range_j_m: float, phase_i_m: float, phase_j_m: float, f_i_hz: float, f_j_hz: float
+) -> float:
+    """Return the Melbourne-Wuebbena combination in cycles of the wide lane, with its ambiguity."""
+    wide_m = SPEED_OF_LIGHT_M_S / (f_i_hz - f_j_hz)
+    phase_m = (f_i_hz * phase_i_m - f_j_hz * phase_j_m) / (f_i_hz - f_j_hz)
+    code_m = (f_i_hz * range_i_m + f_j_hz * range_j_m) / (f_i_hz + f_j_hz)
+    return (phase_m - code_m) / wide_m
+
+
+@njit(cache=True, nogil=True)
+def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int) -> bool:
+    """Take the two carriers of a satellite's arc into its wide-lane mean; return whether it slipped.
+
+    Parameters
+    ----------
+    satellite
+        Memory, a `SATELLITE`; its `arc` is the one of these two phases.
+    high, low
+        Their `CELL`, `range_m` and `phase_m` known.
+    """
+    value = wide_lane_cycles(high.range_m, low.range_m, high.phase_m, low.phase_m, high.hz, low.hz)
+    if satellite.wide_arc != satellite.arc or t_us - satellite.wide_us > max_gap_us:
+        satellite.wide_arc = satellite.arc
+        satellite.wide_count = 0
+        satellite.wide_doubt = 0
+    satellite.wide_us = t_us
+    count = satellite.wide_count
+    if count == 0:
+        satellite.wide_mean = value
+        satellite.wide_square = 0.0
+        satellite.wide_count = 1
+        return False
+    off = value - satellite.wide_mean
+    if count >= WIDE_POINTS:
+        spread = np.sqrt(satellite.wide_square)
+        if abs(off) > max(WIDE_SPREADS * spread, WIDE_LEAST_CYCLES):
+            satellite.wide_doubt += 1
+            if satellite.wide_doubt >= 2:
+                satellite.wide_mean = value
+                satellite.wide_square = 0.0
+                satellite.wide_count = 1
+                satellite.wide_doubt = 0
+                return True
+            return False
+    satellite.wide_doubt = 0
+    count += 1
+    satellite.wide_count = count
+    gain = max(1.0 / count, 1.0 / WIDE_WINDOW)
+    satellite.wide_mean += gain * off
+    satellite.wide_square += gain * (off * off - satellite.wide_square)
+    return False
+
+
+@njit(cache=True, nogil=True)
 def slipped_satellites(
-    rows: Any, satellites: Any, cell_row: Any, head: Any, following: Any, slip: Any, t_us: int, window_us: int
+    cells: Any,
+    seen: Any,
+    n_seen: int,
+    rows: Any,
+    satellites: Any,
+    mask_sine: float,
+    t_us: int,
+    window_us: int,
 ) -> int:
     """Count the satellites of this epoch that slipped within the window.
 
     Parameters
     ----------
-    rows, cell_row, head, following
-        As `gnss.quality.tracking.assign` leaves them.
-    satellites
-        Memory, shape (7 * 64,) of `gnss.quality.tracking.SATELLITE`.
-    slip
-        From `detect`.
+    cells, seen, n_seen
+        As `detect` leaves them.
+    rows, satellites
+        Memory of the station.
+    mask_sine
+        Satellites below do not count; those of unknown elevation do.
     """
     count = 0
-    for s in range(len(head)):
-        c = head[s]
-        while c >= 0:
-            if slip[c] != CONTINUOUS and not rows[cell_row[c]].cn0_level_dbhz < WEAK_DBHZ:
-                satellites[s].slip_us = t_us
-            c = following[c]
-        if head[s] >= 0 and t_us - satellites[s].slip_us < window_us:
+    for k in range(n_seen):
+        one = seen[k]
+        satellite = satellites[one.slot]
+        if not one.sine < mask_sine:
+            i = one.head
+            while i >= 0:
+                cell = cells[i]
+                if cell.slip != CONTINUOUS and not rows[cell.row].cn0_level_dbhz < WEAK_DBHZ:
+                    satellite.slip_us = t_us
+                i = cell.following
+        if satellite.slip_us != NEVER_US and t_us - satellite.slip_us < window_us:
             count += 1
     return count

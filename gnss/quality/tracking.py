@@ -1,204 +1,252 @@
-"""Which signals a station tracks: one row of memory for each, bounded, found without hashing.
+"""Which signals a station tracks: a row of memory for each, bounded, found without hashing.
 
-The indicators keep what they remember of a signal in its row, so that an epoch is a few passes of
-compiled code over columns.
+The first step of an epoch: its observations that hold a value are copied to a scratch of cells, in their
+order, each with its row, and chained by satellite.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from gnss.observations import Observations
-from gnss.quality.bands import N_SIGNALS
-from gnss.systems import System
+from gnss.observations import PARTIAL
+from gnss.quality import bands
+from gnss.quality.memory import CELLS, NEVER_US, NO_ROW, TRACKED, Memory
 
-ROWS = 512
-"""Signals remembered at once. A receiver of all systems and bands tracks fewer than 400."""
-SATELLITES = 64
 STALE_US = 60_000_000
-"""A row that was not seen for so long may be given to another signal."""
-NEVER_US = -(2**62)
+"""A row that was not seen for so long (or for the longest gap of an arc) may be given to another signal, and
+begins anew for its own."""
 
-ROW = np.dtype(
-    [
-        ("key", "<i4"),  # (system * 64 + satellite - 1) * 33 + signal, -1 free
-        ("mp_count", "<i4"),
-        ("mark_us", "<i8"),  # epoch that the row was last found in, before it is committed
-        ("last_us", "<i8"),  # last report of this signal
-        ("lock_low_ms", "<f8"),
-        ("phase_m", "<f8"),
-        ("cn0_level_dbhz", "<f8"),
-        ("cn0_since_us", "<i8"),
-        ("mp_mean_m", "<f8"),
-        ("mp_since_us", "<i8"),
-        ("mp_last_us", "<i8"),
-        ("mp_arc", "<i4"),
-        ("half_cycle", "<i4"),
-    ]
-)
-SATELLITE = np.dtype(
-    [
-        ("high", "<i2"),  # signals whose phases make the multipath combination, 0 none
-        ("low", "<i2"),
-        ("arc", "<i4"),
-        ("arc_us", "<i8"),  # last epoch that had both
-        ("slip_us", "<i8"),
-    ]
-)
+_GLONASS = 1
+_BAND, _FREQUENCY_HZ, _CHANNEL_STEP_HZ = bands.BAND, bands.FREQUENCY_HZ, bands.CHANNEL_STEP_HZ
 
 
 @njit(cache=True, nogil=True)
-def assign(
-    rows: Any,
-    row_of: Any,
+def frequency_hz(system: int, signal: int, channel: int) -> float:
+    """Return the carrier of a signal; 0 when it, or the GLONASS channel, is not known."""
+    if system == _GLONASS and not -7 <= channel <= 13:
+        return 0.0
+    return float(_FREQUENCY_HZ[system, signal] + _CHANNEL_STEP_HZ[system, signal] * channel)
+
+
+@njit(cache=True, nogil=True)
+def _free_row(rows: Any, cursor: int, old_us: int, row_of: Any, satellites: Any, slot_of: Any) -> int:
+    """Return the first row from `cursor` on that may be given away, or the length of `rows`."""
+    while cursor < len(rows):
+        row = rows[cursor]
+        if row.key < 0:
+            return cursor
+        if row.last_us < old_us:
+            k = slot_of[row.key // 33]
+            if k < len(satellites) and row_of[k, row.key % 33] == cursor:
+                row_of[k, row.key % 33] = NO_ROW
+            return cursor
+        cursor += 1
+    return cursor
+
+
+@njit(cache=True, nogil=True)
+def _free_slot(satellites: Any, old_us: int, row_of: Any, slot_of: Any, rows: Any) -> int:
+    """Return a row of the satellites' memory that may be given away, made empty; -1: none."""
+    for k in range(len(satellites)):
+        satellite = satellites[k]
+        if satellite.key >= 0 and satellite.last_us >= old_us:
+            continue
+        if satellite.key >= 0:
+            slot_of[satellite.key] = 255
+            for g in range(33):
+                if row_of[k, g] >= 0:
+                    rows[row_of[k, g]].key = -1
+        for g in range(33):
+            row_of[k, g] = NO_ROW
+        return k
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _begin_satellite(satellite: Any, key: int) -> None:
+    satellite.key = key
+    satellite.high = 0
+    satellite.low = 0
+    satellite.arc += 1
+    satellite.arc_us = NEVER_US
+    satellite.slip_us = NEVER_US
+    satellite.wide_us = NEVER_US
+    satellite.wide_count = 0
+    satellite.wide_arc = -1
+    satellite.wide_doubt = 0
+    satellite.reference = 0
+    satellite.free_us = NEVER_US
+    satellite.rot_count = 0
+    satellite.roti = np.nan
+    satellite.phase_rate_m_s = np.nan
+
+
+@njit(cache=True, nogil=True)
+def _begin_signal(row: Any, key: int) -> None:
+    row.key = key
+    row.last_us = NEVER_US
+    row.lock_low_ms = -1
+    row.phase_m = np.nan
+    row.cn0_level_dbhz = np.nan
+    row.cn0_age_s = 0.0
+    row.tracked_s = 0.0
+    row.mp_arc = -1
+    row.mp_count = 0
+    row.half_cycle = 0
+
+
+@njit(cache=True, nogil=True)
+def gather(
+    memory: Memory,
+    s: int,
     system: Any,
     satellite: Any,
     signal: Any,
+    channel: Any,
     range_m: Any,
     phase_m: Any,
+    rate_m_s: Any,
+    cn0_dbhz: Any,
+    lock_ms: Any,
+    lock_indicator: Any,
+    half_cycle: Any,
+    flags: Any,
+    begin: int,
+    end: int,
     t_us: int,
-    cell_row: Any,
-    head: Any,
-    following: Any,
+    max_gap_us: int,
+    cells: Any,
+    seen: Any,
 ) -> tuple[int, int, int]:
-    """Find the row of each cell and chain the cells of each satellite.
+    """Copy an epoch's observations that hold a value to `cells`, each with its row of memory.
+
+    Impossible satellites are left out. A signal that comes twice counts once, with what came last and whole.
 
     Parameters
     ----------
-    rows, row_of
-        Memory: shape (ROWS,) of `ROW`; shape (7 * 64 * 33,), int16, -1 none.
-    system, satellite, signal, range_m, phase_m
-        Columns of `Observations`, shape (n,).
-    t_us
-        Time of the epoch.
-    cell_row, head, following
-        Out: row of each cell, shape (n,), int64, -1 for a cell without a value, a repeated or an
-        impossible one; first cell of each satellite, shape (7 * 64,), int64; next cell of the same
-        satellite, shape (n,), int64.
+    memory, s
+        Memory and row of the station.
+    system, satellite, signal, channel, range_m, phase_m, rate_m_s, cn0_dbhz, lock_ms, lock_indicator, half_cycle, flags
+        Columns of `Observations`; the epoch is in rows `begin` to `end`.
+    t_us, max_gap_us
+        Time of the epoch; longest gap within an arc.
+    cells, seen
+        Out: shape (CELLS,) of `CELL`; shape (TRACKED,) of `SEEN`.
 
     Returns
     -------
-    Cells that hold a value; satellites among them; cells for which there was no room.
-    """
-    head[:] = -1
-    observed = 0
-    no_room = 0
-    cursor = 0
-    for c in range(len(system)):
-        cell_row[c] = -1
-        following[c] = -1
+    Cells; satellites; observations for which there was no room.
+    """  # noqa: E501
+    rows, satellites, slot_of, row_of = (
+        memory.signals[s],
+        memory.satellites[s],
+        memory.slot_of[s],
+        memory.row_of[s],
+    )
+    n = n_seen = no_room = cursor = 0
+    old_us = t_us - max(STALE_US, max_gap_us)
+    last_key, k, place = -1, -1, -1
+    for c in range(begin, end):
         if np.isnan(range_m[c]) and np.isnan(phase_m[c]):
             continue
         if system[c] > 6 or satellite[c] < 1 or satellite[c] > 64 or signal[c] < 1 or signal[c] > 32:
             continue
-        key = (np.int64(system[c]) * 64 + satellite[c] - 1) * 33 + signal[c]
-        r = row_of[key]
+        key = int(system[c]) * 64 + satellite[c] - 1
+        if key != last_key:
+            last_key, place = key, -1
+            k = int(slot_of[key])
+            if k == 255:
+                k = _free_slot(satellites, old_us, row_of, slot_of, rows)
+                if k >= 0:
+                    slot_of[key] = k
+                    _begin_satellite(satellites[k], key)
+                    satellites[k].last_us = t_us
+            if k >= 0:
+                # a satellite may come in two messages of an epoch
+                if satellites[k].last_us == t_us:
+                    for j in range(n_seen):
+                        if seen[j].slot == k:
+                            place = j
+                            break
+                if place < 0 and n_seen < TRACKED:
+                    place = n_seen
+                    n_seen += 1
+                    one = seen[place]
+                    one.head = -1
+                    one.slot = k
+                    one.key = key
+                    one.signals = 0
+                    one.sine = np.nan
+                    one.place = -1
+                satellites[k].last_us = t_us
+        if k < 0 or place < 0 or n == CELLS:
+            no_room += 1
+            continue
+        one = seen[place]
+        bit = np.uint32(1) << np.uint32(signal[c] - 1)
+        partial = flags[c] & PARTIAL
+        if one.signals & bit:
+            # legacy messages beside MSM tell the same, more coarsely, and come first
+            i = one.head
+            while cells[i].signal != signal[c]:
+                i = cells[i].following
+            if not partial and not np.isnan(range_m[c]) and not np.isnan(phase_m[c]):
+                cells[i].range_m, cells[i].phase_m = range_m[c], phase_m[c]
+                cells[i].hz = frequency_hz(system[c], signal[c], channel[c])
+                cells[i].lock_ms, cells[i].lock_indicator = lock_ms[c], lock_indicator[c]
+            continue
+        r = int(row_of[k, signal[c]])
+        fresh = r < 0 or rows[r].last_us < old_us
         if r < 0:
-            while cursor < len(rows):
-                row = rows[cursor]
-                if row.key < 0 or (row.mark_us != t_us and t_us - row.last_us > STALE_US):
-                    break
-                cursor += 1
-            if cursor == len(rows):
+            cursor = r = _free_row(rows, cursor, old_us, row_of, satellites, slot_of)
+            if r == len(rows):
                 no_room += 1
                 continue
-            r = cursor
-            row = rows[r]
-            if row.key >= 0:
-                row_of[row.key] = -1
-            row.key = key
-            row.mark_us = NEVER_US
-            row.last_us = NEVER_US
-            row.lock_low_ms = np.nan
-            row.phase_m = np.nan
-            row.cn0_level_dbhz = np.nan
-            row.cn0_since_us = t_us
-            row.mp_arc = -1
-            row.half_cycle = 0
-            row_of[key] = r
-        row = rows[r]
-        if row.mark_us == t_us:
-            continue
-        row.mark_us = t_us
-        cell_row[c] = r
-        observed += 1
-    satellites = 0
-    for c in range(len(system) - 1, -1, -1):
-        if cell_row[c] >= 0:
-            s = np.int64(system[c]) * 64 + satellite[c] - 1
-            satellites += head[s] < 0
-            following[c] = head[s]
-            head[s] = c
-    return observed, satellites, no_room
+            cursor += 1
+            memory.station[s].rows = max(memory.station[s].rows, cursor)
+            row_of[k, signal[c]] = r
+        if fresh:
+            _begin_signal(rows[r], key * 33 + signal[c])
+            rows[r].last_us = t_us  # so that it is not given away again in this epoch
+        one.signals |= bit
+        cell = cells[n]
+        cell.row = r
+        cell.fresh = fresh
+        cell.following = one.head
+        one.head = n
+        cell.system = system[c]
+        cell.signal = signal[c]
+        # without its whole milliseconds a value cannot be compared with those of other epochs
+        cell.range_m = np.nan if partial else range_m[c]
+        cell.phase_m = np.nan if partial else phase_m[c]
+        cell.rate_m_s = rate_m_s[c]
+        cell.cn0_dbhz = cn0_dbhz[c]
+        cell.lock_ms = lock_ms[c]
+        cell.lock_indicator = lock_indicator[c]
+        cell.half_cycle = half_cycle[c]
+        cell.flags = flags[c]
+        cell.slip = 0
+        cell.band = _BAND[system[c], signal[c]]
+        cell.hz = frequency_hz(system[c], signal[c], channel[c])
+        n += 1
+    for i in range(n):
+        if cells[i].fresh:
+            rows[cells[i].row].last_us = NEVER_US
+    return n, n_seen, no_room
 
 
 @njit(cache=True, nogil=True)
-def commit(rows: Any, cell_row: Any, phase_m: Any, lock_ms: Any, half_cycle: Any, t_us: int) -> None:
+def commit(rows: Any, cells: Any, n: int, t_us: int, max_gap_us: int) -> None:
     """Make this epoch the last report of its signals."""
-    for c in range(len(cell_row)):
-        if cell_row[c] < 0:
-            continue
-        row = rows[cell_row[c]]
+    for i in range(n):
+        cell = cells[i]
+        row = rows[cell.row]
+        gap_us = t_us - row.last_us
+        row.tracked_s = row.tracked_s + gap_us * 1e-6 if gap_us <= max_gap_us else 0.0
         row.last_us = t_us
-        row.phase_m = phase_m[c]
-        row.lock_low_ms = lock_ms[c] if lock_ms[c] >= 0 else np.nan
-        row.half_cycle = half_cycle[c]
-
-
-def _free_rows() -> NDArray[Any]:
-    rows = np.zeros(ROWS, ROW)
-    rows["key"] = -1
-    rows["last_us"] = rows["mark_us"] = NEVER_US
-    return rows
-
-
-def _free_satellites() -> NDArray[Any]:
-    satellites = np.zeros(len(System) * SATELLITES, SATELLITE)
-    satellites["arc_us"] = satellites["slip_us"] = NEVER_US
-    return satellites
-
-
-@dataclass(slots=True)
-class Tracking:
-    """Memory of one station's signals, and the last epoch's cells in it."""
-
-    rows: NDArray[Any] = field(default_factory=_free_rows)
-    satellites: NDArray[Any] = field(default_factory=_free_satellites)
-    row_of: NDArray[np.int16] = field(
-        default_factory=lambda: np.full(len(System) * SATELLITES * N_SIGNALS, -1, np.int16)
-    )
-    head: NDArray[np.int64] = field(default_factory=lambda: np.full(len(System) * SATELLITES, -1, np.int64))
-    no_room: int = 0
-    """Cells that found no row, since the beginning."""
-
-    def find(self, o: Observations, t_us: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
-        """Return row and next cell of each cell, the count of valid cells and of satellites."""
-        cell_row = np.empty(len(o), np.int64)
-        following = np.empty(len(o), np.int64)
-        observed, satellites, no_room = assign(
-            self.rows, self.row_of, o.system, o.satellite, o.signal, o.range_m, o.phase_m, t_us,
-            cell_row, self.head, following,
-        )  # fmt: skip
-        self.no_room += no_room
-        return cell_row, following, observed, satellites
-
-    def snapshot(self) -> tuple[bytes, bytes, int]:
-        """Return the memory without its unused tail."""
-        used = np.flatnonzero(self.rows["key"] >= 0)
-        end = int(used[-1]) + 1 if len(used) else 0
-        return self.rows[:end].tobytes(), self.satellites.tobytes(), self.no_room
-
-    def restore(self, state: tuple[bytes, bytes, int]) -> None:
-        """Take back what `snapshot` gave."""
-        rows, satellites, self.no_room = state
-        self.rows, self.satellites = _free_rows(), np.frombuffer(satellites, SATELLITE).copy()
-        saved = np.frombuffer(rows, ROW)
-        self.rows[: len(saved)] = saved
-        self.row_of[:] = -1
-        used = np.flatnonzero(self.rows["key"] >= 0)
-        self.row_of[self.rows["key"][used]] = used
+        row.phase_m = cell.phase_m
+        row.lock_low_ms = cell.lock_ms
+        row.half_cycle = cell.half_cycle

@@ -1,7 +1,7 @@
-"""Multiple signal messages, MSM4 to MSM7 of all systems, to columns of observations.
+"""Observation messages to columns: MSM1 to MSM7 of all systems, and 1001 to 1004 and 1009 to 1012.
 
 Two passes over the frames: the first reads the headers and counts cells, the second fills the columns.
-Facts and sources of the layout stand in `gnss.rtcm.msm_layout`.
+Facts and sources of the layout of MSM stand in `gnss.rtcm.msm_layout`; `gnss.rtcm.legacy` reads the others.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnss.observations import MsmFrames, Observations
+from gnss.observations import PARTIAL, MsmFrames, Observations
 from gnss.rtcm import msm_layout as layout
 from gnss.rtcm.bits import Integer, frozen, leading_zeros, popcount, signed_field, unsigned_field
 from gnss.rtcm.framing import HEADER_BYTES
+from gnss.rtcm.legacy import is_legacy, read_legacy
 from gnss.rtcm.msm_header import SCRATCH_BYTES, masks_of, read_headers, window_of
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.systems import UNKNOWN_CHANNEL, System
 
 _GLONASS, _SBAS = int(System.GLONASS), int(System.SBAS)
-_CELL_LAYOUT, _LOCK_MS = layout.CELL_LAYOUT, layout.LOCK_MS
+_CELL_LAYOUT, _COLUMN_BITS, _LOCK_MS = layout.CELL_LAYOUT, layout.COLUMN_BITS, layout.LOCK_MS
 _C_M_MS = SPEED_OF_LIGHT_M_S / 1000.0
 _RATE_STEPS = float(layout.RATE_STEPS)
+_COLUMN_BYTES = layout.MAX_CELLS * int(_CELL_LAYOUT[0, layout.PHASE_BITS]) // 8
+"""Of the widest column of MSM1 to MSM3."""
 _DTYPES: dict[str, type[np.generic]] = {
     "row": np.int32,
     "range_m": np.float64,
@@ -50,6 +53,7 @@ def _read_cells(
     frame: Int32,
     message: NDArray[np.int16],
     frame_system: UInt8,
+    cells: Int32,
     row: Int32,
     system: UInt8,
     satellite: UInt8,
@@ -65,7 +69,7 @@ def _read_cells(
     channel: NDArray[np.int8],
 ) -> None:
     """Fill the columns of `Observations` (shape: the sum of cells) from the frames that `frame` names."""
-    scratch = np.zeros(SCRATCH_BYTES, np.uint8)
+    scratch, padded = np.zeros(SCRATCH_BYTES, np.uint8), np.zeros(SCRATCH_BYTES + _COLUMN_BYTES, np.uint8)
     signal_ids = np.zeros(32, np.uint8)
     highest = np.uint64(1) << np.uint64(63)
     out = 0
@@ -73,6 +77,18 @@ def _read_cells(
         i = frame[r]
         window, at = window_of(buffer, start[i] + HEADER_BYTES, length[i], scratch)
         bit = at * 8
+        if is_legacy(message[r]):
+            row[out : out + cells[r]] = r
+            read_legacy(
+                window, bit, message[r], out, cells[r], system, satellite, signal, range_m, phase_m, rate_m_s,
+                cn0_dbhz, lock_ms, lock_indicator, half_cycle, flags, channel,
+            )  # fmt: skip
+            out += cells[r]
+            continue
+        if message[r] % 10 < layout.FIRST_FULL_KIND:
+            # columns that the type leaves out are read as well, and may reach behind the payload
+            padded[: length[i]] = window[at : at + length[i]]
+            window, bit = padded, 0
         satellites, signals, n_satellites, n_signals, mask = masks_of(window, bit)
         for j in range(n_signals):
             zeros = leading_zeros(signals)
@@ -80,8 +96,7 @@ def _read_cells(
             signal_ids[j] = zeros + 1
 
         group, kind = frame_system[r], message[r] % 10
-        full = kind % 2 == 1
-        high = 1 if kind >= 6 else 0
+        high = 1 if kind >= layout.FIRST_HIGH_KIND else 0
         range_bits, phase_bits = _CELL_LAYOUT[high, layout.RANGE_BITS], _CELL_LAYOUT[high, layout.PHASE_BITS]
         lock_bits, cn0_bits = _CELL_LAYOUT[high, layout.LOCK_BITS], _CELL_LAYOUT[high, layout.CN0_BITS]
         range_shift = _CELL_LAYOUT[high, layout.RANGE_SHIFT]
@@ -92,24 +107,27 @@ def _read_cells(
         phase_scale = _C_M_MS / (1 << (layout.ROUGH_FRACTION_BITS + phase_shift))
         cn0_scale = 1.0 / _CELL_LAYOUT[high, layout.CN0_STEPS]
 
+        whole, full = kind >= layout.FIRST_FULL_KIND, _COLUMN_BITS[kind, layout.COLUMN_RATE] > 0
         n_cells = popcount(mask)
         ms_at = bit + layout.HEADER_BITS + n_satellites * n_signals
-        info_at = ms_at + n_satellites * layout.ROUGH_MS_BITS
-        fraction_at = info_at + (n_satellites * layout.CHANNEL_BITS if full else 0)
+        info_at = ms_at + n_satellites * _COLUMN_BITS[kind, layout.COLUMN_MS]
+        fraction_at = info_at + n_satellites * _COLUMN_BITS[kind, layout.COLUMN_INFO]
         rough_rate_at = fraction_at + n_satellites * layout.ROUGH_FRACTION_BITS
-        range_at = rough_rate_at + (n_satellites * layout.ROUGH_RATE_BITS if full else 0)
-        phase_at = range_at + n_cells * range_bits
-        lock_at = phase_at + n_cells * phase_bits
-        half_at = lock_at + n_cells * lock_bits
-        cn0_at = half_at + n_cells
-        rate_at = cn0_at + n_cells * cn0_bits
+        range_at = rough_rate_at + n_satellites * _COLUMN_BITS[kind, layout.COLUMN_ROUGH_RATE]
+        phase_at = range_at + n_cells * _COLUMN_BITS[kind, layout.COLUMN_RANGE]
+        lock_at = phase_at + n_cells * _COLUMN_BITS[kind, layout.COLUMN_PHASE]
+        half_at = lock_at + n_cells * _COLUMN_BITS[kind, layout.COLUMN_LOCK]
+        cn0_at = half_at + n_cells * _COLUMN_BITS[kind, layout.COLUMN_HALF]
+        rate_at = cn0_at + n_cells * _COLUMN_BITS[kind, layout.COLUMN_CN0]
 
         base = out
         for s in range(n_satellites):
             zeros = leading_zeros(satellites)
             satellites ^= highest >> np.uint64(zeros)
             number = zeros + 1 + (layout.SBAS_OFFSET if group == _SBAS else 0)
-            rough_ms = unsigned_field(window, ms_at + s * layout.ROUGH_MS_BITS, layout.ROUGH_MS_BITS)
+            rough_ms: Integer = 0
+            if whole:
+                rough_ms = unsigned_field(window, ms_at + s * layout.ROUGH_MS_BITS, layout.ROUGH_MS_BITS)
             fraction = unsigned_field(
                 window, fraction_at + s * layout.ROUGH_FRACTION_BITS, layout.ROUGH_FRACTION_BITS
             )
@@ -158,6 +176,16 @@ def _read_cells(
                         value = np.float64(rough_rate * layout.RATE_STEPS + fine) / _RATE_STEPS
                 rate_m_s[out] = value
                 out += 1
+        if not whole:
+            flags[base:out] = PARTIAL
+            # what was read where the type has no such column
+            cn0_dbhz[base:out] = np.nan
+            if kind == 2:
+                range_m[base:out] = np.nan
+            if kind == 1:
+                phase_m[base:out] = np.nan
+                lock_indicator[base:out] = lock_ms[base:out] = -1
+                half_cycle[base:out] = 0
 
 
 def _empty_observations(n: int) -> Observations:
@@ -172,10 +200,46 @@ def _empty_observations(n: int) -> Observations:
     return Observations(**columns)
 
 
-def decode_msm(buffer: UInt8, start: Int64, length: Int32) -> tuple[MsmFrames, Observations]:
-    """Decode all MSM4 to MSM7 among the frames of a buffer; other messages are passed over.
+def decode_cells(buffer: UInt8, start: Int64, length: Int32, frames: MsmFrames) -> Observations:
+    """Decode the observations of frames whose headers were read.
 
-    A message that is too short for what its masks announce, or whose masks span more than 64 cells, is
+    Parameters
+    ----------
+    buffer, start, length
+        As `decode_msm` takes them.
+    frames
+        What `read_headers` found in these very frames, or a selection of its rows.
+    """
+    seen = _empty_observations(int(frames.cells.sum()))
+    _read_cells(
+        frozen(buffer, np.uint8),
+        frozen(start, np.int64),
+        frozen(length, np.int32),
+        frozen(frames.frame, np.int32),
+        frozen(frames.message, np.int16),
+        frozen(frames.system, np.uint8),
+        frozen(frames.cells, np.int32),
+        seen.row,
+        seen.system,
+        seen.satellite,
+        seen.signal,
+        seen.range_m,
+        seen.phase_m,
+        seen.rate_m_s,
+        seen.cn0_dbhz,
+        seen.lock_ms,
+        seen.lock_indicator,
+        seen.half_cycle,
+        seen.flags,
+        seen.channel,
+    )
+    return seen
+
+
+def decode_msm(buffer: UInt8, start: Int64, length: Int32) -> tuple[MsmFrames, Observations]:
+    """Decode all observation messages among the frames of a buffer; other messages are passed over.
+
+    A message that is too short for what its header announces, or whose masks span more than 64 cells, is
     counted in `MsmFrames.damaged` and changes nothing else.
 
     Parameters
@@ -196,7 +260,7 @@ def decode_msm(buffer: UInt8, start: Int64, length: Int32) -> tuple[MsmFrames, O
     frame, message, cells = np.empty(n, np.int32), np.empty(n, np.int16), np.empty(n, np.int32)
     system, more, steering = np.empty(n, np.uint8), np.empty(n, np.uint8), np.empty(n, np.uint8)
     station, time_ms = np.empty(n, np.int16), np.empty(n, np.int64)
-    rows, total, damaged = read_headers(
+    rows, _, damaged = read_headers(
         data, starts, lengths, frame, message, system, station, time_ms, more, steering, cells
     )
     frames = MsmFrames(
@@ -210,26 +274,4 @@ def decode_msm(buffer: UInt8, start: Int64, length: Int32) -> tuple[MsmFrames, O
         cells[:rows],
         damaged,
     )
-    seen = _empty_observations(total)
-    _read_cells(
-        data,
-        starts,
-        lengths,
-        frames.frame,
-        frames.message,
-        frames.system,
-        seen.row,
-        seen.system,
-        seen.satellite,
-        seen.signal,
-        seen.range_m,
-        seen.phase_m,
-        seen.rate_m_s,
-        seen.cn0_dbhz,
-        seen.lock_ms,
-        seen.lock_indicator,
-        seen.half_cycle,
-        seen.flags,
-        seen.channel,
-    )
-    return frames, seen
+    return frames, decode_cells(data, starts, lengths, frames)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnss.observations import Observations
+from gnss.observations import PARTIAL, Observations
 from gnss.rtcm import msm_layout as layout
 from gnss.rtcm import msm_refusal as refusal
 from gnss.rtcm.bits import Integer, put_field
@@ -251,7 +251,8 @@ def encode_msm(
         DF393: more MSM of this epoch follow.
     observations
         All of the message's system, in any order; `row` is not read. Where `lock_indicator` is negative, the
-        highest indicator that `lock_ms` allows is sent. `rate_m_s` and `channel` are sent by MSM5 and MSM7.
+        highest indicator that `lock_ms` allows is sent; else it is sent as it is, so that observations of
+        another kind of message need -1. `rate_m_s` and `channel` are sent by MSM5 and MSM7.
     clock_steering
         DF411, 0 to 3.
 
@@ -267,6 +268,9 @@ def encode_msm(
         msg = f"station {reference_station} is not 0 to 4095, or clock steering {clock_steering} not 0 to 3"
         raise ValueError(msg)
     system = System((message - layout.FIRST_MESSAGE) // 10)
+    if np.any(observations.flags & PARTIAL):
+        msg = f"MSM {message} needs whole ranges: restore the whole milliseconds (restore_whole_ms) first"
+        raise ValueError(msg)
     if len(observations) > layout.MAX_CELLS:
         msg = f"MSM {message} with {len(observations)} observations: {refusal.REASONS[refusal.CELLS]}"
         raise ValueError(msg)

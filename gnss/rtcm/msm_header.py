@@ -1,4 +1,4 @@
-"""Headers and masks of MSM4 to MSM7: the first pass of `gnss.rtcm.msm`."""
+"""Headers and masks of MSM and of legacy observations: the first pass of `gnss.rtcm.msm`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from gnss.rtcm import msm_layout as layout
 from gnss.rtcm.bits import PADDING_BYTES, Integer, load_be64, popcount, unsigned_field
 from gnss.rtcm.framing import HEADER_BYTES, MAX_PAYLOAD_BYTES
+from gnss.rtcm.legacy import is_legacy, legacy_header
 from gnss.systems import System
 
 SCRATCH_BYTES = MAX_PAYLOAD_BYTES + PADDING_BYTES
 _GLONASS, _BEIDOU = int(System.GLONASS), int(System.BEIDOU)
+_BITS_EACH = layout.BITS_EACH
 
 UInt8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
@@ -72,6 +74,26 @@ def masks_of(buffer: UInt8, bit: Integer) -> tuple[np.uint64, np.uint64, Integer
 
 
 @njit(cache=True, nogil=True)
+def _msm_header(
+    window: UInt8, bit: Integer, bits: Integer, message: Integer
+) -> tuple[Integer, Integer, Integer, Integer, Integer]:
+    """Return the same of an MSM as `gnss.rtcm.legacy.legacy_header`; cells -1 also for masks of over 64."""
+    group, no_bits = (message - layout.FIRST_MESSAGE) // 10, np.int64(0)
+    if bits < layout.HEADER_BITS:
+        return group, no_bits, no_bits, no_bits, np.int64(-1)
+    sent = unsigned_field(window, bit + layout.BIT_TIME, 30)
+    more = unsigned_field(window, bit + layout.BIT_MORE, 1)
+    steering = unsigned_field(window, bit + layout.BIT_STEERING, 2)
+    _, _, n_satellites, n_signals, mask = masks_of(window, bit)
+    per_satellite, per_cell = _BITS_EACH[message % 10, 0], _BITS_EACH[message % 10, 1]
+    n_cells = popcount(mask)
+    body = n_satellites * (n_signals + per_satellite) + n_cells * per_cell
+    if n_satellites * n_signals > layout.MAX_CELLS or layout.HEADER_BITS + body > bits:
+        n_cells = np.int64(-1)
+    return group, sent, more, steering, n_cells
+
+
+@njit(cache=True, nogil=True)
 def read_headers(
     buffer: UInt8,
     start: Int64,
@@ -95,29 +117,24 @@ def read_headers(
         if length[i] < 2:
             continue
         number = (np.int64(buffer[begin]) << 4) | (np.int64(buffer[begin + 1]) >> 4)
-        kind = number % 10
-        if number < layout.FIRST_MESSAGE or number > layout.LAST_MESSAGE or kind < 4 or kind > 7:
-            continue
-        if bits < layout.HEADER_BITS:
-            damaged += 1
+        legacy, is_msm = is_legacy(number), layout.FIRST_MESSAGE <= number <= layout.LAST_MESSAGE
+        if not legacy and (not is_msm or number % 10 < 1 or number % 10 > 7):
             continue
         window, at = window_of(buffer, begin, length[i], scratch)
-        bit = at * 8
-        _, _, n_satellites, n_signals, mask = masks_of(window, bit)
-        per_satellite, per_cell = layout.bits_each(kind)
-        n_cells = popcount(mask)
-        body = n_satellites * (n_signals + per_satellite) + n_cells * per_cell
-        if n_satellites * n_signals > layout.MAX_CELLS or layout.HEADER_BITS + body > bits:
+        if legacy:
+            group, sent, more_bit, steering_bits, n_cells = legacy_header(window, at * 8, bits, number)
+        else:
+            group, sent, more_bit, steering_bits, n_cells = _msm_header(window, at * 8, bits, number)
+        if n_cells < 0:
             damaged += 1
             continue
-        group = (number - layout.FIRST_MESSAGE) // 10
         frame[rows] = i
         message[rows] = number
         system[rows] = group
-        station[rows] = unsigned_field(window, bit + layout.BIT_STATION, 12)
-        time_ms[rows] = _time_ms(group, unsigned_field(window, bit + layout.BIT_TIME, 30))
-        more[rows] = unsigned_field(window, bit + layout.BIT_MORE, 1)
-        steering[rows] = unsigned_field(window, bit + layout.BIT_STEERING, 2)
+        station[rows] = unsigned_field(window, at * 8 + layout.BIT_STATION, 12)
+        time_ms[rows] = _time_ms(group, sent)
+        more[rows] = more_bit
+        steering[rows] = steering_bits
         cells[rows] = n_cells
         rows += 1
         total += n_cells

@@ -1,18 +1,15 @@
-"""The layout of MSM4 to MSM7: field widths, scales, markers of missing values, lock times.
+"""The layout of MSM1 to MSM7: field widths, scales, markers of missing values, lock times.
 
 Source: RTCM 10403.3, multiple signal messages (DF393 to DF420), as open implementations publish and agree
 on it. The order of fields: header, cell mask; then column by column for the satellites DF397, extended
 information, DF398, DF399; then column by column for the cells fine pseudorange, fine phase range, lock time,
-half-cycle, CNR, fine phase-range rate.
+half-cycle, CNR, fine phase-range rate. Each type leaves out some of these columns (`COLUMN_BITS`).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-
-from gnss.rtcm.bits import Integer
 
 FIRST_MESSAGE, LAST_MESSAGE = 1071, 1137
 """MSM numbers are 1061 + 10 * group + type: groups 1 to 7 (`System` + 1), types 1 to 7."""
@@ -64,16 +61,34 @@ LOCK_MS = _lock_ms()
 LOCK_INDICATORS = (16, 705)
 """How many indicators of a row have a lock time."""
 
+FIRST_FULL_KIND, FIRST_HIGH_KIND = 4, 6
+"""Types below 4 leave out the whole milliseconds; types from 6 on have finer steps."""
 
-@njit(cache=True, nogil=True)
-def bits_each(kind: Integer) -> tuple[Integer, Integer]:
-    """Return the bits that MSM type `kind` (4 to 7) has for each satellite and for each cell."""
-    high = 1 if kind >= 6 else 0
-    satellite = ROUGH_MS_BITS + ROUGH_FRACTION_BITS
-    cell = np.int64(1)
-    for column in (RANGE_BITS, PHASE_BITS, LOCK_BITS, CN0_BITS):
-        cell += CELL_LAYOUT[high, column]
-    if kind % 2 == 1:
-        satellite += CHANNEL_BITS + ROUGH_RATE_BITS
-        cell += RATE_BITS
-    return satellite, cell
+COLUMN_MS, COLUMN_INFO, COLUMN_FRACTION, COLUMN_ROUGH_RATE = range(4)
+COLUMN_RANGE, COLUMN_PHASE, COLUMN_LOCK, COLUMN_HALF, COLUMN_CN0, COLUMN_RATE = range(4, 10)
+
+
+def _column_bits() -> NDArray[np.int64]:
+    bits = np.zeros((8, 10), np.int64)
+    for kind in range(1, 8):
+        high = CELL_LAYOUT[int(kind >= FIRST_HIGH_KIND)]
+        bits[kind, COLUMN_FRACTION] = ROUGH_FRACTION_BITS
+        if kind != 2:
+            bits[kind, COLUMN_RANGE] = high[RANGE_BITS]
+        if kind != 1:
+            bits[kind, [COLUMN_PHASE, COLUMN_LOCK, COLUMN_HALF]] = high[PHASE_BITS], high[LOCK_BITS], 1
+        if kind >= FIRST_FULL_KIND:
+            bits[kind, [COLUMN_MS, COLUMN_CN0]] = ROUGH_MS_BITS, high[CN0_BITS]
+        if kind in {5, 7}:
+            rates = [COLUMN_INFO, COLUMN_ROUGH_RATE, COLUMN_RATE]
+            bits[kind, rates] = CHANNEL_BITS, ROUGH_RATE_BITS, RATE_BITS
+    return bits
+
+
+COLUMN_BITS = _column_bits()
+"""Shape (8, 10), row 0 not used: bits that MSM type 1 to 7 has in each column, in their order, for each
+satellite (four columns) and for each cell (six); 0: the type leaves the column out."""
+BITS_EACH = np.stack(
+    [COLUMN_BITS[:, :COLUMN_RANGE].sum(axis=1), COLUMN_BITS[:, COLUMN_RANGE:].sum(axis=1)], 1
+)
+"""Shape (8, 2): bits that MSM type 1 to 7 has for each satellite and for each cell."""

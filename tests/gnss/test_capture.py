@@ -74,7 +74,7 @@ def begin(content, *, date_us=None, modified_us=MODIFIED_US):
         ("swift/missing-beidou-STR17.rtcm3", 4183, 0, 502, "2019-04-10T03:15:51Z", "2019-04-10T03:24:12Z"),
         ("asv/fw206mrtk_rtcm", 4996, 0, 700, "2019-04-09T07:33:13Z", "2019-04-09T07:44:52Z"),
         ("asv/imu_rtcm", 761, 0, 134, "2019-04-10T14:41:35Z", "2019-04-10T14:43:48Z"),
-        ("swift/glo_day_rollover.rtcm", 18, 0, 0, None, None),
+        ("swift/glo_day_rollover.rtcm", 18, 0, 7, "2019-04-05T21:42:53Z", "2019-04-05T21:42:59Z"),
         ("swift/wn-rollover2.rtcm", 139, 0, 0, None, None),
         ("swift/test_gal_eph.rtcm", 188, 7, 0, None, None),
     ],

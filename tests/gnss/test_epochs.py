@@ -328,7 +328,7 @@ NAMES = {
     "swift/missing-beidou-STR17.rtcm3": 502,
     "swift/missing-gps.rtcm": 50,
     "swift/piksi-5Hz.rtcm3": 38,
-    "swift/switch-legacy-msm-legacy-msm.rtcm": 167,
+    "swift/switch-legacy-msm-legacy-msm.rtcm": 422,
     "asv/fw206mrtk_rtcm": 700,
     "asv/imu_rtcm": 134,
     "qzsl6tool/20221213-010900.rtcm": 60,
@@ -341,10 +341,13 @@ def plain_groups(content):
     groups = {}
     for start, number in zip(index.start.tolist(), index.message.tolist(), strict=True):
         system, kind = divmod(number - 1070, 10)
-        if not (0 <= system <= 6 and 4 <= kind <= 7):
+        legacy = 1001 <= number <= 1004 or 1009 <= number <= 1012
+        if not legacy and not (0 <= system <= 6 and 1 <= kind <= 7):
             continue
         time_ms = int.from_bytes(content[start + 3 : start + 10], "big") >> 2 & (2**30 - 1)
-        if system == System.GLONASS:
+        if legacy and number >= 1009:
+            time_ms = (time_ms >> 3) - 10_800_000 + 18_000
+        elif system == System.GLONASS:
             time_ms = (time_ms & (2**27 - 1)) - 10_800_000 + 18_000
         elif system == System.BEIDOU:
             time_ms = (time_ms + 14_000) % 2**30

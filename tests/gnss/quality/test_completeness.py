@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnss.quality.completeness import EXPECTED_S, EpochGrid, expected_observations, share
-from gnss.quality.tracking import ROWS, Tracking, commit
+from gnss.quality import grid
+from gnss.quality.completeness import EXPECTED_S, expected_observations, share
+from gnss.quality.memory import ROWS
+from tests.gnss.quality.kernels import Tracking
 
 WINDOW_US = round(EXPECTED_S * 1e6)
 
 
 def expected_after(tracking: Tracking, o: Any, t_us: int, level_dbhz: float = 45.0) -> int:
-    cell_row, _, _, _ = tracking.find(o, t_us)
+    tracking.find(o, t_us)
     tracking.rows["cn0_level_dbhz"] = level_dbhz
-    expected = expected_observations(tracking.rows, t_us, WINDOW_US, 35.0)
-    commit(tracking.rows, cell_row, o.phase_m, o.lock_ms, o.half_cycle, t_us)
-    return int(expected)
+    tracking.commit()
+    return tracking.n + int(expected_observations(tracking.rows, t_us, WINDOW_US, 35.0))
 
 
 def test_a_signal_stays_expected_for_thirty_seconds(sky: Any) -> None:
@@ -61,14 +62,16 @@ def test_memory_is_bounded_and_what_has_no_room_is_counted(sky: Any) -> None:
         channel=np.zeros(n, np.int8),
     )
     tracking = Tracking()
-    cell_row, _, observed, _ = tracking.find(flood, sky.time_us(0))
-    assert observed == ROWS
+    tracking.find(flood, sky.time_us(0))
+    assert tracking.n == ROWS
     assert tracking.no_room == n - ROWS
-    assert len(set(cell_row[cell_row >= 0].tolist())) == ROWS
+    assert len(set(tracking.column("row").tolist())) == ROWS
+    tracking.commit()
+    tracking.find(sky.at(59), sky.time_us(59))
+    assert tracking.no_room > n - ROWS
     # A minute later the rows are free for the real sky again.
-    commit(tracking.rows, cell_row, flood.phase_m, flood.lock_ms, flood.half_cycle, sky.time_us(0))
-    _, _, observed, satellites = tracking.find(sky.at(61), sky.time_us(61))
-    assert (observed, satellites) == (len(sky), 20)
+    tracking.find(sky.at(61), sky.time_us(61))
+    assert (tracking.n, tracking.n_seen) == (len(sky), 20)
 
 
 def test_cells_without_value_repeated_or_impossible_do_not_count(sky: Any) -> None:
@@ -77,25 +80,29 @@ def test_cells_without_value_repeated_or_impossible_do_not_count(sky: Any) -> No
     epoch.range_m[1] = np.nan
     epoch.satellite[2] = 0
     epoch.satellite[4], epoch.signal[4] = epoch.satellite[3], epoch.signal[3]
-    cell_row, _, observed, _ = Tracking().find(epoch, sky.time_us(0))
-    assert np.flatnonzero(cell_row < 0).tolist() == [0, 2, 4]
-    assert observed == len(sky) - 3
+    tracking = Tracking()
+    tracking.find(epoch, sky.time_us(0))
+    assert tracking.n == len(sky) - 3
+    left = [c for c in range(len(sky)) if c not in {0, 2, 4}]
+    assert tracking.column("signal").tolist() == epoch.signal[left].tolist()
 
 
-@pytest.mark.parametrize(("interval_s", "step_us"), [(0.2, 1_000_000), (1.0, 1_000_000), (30.0, 30_000_000)])
-def test_slots(interval_s: float, step_us: int) -> None:
-    grid = EpochGrid(interval_s, anchor_us=500_000)
-    assert grid.step_us == step_us
-    times = [500_000 + round(k * interval_s * 1e6) for k in range(20)]
-    slots = [grid.slot(t) for t in times]
-    assert slots == [k // grid.epochs_a_slot for k in range(20)]
-    assert [grid.epochs_by(t) for t in times] == [k % grid.epochs_a_slot + 1 for k in range(20)]
-    assert [grid.slot(t - 10_000) for t in times] == slots, "a receiver's clock may be early"
+@pytest.mark.parametrize(("interval_s", "step"), [(0.2, 1_000_000), (1.0, 1_000_000), (30.0, 30_000_000)])
+def test_slots(interval_s: float, step: int) -> None:
+    anchor, interval = 500_000, grid.interval_us(interval_s)
+    per_slot = grid.epochs_a_slot(interval, step)
+    times = [anchor + round(k * interval_s * 1e6) for k in range(20)]
+    slots = [grid.slot_of(t, anchor, interval, step) for t in times]
+    assert slots == [k // per_slot for k in range(20)]
+    by = [grid.epochs_by(t, anchor, interval, step) for t in times]
+    assert by == [k % per_slot + 1 for k in range(20)]
+    early = [grid.slot_of(t - 10_000, anchor, interval, step) for t in times]
+    assert early == slots, "a receiver's clock may be early"
 
 
 def test_reports_on_a_gap_are_bounded() -> None:
-    grid, slot, slots = EpochGrid(1.0), 100, []
-    while (following := grid.next_missed(slot, 100)) is not None:
+    slot, slots = 100, []
+    while (following := grid.next_missed(slot, 100, 1_000_000)) != grid.NO_SLOT:
         assert following > slot
         slot = following
         slots.append(slot - 100)

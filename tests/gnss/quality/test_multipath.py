@@ -9,29 +9,40 @@ import pytest
 
 from gnss.observations import Observations
 from gnss.quality import bands
-from gnss.quality.multipath import WARM_UP_S, WINDOW_S, combine, update
-from gnss.quality.tracking import Tracking, commit
+from gnss.quality.multipath import WARM_UP_S, WINDOW_S, carriers, combine, update
+from tests.gnss.quality.kernels import MAX_GAP_US, Tracking
 
 L1_HZ, L2_HZ, L5_HZ = 1575.42e6, 1227.60e6, 1176.45e6
-MAX_GAP_US = 10_000_000
 
 
 class Arcs:
-    """Feeds epochs to the kernel as a station does."""
+    """Feeds epochs to the kernels as a station does."""
 
     def __init__(self) -> None:
         self.tracking = Tracking()
 
     def epoch(self, o: Observations, t_us: int, slip: Any = None) -> tuple[float, int]:
-        cell_row, following, _, _ = self.tracking.find(o, t_us)
-        slip = np.zeros(len(o), np.uint8) if slip is None else slip
-        squares, count = update(
-            self.tracking.rows, self.tracking.satellites, cell_row, self.tracking.head, following,
-            o.system, o.signal, o.channel, o.range_m, o.phase_m, o.half_cycle, slip,
-            bands.FREQUENCY_HZ, bands.CHANNEL_STEP_HZ, t_us, MAX_GAP_US,
-        )  # fmt: skip
-        commit(self.tracking.rows, cell_row, o.phase_m, o.lock_ms, o.half_cycle, t_us)
-        return float(squares), int(count)
+        tracking = self.tracking
+        tracking.find(o, t_us)
+        cells, rows = tracking.cells, tracking.rows
+        if slip is not None:
+            cells["slip"][: len(o)] = slip
+        squares, count = 0.0, 0
+        for k in range(tracking.n_seen):
+            one = tracking.seen[k]
+            satellite = tracking.satellites[one["slot"]]
+            high, low = carriers(cells, one["head"], satellite, rows, t_us, MAX_GAP_US)
+            i = one["head"] if high >= 0 else -1
+            while i >= 0:
+                residual_m = update(
+                    rows[cells[i]["row"]], satellite["arc"], cells[i], cells[high], cells[low], t_us
+                )
+                if not np.isnan(residual_m):
+                    squares += residual_m**2
+                    count += 1
+                i = cells[i]["following"]
+        tracking.commit()
+        return float(squares), count
 
 
 def plain_twin(epochs: list[tuple[int, Observations, Any]]) -> list[tuple[float, int]]:

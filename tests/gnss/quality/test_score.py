@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import math
+import tomllib
+from importlib import resources
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnss.quality.frame_errors import bad_share
-from gnss.quality.latency import Latencies
-from gnss.quality.score import Hold, Limit, Verdict, judged, worst_of
+from gnss.quality import latency
+from gnss.quality.judgements import INDICATORS, STATES, points_of, state_of
+from gnss.quality.score import Limit, Thresholds, default_limits, words
 
-SECOND_US = 1_000_000
 UP, DOWN = Limit(0.5, 2.0, 5.0), Limit(1.0, 0.95, 0.8)
+
+
+def points(limit: Limit, value: float) -> float:
+    return float(points_of(value, limit.perfect, limit.degraded, limit.bad))
 
 
 @pytest.mark.parametrize("limit", [UP, DOWN])
@@ -17,7 +26,7 @@ UP, DOWN = Limit(0.5, 2.0, 5.0), Limit(1.0, 0.95, 0.8)
 @given(a=st.floats(-1, 12), b=st.floats(-1, 12))
 def test_worse_values_never_get_more_points(limit: Limit, a: float, b: float) -> None:
     worse, better = (max(a, b), min(a, b)) if limit is UP else (min(a, b), max(a, b))
-    assert 0 <= limit.points(worse) <= limit.points(better) <= 100
+    assert 0 <= points(limit, worse) <= points(limit, better) <= 100
 
 
 @pytest.mark.parametrize(
@@ -37,57 +46,50 @@ def test_worse_values_never_get_more_points(limit: Limit, a: float, b: float) ->
     ],
 )
 def test_a_threshold_that_is_reached_decides(limit: Limit, value: float, state: str) -> None:
-    verdict = worst_of([judged("x", "{value} {threshold}", value, limit, "")])
-    assert verdict.state == state
-    assert len(verdict.findings) == (state != "good")
+    assert STATES[state_of(int(points(limit, value)))] == state
 
 
-def test_one_grave_fault_is_not_averaged_away() -> None:
-    good = [judged("fine", "", 0.0, UP, "") for _ in range(20)]
-    verdict = worst_of([*good, judged("late", "{value:.0f} s, threshold {threshold:.0f} s", 9.0, UP, "")])
-    assert verdict.state == "bad"
-    assert verdict.score is not None
-    assert verdict.score < 40
-    (finding,) = verdict.findings
-    assert (finding.code, finding.text, finding.threshold) == ("late", "9 s, threshold 5 s", 5.0)
+def test_every_indicator_has_limits_words_and_a_source() -> None:
+    table: dict[str, Any] = tomllib.loads(
+        resources.files("gnss.quality").joinpath("indicators.toml").read_text("utf-8")
+    )
+    entries = [name for name, entry in table.items() if isinstance(entry, dict)]
+    assert entries == list(INDICATORS)
+    for code, limit in default_limits().items():
+        assert limit.perfect <= limit.degraded < limit.bad or limit.perfect >= limit.degraded > limit.bad, (
+            code
+        )
+        assert table[code]["source"]
+        assert table[code]["check"]
+        assert words(code).text.endswith(".")
 
 
-def test_nothing_to_judge_is_unknown_not_good() -> None:
-    assert worst_of([None, None]) == Verdict("unknown", None, ())
-
-
-def test_worse_at_once_better_after_the_hold() -> None:
-    hold = Hold(60.0)
-    good, degraded, bad = Verdict("good", 95, ()), Verdict("degraded", 55, ()), Verdict("bad", 10, ())
-
-    def states(verdict: Verdict, begin_s: int, end_s: int) -> list[str]:
-        announced = [hold.apply(verdict, s * SECOND_US) for s in range(begin_s, end_s)]
-        for one in announced:
-            assert one.score is not None
-            expected = "good" if one.score >= 70 else "degraded" if one.score >= 40 else "bad"
-            assert one.state == expected, "score and state never contradict"
-        return [one.state for one in announced]
-
-    assert states(good, 0, 5) == ["good"] * 5
-    assert states(bad, 5, 7) == ["bad"] * 2
-    assert states(degraded, 7, 20) == ["bad"] * 13
-    assert states(good, 20, 80) == ["bad"] * 46 + ["degraded"] * 13 + ["good"]
-    assert states(degraded, 80, 81) == ["degraded"]
+def test_limits_become_columns_in_order() -> None:
+    limits, times = Thresholds(hold_s=5.0).columns()
+    assert limits.shape == (len(INDICATORS), 3)
+    assert limits[INDICATORS.index("latency")].tolist() == [0.5, 2.0, 5.0]
+    assert times.tolist() == [5.0, 30.0, 900.0]
 
 
 def test_latency_is_a_median_and_jitter_a_spread() -> None:
-    latencies = Latencies()
-    assert latencies.recent_s() is None
-    assert latencies.jitter_s() is None
+    ring = np.zeros(60, np.float32)
+    assert math.isnan(latency.recent_s(ring, 0))
+    assert math.isnan(latency.jitter_s(ring, 9))
+    assert latency.extremes_s(ring, 0) == (0.0, 0.0)
     for k in range(100):
-        latencies.add(0.2 + 0.01 * (k % 20) + (3.0 if k == 98 else 0.0))
-    assert latencies.recent_s() == pytest.approx(0.37)
-    assert latencies.jitter_s() == pytest.approx(0.19, abs=0.02)
-    again = Latencies()
-    again.restore(latencies.snapshot())
-    assert again.jitter_s() == latencies.jitter_s()
+        ring[k % 60] = 0.2 + 0.01 * (k % 20) + (3.0 if k == 98 else 0.0)
+    assert latency.recent_s(ring, 100) == pytest.approx(0.37)
+    assert latency.jitter_s(ring, 100) == pytest.approx(0.19, abs=0.02)
+    assert latency.extremes_s(ring, 100) == pytest.approx((0.30, 3.38))
 
 
-def test_share_of_bad_frames() -> None:
-    assert bad_share(0, 0) is None
-    assert bad_share(99, 1) == pytest.approx(0.01)
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(-5, 50, width=32), min_size=10, max_size=150))
+def test_jitter_is_that_of_the_sorted_values(values: list[float]) -> None:
+    ring = np.zeros(60, np.float32)
+    for k, value in enumerate(values):
+        ring[k % 60] = value
+    last = sorted(np.float32(v) for v in values[-60:])
+    n = len(last)
+    spread = last[min(int(0.95 * n), n - 1)] - last[int(0.05 * n)]
+    assert latency.jitter_s(ring, len(values)) == pytest.approx(float(spread), abs=1e-5)

@@ -7,8 +7,8 @@ import pytest
 
 from gnss.observations import Observations
 from gnss.quality.bands import BAND, BANDS
-from gnss.quality.signal_strength import HOLD_S, update
-from gnss.quality.tracking import Tracking, commit
+from gnss.quality.signal_strength import HOLD_S, compare_template, elevation_bin, update
+from tests.gnss.quality.kernels import Tracking
 
 L1, L2, L5 = BANDS.index("L1"), BANDS.index("L2"), BANDS.index("L5")
 
@@ -22,12 +22,13 @@ class Levels:
         self.drop_db = np.full(5, np.nan)
 
     def epoch(self, o: Observations, t_us: int) -> tuple[float, int]:
-        cell_row, following, _, _ = self.tracking.find(o, t_us)
+        tracking = self.tracking
+        tracking.find(o, t_us)
         total, count = update(
-            self.tracking.rows, cell_row, self.tracking.head, following, o.system, o.signal, o.cn0_dbhz,
-            BAND, t_us, self.down_since_us, self.drop_db,
+            tracking.cells, tracking.n, tracking.seen, tracking.n_seen, tracking.rows, t_us,
+            self.down_since_us, self.drop_db,
         )  # fmt: skip
-        commit(self.tracking.rows, cell_row, o.phase_m, o.lock_ms, o.half_cycle, t_us)
+        tracking.commit()
         return float(total), int(count)
 
 
@@ -91,3 +92,21 @@ def test_every_known_signal_has_a_band() -> None:
     from gnss.quality.bands import FREQUENCY_HZ
 
     assert ((BAND >= 0) == (FREQUENCY_HZ > 0)).all()
+
+
+def test_elevation_bins() -> None:
+    for degrees, place in ((-0.1, -1), (0.0, 0), (9.99, 0), (10.01, 1), (45.0, 4), (89.9, 8), (90.0, 8)):
+        assert elevation_bin(np.sin(np.radians(degrees))) == place
+    assert elevation_bin(np.nan) == -1
+
+
+def test_a_loss_against_the_own_template_is_measured_once_it_is_mature() -> None:
+    template = np.zeros((7, 5, 9, 2), np.float32)
+    random = np.random.default_rng(1)
+    first = [compare_template(template, 0, 3, 4, 45.0 + random.normal(0, 1.0), 30.0) for _ in range(2880)]
+    assert np.isnan(first[:100]).all()
+    assert abs(np.mean(first[200:])) < 0.2
+    after = [compare_template(template, 0, 3, 4, 41.0 + random.normal(0, 1.0), 30.0) for _ in range(120)]
+    assert np.mean(after) == pytest.approx(4.0, abs=0.4)
+    assert template[0, 3, 4, 0] == pytest.approx(45.0, abs=0.3)
+    assert not template[1].any()

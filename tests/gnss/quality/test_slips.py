@@ -7,14 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnss.observations import Observations
-from gnss.quality.slips import LOCK_SLIP, PHASE_SLIP, detect, lock_upper_ms, slipped_satellites
-from gnss.quality.tracking import Tracking, commit
+from gnss.observations import LOST_LOCK, Observations
+from gnss.quality.memory import CELL, SATELLITE
+from gnss.quality.slips import (
+    LOCK_SLIP,
+    PHASE_SLIP,
+    by_wide_lane,
+    detect,
+    lock_upper_ms,
+    slipped_satellites,
+    wide_lane_cycles,
+)
+from gnss.rtcm.legacy_layout import LOCK_MS as LEGACY_LOCK_MS
 from gnss.rtcm.msm_layout import LOCK_MS
 from gnss.systems import UNKNOWN_CHANNEL
+from tests.gnss.quality.kernels import MAX_GAP_US, Tracking
 
 SECOND_US = 1_000_000
-MAX_GAP_US = 10 * SECOND_US
+C_M_S = 299_792_458.0
 
 
 class Detector:
@@ -25,19 +35,17 @@ class Detector:
         self.tracking = Tracking()
         self.slip = np.zeros(0, np.uint8)
 
-    def epoch(self, o: Observations, t_us: int) -> int:
-        cell_row, following, _, _ = self.tracking.find(o, t_us)
-        self.slip = np.empty(len(o), np.uint8)
-        self.tracking.rows["cn0_level_dbhz"] = self.level_dbhz
-        rows, head = self.tracking.rows, self.tracking.head
-        slips = detect(
-            rows, cell_row, head, following, o.system, o.phase_m, o.lock_ms, o.lock_indicator, o.half_cycle,
-            o.channel, t_us, MAX_GAP_US, 10.0, 0.05, 0.043, self.slip,
-        )  # fmt: skip
+    def epoch(self, o: Observations, t_us: int, mask_sine: float = 0.0) -> int:
+        tracking = self.tracking
+        tracking.find(o, t_us)
+        tracking.rows["cn0_level_dbhz"] = self.level_dbhz
+        seen, rows = tracking.seen, tracking.rows
+        slips = detect(tracking.cells, tracking.n, seen, tracking.n_seen, rows, t_us, MAX_GAP_US)
+        self.slip = tracking.column("slip")
         self.satellites = slipped_satellites(
-            rows, self.tracking.satellites, cell_row, head, following, self.slip, t_us, 60 * SECOND_US
+            tracking.cells, seen, tracking.n_seen, rows, tracking.satellites, mask_sine, t_us, 60 * SECOND_US
         )
-        commit(rows, cell_row, o.phase_m, o.lock_ms, o.half_cycle, t_us)
+        tracking.commit()
         return int(slips)
 
 
@@ -164,6 +172,7 @@ def test_glonass_phases_are_compared_where_the_channel_is_known(sky: Any, channe
     for i, expected in ((0, 0), (1, slips)):
         epoch = sky.at(i)
         epoch.channel[:36] = channel
+        epoch.signal[:36] = np.tile((2, 3, 8), 12)
         assert detector.epoch(epoch, sky.time_us(i)) == expected
         sky.cycles[4] += 1
 
@@ -185,3 +194,59 @@ def test_weak_signals_do_not_make_a_slipped_satellite(sky: Any, level_dbhz: floa
     sky.cycles[4] += 1
     assert detector.epoch(sky.at(1), sky.time_us(1)) == 1
     assert detector.satellites == satellites
+
+
+def test_rinex_tells_a_lost_lock_itself(sky: Any) -> None:
+    detector = Detector()
+    for i in range(3):
+        epoch = sky.at(i)
+        epoch.lock_ms[:] = epoch.lock_indicator[:] = -1
+        epoch.flags[7] = LOST_LOCK * (i == 2)
+        assert detector.epoch(epoch, sky.time_us(i)) == (i == 2)
+    assert np.flatnonzero(detector.slip == LOCK_SLIP).tolist() == [7]
+
+
+def pair(n_i: float, n_j: float, i: int, noise: Any) -> tuple[Any, Any]:
+    """The two carriers of a satellite with so many more cycles each."""
+    high, low = np.zeros(1, CELL)[0], np.zeros(1, CELL)[0]
+    high["hz"], low["hz"] = 1575.42e6, 1227.60e6
+    for cell, cycles, delay_m in ((high, n_i, 3.0), (low, n_j, 3.0 * (1575.42 / 1227.60) ** 2)):
+        cell["range_m"] = 2.2e7 + 300.0 * i + delay_m + noise.normal(0, 0.3)
+        cell["phase_m"] = 2.2e7 + 300.0 * i - delay_m + cycles * C_M_S / cell["hz"] + noise.normal(0, 0.003)
+    return high, low
+
+
+@pytest.mark.parametrize(("cycles", "found"), [((0, 0), 0), ((9, 7), 1), ((77, 60), 1), ((5, 5), 0)])
+def test_the_wide_lane_sees_what_the_geometry_free_phase_cannot(cycles: Any, found: int) -> None:
+    satellite, noise = np.zeros(1, SATELLITE), np.random.default_rng(3)
+    satellite["wide_arc"], satellite["wide_us"] = -1, -(2**62)
+    slips = []
+    for i in range(300):
+        more = cycles if i >= 200 else (0, 0)
+        high, low = pair(100 + more[0], 50 + more[1], i, noise)
+        if wide(satellite, high, low, i * SECOND_US):
+            slips.append(i)
+    assert len(slips) == found
+    assert all(200 <= i <= 202 for i in slips)
+
+
+def wide(satellite: Any, high: Any, low: Any, t_us: int) -> bool:
+    return bool(by_wide_lane(satellite[0], high, low, t_us, MAX_GAP_US))
+
+
+def test_wide_lane_cycles_are_those_of_the_literature() -> None:
+    # N1 - N2 without noise and whatever the geometry and the ionosphere
+    f1, f2 = 1575.42e6, 1227.60e6
+    for geometry_m, iono_m in ((2.0e7, 1.0), (2.5e7, 30.0)):
+        iono2_m = iono_m * (f1 / f2) ** 2
+        value = wide_lane_cycles(
+            geometry_m + iono_m, geometry_m + iono2_m, geometry_m - iono_m + 12 * C_M_S / f1,
+            geometry_m - iono2_m - 30 * C_M_S / f2, f1, f2,
+        )  # fmt: skip
+        assert value == pytest.approx(42.0, abs=1e-6)
+
+
+def test_lock_times_of_legacy_messages_end_where_the_next_begins() -> None:
+    for i in range(1, 127):
+        assert lock_upper_ms(i, float(LEGACY_LOCK_MS[i])) == LEGACY_LOCK_MS[i + 1], i
+    assert lock_upper_ms(127, float(LEGACY_LOCK_MS[127])) == np.inf

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gnss.observations import Observations
-from gnss.quality.station import Judgement, StationQuality
+from tests.gnss.quality.one_station import Judgement, StationQuality
 
 SECOND_US = 1_000_000
 Plant = Callable[[Any, float, Observations], Observations]

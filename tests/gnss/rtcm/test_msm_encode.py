@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyrtcm import RTCMReader
 
-from gnss.observations import UNKNOWN_CHANNEL, MsmFrames, Observations
+from gnss.observations import PARTIAL, UNKNOWN_CHANNEL, MsmFrames, Observations
 from gnss.rtcm.framing import build_frame, find_frames
 from gnss.rtcm.msm import decode_msm
 from gnss.rtcm.msm_encode import encode_msm
@@ -172,6 +172,7 @@ def test_recorded_observations_survive(data) -> None:
         (1077, one(rate_m_s=9000.0), "rates exceed"),
         (1077, one(cn0_dbhz=64.0), "above 0 and below 64"),
         (1074, one(cn0_dbhz=0.2), "above 0 and below 64"),
+        (1077, one(flags=PARTIAL), "restore the whole milliseconds"),
         (1074, one(lock_indicator=16), "no such lock indicator"),
         (1077, one(half_cycle=2), "neither 0 nor 1"),
         (1087, one(system=1, channel=9), "not one of -7 to 7"),

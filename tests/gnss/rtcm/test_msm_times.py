@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from gnss.observations import UNKNOWN_CHANNEL, MsmFrames, Observations
+from gnss.observations import PARTIAL, UNKNOWN_CHANNEL, MsmFrames, Observations
 from gnss.rtcm.framing import build_frame, find_frames
 from gnss.rtcm.msm import decode_msm
 from gnss.rtcm.signals import RINEX_CODES, frequency_hz, rinex_code, wavelength_m
@@ -117,9 +117,59 @@ def test_frames_outside_of_the_buffer_are_refused() -> None:
 
 
 def test_other_messages_are_passed_over() -> None:
-    stream = b"".join(build_frame(message(n, 0)) for n in (1005, 1071, 1073, 1078, 1080, 1144, 1230, 4095))
+    stream = b"".join(
+        build_frame(message(n, 0)) for n in (1000, 1005, 1008, 1013, 1070, 1078, 1080, 1138, 1144, 4095)
+    )
     frames, seen = decode(stream + build_frame(b"") + build_frame(b"\x43"))
     assert (len(frames), len(seen), frames.damaged) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("kind", "bits"), [(1, 10 + 15), (2, 10 + 27), (3, 10 + 42), (4, 66), (7, 116)])
+def test_every_type_has_its_length(kind: int, bits: int) -> None:
+    whole = message(1070 + kind, 0, 1, 1, "1" + "0" * bits)
+    for group in range(7):
+        payload = bytearray(whole)
+        payload[:2] = (((1070 + kind + 10 * group) << 4) | (payload[1] & 15)).to_bytes(2, "big")
+        frames, seen = decode(build_frame(bytes(payload)))
+        assert (len(frames), frames.damaged, len(seen)) == (1, 0, 1)
+        frames, _ = decode(build_frame(bytes(payload[: (169 + bits) // 8])))
+        assert (len(frames), frames.damaged) == (0, 1)
+
+
+def test_types_without_whole_milliseconds_leave_out_what_they_do_not_have() -> None:
+    fraction, fine_range, fine_phase = "1000000000", f"{5:015b}", f"{7:022b}"
+    lock = "1001" + "1"
+    types = {1: fine_range, 2: fine_phase + lock, 3: fine_range + fine_phase + lock}
+    columns = {}
+    for kind, cell in types.items():
+        _, seen = decode(build_frame(message(1090 + kind, 0, 1 << 63, 1 << 30, "1" + fraction + cell)))
+        columns[kind] = seen
+        assert (seen.satellite[0], seen.signal[0], seen.flags[0]) == (1, 2, PARTIAL)
+        assert np.isnan(seen.rate_m_s[0])
+        assert np.isnan(seen.cn0_dbhz[0])
+    range_m, phase_m = (0.5 + 5 / 2**24) * 299_792.458, (0.5 + 7 / 2**29) * 299_792.458
+    assert [columns[k].range_m[0] for k in (1, 3)] == pytest.approx([range_m] * 2, abs=1e-9)
+    assert [columns[k].phase_m[0] for k in (2, 3)] == pytest.approx([phase_m] * 2, abs=1e-9)
+    assert np.isnan(columns[2].range_m[0])
+    assert np.isnan(columns[1].phase_m[0])
+    got = [(int(s.lock_indicator[0]), int(s.lock_ms[0]), int(s.half_cycle[0])) for s in columns.values()]
+    assert got == [(-1, -1, 0), (9, 8192, 1), (9, 8192, 1)]
+
+
+@pytest.mark.parametrize("kind", range(1, 8))
+def test_a_signal_that_nobody_knows_spoils_no_neighbour(kind: int) -> None:
+    random = np.random.default_rng(kind)
+    behind = "1" * 4 + "".join(random.choice(["0", "1"], 600))
+    known, unknown = 1 << 31 - 1, 1 << 31 - 19  # signal ids 2 and 20; GLONASS has no name for 20
+    _, seen = decode(build_frame(message(1080 + kind, 0, 0b11 << 62, known | unknown, behind)))
+    assert seen.signal.tolist() == [2, 20, 2, 20]
+    assert rinex_code(System.GLONASS, 20) is None
+    _, alone = decode(build_frame(message(1080 + kind, 0, 0b11 << 62, known | 1 << 31 - 7, behind)))
+    assert alone.signal.tolist() == [2, 8, 2, 8]
+    for field in fields(Observations):
+        if field.name != "signal":
+            both = getattr(seen, field.name), getattr(alone, field.name)
+            np.testing.assert_array_equal(*both)
 
 
 def test_missing_values_are_nan_not_absurd(data) -> None:

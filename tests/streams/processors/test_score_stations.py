@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gnss.epochs import EpochAssembler
+from gnss.quality.score import Thresholds
 from gnss.simulate import Fault, SimulatedStation
 from sensors.model import Station
 from streams.processor import Processor
-from streams.processors import station_scorer
 from streams.processors.score_stations import ScoreStations
 from streams.records import RawBatch, RawChunk, Record, StationReport, StationReports
 
@@ -277,14 +278,14 @@ def test_snapshot_in_the_middle_of_a_frame_changes_nothing(data: Any) -> None:
 def test_one_station_that_breaks_the_program_does_not_harm_the_others(
     monkeypatch: pytest.MonkeyPatch, troubled: list[RawChunk]
 ) -> None:
-    original = station_scorer.EpochAssembler.feed
+    original = EpochAssembler.feed
 
     def feed(self: Any, payload: bytes, **times: Any) -> Any:
         if payload == b"poison":
             raise RuntimeError("broken")
         return original(self, payload, **times)
 
-    monkeypatch.setattr(station_scorer.EpochAssembler, "feed", feed)
+    monkeypatch.setattr(EpochAssembler, "feed", feed)
     at_us = T0_US + 45 * SECOND_US
     poison = RawChunk(station_id="B", payload=b"poison", received_at_us=at_us)
     processor = ScoreStations()
@@ -310,13 +311,12 @@ def test_noise_is_unknown_and_never_good() -> None:
     assert {r.state for r in reports} == {"unknown"}
 
 
-def test_a_flood_of_epochs_is_judged_in_part_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station_scorer, "MOST_EPOCHS_AT_ONCE", 10.0)
+def test_a_flood_of_epochs_is_judged_in_part_and_counted() -> None:
     calm = live_chunks("CALM", 60, seed=2)
     chunks = live_chunks("FLOOD", 60)
     received_us = T0_US + 70 * SECOND_US
     flood = [RawChunk(station_id="FLOOD", payload=c.payload, received_at_us=received_us) for c in chunks]
-    processor = ScoreStations([])
+    processor = ScoreStations([], Thresholds(most_epochs_at_once=10.0))
     reports = by_station(run_live(processor, merged(calm, flood)))
     assert sum(r.epochs for r in reports["CALM"]) == 60
     assert sum(r.epochs for r in reports["FLOOD"]) == 10

@@ -1,0 +1,361 @@
+"""All indicators of one epoch, over the memory of its station: the kernel that calls each indicator's own."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gnss.quality import clock, completeness, ionosphere, multipath, signal_strength, slips, tracking
+from gnss.quality.bands import BANDS
+from gnss.quality.judgements import CLOCK_STEP, NOT_KNOWN
+from gnss.quality.memory import (
+    CELL,
+    CELLS,
+    K_CN0_COUNT,
+    K_CN0_SQUARES,
+    K_CN0_SUM,
+    K_INTERRUPTIONS,
+    K_LOCK_SLIPS,
+    K_MP_COUNT,
+    K_MP_SQUARES,
+    K_OBSERVATIONS,
+    K_PHASE_SLIPS,
+    KINDS,
+    NEVER_US,
+    SATELLITES,
+    SEEN,
+    SUMS,
+    TRACKED,
+    W_CN0_COUNT,
+    W_CN0_SUM,
+    W_COMPARED,
+    W_DUAL,
+    W_EPOCHS,
+    W_EXPECTED,
+    W_MASK_EXPECTED,
+    W_MASK_HAVE,
+    W_MP_COUNT,
+    W_MP_SQUARES,
+    W_OBSERVATIONS,
+    W_SKY_EXPECTED,
+    W_SKY_HAVE,
+    W_SLIPS,
+    W_TEMPLATE_COUNT,
+    W_TEMPLATE_SUM,
+    W_USABLE,
+    WINDOW_SLOTS,
+    Memory,
+)
+
+MAX_GAP_S = 10.0
+"""An arc ends when its signal is away for longer; ten intervals where they are longer than a second."""
+_MAX_GAP_US = 10_000_000
+_EXPECTED_US = round(completeness.EXPECTED_S * 1e6)
+_MASK_SINE = completeness.MASK_SINE
+_SET_DBHZ = completeness.SET_DBHZ
+
+
+class Columns(NamedTuple):
+    """The columns of `gnss.observations.Observations` that are judged, shape (n,)."""
+
+    system: NDArray[np.uint8]
+    satellite: NDArray[np.uint8]
+    signal: NDArray[np.uint8]
+    channel: NDArray[np.int8]
+    range_m: NDArray[np.float64]
+    phase_m: NDArray[np.float64]
+    rate_m_s: NDArray[np.float64]
+    cn0_dbhz: NDArray[np.float64]
+    lock_ms: NDArray[np.int32]
+    lock_indicator: NDArray[np.int16]
+    half_cycle: NDArray[np.uint8]
+    flags: NDArray[np.uint8]
+
+
+class SkyColumns(NamedTuple):
+    """The network's sky at several times: shape (times, 448, ...), see `gnss.sky`."""
+
+    usable: NDArray[np.uint8]
+    """1: healthy, and its place is known."""
+    position_m: NDArray[np.float64]
+    velocity_m_s: NDArray[np.float64]
+    acceleration_m_s2: NDArray[np.float64]
+    clock_s: NDArray[np.float64]
+    clock_rate: NDArray[np.float64]
+    group_delay_s: NDArray[np.float64]
+
+
+class Scratch(NamedTuple):
+    """Room for the work on one epoch."""
+
+    cells: NDArray[Any]
+    seen: NDArray[Any]
+    sums: NDArray[np.float32]
+    total: NDArray[np.float32]
+    drop_db: NDArray[np.float64]
+    sines: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    common: NDArray[np.uint32]
+    now: NDArray[np.uint32]
+    pairs: NDArray[np.float64]
+    figures: NDArray[np.float64]
+    solution: NDArray[np.float64]
+
+
+def new_scratch() -> Scratch:
+    """Return room for the work on one epoch."""
+    return Scratch(
+        cells=np.zeros(CELLS, CELL),
+        seen=np.zeros(TRACKED, SEEN),
+        sums=np.zeros(len(SUMS), np.float32),
+        total=np.zeros(len(SUMS), np.float32),
+        drop_db=np.full(len(BANDS), np.nan),
+        sines=np.full(SATELLITES, np.nan),
+        counts=np.zeros(4, np.int64),
+        common=np.zeros(7, np.uint32),
+        now=np.zeros(SATELLITES, np.uint32),
+        pairs=np.zeros((2, TRACKED)),
+        figures=np.zeros(4),
+        solution=np.zeros(8),
+    )
+
+
+@njit(cache=True, nogil=True)
+def max_gap_us(station: Any) -> int:
+    """Return the longest gap within an arc of a station."""
+    return int(max(_MAX_GAP_US, 10 * station.interval_us))
+
+
+@njit(cache=True, nogil=True)
+def tracked_before(memory: Memory, s: int, t_us: int) -> int:
+    """Return how many signals were tracked before and are missing at `t_us`."""
+    station = memory.station[s]
+    window_us = max(_EXPECTED_US, 3 * station.interval_us)
+    return int(
+        completeness.expected_observations(memory.signals[s, : station.rows], t_us, window_us, _SET_DBHZ)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _elevations(station: Any, sky: SkyColumns, at: int, sines: Any) -> bool:
+    """Write the sine of each satellite's elevation; return whether any is known."""
+    sines[:] = np.nan
+    if at < 0 or station.placed == 0:
+        return False
+    x, y, z = station.ecef_m[0], station.ecef_m[1], station.ecef_m[2]
+    east, north, up = station.up[0], station.up[1], station.up[2]
+    usable, position = sky.usable[at], sky.position_m[at]
+    known = False
+    for j in range(len(sines)):
+        if usable[j]:
+            dx, dy, dz = position[j, 0] - x, position[j, 1] - y, position[j, 2] - z
+            sines[j] = (dx * east + dy * north + dz * up) / np.sqrt(dx * dx + dy * dy + dz * dz)
+            known = True
+    return known
+
+
+@njit(cache=True, nogil=True)
+def _kind(memory: Memory, s: int, system: int, signal: int) -> int:
+    """Return the row of the sums of a system's signal; the last one is shared by what has no room."""
+    kind_of, station = memory.kind_of[s], memory.station[s]
+    place = int(kind_of[system * 33 + signal])
+    if place == 255:
+        place = min(int(station.kinds), KINDS - 1)
+        station.kinds = place + 1
+        kind_of[system * 33 + signal] = place
+    return place
+
+
+@njit(cache=True, nogil=True)
+def _arcs(memory: Memory, s: int, n_seen: int, t_us: int, gap_us: int, scratch: Scratch) -> int:
+    """Follow the arcs of each satellite's carriers in all combinations; return the wide-lane slips."""
+    cells, seen, sums = scratch.cells, scratch.seen, scratch.sums
+    rows, satellites = memory.signals[s], memory.satellites[s]
+    wide_slips = 0
+    for k in range(n_seen):
+        one = seen[k]
+        satellite = satellites[one.slot]
+        high, low = multipath.carriers(cells, one.head, satellite, rows, t_us, gap_us)
+        if high < 0:
+            continue
+        clean = cells[high].half_cycle == 0 and cells[low].half_cycle == 0
+        both = clean and not np.isnan(cells[high].range_m) and not np.isnan(cells[low].range_m)
+        if both and slips.by_wide_lane(satellite, cells[high], cells[low], t_us, gap_us):
+            satellite.arc += 1
+            cells[high].slip = slips.WIDE_SLIP
+            wide_slips += 1
+        ionosphere.update(satellite, cells[high], cells[low], t_us)
+        place = int(one.place)
+        i = one.head
+        while i >= 0:
+            cell = cells[i]
+            residual_m = multipath.update(rows[cell.row], satellite.arc, cell, cells[high], cells[low], t_us)
+            if not np.isnan(residual_m):
+                square = residual_m * residual_m
+                sums[W_MP_SQUARES] += square
+                sums[W_MP_COUNT] += 1
+                kind = memory.kinds[s, _kind(memory, s, cell.system, cell.signal)]
+                kind[K_MP_SQUARES] += square
+                kind[K_MP_COUNT] += 1
+                if place >= 0 and cell.band >= 0:
+                    bin_of = memory.elevation[s, cell.system, cell.band, place]
+                    bin_of[2] += np.float32(square)
+                    bin_of[3] += np.float32(1.0)
+            i = cell.following
+    return wide_slips
+
+
+@njit(cache=True, nogil=True)
+def _strengths(memory: Memory, s: int, n_seen: int, dt_s: float, scratch: Scratch) -> None:
+    """Compare each C/N0 with the template of its elevation, and sum up by elevation."""
+    cells, seen, sums = scratch.cells, scratch.seen, scratch.sums
+    for k in range(n_seen):
+        place = int(seen[k].place)
+        if place < 0:
+            continue
+        i = seen[k].head
+        while i >= 0:
+            cell = cells[i]
+            if cell.cn0_dbhz > 0.0 and cell.band >= 0:
+                bin_of = memory.elevation[s, cell.system, cell.band, place]
+                bin_of[0] += np.float32(cell.cn0_dbhz)
+                bin_of[1] += np.float32(1.0)
+                loss_db = signal_strength.compare_template(
+                    memory.template[s], cell.system, cell.band, place, cell.cn0_dbhz, dt_s
+                )
+                if not np.isnan(loss_db):
+                    sums[W_TEMPLATE_SUM] += loss_db
+                    sums[W_TEMPLATE_COUNT] += 1
+            i = cell.following
+
+
+@njit(cache=True, nogil=True)
+def _sum_kinds(memory: Memory, s: int, n: int, t_us: int, gap_us: int, scratch: Scratch) -> int:
+    """Sum up the epoch by system and signal, before it is committed; return interruptions."""
+    cells, rows = scratch.cells, memory.signals[s]
+    interruptions = 0
+    for i in range(n):
+        cell = cells[i]
+        row = rows[cell.row]
+        kind = memory.kinds[s, _kind(memory, s, cell.system, cell.signal)]
+        kind[K_OBSERVATIONS] += 1
+        if cell.cn0_dbhz > 0.0:
+            kind[K_CN0_SUM] += cell.cn0_dbhz
+            kind[K_CN0_SQUARES] += cell.cn0_dbhz * cell.cn0_dbhz
+            kind[K_CN0_COUNT] += 1
+        if cell.slip == slips.LOCK_SLIP:
+            kind[K_LOCK_SLIPS] += 1
+        elif cell.slip:
+            kind[K_PHASE_SLIPS] += 1
+        elif row.last_us != NEVER_US and t_us - row.last_us > gap_us:
+            kind[K_INTERRUPTIONS] += 1
+            interruptions += 1
+    return interruptions
+
+
+@njit(cache=True, nogil=True)
+def measure(
+    memory: Memory,
+    s: int,
+    columns: Columns,
+    begin: int,
+    end: int,
+    t_us: int,
+    first: bool,
+    sky: SkyColumns,
+    at: int,
+    scratch: Scratch,
+    out: Any,
+) -> None:
+    """Take an epoch into the memory of station `s`; write its figures to `out`, its sums to the scratch.
+
+    Parameters
+    ----------
+    columns, begin, end
+        Observations; the epoch is in rows `begin` to `end`.
+    first
+        Nothing came before: what was to be expected cannot be known.
+    sky, at
+        Row `at` of the sky is that of this epoch's time; -1: none.
+    out
+        A `JUDGEMENT`.
+    """
+    station, rows, satellites = memory.station[s], memory.signals[s], memory.satellites[s]
+    cells, seen, sums = scratch.cells, scratch.seen, scratch.sums
+    sums[:] = np.float32(0.0)
+    gap_us = max_gap_us(station)
+    n, n_seen, no_room = tracking.gather(
+        memory, s, columns.system, columns.satellite, columns.signal, columns.channel, columns.range_m,
+        columns.phase_m, columns.rate_m_s, columns.cn0_dbhz, columns.lock_ms, columns.lock_indicator,
+        columns.half_cycle, columns.flags, begin, end, t_us, gap_us, cells, seen,
+    )  # fmt: skip
+    station.without_room += no_room
+    before_us = station.epoch_us
+
+    if _elevations(station, sky, at, scratch.sines):
+        completeness.turn_fortnight(station, memory.capability[s], t_us)
+        for k in range(n_seen):
+            seen[k].sine = scratch.sines[seen[k].key]
+            seen[k].place = signal_strength.elevation_bin(seen[k].sine)
+        completeness.by_ephemeris(
+            seen, n_seen, memory.capability[s], sky.usable[at], scratch.sines, memory.kind_of[s],
+            memory.kinds[s], scratch.common, scratch.now, scratch.counts,
+        )  # fmt: skip
+        out.sky_expected, out.sky_have = scratch.counts[0], scratch.counts[1]
+        out.mask_expected, out.mask_have = scratch.counts[2], scratch.counts[3]
+        sums[W_SKY_EXPECTED], sums[W_SKY_HAVE] = scratch.counts[0], scratch.counts[1]
+        sums[W_MASK_EXPECTED], sums[W_MASK_HAVE] = scratch.counts[2], scratch.counts[3]
+    else:
+        out.sky_expected = out.mask_expected = NOT_KNOWN
+        out.sky_have = out.mask_have = 0
+
+    if station.code_jump_m != 0.0:
+        for i in range(n):
+            cells[i].range_m -= station.code_jump_m
+    both_ms, code_ms = clock.detect(cells, seen, n_seen, satellites, t_us, before_us, gap_us, scratch.pairs)
+    if code_ms != 0.0:
+        station.code_jump_m += code_ms * clock.MS_M
+        for i in range(n):
+            cells[i].range_m -= code_ms * clock.MS_M
+    step_ms = both_ms if both_ms != 0.0 else code_ms
+    out.clock_step_ms = step_ms
+    if step_ms != 0.0:
+        station.jump_us, station.jump_ms = t_us, step_ms
+    if station.jump_us != NEVER_US and t_us - station.jump_us < WINDOW_SLOTS * station.step_us:
+        out.remarks |= CLOCK_STEP
+
+    slipped = slips.detect(cells, n, seen, n_seen, rows, t_us, gap_us)
+    slipped += _arcs(memory, s, n_seen, t_us, gap_us, scratch)
+    out.slips = slipped
+    slipped_satellites = slips.slipped_satellites(
+        cells, seen, n_seen, rows, satellites, _MASK_SINE, t_us, WINDOW_SLOTS * station.step_us
+    )
+    out.interruptions = _sum_kinds(memory, s, n, t_us, gap_us, scratch)
+    clock.remember(cells, seen, n_seen, satellites, t_us, before_us, gap_us, both_ms * clock.MS_M)
+    cn0_sum, cn0_count = signal_strength.update(
+        cells, n, seen, n_seen, rows, t_us, memory.down_since_us[s], scratch.drop_db
+    )
+    _strengths(memory, s, n_seen, min(station.interval_us * 1e-6, 60.0), scratch)
+    tracking.commit(rows, cells, n, t_us, gap_us)
+    completeness.learn(memory.capability[s], cells, n, rows)
+    out.usable_systems, dual = completeness.usable_systems(seen, n_seen, cells)
+    expected = n + tracked_before(memory, s, t_us)
+
+    out.observations, out.satellites = n, n_seen
+    out.observations_expected = NOT_KNOWN if first else expected
+    out.cn0_dbhz = cn0_sum / cn0_count if cn0_count else np.nan
+    out.roti_tecu_min = ionosphere.of_station(seen, n_seen, satellites, _MASK_SINE, scratch.pairs[0])
+    sums[W_EPOCHS] = 1
+    sums[W_OBSERVATIONS] = n
+    if not first:
+        sums[W_EXPECTED] = expected
+        sums[W_COMPARED] = n
+    sums[W_SLIPS] = slipped
+    sums[W_CN0_SUM] = cn0_sum
+    sums[W_CN0_COUNT] = cn0_count
+    sums[W_USABLE] = 1 if out.usable_systems else 0
+    sums[W_DUAL] = dual
+    out.slipped_share = slipped_satellites / max(n_seen, 1)

@@ -1,0 +1,327 @@
+"""The quality of many stations: epochs go in, a judgement for each epoch and each missed slot comes out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gnss.epoch_columns import NO_TIME_US, EpochColumns
+from gnss.geodesy import ecef_to_geodetic
+from gnss.quality import grid
+from gnss.quality import judge as kernels
+from gnss.quality.judgements import JUDGEMENT, Judgements
+from gnss.quality.measure import Columns, SkyColumns, new_scratch
+from gnss.quality.memory import (
+    NEVER_US,
+    SATELLITE,
+    SATELLITES,
+    SIGNAL,
+    STATION,
+    Memory,
+    forget,
+    grown,
+    new_memory,
+)
+from gnss.quality.network import Network
+from gnss.quality.score import Thresholds
+
+ROOM = 16
+"""Stations for which there is room at the beginning; it doubles when it is full."""
+MOST_TIMES = 64
+"""Times of one call for which the sky is laid out at once."""
+MISSES_AT_ONCE = 2048
+TOLD, REGISTERED = 2, 3
+"""How well a station's place is known (`STATION.placed`)."""
+
+
+class SkySource(Protocol):
+    """Gives the network's sky, see `gnss.sky.Sky`."""
+
+    def __call__(self, time_us: int) -> Any:
+        """Return the sky at a time (UTC, us); None: no ephemeris is known."""
+        ...
+
+
+class _Snapshot(msgspec.Struct):
+    """One station. Arrays as bytes, without what is not used."""
+
+    station: bytes
+    signals: bytes
+    satellites: bytes
+    window: bytes
+    window_slot: bytes
+    latency_s: bytes
+    down_since_us: bytes
+    template: bytes
+    capability: tuple[bytes, bytes]
+    history: bytes
+    kind_of: bytes
+    kinds: bytes
+    elevation: bytes
+
+
+class QualityTable:
+    """State of many stations, each a row. Deterministic: see `gnss.quality.judge`.
+
+    Parameters
+    ----------
+    thresholds
+        Of the verdicts.
+    """
+
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        self.thresholds = thresholds or Thresholds()
+        self.network = Network()
+        self._memory = new_memory(ROOM)
+        self._free = list(range(ROOM - 1, -1, -1))
+        self._scratch = new_scratch()
+        self._limits, self._times = self.thresholds.columns()
+
+    @property
+    def memory(self) -> Memory:
+        """All state, rows by station."""
+        return self._memory
+
+    def add(self, interval_s: float) -> int:
+        """Return the row of a new station.
+
+        Parameters
+        ----------
+        interval_s
+            Time between epochs that it promises.
+        """
+        if not self._free:
+            n = len(self._memory.station)
+            self._memory = grown(self._memory, 2 * n)
+            self._free = list(range(2 * n - 1, n - 1, -1))
+        s = self._free.pop()
+        forget(self._memory, s)
+        station = self._memory.station[s]
+        station["used"] = 1
+        station["interval_us"] = interval = grid.interval_us(interval_s)
+        station["step_us"] = max(interval, grid.SECOND_US)
+        return s
+
+    def remove(self, s: int) -> None:
+        """Forget a station; its row may be given to another."""
+        forget(self._memory, s)
+        self._free.append(s)
+
+    def place(self, s: int, ecef_m: NDArray[np.float64], placed: int) -> None:
+        """Tell where a station is; what is better known already is not replaced.
+
+        Parameters
+        ----------
+        ecef_m
+            Shape (3,).
+        placed
+            `TOLD` or `REGISTERED`.
+        """
+        station = self._memory.station[s]
+        if placed < station["placed"] or not np.linalg.norm(ecef_m) > 6.0e6:
+            return
+        station["placed"] = placed
+        station["ecef_m"] = station["reference_m"] = ecef_m
+        station["up"] = _up(ecef_m)
+
+    def begin(self, s: int, now_us: int) -> None:
+        """Say that a station is connected live: from now on its slots are due."""
+        kernels.begin(self._memory, s, now_us)
+
+    def due(self, now_us: int) -> NDArray[np.int64]:
+        """Return the stations that have a slot which counts as missed by now."""
+        due_us = self._memory.station["due_us"]
+        return np.flatnonzero((due_us != NEVER_US) & (due_us <= now_us))
+
+    def due_us(self, s: int) -> int | None:
+        """Return when the next slot of a live station counts as missed if nothing comes."""
+        due_us = int(self._memory.station["due_us"][s])
+        return None if due_us == NEVER_US else due_us
+
+    def has_epochs(self, s: int) -> bool:
+        """Whether an epoch of the station ever came."""
+        return int(self._memory.station["epoch_us"][s]) != NEVER_US
+
+    def jump_ms(self, s: int) -> float:
+        """Return the last step of the receiver's clock."""
+        return float(self._memory.station["jump_ms"][s])
+
+    def counts(self, s: int) -> dict[str, int]:
+        """Return what was left out of judging so far, by what."""
+        station = self._memory.station[s]
+        names = ("repeated_epochs", "empty_epochs", "restarts", "surplus_epochs")
+        counts = {name: int(station[name]) for name in names}
+        return counts | {"signals_without_room": int(station["without_room"])}
+
+    def miss(
+        self, stations: NDArray[np.int64], frames: NDArray[np.int64], bad_frames: NDArray[np.int64]
+    ) -> Judgements:
+        """Judge the next slot of each of some stations as missed.
+
+        Parameters
+        ----------
+        stations
+            Each at most once, shape (n,), from `due`.
+        frames, bad_frames
+            That ever came, shape (n,): what neither epochs nor missed slots have told is told now.
+        """
+        out = np.zeros(len(stations), JUDGEMENT)
+        network = np.full(3, np.nan)
+        kernels.miss_all(
+            self._memory, stations, frames, bad_frames, self._limits, self._times, network, self._scratch, out
+        )
+        return out
+
+    def observe(self, epochs: EpochColumns, sky: SkySource | None = None) -> Judgements:
+        """Judge epochs and the slots that were missed before each.
+
+        Parameters
+        ----------
+        epochs
+            Oldest first for each station; `station` is the row that `add` gave.
+        sky
+            Where satellites are; None: not known.
+        """
+        if not len(epochs):
+            return np.zeros(0, JUDGEMENT)
+        now_us = np.where(epochs.received_at_us == NO_TIME_US, epochs.time_us, epochs.received_at_us)
+        minute = np.maximum.accumulate(now_us // 60_000_000)
+        cuts = [0, *(np.flatnonzero(np.diff(minute)) + 1).tolist(), len(epochs)]
+        parts = []
+        for begin, end in itertools.pairwise(cuts):
+            self.network.turn(int(now_us[begin]))
+            for first, last in _pieces(epochs.time_us, begin, end):
+                parts.append(self._judge(epochs, first, last, sky))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _judge(self, epochs: EpochColumns, begin: int, end: int, sky: SkySource | None) -> Judgements:
+        some = slice(begin, end)
+        times, place = np.unique(epochs.time_us[some], return_inverse=True)
+        skies, at = _sky_columns(times, sky)
+        networks = self.network.states(epochs.time_us[some], epochs.station[some])
+        o = epochs.observations
+        columns = Columns(*(getattr(o, name) for name in Columns._fields))
+        out, parts = np.zeros(end - begin + 16, JUDGEMENT), []
+        e, resumed = 0, False
+        while True:
+            e, written = kernels.judge(
+                self._memory, epochs.station[some], epochs.time_us[some], epochs.received_at_us[some],
+                epochs.first[some], epochs.count[some], epochs.frames[some], epochs.bad_frames[some],
+                at[place], columns, skies, self._limits, self._times, networks, self._scratch, out, e,
+                resumed,
+            )  # fmt: skip
+            parts.append(out[:written])
+            if e == end - begin:
+                break
+            out, resumed = np.zeros(end - begin - e + MISSES_AT_ONCE, JUDGEMENT), True
+        judgements = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self.network.add(judgements, len(self._memory.station))
+        return judgements
+
+    def snapshot(self, s: int) -> bytes:
+        """Return the state of one station."""
+        m = self._memory
+        rows, satellites = m.signals[s], m.satellites[s]
+        capable = np.flatnonzero(m.capability[s].any(axis=1)).astype(np.int16)
+        return msgspec.msgpack.encode(
+            _Snapshot(
+                station=m.station[s].tobytes(),
+                signals=_used(rows),
+                satellites=_used(satellites),
+                window=m.window[s].tobytes(),
+                window_slot=m.window_slot[s].tobytes(),
+                latency_s=m.latency_s[s].tobytes(),
+                down_since_us=m.down_since_us[s].tobytes(),
+                template=m.template[s].tobytes(),
+                capability=(capable.tobytes(), m.capability[s][capable].tobytes()),
+                history=m.history[s].tobytes(),
+                kind_of=m.kind_of[s].tobytes(),
+                kinds=m.kinds[s].tobytes(),
+                elevation=m.elevation[s].tobytes(),
+            )
+        )
+
+    def restore(self, s: int, state: bytes) -> None:
+        """Give a station, which `add` made, what `snapshot` gave."""
+        saved = msgspec.msgpack.decode(state, type=_Snapshot)
+        m = self._memory
+        forget(m, s)
+        m.station[s] = np.frombuffer(saved.station, STATION)[0]
+        for name in ("window", "window_slot", "latency_s", "down_since_us", "template", "history", "kind_of",
+                     "kinds", "elevation"):  # fmt: skip
+            column = getattr(m, name)[s]
+            column[...] = np.frombuffer(getattr(saved, name), column.dtype).reshape(column.shape)
+        places, values = saved.capability
+        m.capability[s][np.frombuffer(places, np.int16)] = np.frombuffer(values, np.uint32).reshape(-1, 2)
+        rows, satellites = np.frombuffer(saved.signals, SIGNAL), np.frombuffer(saved.satellites, SATELLITE)
+        m.signals[s][: len(rows)] = rows
+        m.satellites[s][: len(satellites)] = satellites
+        used = np.flatnonzero(satellites["key"] >= 0)
+        m.slot_of[s][satellites["key"][used]] = used
+        for r in np.flatnonzero(rows["key"] >= 0).tolist():
+            key = int(rows["key"][r])
+            k = int(m.slot_of[s][key // 33])
+            if k < len(satellites):
+                m.row_of[s][k, key % 33] = r
+
+
+def _used(rows: NDArray[Any]) -> bytes:
+    """Return rows without the unused tail."""
+    used = np.flatnonzero(rows["key"] >= 0)
+    return rows[: int(used[-1]) + 1 if len(used) else 0].tobytes()
+
+
+def _up(ecef_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the direction of the ellipsoid's normal."""
+    longitude, latitude, _ = (np.radians(v) for v in ecef_to_geodetic(*(float(v) for v in ecef_m)))
+    return np.array(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
+    )
+
+
+def _pieces(time_us: NDArray[np.int64], begin: int, end: int) -> list[tuple[int, int]]:
+    """Cut epochs where the sky of too many times would be needed at once."""
+    if end - begin <= MOST_TIMES or len(np.unique(time_us[begin:end])) <= MOST_TIMES:
+        return [(begin, end)]
+    pieces, at, times = [], begin, set[int]()
+    for e in range(begin, end):
+        t = int(time_us[e])
+        if t not in times and len(times) == MOST_TIMES:
+            pieces.append((at, e))
+            at, times = e, set()
+        times.add(t)
+    return [*pieces, (at, end)]
+
+
+_NO_SKY = SkyColumns(
+    usable=np.zeros((1, SATELLITES), np.uint8),
+    position_m=np.zeros((1, SATELLITES, 3)),
+    velocity_m_s=np.zeros((1, SATELLITES, 3)),
+    acceleration_m_s2=np.zeros((1, SATELLITES, 3)),
+    clock_s=np.zeros((1, SATELLITES)),
+    clock_rate=np.zeros((1, SATELLITES)),
+    group_delay_s=np.zeros((1, SATELLITES, 2)),
+)
+
+
+def _sky_columns(times_us: NDArray[np.int64], sky: SkySource | None) -> tuple[SkyColumns, NDArray[np.int64]]:
+    """Return the sky of each time, and its row for each time (-1: none)."""
+    known = [None if sky is None else sky(int(t)) for t in times_us.tolist()]
+    at = np.full(len(times_us), -1, np.int64)
+    some = [k for k, one in enumerate(known) if one is not None]
+    if not some:
+        return _NO_SKY, at
+    at[some] = np.arange(len(some))
+    skies: list[Any] = [known[k] for k in some]
+
+    def stack(name: str) -> NDArray[Any]:
+        if len(skies) == 1:
+            return getattr(skies[0], name)[np.newaxis]  # type: ignore[no-any-return]
+        return np.stack([getattr(one, name) for one in skies])
+
+    usable = np.stack([one.known & one.healthy for one in skies])
+    return SkyColumns(usable, *(stack(name) for name in SkyColumns._fields[1:])), at
