@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode clean
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -49,10 +49,13 @@ test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real 
 	$(BIN)/pytest -m "integration"
 	$(BIN)/pytest -m "acceptance"
 
-bench: bench-decode  ## all benchmarks, each with its peer beside it
+bench: bench-decode bench-quality  ## all benchmarks, each with its peer beside it
 
 bench-decode: $(VENV)/.ready-dev servers
 	@$(BIN)/python -m tests.benchmarks.bench_decode
+
+bench-quality: $(VENV)/.ready-dev servers
+	@$(BIN)/python -m tests.benchmarks.bench_quality
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv

@@ -1,0 +1,166 @@
+"""What it costs to decode and judge a network's epochs on one core, with RTKLIB and gnssmultipath beside it.
+
+`python -m tests.benchmarks.bench_quality` feeds the processor `score_stations`, as the program does, with one
+whole epoch of five-system MSM7 of each station a second: the recording that GROUNDSWELL_TEST_DATA has,
+else simulated stations. Stations differ in their names only, which is all that counts for the state. The peers
+do less: convbin decodes and writes RINEX, gnssmultipath reads a RINEX file and judges multipath and slips.
+The last line is one JSON object. Times are of the processor (CPU), the median over the seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from gnss import capture
+from gnss.quality.memory import BYTES_A_STATION
+from gnss.simulate import SimulatedStation
+from sensors.model import Station
+from streams.processors.score_stations import ScoreStations
+from streams.records import RawBatch, RawChunk, StationReports
+
+RECORDING = "rtcm3/swift/week-rollover-STR17.rtcm3"
+STR17_US = 1_554_594_600_000_000
+NETWORKS = (100, 1_000, 4_000)
+WARM_S, MEASURED_S = 65, 25
+"""The window of a minute is full before anything is measured."""
+OPEC = (
+    "qc/OPEC00NOR_S_20220010000_01D_30S_MO_3.04_croped.rnx.gz",
+    "qc/OPEC00NOR_S_20220010000_01D_GN.rnx.gz",
+)
+
+
+def seconds_of_bytes(folder: str | None) -> list[tuple[int, bytes]]:
+    """Return time and bytes of the epochs of one station."""
+    if folder:
+        data = (Path(folder) / RECORDING).read_bytes()[:400_000]
+        pieces = list(capture.split_for_replay(data, STR17_US))
+        return [(t, payload) for t, payload in pieces if t is not None][: WARM_S + MEASURED_S]
+    station = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1)
+    times = [1_700_000_000_000_000 + k * 1_000_000 for k in range(WARM_S + MEASURED_S)]
+    return [(t, b"".join(station.emit(t).frames)) for t in times]
+
+
+def run_network(n: int, seconds: list[tuple[int, bytes]]) -> tuple[float, float, int, str]:
+    """Return us for each station-epoch, wall and CPU, the observations of one, and the last state."""
+    names = [f"S{k:04d}" for k in range(n)]
+    places = [Station(id=name, name=name, longitude=4.36, latitude=50.8, height_m=150.0) for name in names]
+    processor = ScoreStations(places)
+    wall, cpu, reports = [], [], 0
+    last: Any = None
+    for k, (t_us, payload) in enumerate(seconds):
+        chunks = [RawChunk(station_id=name, payload=payload, received_at_us=t_us + 300_000) for name in names]
+        batch = RawBatch(chunks=chunks)
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        outputs = processor.on_batch(batch)
+        outputs = [*outputs, *processor.on_time(t_us + 350_000)]
+        if k >= WARM_S:
+            wall.append(time.perf_counter() - begin)
+            cpu.append(time.process_time() - begin_cpu)
+        made = [r for out in outputs if isinstance(out, StationReports) for r in out.reports]
+        reports += len(made)
+        last = made[-1]
+    assert reports == n * len(seconds), "an epoch was not judged"
+    return median(wall) / n * 1e6, median(cpu) / n * 1e6, last.observations, last.state
+
+
+def convbin_us(payload: bytes, epochs: int) -> float | None:
+    """Return us for an epoch that RTKLIB decodes and writes as RINEX."""
+    program = shutil.which("convbin")
+    if program is None:
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "stream.rtcm3"
+        source.write_bytes(payload)
+        options = ["-r", "rtcm3", "-tr", "2019/04/06", "23:50:00", "-v", "3.04", "-os", "-od"]
+        command = [program, *options, "-o", f"{name}/obs", "-n", f"{name}/nav", str(source)]
+        times = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            times.append(time.perf_counter() - begin)
+    return min(times) / epochs * 1e6
+
+
+def gnssmultipath_us(folder: str | None) -> float | None:
+    """Return us for an epoch of one system (440 epochs of GPS) that gnssmultipath reads and judges."""
+    if folder is None:
+        return None
+    from gnssmultipath import GNSS_MultipathAnalysis
+
+    with tempfile.TemporaryDirectory() as name:
+        import gzip
+
+        files = []
+        for part in OPEC:
+            plain = Path(name) / Path(part).name.removesuffix(".gz")
+            plain.write_bytes(gzip.decompress((Path(folder) / part).read_bytes()))
+            files.append(str(plain))
+        begin = time.perf_counter()
+        with open(os.devnull, "w") as nowhere:
+            import contextlib
+
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+                GNSS_MultipathAnalysis(
+                    files[0], broadcastNav1=files[1], desiredGNSSsystems=["G"], plotEstimates=False,
+                    save_results_as_pickle=False, write_results_to_csv=False, outputDir=name,
+                )  # fmt: skip
+        return (time.perf_counter() - begin) / 440 * 1e6
+
+
+def main() -> None:
+    """Measure and print."""
+    folder = os.environ.get("GROUNDSWELL_TEST_DATA")
+    seconds = seconds_of_bytes(folder)
+    begin = time.perf_counter()
+    run_network(2, seconds)
+    first_s = time.perf_counter() - begin
+    table = Table(title="Decode and judge, one core")
+    for heading in ("", "us a station-epoch", "CPU", "station-epochs a second"):
+        table.add_column(heading, justify="right" if heading else "left")
+    figures = {}
+    for n in NETWORKS:
+        wall_us, cpu_us, signals, state = run_network(n, seconds)
+        figures[n] = cpu_us
+        name = f"groundswell, {n:,} stations ({signals} signals, {state})"
+        table.add_row(name, f"{wall_us:.1f}", f"{cpu_us:.1f}", f"{1e6 / wall_us:,.0f}")
+    peers = {
+        "convbin: decodes to RINEX": convbin_us(b"".join(p for _, p in seconds), len(seconds)),
+        "gnssmultipath: reads RINEX, GPS only": gnssmultipath_us(folder),
+    }
+    for name, us in peers.items():
+        if us is not None:
+            table.add_row(name, f"{us:,.0f}", "", f"{1e6 / us:,.0f}")
+    console = Console(width=110)
+    console.print(table)
+    console.print(f"first two stations, kernels from the cache or compiled: {first_s:.1f} s")
+    spread = max(figures.values()) / min(figures.values()) - 1
+    print(
+        json.dumps(
+            {
+                "us_per_station_epoch": round(figures[NETWORKS[-1]], 1),
+                "us_by_stations": {str(n): round(us, 1) for n, us in figures.items()},
+                "spread": round(float(np.round(spread, 3)), 3),
+                "state_bytes_per_station": BYTES_A_STATION,
+                "convbin_us": None if peers["convbin: decodes to RINEX"] is None
+                else round(peers["convbin: decodes to RINEX"], 1),
+                "gnssmultipath_us": None if peers["gnssmultipath: reads RINEX, GPS only"] is None
+                else round(peers["gnssmultipath: reads RINEX, GPS only"], 1),
+            }
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
