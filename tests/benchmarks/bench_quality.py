@@ -2,9 +2,10 @@
 
 `python -m tests.benchmarks.bench_quality` feeds the processor `score_stations`, as the program does, with one
 whole epoch of five-system MSM7 of each station a second: the recording that GROUNDSWELL_TEST_DATA has,
-else simulated stations. Stations differ in their names only, which is all that counts for the state. The peers
-do less: convbin decodes and writes RINEX, gnssmultipath reads a RINEX file and judges multipath and slips.
-The last line is one JSON object. Times are of the processor (CPU), the median over the seconds.
+else simulated stations. Stations differ in their names only, which is all that counts for the state.
+
+The peers do less: convbin decodes and writes RINEX, gnssmultipath reads a RINEX file and judges multipath and
+slips. Times are of the processor (CPU), the median over the seconds. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def gnssmultipath_us(folder: str | None) -> float | None:
             plain.write_bytes(gzip.decompress((Path(folder) / part).read_bytes()))
             files.append(str(plain))
         begin = time.perf_counter()
-        with open(os.devnull, "w") as nowhere:
+        with Path(os.devnull).open("w") as nowhere:
             import contextlib
 
             with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
