@@ -1,95 +1,110 @@
-"""Broadcast ephemerides as far as they tell the week: messages 1019, 1042, 1044, 1045, 1046.
+"""Messages of broadcast ephemerides: 1019, 1020 and 1041 to 1046, read and written.
 
-RTCM observations tell the time of the week only; an ephemeris tells the week in which it was sent, with a
-roll-over, and its reference time (toe) in the week. 1020 (GLONASS) has no week.
-
-Layout: RTCM 10403.3 as open implementations publish and agree on it. Begins of the week counts: IS-GPS-200
-(1980-01-06, 10 bits, QZSS alike), Galileo OS SIS ICD (1999-08-22, 12 bits), BDS-SIS-ICD (2006-01-01,
-13 bits).
+The table of a message and what its fields mean stand in the file of its family.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
+from gnss.ephemeris import Ephemeris, GlonassEphemeris
+from gnss.rtcm.ephemeris_beidou import BEIDOU
+from gnss.rtcm.ephemeris_fields import EphemerisMessage, KeplerMessage
+from gnss.rtcm.ephemeris_galileo import F_NAV, I_NAV
+from gnss.rtcm.ephemeris_glonass import GLONASS
+from gnss.rtcm.ephemeris_gps import GPS, QZSS
+from gnss.rtcm.ephemeris_navic import NAVIC
+from gnss.rtcm.ephemeris_sbas import SBAS
+from gnss.rtcm.ephemeris_week import EphemerisWeek
+from gnss.rtcm.fields import MalformedError, Values
 from gnss.systems import System
 
-WEEK_S = 604_800
+__all__ = [
+    "EPHEMERIS_MESSAGES",
+    "WEEK_MESSAGES",
+    "EphemerisWeek",
+    "decode_ephemeris",
+    "decode_fields",
+    "decode_week",
+    "encode_ephemeris",
+]
 
-
-class _Layout(NamedTuple):
-    """Where satellite and week stand: first bit and width."""
-
-    system: System
-    satellite_bits: int
-    week_at: int
-    week_bits: int
-    first_week: int
-    """GPS week of week 0."""
-    toe_at: int
-    toe_bits: int
-    toe_step_s: int
-    bits: int
-    """Length of the message."""
-
-
-_SATELLITE_AT = 12
-_LAYOUTS = {
-    1019: _Layout(System.GPS, 6, 18, 10, 0, 288, 16, 16, 488),
-    1042: _Layout(System.BEIDOU, 6, 18, 13, 1356, 299, 17, 8, 511),
-    1044: _Layout(System.QZSS, 4, 446, 10, 0, 246, 16, 16, 485),
-    1045: _Layout(System.GALILEO, 6, 18, 12, 1024, 294, 14, 60, 496),
-    1046: _Layout(System.GALILEO, 6, 18, 12, 1024, 294, 14, 60, 504),
+_MESSAGES: dict[int, EphemerisMessage] = {
+    message.number: message for message in (GPS, GLONASS, NAVIC, BEIDOU, SBAS, QZSS, F_NAV, I_NAV)
 }
-_SENT_AFTER_TOE_S = {System.GPS: -3600, System.QZSS: -1800, System.GALILEO: 900, System.BEIDOU: 300}
-"""When an ephemeris is first sent, roughly: it decides in which of two weeks a toe near the week's end is.
-GPS and QZSS send ahead of the reference time; Galileo and BeiDou behind it."""
-EPHEMERIS_MESSAGES = tuple(_LAYOUTS)
+_STATE_VECTORS = {System.GLONASS: GLONASS.number, System.SBAS: SBAS.number}
+EPHEMERIS_MESSAGES = tuple(_MESSAGES)
+"""Numbers of all of them."""
+WEEK_MESSAGES = tuple(number for number, message in _MESSAGES.items() if isinstance(message, KeplerMessage))
+"""Numbers of those that tell the week: not 1020 and 1043."""
 
 
-@dataclass(frozen=True, slots=True)
-class EphemerisWeek:
-    """The week in which an ephemeris was sent, and its reference time."""
+def decode_fields(payload: bytes) -> Values | None:
+    """Return the fields of an ephemeris by name; None for another message, or one that is too short.
 
-    system: System
-    satellite: int
-    """PRN as in RINEX; J01 is 1."""
-    week: int
-    """GPS week, right but for a multiple of `period`."""
-    period: int
-    """Weeks after which the count rolls over: 1024, 4096 or 8192."""
-    toe_s: int
-    """Reference time of the ephemeris, s of the week."""
+    Parameters
+    ----------
+    payload
+        Without header and CRC.
+    """
+    message = _MESSAGES.get(_number(payload))
+    if message is None:
+        return None
+    try:
+        return message.read(payload)
+    except MalformedError:
+        return None
 
-    def resolved(self, near_week: int) -> int:
-        """Return the GPS week without roll-over that is nearest to a given one."""
-        return self.week + (near_week - self.week + self.period // 2) // self.period * self.period
 
-    def reference_s(self, near_week: int) -> int:
-        """Return the reference time in s since the begin of GPS time, right to a minute.
+def decode_ephemeris(payload: bytes, near_us: int) -> Ephemeris | None:
+    """Return the ephemeris of a message.
 
-        The week is the one nearest to a given one.
-        """
-        after_s = _SENT_AFTER_TOE_S[self.system]
-        return self.resolved(near_week) * WEEK_S + (self.toe_s + after_s) % WEEK_S - after_s
+    Parameters
+    ----------
+    payload
+        Without header and CRC.
+    near_us
+        UTC near its reference time. Weeks roll over after 1024 or more, so that for most a time right to some
+        years is enough; GLONASS needs one right to two years, or to half a day where the sender does not know
+        the date; SBAS to half a day.
+
+    Returns
+    -------
+    None for another message, one that is too short, and satellites or times that cannot be. Whether the orbit
+    is one is not looked at.
+    """
+    values = decode_fields(payload)
+    return None if values is None else _MESSAGES[_number(payload)].ephemeris(values, near_us)
+
+
+def encode_ephemeris(ephemeris: Ephemeris) -> bytes:
+    """Return the message of an ephemeris, without header and CRC; values are rounded to its steps.
+
+    Raises
+    ------
+    ValueError
+        A value does not fit the message, or a time is not one that it can say.
+    """
+    if isinstance(ephemeris, GlonassEphemeris):
+        number = _STATE_VECTORS.get(ephemeris.system, -1)
+    else:
+        number = ephemeris.message
+    message = _MESSAGES.get(number)
+    if message is None or isinstance(message, KeplerMessage) == isinstance(ephemeris, GlonassEphemeris):
+        raise ValueError(f"no message {number} carries such an ephemeris: give one of {EPHEMERIS_MESSAGES}")
+    return message.write(message.values(ephemeris))
 
 
 def decode_week(payload: bytes) -> EphemerisWeek | None:
-    """Return the week of an ephemeris; None for another message, or one that is too short."""
-    layout = _LAYOUTS.get(int.from_bytes(payload[:2], "big") >> 4)
-    size = len(payload) * 8
-    if layout is None or size < layout.bits:
+    """Return the week of an ephemeris; None for another message, or one that is too short.
+
+    RTCM observations tell the time of the week only; an ephemeris tells the week in which it was sent, with a
+    roll-over, and its reference time (toe) in the week. GLONASS (1020) and SBAS (1043) have no week.
+    """
+    message = _MESSAGES.get(_number(payload))
+    if not isinstance(message, KeplerMessage):
         return None
-    bits = int.from_bytes(payload, "big")
+    values = decode_fields(payload)
+    return None if values is None else message.week(values)
 
-    def field(at: int, width: int) -> int:
-        return bits >> (size - at - width) & ((1 << width) - 1)
 
-    return EphemerisWeek(
-        layout.system,
-        field(_SATELLITE_AT, layout.satellite_bits),
-        layout.first_week + field(layout.week_at, layout.week_bits),
-        1 << layout.week_bits,
-        field(layout.toe_at, layout.toe_bits) * layout.toe_step_s,
-    )
+def _number(payload: bytes) -> int:
+    return int.from_bytes(payload[:2], "big") >> 4 if len(payload) > 1 else -1
