@@ -65,3 +65,6 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     """Ellipsoidal."""
     interval_s: float = 1.0
     """Seconds between epochs that the station promises."""
+    antenna: str | None = None
+    """Antenna and radome, named as in the IGS's list."""
+    receiver: str | None = None

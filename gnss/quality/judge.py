@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from gnss.epoch_columns import NO_TIME_US
-from gnss.quality import grid, history, latency, window
+from gnss.quality import grid, history, latency, offsets, window
 from gnss.quality.judgements import (
     BAD,
     CLOCK_BEHIND,
@@ -149,6 +149,9 @@ def _blank(out: Any, s: int, t_us: int) -> None:
     out.roti_tecu_min = np.nan
     out.clock_step_ms = 0.0
     out.slipped_share = np.nan
+    for i in range(3):
+        out.offset_m[i] = np.nan
+        out.offset_sd_m[i] = np.nan
     out.held_s = np.nan
     out.unusual = -1
     for i in range(len(out.values)):
@@ -237,8 +240,17 @@ def _fill(
         out.unusual, deviations = history.update(memory.history[s], station, out.time_us, figures)
         if out.unusual >= 0:
             _points(out, I_UNUSUAL, deviations, limits)
-    if station.position_us != NEVER_US:
-        _points(out, I_POSITION, np.sqrt(station.position[6]), limits)
+    state = station.position
+    if state[offsets.WEIGHT] >= offsets.MATURE:
+        total_m = 0.0
+        for i in range(3):
+            out.offset_m[i] = state[offsets.EAST + i]
+            out.offset_sd_m[i] = np.sqrt(state[offsets.EAST_M2 + i])
+            total_m += out.offset_m[i] ** 2
+        _points(out, I_POSITION, np.sqrt(total_m), limits)
+    if station.extra_from_us != NEVER_US and out.time_us >= station.extra_from_us:
+        station.extra_points = station.next_points
+        station.extra_from_us = NEVER_US
     if station.extra_points < 100.0:
         out.values[I_REGISTRY] = 1.0
         out.points[I_REGISTRY] = station.extra_points

@@ -60,6 +60,8 @@ JUDGEMENT = np.dtype(
         ("roti_tecu_min", "<f8"),
         ("clock_step_ms", "<f8"),
         ("slipped_share", "<f8"),  # of the satellites, within the window
+        ("offset_m", "<f8", (3,)),  # mean single-point position: east, north, up of the coordinates
+        ("offset_sd_m", "<f8", (3,)),
         ("age_s", "<f8"),
         ("held_s", "<f8"),
         ("window_epochs", "<f4"),

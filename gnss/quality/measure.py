@@ -8,7 +8,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnss.quality import clock, completeness, ionosphere, multipath, signal_strength, slips, tracking
+from gnss.observations import PARTIAL
+from gnss.quality import (
+    clock,
+    completeness,
+    ionosphere,
+    multipath,
+    offsets,
+    position,
+    signal_strength,
+    slips,
+    tracking,
+)
 from gnss.quality.bands import BANDS
 from gnss.quality.judgements import CLOCK_STEP, NOT_KNOWN
 from gnss.quality.memory import (
@@ -50,6 +61,14 @@ from gnss.quality.memory import (
     Memory,
 )
 
+POSITION_US = 10_000_000
+"""A position each ten seconds is enough: codes of neighbouring epochs have the same multipath."""
+POSITION_WINDOW_S = 900.0
+"""As in Anubis's repeatability."""
+POSITION_SATELLITES = 6
+POSITION_PDOP = 6.0
+TOLD, REGISTERED = 2, 3
+"""How well a station's place is known (`STATION.placed`)."""
 MAX_GAP_S = 10.0
 """An arc ends when its signal is away for longer; ten intervals where they are longer than a second."""
 _MAX_GAP_US = 10_000_000
@@ -257,6 +276,45 @@ def _sum_kinds(memory: Memory, s: int, n: int, t_us: int, gap_us: int, scratch: 
 
 
 @njit(cache=True, nogil=True)
+def _locate(
+    station: Any, columns: Columns, begin: int, end: int, t_us: int, sky: SkyColumns, at: int, solution: Any
+) -> None:
+    """Find the station's place from this epoch's codes, once in `POSITION_US`, and compare it."""
+    if at < 0 or station.placed == 0 or t_us // POSITION_US == station.position_us // POSITION_US:
+        return
+    for c in range(begin, end):
+        if columns.flags[c] & PARTIAL:
+            return
+    used = position.solve(
+        columns.system[begin:end], columns.satellite[begin:end], columns.signal[begin:end],
+        columns.range_m[begin:end], columns.cn0_dbhz[begin:end], sky.usable[at], sky.position_m[at],
+        sky.velocity_m_s[at], sky.acceleration_m_s2[at], sky.clock_s[at], sky.clock_rate[at],
+        sky.group_delay_s[at], station.ecef_m, solution,
+    )  # fmt: skip
+    if used < POSITION_SATELLITES or solution[6] > POSITION_PDOP:
+        return
+    dt_s = (t_us - station.position_us) * 1e-6 if station.position_us != NEVER_US else 0.0
+    east_m, north_m, up_m = offsets.east_north_up(solution, station.ecef_m)
+    offsets.update_offsets(station.position, east_m, north_m, up_m, dt_s, POSITION_WINDOW_S)
+    station.position_us = t_us
+
+
+@njit(cache=True, nogil=True)
+def _settle(station: Any, t_us: int) -> None:
+    """Take the station to be where it told before this epoch, unless the registry knows better."""
+    if station.told_us == NEVER_US or t_us <= station.told_us:
+        return
+    station.told_us = NEVER_US
+    if station.placed > TOLD:
+        return
+    station.placed = TOLD
+    station.position[offsets.WEIGHT] = 0.0
+    for i in range(3):
+        station.ecef_m[i] = station.told_m[i]
+        station.up[i] = station.told_up[i]
+
+
+@njit(cache=True, nogil=True)
 def measure(
     memory: Memory,
     s: int,
@@ -295,6 +353,8 @@ def measure(
     station.without_room += no_room
     before_us = station.epoch_us
 
+    _settle(station, t_us)
+    _locate(station, columns, begin, end, t_us, sky, at, scratch.solution)
     if _elevations(station, sky, at, scratch.sines):
         completeness.turn_fortnight(station, memory.capability[s], t_us)
         for k in range(n_seen):

@@ -150,12 +150,16 @@ STATION = np.dtype(
         ("jump_ms", "<f8"),
         ("ecef_m", "<f8", (3,)),  # where it is taken to be
         ("up", "<f8", (3,)),
-        ("reference_m", "<f8", (3,)),  # against which positions are compared
-        ("position_us", "<i8"),
-        ("position", "<f8", (8,)),  # state of gnss.quality.position.update_offsets
+        ("told_us", "<i8"),  # after this epoch it is taken to be at told_m
+        ("told_m", "<f8", (3,)),
+        ("told_up", "<f8", (3,)),
+        ("position_us", "<i8"),  # last single-point position
+        ("position", "<f8", (8,)),  # state of gnss.quality.offsets
         ("capability_from", "<i8"),
         ("history_hour", "<i8"),
         ("latency_count", "<i8"),
+        ("extra_from_us", "<i8"),  # from when on next_points are the extra_points
+        ("next_points", "<f4"),
         ("extra_points", "<f4"),
         ("kinds", "<i4"),
         ("rows", "<i4"),  # rows of signals that were ever used
@@ -333,7 +337,10 @@ def forget(memory: Memory, s: int) -> None:
     station.judged_lately = 0.0
     station.capability_from = 0
     station.history_hour = -1
+    station.extra_from_us = NEVER_US
+    station.next_points = 100.0
     station.extra_points = 100.0
+    station.told_us = NEVER_US
     station.kinds = 0
     station.live = 0
     station.placed = 0
@@ -341,7 +348,8 @@ def forget(memory: Memory, s: int) -> None:
     for i in range(3):
         station.ecef_m[i] = 0.0
         station.up[i] = 0.0
-        station.reference_m[i] = 0.0
+        station.told_m[i] = 0.0
+        station.told_up[i] = 0.0
     for i in range(8):
         station.position[i] = 0.0
     memory.template[s] = 0.0

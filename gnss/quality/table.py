@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import fields
 from typing import Any, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from gnss.geodesy import ecef_to_geodetic
 from gnss.quality import grid
 from gnss.quality import judge as kernels
 from gnss.quality.judgements import JUDGEMENT, Judgements
-from gnss.quality.measure import Columns, SkyColumns, new_scratch
+from gnss.quality.measure import REGISTERED, TOLD, Columns, SkyColumns, new_scratch
 from gnss.quality.memory import (
     NEVER_US,
     SATELLITE,
@@ -26,7 +27,7 @@ from gnss.quality.memory import (
     grown,
     new_memory,
 )
-from gnss.quality.network import Network
+from gnss.quality.network import MINUTE_US, Network
 from gnss.quality.score import Thresholds
 
 ROOM = 16
@@ -34,8 +35,6 @@ ROOM = 16
 MOST_TIMES = 64
 """Times of one call for which the sky is laid out at once."""
 MISSES_AT_ONCE = 2048
-TOLD, REGISTERED = 2, 3
-"""How well a station's place is known (`STATION.placed`)."""
 
 
 class SkySource(Protocol):
@@ -112,21 +111,38 @@ class QualityTable:
         self._free.append(s)
 
     def place(self, s: int, ecef_m: NDArray[np.float64], placed: int) -> None:
-        """Tell where a station is; what is better known already is not replaced.
+        """Tell where a station is, before its first epoch.
 
         Parameters
         ----------
         ecef_m
-            Shape (3,).
+            Shape (3,); what is not near the ground is left out.
         placed
             `TOLD` or `REGISTERED`.
         """
         station = self._memory.station[s]
-        if placed < station["placed"] or not np.linalg.norm(ecef_m) > 6.0e6:
+        if not 6.3e6 < np.linalg.norm(ecef_m) < 6.4e6:
             return
         station["placed"] = placed
-        station["ecef_m"] = station["reference_m"] = ecef_m
-        station["up"] = _up(ecef_m)
+        station["ecef_m"], station["up"] = ecef_m, _up(ecef_m)
+
+    def tell_place(self, s: int, ecef_m: NDArray[np.float64], after_us: int) -> None:
+        """Say where the stream says that it is; it counts for epochs after `after_us`.
+
+        A registered place is not replaced by it.
+        """
+        station = self._memory.station[s]
+        if not 6.3e6 < np.linalg.norm(ecef_m) < 6.4e6 or station["placed"] == REGISTERED:
+            return
+        if station["placed"] == TOLD and np.array_equal(station["ecef_m"], ecef_m):
+            return
+        station["told_us"] = max(after_us, NEVER_US + 1)
+        station["told_m"], station["told_up"] = ecef_m, _up(ecef_m)
+
+    def tell_points(self, s: int, points: float, from_us: int) -> None:
+        """Say what points the registry gives a station (`gnss.quality.registry`), from a time on."""
+        station = self._memory.station[s]
+        station["next_points"], station["extra_from_us"] = points, from_us
 
     def begin(self, s: int, now_us: int) -> None:
         """Say that a station is connected live: from now on its slots are due."""
@@ -136,6 +152,10 @@ class QualityTable:
         """Return the stations that have a slot which counts as missed by now."""
         due_us = self._memory.station["due_us"]
         return np.flatnonzero((due_us != NEVER_US) & (due_us <= now_us))
+
+    def all_due_us(self) -> NDArray[np.int64]:
+        """Return when each row's next slot is due, as `due_us`; shape (rows,), `NO_TIME_US` for none."""
+        return self._memory.station["due_us"].copy()
 
     def due_us(self, s: int) -> int | None:
         """Return when the next slot of a live station counts as missed if nothing comes."""
@@ -189,7 +209,9 @@ class QualityTable:
         if not len(epochs):
             return np.zeros(0, JUDGEMENT)
         now_us = np.where(epochs.received_at_us == NO_TIME_US, epochs.time_us, epochs.received_at_us)
-        minute = np.maximum.accumulate(now_us // 60_000_000)
+        minute = now_us // MINUTE_US
+        if (minute != minute[0]).any():
+            epochs, now_us, minute = _by_minute(epochs, now_us, minute)
         cuts = [0, *(np.flatnonzero(np.diff(minute)) + 1).tolist(), len(epochs)]
         parts = []
         for begin, end in itertools.pairwise(cuts):
@@ -281,6 +303,20 @@ def _up(ecef_m: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
     )
+
+
+def _by_minute(
+    epochs: EpochColumns, now_us: NDArray[np.int64], minute: NDArray[np.int64]
+) -> tuple[EpochColumns, NDArray[np.int64], NDArray[np.int64]]:
+    """Put epochs in the order of minutes, but each station's in their own: the network turns with minutes."""
+    reached = minute.copy()
+    for s in np.unique(epochs.station).tolist():
+        own = epochs.station == s
+        reached[own] = np.maximum.accumulate(minute[own])
+    order = np.argsort(reached, kind="stable")
+    names = [f.name for f in fields(EpochColumns) if f.name != "observations"]
+    columns = {name: getattr(epochs, name)[order] for name in names}
+    return EpochColumns(observations=epochs.observations, **columns), now_us[order], reached[order]
 
 
 def _pieces(time_us: NDArray[np.int64], begin: int, end: int) -> list[tuple[int, int]]:

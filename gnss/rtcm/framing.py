@@ -67,16 +67,21 @@ class Framed:
 
 
 @njit(cache=True, nogil=True)
-def _scan(
+def scan_frames(
     buffer: UInt8,
     final: bool,
     start: NDArray[np.int64],
     length: NDArray[np.int32],
     message: NDArray[np.int16],
+    bad_before: NDArray[np.int32],
 ) -> tuple[int, int, int, Integer]:
-    """Fill the columns (shape: as many as could ever be found); return found, bad, skipped, consumed."""
+    """Fill the columns (shape: as many as could ever be found); return found, bad, skipped, consumed.
+
+    `bad_before` gets the failed candidates between the frame before (or the begin) and each frame; `bad` has
+    those behind the last frame too. `find_frames` tells the rest.
+    """
     size = buffer.size
-    found = bad = skipped = incomplete = 0
+    found = bad = skipped = incomplete = told = 0
     at: Integer = 0
     payload: Integer
     number: Integer
@@ -127,9 +132,11 @@ def _scan(
         if payload > 1:
             number = (np.int64(buffer[at + 3]) << 4) | (np.int64(buffer[at + 4]) >> 4)
         message[found] = number
-        found += 1
         bad += incomplete  # a valid frame behind it: not the end, a wrong length made it incomplete
         incomplete = 0
+        bad_before[found] = bad - told
+        told = bad
+        found += 1
         at = end + CRC_BYTES
     return found, bad, skipped, at
 
@@ -152,7 +159,8 @@ def find_frames(buffer: UInt8, *, final: bool = False) -> FrameIndex:
     data = frozen(buffer, np.uint8)
     most = data.size // OVERHEAD_BYTES
     start, length, message = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int16)
-    found, bad, skipped, consumed = _scan(data, final, start, length, message)
+    bad_before = np.empty(most, np.int32)
+    found, bad, skipped, consumed = scan_frames(data, final, start, length, message, bad_before)
     return FrameIndex(
         start[:found].copy(), length[:found].copy(), message[:found].copy(), bad, skipped, int(consumed)
     )

@@ -9,44 +9,50 @@ six hours, then once an hour for a month. A station of which nothing has ever co
 A late epoch is reported under its own time although that second was reported as missed: same key, more
 known. Snapshots hold every station's memory and what its decoder has not used yet.
 
-All stations of a batch are decoded and judged together, as columns (`gnss.quality.table`).
+All stations of a batch are decoded and judged together, as columns (`gnss.assembly`, `gnss.quality`). The
+ephemerides that any station sends serve all of them; what a station says of itself counts for epochs that
+come behind it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from gnss.epoch_columns import EpochColumns
+from gnss.assembly.table import Assembled, Chunk, EpochTable
+from gnss.ephemeris_book import EphemerisBook
+from gnss.epoch_columns import NO_TIME_US
 from gnss.geodesy import geodetic_to_ecef
 from gnss.quality.judgements import Judgements
+from gnss.quality.measure import REGISTERED
+from gnss.quality.registry import Registered
 from gnss.quality.score import Finding, Thresholds
-from gnss.quality.table import REGISTERED, TOLD, QualityTable
+from gnss.quality.table import QualityTable
 from gnss.quality.verdict import findings
+from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
+from gnss.rtcm.station import METADATA_MESSAGES
+from gnss.sky import Skies
 from sensors.model import Station
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
+from streams.processors.station_facts import StationFacts
 from streams.processors.station_reports import error_report, reports
-from streams.processors.station_streams import StationStreams
 from streams.records import RawBatch, RawChunk, Record, StationReport, StationReports
 from streams.topics import RAW, STATION_REPORTS, Topic
 
-
-class _Snapshot(msgspec.Struct):
-    """One station."""
-
-    id: str
-    streams: bytes
-    quality: bytes
-    live: bool
-    ended: bool
-    last_us: int | None
-    errors: int
-    positions: list[tuple[int, tuple[float, float, float]]]
+WANTED = frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES
+_ASSEMBLY_COUNTS = {
+    "skipped_bytes": "skipped_bytes",
+    "damaged_messages": "damaged_messages",
+    "frames_without_time": "unusable_times",
+    "late_frames": "late_frames",
+    "oversized_epochs": "oversized_epochs",
+}
 
 
 class _One(msgspec.Struct):
@@ -54,14 +60,34 @@ class _One(msgspec.Struct):
 
     station: Station
     s: int
+    facts: StationFacts
     live: bool = False
     ended: bool = False
+    has_epochs: bool = False
     last_us: int | None = None
     """Time of its last report."""
     errors: int = 0
     counted: Counter[str] = msgspec.field(default_factory=Counter)
     """Of decoders that were given up after an error."""
-    has_epochs: bool = False
+
+
+class _Snapshot(msgspec.Struct):
+    """One station."""
+
+    id: str
+    assembly: bytes
+    quality: bytes
+    facts: bytes
+    live: bool
+    ended: bool
+    last_us: int | None
+    errors: int
+
+
+class _Shared(msgspec.Struct):
+    """What belongs to no station."""
+
+    book: bytes
 
 
 class ScoreStations:
@@ -82,7 +108,9 @@ class ScoreStations:
     def __init__(self, stations: Iterable[Station] = (), thresholds: Thresholds | None = None) -> None:
         self._registry = {station.id: station for station in stations}
         self._table = QualityTable(thresholds)
-        self._streams = StationStreams()
+        self._assembly = EpochTable(WANTED)
+        self._book = EphemerisBook()
+        self._sky = Skies(self._book)
         self._by_id: dict[str, _One] = {}
         self._by_row: dict[int, _One] = {}
 
@@ -92,25 +120,28 @@ class ScoreStations:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         made: list[StationReport] = []
         waiting: list[tuple[_One, RawChunk]] = []
-        for chunk in batch.chunks:
-            one = self._one(chunk.station_id)
+        ones = [self._one(chunk.station_id) for chunk in batch.chunks]
+        due_us = self._table.all_due_us()
+        for one, chunk in zip(ones, batch.chunks, strict=True):
             one.ended = False
             received_us = chunk.received_at_us
             if received_us is not None:
                 if not one.live:
                     one.live = True
                     self._table.begin(one.s, received_us)
-                due_us = self._table.due_us(one.s)
-                if due_us is not None and due_us <= received_us:
+                    due_us[one.s] = self._table.due_us(one.s) or NO_TIME_US
+                if NO_TIME_US < due_us[one.s] <= received_us:
                     # what is due by then comes first; chunks that wait may change what is due
                     made += self._take(waiting)
                     waiting = []
                     made += self._advance([one], received_us)
+                    due_us = self._table.all_due_us()
             waiting.append((one, chunk))
             if chunk.end_of_stream:
                 made += self._take(waiting)
                 waiting = []
                 made += self._end(one, chunk)
+                due_us = self._table.all_due_us()
         made += self._take(waiting)
         return _outputs(made)
 
@@ -123,40 +154,39 @@ class ScoreStations:
         made: list[StationReport] = []
         for one in self._by_id.values():
             try:
-                made += self._judged(self._streams.finish([one.s]))
+                made += self._judged(self._assembly.finish([one.s]))
             except Exception as error:  # noqa: BLE001 - one station must not harm the others
                 made += self._fail(one, error, None)
         return _outputs(made)
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all stations."""
-        return split(self._saved(one) for one in self._by_id.values())
+        shared = msgspec.msgpack.encode(_Shared(self._book.snapshot()))
+        return split([shared, *(self._saved(one) for one in self._by_id.values())])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
         for one in self._by_id.values():
-            self._table.remove(one.s)
+            self._forget(one)
         self._by_id.clear()
-        self._by_row.clear()
-        self._streams = StationStreams()
-        for piece in join(chunks):
+        pieces = iter(join(chunks))
+        shared = next(pieces, None)
+        if shared is None:
+            return
+        self._book.restore(msgspec.msgpack.decode(shared, type=_Shared).book)
+        for piece in pieces:
             state = msgspec.msgpack.decode(piece, type=_Snapshot)
             one = self._one(state.id)
-            self._streams.restore(one.s, state.streams)
+            self._assembly.restore(one.s, state.assembly)
             self._table.restore(one.s, state.quality)
-            one.live, one.ended, one.last_us, one.errors = (
-                state.live,
-                state.ended,
-                state.last_us,
-                state.errors,
-            )
+            one.facts.restore(state.facts)
+            one.live, one.ended = state.live, state.ended
+            one.last_us, one.errors = state.last_us, state.errors
             one.has_epochs = self._table.has_epochs(one.s)
-            if state.positions:
-                self._streams.positions[one.s] = state.positions
 
     def counts(self) -> Counter[str]:
         """What was left out of judging, over all stations; `failures` are errors of the program."""
-        total: Counter[str] = Counter()
+        total: Counter[str] = Counter(refused_ephemerides=self._book.refused)
         for one in list(self._by_id.values()):
             total.update(self._counts(one))
             total.update(failures=one.errors)
@@ -166,24 +196,33 @@ class ScoreStations:
         one = self._by_id.get(station_id)
         if one is None:
             station = self._registry.get(station_id) or Station(id=station_id, name=station_id)
-            one = self._by_id[station_id] = _One(station, self._begin(station))
-            self._by_row[one.s] = one
+            one = _One(station, 0, StationFacts(_registered(station)))
+            self._by_id[station_id] = one
+            self._begin(one)
         return one
 
-    def _begin(self, station: Station) -> int:
-        s = self._table.add(station.interval_s)
-        self._streams.add(s)
-        if station.longitude is not None and station.latitude is not None:
-            place = geodetic_to_ecef(station.longitude, station.latitude, station.height_m or 0.0)
-            self._table.place(s, np.array(place), REGISTERED)
-        return s
+    def _begin(self, one: _One) -> None:
+        one.s = self._table.add(one.station.interval_s)
+        self._by_row[one.s] = one
+        registered = one.facts.registered.ecef_m
+        if registered is not None:
+            self._table.place(one.s, np.array(registered), REGISTERED)
+
+    def _forget(self, one: _One) -> None:
+        del self._by_row[one.s]
+        self._table.remove(one.s)
+        self._assembly.remove(one.s)
 
     def _take(self, chunks: list[tuple[_One, RawChunk]]) -> list[StationReport]:
         """Decode and judge chunks of which none has a slot that was due before it."""
         if not chunks:
             return []
         try:
-            return self._judged(self._streams.feed([(one.s, chunk) for one, chunk in chunks]))
+            return self._judged(
+                self._assembly.feed(
+                    [Chunk(one.s, c.payload, c.received_at_us, c.reference_us) for one, c in chunks]
+                )
+            )
         except Exception as error:  # noqa: BLE001 - as above
             if len(chunks) > 1:
                 return [report for each in chunks for report in self._take([each])]
@@ -193,10 +232,10 @@ class ScoreStations:
     def _end(self, one: _One, chunk: RawChunk) -> list[StationReport]:
         """End a finite stream; one without any epoch gets one report all the same."""
         try:
-            made = self._judged(self._streams.finish([one.s]))
+            made = self._judged(self._assembly.finish([one.s]))
             if not one.has_epochs and not one.live and chunk.reference_us is not None:
                 self._table.begin(one.s, chunk.reference_us)
-                made += self._missed([one])
+                made += self._missed(np.array([one.s]))
         except Exception as error:  # noqa: BLE001 - as above
             made = self._fail(one, error, chunk.received_at_us, chunk.reference_us)
         one.ended = True
@@ -204,45 +243,65 @@ class ScoreStations:
 
     def _advance(self, some: list[_One], now_us: int) -> list[StationReport]:
         """Let time reach `now_us`: pending epochs close, slots without one are missed."""
-        some = [one for one in some if one.live and not one.ended]
+        rows = np.array([one.s for one in some if one.live and not one.ended], np.int64)
+        if not len(rows):
+            return []
         made: list[StationReport] = []
-        while due := [one for one in some if (at := self._table.due_us(one.s)) is not None and at <= now_us]:
+        while True:
+            due_us = self._table.all_due_us()[rows]
+            is_due = (due_us > NO_TIME_US) & (due_us <= now_us)
+            if not is_due.any():
+                break
             # Whatever closes until then comes first, so that steps of time do not change the result.
-            rows = [one.s for one in due]
-            closed = self._streams.on_time(rows, [self._table.due_us(s) or 0 for s in rows])
-            late = set(closed.station.tolist())
+            due = rows[is_due]
+            closed = self._assembly.on_time(due_us[is_due], due.tolist())
             made += self._judged(closed)
-            made += self._missed([one for one in due if one.s not in late])
-        rows = [one.s for one in some]
-        return made + self._judged(self._streams.on_time(rows, [now_us] * len(rows)))
+            made += self._missed(np.setdiff1d(due, closed.epochs.station))
+        return made + self._judged(self._assembly.on_time(now_us, rows.tolist()))
 
-    def _missed(self, some: list[_One]) -> list[StationReport]:
-        if not some:
+    def _missed(self, rows: NDArray[np.int64]) -> list[StationReport]:
+        if not len(rows):
             return []
-        rows = np.array([one.s for one in some], np.int64)
-        came = np.array([self._streams.frames(one.s) for one in some], np.int64).reshape(-1, 2)
-        return self._reports(self._table.miss(rows, came[:, 0], came[:, 1]))
+        frames, bad_frames = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        counts = self._assembly.counts(rows.tolist())
+        at = np.searchsorted(rows, counts.station)
+        frames[at], bad_frames[at] = counts.frames, counts.bad_frames
+        return self._reports(self._table.miss(rows, frames, bad_frames))
 
-    def _judged(self, epochs: EpochColumns) -> list[StationReport]:
-        if not len(epochs):
-            return []
-        for s, told in self._streams.positions.items():
-            self._table.place(s, np.array(told[-1][1]), TOLD)
-        return self._reports(self._table.observe(epochs))
+    def _judged(self, assembled: Assembled) -> list[StationReport]:
+        if len(assembled.others):
+            self._hear(assembled)
+        return self._reports(self._table.observe(assembled.epochs, self._sky))
+
+    def _hear(self, assembled: Assembled) -> None:
+        """Take ephemerides, and what stations say of themselves."""
+        others = assembled.others
+        columns = (others.station, others.message, others.epoch_us, others.received_at_us)
+        for s, message, epoch_us, received_us, payload in zip(
+            *(column.tolist() for column in columns), others.payload, strict=True
+        ):
+            if message in METADATA_MESSAGES:
+                one = self._by_row[s]
+                told = one.facts.hear(payload, epoch_us)
+                if told is not None:
+                    self._table.tell_place(s, np.array(told), epoch_us)
+                points_from_us = one.facts.changed_from_us()
+                if points_from_us is not None:
+                    self._table.tell_points(s, one.facts.points, points_from_us)
+            else:
+                known_us = received_us if received_us != NO_TIME_US else epoch_us
+                if known_us != NO_TIME_US:
+                    self._book.add_message(payload, known_us)
 
     def _reports(self, judgements: Judgements) -> list[StationReport]:
-        made = reports(judgements, self._name, self._findings, self._streams.positions)
-        for report in made:
-            one = self._by_id[report.station_id]
-            one.last_us = report.epoch_us
-            one.has_epochs = one.has_epochs or report.epochs > 0
-        return made
-
-    def _name(self, s: int) -> str:
-        return self._by_row[s].station.id
+        if not len(judgements):
+            return []
+        return reports(judgements, self._by_row, self._findings)
 
     def _findings(self, judgement: Any, s: int) -> tuple[Finding, ...]:
-        return findings(judgement, self._table.thresholds, self._table.jump_ms(s))
+        facts = self._by_row[s].facts
+        told = facts.findings(int(judgement["time_us"]))
+        return findings(judgement, self._table.thresholds, self._table.jump_ms(s), told)
 
     def _fail(
         self, one: _One, error: Exception, at_us: int | None, reference_us: int | None = None
@@ -250,10 +309,10 @@ class ScoreStations:
         """Count an error that decoding or judging raised, start anew, and say so."""
         one.errors += 1
         one.counted = self._counts(one)
-        del self._by_row[one.s]
-        self._table.remove(one.s)
-        one.s, one.live, one.has_epochs = self._begin(one.station), False, False
-        self._by_row[one.s] = one
+        self._forget(one)
+        one.facts = StationFacts(one.facts.registered)
+        self._begin(one)
+        one.live = one.has_epochs = False
         if at_us is None and one.last_us is not None:
             at_us = one.last_us + round(one.station.interval_s * 1e6)
         at_us = reference_us if at_us is None else at_us
@@ -263,24 +322,35 @@ class ScoreStations:
         return [error_report(one.station.id, at_us, error)]
 
     def _counts(self, one: _One) -> Counter[str]:
-        counts = self._streams.counts(one.s)
-        counts.update(self._table.counts(one.s))
+        counts: Counter[str] = Counter(self._table.counts(one.s))
+        assembly = self._assembly.counts([one.s])
+        if len(assembly):
+            for name, column in _ASSEMBLY_COUNTS.items():
+                counts[name] += int(getattr(assembly, column)[0])
         counts.update(one.counted)  # adds
         return counts
 
     def _saved(self, one: _One) -> bytes:
         state = _Snapshot(
             id=one.station.id,
-            streams=self._streams.snapshot(one.s),
+            assembly=self._assembly.snapshot(one.s),
             quality=self._table.snapshot(one.s),
+            facts=one.facts.snapshot(),
             live=one.live,
             ended=one.ended,
             last_us=one.last_us,
             errors=one.errors,
-            positions=self._streams.positions.get(one.s, []),
         )
         return msgspec.msgpack.encode(state)
 
 
-def _outputs(made: list[StationReport]) -> Outputs:
-    return [StationReports(reports=made)] if made else []
+def _registered(station: Station) -> Registered:
+    if station.longitude is None or station.latitude is None:
+        return Registered(None, station.antenna, station.receiver)
+    place = geodetic_to_ecef(station.longitude, station.latitude, station.height_m or 0.0)
+    x, y, z = (float(v) for v in place)
+    return Registered((x, y, z), station.antenna, station.receiver)
+
+
+def _outputs(made: Sequence[StationReport]) -> Outputs:
+    return [StationReports(reports=list(made))] if made else []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.judgements import STATES, Judgements
 from gnss.quality.score import Finding
 from gnss.quality.verdict import with_findings
+from sensors.model import Station
+from streams.processors.station_facts import StationFacts
 from streams.records import Reason, StationReport
 
 _FIELDS = (
@@ -19,26 +21,29 @@ _FIELDS = (
 )  # fmt: skip
 
 
-Positions = dict[int, list[tuple[int, tuple[float, float, float]]]]
-"""What stations told, by their rows: time of the epoch that it came with, and the place."""
+class Reported(Protocol):
+    """A station whose reports are made."""
+
+    station: Station
+    facts: StationFacts
+    last_us: int | None
+    """Time of its last report."""
+    has_epochs: bool
 
 
 def reports(
     judgements: Judgements,
-    ids: Callable[[int], str],
+    by_row: Mapping[int, Reported],
     findings: Callable[[Any, int], tuple[Finding, ...]],
-    positions: Positions,
 ) -> list[StationReport]:
     """Return a report for each judgement, in order.
 
     Parameters
     ----------
-    ids
-        Name of a station's row.
+    by_row
+        What is known of the station of each row; told of its reports here.
     findings
         Why a judgement (a row of `JUDGEMENT`) on a station's row is what it is.
-    positions
-        Taken out here, each into the report of its epoch, or the next one.
     """
     columns = [judgements[name].tolist() for name in _FIELDS]
     told = with_findings(judgements)
@@ -47,9 +52,12 @@ def reports(
         s, time_us, received_us, state, score, epochs, epochs_expected, observations, expected, satellites,
         latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames, bad_frames,
     ) in enumerate(zip(*columns, strict=True)):  # fmt: skip
+        one = by_row[s]
+        one.last_us = time_us
+        one.has_epochs = one.has_epochs or epochs > 0
         made.append(
             StationReport(
-                station_id=ids(s),
+                station_id=one.station.id,
                 epoch_us=time_us,
                 received_at_us=None if received_us == NO_TIME_US else received_us,
                 state=STATES[state],  # type: ignore[arg-type]
@@ -68,20 +76,10 @@ def reports(
                 multipath_m=multipath_m if multipath_m == multipath_m else None,  # noqa: PLR0124
                 frames=frames,
                 bad_frames=bad_frames,
-                ecef_m=_position(positions, s, time_us) if epochs and positions else None,
+                ecef_m=one.facts.place_of(time_us) if epochs else None,
             )
         )
     return made
-
-
-def _position(positions: Positions, s: int, time_us: int) -> tuple[float, float, float] | None:
-    told = positions.get(s, [])
-    last = None
-    while told and told[0][0] <= time_us:
-        last = told.pop(0)[1]
-    if not told:
-        positions.pop(s, None)
-    return last
 
 
 @lru_cache(maxsize=1024)

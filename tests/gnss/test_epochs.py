@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnss.epoch_sorter import MAX_EPOCH_BYTES
+from gnss.assembly.records import MAX_EPOCH_BYTES
 from gnss.epochs import EpochAssembler
 from gnss.observations import Observations
 from gnss.rtcm.framing import build_frame, find_frames

@@ -204,6 +204,6 @@ def test_a_flood_of_preambles_costs_a_bounded_number_of_steps(monkeypatch: pytes
     monkeypatch.setattr(framing, "crc24q_between", crc24q_between.py_func)
     monkeypatch.setattr(framing, "prefixes_kernel", prefixes_kernel.py_func)
     flood = np.frombuffer(b"\xd3\x03" * 4000, np.uint8)
-    columns = np.empty(2000, np.int64), np.empty(2000, np.int32), np.empty(2000, np.int16)
-    framing._scan.py_func(flood, False, *columns)
+    columns = [np.empty(2000, dtype) for dtype in (np.int64, np.int32, np.int16, np.int32)]
+    framing.scan_frames.py_func(flood, False, *columns)
     assert steps < 4 * len(flood)

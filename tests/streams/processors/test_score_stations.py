@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnss.epochs import EpochAssembler
+from gnss.assembly.table import EpochTable
 from gnss.quality.score import Thresholds
 from gnss.simulate import Fault, SimulatedStation
 from sensors.model import Station
@@ -278,14 +278,14 @@ def test_snapshot_in_the_middle_of_a_frame_changes_nothing(data: Any) -> None:
 def test_one_station_that_breaks_the_program_does_not_harm_the_others(
     monkeypatch: pytest.MonkeyPatch, troubled: list[RawChunk]
 ) -> None:
-    original = EpochAssembler.feed
+    original = EpochTable.feed
 
-    def feed(self: Any, payload: bytes, **times: Any) -> Any:
-        if payload == b"poison":
+    def feed(self: Any, chunks: Any) -> Any:
+        if any(chunk.payload == b"poison" for chunk in chunks):
             raise RuntimeError("broken")
-        return original(self, payload, **times)
+        return original(self, chunks)
 
-    monkeypatch.setattr(EpochAssembler, "feed", feed)
+    monkeypatch.setattr(EpochTable, "feed", feed)
     at_us = T0_US + 45 * SECOND_US
     poison = RawChunk(station_id="B", payload=b"poison", received_at_us=at_us)
     processor = ScoreStations()
