@@ -59,7 +59,10 @@ class ElevationFigures:
 
 @dataclass(frozen=True, slots=True)
 class MinuteFigures:
-    """One row for each minute of the period in which the station was judged, shape (n,). NaN: not known."""
+    """One row for each minute of the period in which the station was judged, shape (n,). NaN: not known.
+
+    Rows are longer than a minute where `StationPeriod.rows_s` says so.
+    """
 
     time_us: Int64
     """Begin of the minute."""
@@ -104,6 +107,8 @@ class Latencies:
     max_s: float
     jitter_s: float
     """95th less 5th percentile."""
+    exact: bool = True
+    """False where percentiles are means of parts, weighted by count; count and maximum are always exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +181,5 @@ class StationPeriod:
     """Receiver, antenna, coordinates and what else was told, in words."""
     problems: list[str] = field(default_factory=list)
     """What could not be read or judged, in sentences."""
+    rows_s: float = 60.0
+    """Length of a row of `minutes`."""
