@@ -19,7 +19,7 @@ AlertStateName = Literal["open", "acknowledged", "closed"]
 LevelName = Level
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all records."""
 
 

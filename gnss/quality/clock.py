@@ -26,14 +26,14 @@ MOST_MS = 100.0
 LEAST_SATELLITES = 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _whole_ms(metres: float) -> float:
     ms = metres / MS_M
     whole = np.round(ms)
     return float(whole) if whole != 0.0 and abs(ms - whole) <= TOLERANCE_MS and abs(whole) <= MOST_MS else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _common_ms(steps: Any, n: int) -> float:
     """Return the whole ms of the median of n steps in m; 0 when most are none."""
     if n < LEAST_SATELLITES:
@@ -44,7 +44,7 @@ def _common_ms(steps: Any, n: int) -> float:
     return _whole_ms(select(steps, n, (n - 1) // 2)) if 2 * large >= n else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def detect(
     cells: Any,
     seen: Any,
@@ -96,7 +96,7 @@ def detect(
     return _common_ms(steps, n_both), _common_ms(splits, n)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def remember(
     cells: Any,
     seen: Any,

@@ -155,13 +155,13 @@ ionosphere's part against that on L1. Shape (8, 7, 2, 2): the share of each grou
 late, for a clock of F/NAV and of I/NAV (the same for other systems)."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def group_of(system: int, satellite: int) -> int:
     """Return the group of a satellite."""
     return BEIDOU_3 if system == _BEIDOU and satellite > _LAST_OF_BEIDOU_2 else system
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def late_s(group: int, kind: int, first_s: float, second_s: float) -> float:
     """Return how much later than by the broadcast clock the range of a kind comes, in s.
 
@@ -178,7 +178,7 @@ def late_s(group: int, kind: int, first_s: float, second_s: float) -> float:
     return float(KIND_DELAYS[group, kind, of_inav, 0] * first + KIND_DELAYS[group, kind, of_inav, 1] * second)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _best_carrier(having: Any) -> int:
     """Return the first kind of one carrier that most satellites have, or nearly as many."""
     one = PAIRS
@@ -188,7 +188,7 @@ def _best_carrier(having: Any) -> int:
     return one
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def choose_kinds(group: Any, slots: Any, n: int, kinds: Any) -> None:
     """Choose the kind by which each group is used; one carrier everywhere where pairs tell too little.
 

@@ -28,13 +28,14 @@ MASK_SINE = 0.17364817766693033
 """Of ten degrees."""
 CAPABLE_S = 60.0
 """A signal that was tracked for so long belongs to its satellite."""
+LEARN_US = 10_000_000
 FORTNIGHT_US = 14 * 86_400_000_000
 
 _DUAL = 2
 _USABLE_SATELLITES = 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def expected_observations(rows: Any, t_us: int, window_us: int, set_dbhz: float) -> int:
     """Count the signals that were tracked before, have not set, and are not in the epoch at `t_us`.
 
@@ -54,7 +55,7 @@ def expected_observations(rows: Any, t_us: int, window_us: int, set_dbhz: float)
     return expected
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def turn_fortnight(station: Any, capability: Any, t_us: int) -> None:
     """Begin a new fortnight of learning when the last one is over."""
     fortnight = t_us // FORTNIGHT_US
@@ -69,16 +70,27 @@ def turn_fortnight(station: Any, capability: Any, t_us: int) -> None:
     station.capability_from = fortnight
 
 
-@njit(cache=True, nogil=True)
-def learn(capability: Any, cells: Any, n: int, rows: Any) -> None:
-    """Learn which signals satellites have, after the epoch was committed."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def learn(station: Any, capability: Any, cells: Any, n: int, rows: Any, t_us: int) -> None:
+    """Learn which signals satellites have, after the epoch was committed; each ten seconds is enough."""
+    if t_us // LEARN_US == station.learned_us // LEARN_US:
+        return
+    station.learned_us = t_us
     for i in range(n):
         row = rows[cells[i].row]
         if row.tracked_s >= CAPABLE_S:
             capability[row.key // 33, 0] |= np.uint32(1 << (row.key % 33 - 1))
+    for system in range(7):
+        common = np.uint32(0xFFFFFFFF)
+        for j in range(system * 64, system * 64 + 64):
+            known = capability[j, 0] | capability[j, 1]
+            if known:
+                common &= known
+        # of a system that this station does not track nothing is expected
+        station.common[system] = common if common != np.uint32(0xFFFFFFFF) else np.uint32(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def by_ephemeris(
     seen: Any,
     n_seen: int,
@@ -103,19 +115,16 @@ def by_ephemeris(
         Shape (448,): 1 where a healthy satellite's place is known; the sine of its elevation.
     kind_of, kinds
         Memory of the station: sums by system and signal.
-    common, now
-        Scratch, shape (7,) and (448,), uint32.
+    common
+        Memory of the station: what all satellites of a system have, shape (7,), uint32.
+    now
+        Scratch, shape (448,), uint32.
     counts
         Out: shape (4,): expected and came above the horizon; the same above the mask.
     """
-    common[:] = np.uint32(0xFFFFFFFF)
     now[:] = 0
     for k in range(n_seen):
         now[seen[k].key] = seen[k].signals
-    for j in range(len(capability)):
-        known = capability[j, 0] | capability[j, 1]
-        if known:
-            common[j // 64] &= known
     counts[:] = 0
     for j in range(len(usable)):
         if not usable[j] or not sines[j] >= 0.0:
@@ -123,8 +132,7 @@ def by_ephemeris(
         system = j // 64
         signals = capability[j, 0] | capability[j, 1]
         if not signals:
-            # of a system that this station does not track nothing is expected
-            signals = common[system] if common[system] != np.uint32(0xFFFFFFFF) else np.uint32(0)
+            signals = common[system]
         above = sines[j] >= MASK_SINE
         came_here = np.uint64(now[j])
         left = np.uint64(signals) | came_here
@@ -147,7 +155,7 @@ def by_ephemeris(
                 counts[3] += came
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def usable_systems(seen: Any, n_seen: int, cells: Any) -> tuple[int, int]:
     """Return the systems with at least four satellites of two carriers, as bits, and all such satellites.
 

@@ -13,25 +13,25 @@ SECOND_US = 1_000_000
 NO_SLOT = -(2**62)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def interval_us(interval_s: float) -> int:
     """Return the time between epochs, at least a millisecond."""
     return max(round(interval_s * 1e6), 1000)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def slot_of(t_us: int, anchor_us: int, interval: int, step: int) -> int:
     """Return the slot of a time; an epoch may be early by 0.4 intervals."""
     return (t_us - anchor_us + interval * 2 // 5) // step
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def epochs_a_slot(interval: int, step: int) -> int:
     """Return how many epochs a slot should hold."""
     return max(int(round(step / interval)), 1)  # noqa: RUF046 - numba's round gives a float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def epochs_by(t_us: int, anchor_us: int, interval: int, step: int) -> int:
     """Return how many epochs the slot of `t_us` should hold by then."""
     begin_us = anchor_us + slot_of(t_us, anchor_us, interval, step) * step
@@ -39,7 +39,7 @@ def epochs_by(t_us: int, anchor_us: int, interval: int, step: int) -> int:
     return min(into_us // interval + 1, epochs_a_slot(interval, step))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def next_missed(slot: int, last_epoch_slot: int, step: int) -> int:
     """Return the slot after `slot` that is reported in an outage; `NO_SLOT`: none.
 

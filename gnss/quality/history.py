@@ -27,7 +27,7 @@ HOUR_US = 3_600_000_000
 MEAN, SQUARE, HOURS, SUM, COUNT = range(5)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def update(history: Any, station: Any, t_us: int, values: Any) -> tuple[int, float]:
     """Take the figures of an epoch; return the most unusual one of this hour and by how many deviations.
 

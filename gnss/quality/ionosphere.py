@@ -27,7 +27,7 @@ NETWORK_STATIONS = 5
 """A network has a median of at least so many."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def update(satellite: Any, high: Any, low: Any, t_us: int) -> None:
     """Take the two carriers of a satellite's arc; `roti` of its memory follows.
 
@@ -69,7 +69,7 @@ def update(satellite: Any, high: Any, low: Any, t_us: int) -> None:
     satellite.free_us = t_us
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def of_station(seen: Any, n_seen: int, satellites: Any, mask_sine: float, scratch: Any) -> float:
     """Return the median ROTI over the satellites of an epoch, in TECU/min; NaN for fewer than four.
 

@@ -72,6 +72,7 @@ from gnss.quality.memory import (
     Memory,
     forget_signals,
 )
+from gnss.quality.unowned import unowned
 
 RESTART_US = 7 * 86_400_000_000
 """A step of the epochs' time by more, or back, is another recording: the station starts anew."""
@@ -92,7 +93,7 @@ HOLD_S, WARM_UP_S, AT_ONCE = range(3)
 """Columns of `times`."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def begin(memory: Memory, s: int, now_us: int) -> None:
     """Say that a station is connected live: from now on its slots are due at `due_us`."""
     station = memory.station[s]
@@ -103,7 +104,7 @@ def begin(memory: Memory, s: int, now_us: int) -> None:
         set_due(memory, s)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _next_missed(station: Any) -> int:
     if station.anchor_us == NEVER_US:
         return grid.NO_SLOT
@@ -111,7 +112,7 @@ def _next_missed(station: Any) -> int:
     return int(grid.next_missed(station.last_slot, since, station.step_us))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def set_due(memory: Memory, s: int) -> None:
     """Write when the next slot of a live station counts as missed if nothing comes."""
     station = memory.station[s]
@@ -124,7 +125,7 @@ def set_due(memory: Memory, s: int) -> None:
     station.due_us = station.anchor_us + slot * station.step_us + wait_us
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _blank(out: Any, s: int, t_us: int) -> None:
     out.station = s
     out.time_us = t_us
@@ -160,7 +161,7 @@ def _blank(out: Any, s: int, t_us: int) -> None:
         out.thresholds[i] = np.nan
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _points(out: Any, i: int, value: float, limits: Any) -> None:
     """Judge one figure; NaN: it could not be judged."""
     out.values[i] = value
@@ -172,12 +173,12 @@ def _points(out: Any, i: int, value: float, limits: Any) -> None:
     out.thresholds[i] = limits[i, 2] if points < DEGRADED_POINTS else limits[i, 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _share(received: float, expected: float) -> float:
     return min(received / expected, 1.0) if expected > 0.0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fill(
     memory: Memory, s: int, slot: int, limits: Any, network: Any, missed: bool, scratch: Scratch, out: Any
 ) -> None:
@@ -256,7 +257,7 @@ def _fill(
         out.points[I_REGISTRY] = station.extra_points
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _verdict(memory: Memory, s: int, times: Any, out: Any) -> None:
     """Turn the points into state and score, with warm-up and hold."""
     station = memory.station[s]
@@ -301,7 +302,7 @@ def _verdict(memory: Memory, s: int, times: Any, out: Any) -> None:
         out.score = min(out.score, int(GOOD_POINTS) - 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _finish(
     memory: Memory,
     s: int,
@@ -324,7 +325,7 @@ def _finish(
     _verdict(memory, s, times, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def miss(memory: Memory, s: int, limits: Any, times: Any, network: Any, scratch: Scratch, out: Any) -> None:
     """Judge the next slot of a station as missed.
 
@@ -347,7 +348,7 @@ def miss(memory: Memory, s: int, limits: Any, times: Any, network: Any, scratch:
     _finish(memory, s, slot, limits, times, network, True, scratch, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def miss_all(
     memory: Memory, stations: Any, frames: Any, bad_frames: Any, limits: Any, times: Any, network: Any,
     scratch: Scratch, out: Any,
@@ -373,7 +374,7 @@ def miss_all(
         set_due(memory, stations[k])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _has_time(station: Any, now_us: int, at_once: float) -> bool:
     passed_s = max(now_us - station.judged_at_us, 0) * 1e-6
     per_s = MOST_EPOCHS_PER_S + 2e6 / station.interval_us
@@ -384,7 +385,7 @@ def _has_time(station: Any, now_us: int, at_once: float) -> bool:
     return bool(not enough)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _is_past(memory: Memory, s: int, slot: int, received_us: int) -> bool:
     """Whether the slot's epoch would have come by now.
 
@@ -398,7 +399,7 @@ def _is_past(memory: Memory, s: int, slot: int, received_us: int) -> bool:
     return bool(due_us <= received_us)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _longest_step_us(station: Any, warm_up_s: float) -> int:
     age_us = station.epoch_us - station.first_us
     if age_us < warm_up_s * 1e6:
@@ -406,7 +407,7 @@ def _longest_step_us(station: Any, warm_up_s: float) -> int:
     return RESTART_US
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _admit(
     memory: Memory,
     s: int,
@@ -449,7 +450,7 @@ def _admit(
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def judge(
     memory: Memory,
     e_station: Any,
@@ -494,6 +495,7 @@ def judge(
     -------
     The first epoch that is not judged yet (n: all are), and how many rows of `out` are written.
     """
+    memory, columns, sky, scratch = unowned(memory), unowned(columns), unowned(sky), unowned(scratch)
     written = 0
     for e in range(begin_epoch, len(e_station)):
         s, t_us, received_us = e_station[e], e_time_us[e], e_received_us[e]

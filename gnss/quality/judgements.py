@@ -78,7 +78,7 @@ Judgements = NDArray[Any]
 """Shape (n,) of `JUDGEMENT`, in the order of judging."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def points_of(value: float, perfect: float, degraded: float, bad: float) -> float:
     """Return 0 to 100 points for a value: see `gnss.quality.score`."""
     sign = 1.0 if bad > degraded else -1.0
@@ -93,7 +93,7 @@ def points_of(value: float, perfect: float, degraded: float, bad: float) -> floa
     return max(39.0 - 39.0 * (x - bad) / (bad - degraded), 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def state_of(score: int) -> int:
     """Return the state that follows from a score."""
     if score >= GOOD_POINTS:

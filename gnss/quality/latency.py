@@ -18,7 +18,7 @@ JITTER_EPOCHS = 10
 """Jitter is known from so many epochs on."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def recent_s(ring: Any, count: int) -> float:
     """Return the median of the last few epochs: one late epoch is not a late station; NaN: none.
 
@@ -42,7 +42,7 @@ def recent_s(ring: Any, count: int) -> float:
     return float(some[n // 2])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def extremes_s(ring: Any, count: int) -> tuple[float, float]:
     """Return the smallest and the largest of the last ten epochs; 0 when there are none."""
     n = min(count, EXTREME_EPOCHS)
@@ -55,7 +55,7 @@ def extremes_s(ring: Any, count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def jitter_s(ring: Any, count: int) -> float:
     """Return the 95th less the 5th percentile (nearest rank) of the ring; NaN for fewer than ten epochs."""
     n = min(count, len(ring))

@@ -34,7 +34,6 @@ from gnss.quality.memory import (
     K_MP_SQUARES,
     K_OBSERVATIONS,
     K_PHASE_SLIPS,
-    KINDS,
     NEVER_US,
     SATELLITES,
     SEEN,
@@ -117,7 +116,6 @@ class Scratch(NamedTuple):
     drop_db: NDArray[np.float64]
     sines: NDArray[np.float64]
     counts: NDArray[np.int64]
-    common: NDArray[np.uint32]
     now: NDArray[np.uint32]
     pairs: NDArray[np.float64]
     figures: NDArray[np.float64]
@@ -134,7 +132,6 @@ def new_scratch() -> Scratch:
         drop_db=np.full(len(BANDS), np.nan),
         sines=np.full(SATELLITES, np.nan),
         counts=np.zeros(4, np.int64),
-        common=np.zeros(7, np.uint32),
         now=np.zeros(SATELLITES, np.uint32),
         pairs=np.zeros((2, TRACKED)),
         figures=np.zeros(4),
@@ -142,13 +139,13 @@ def new_scratch() -> Scratch:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def max_gap_us(station: Any) -> int:
     """Return the longest gap within an arc of a station."""
     return int(max(_MAX_GAP_US, 10 * station.interval_us))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def tracked_before(memory: Memory, s: int, t_us: int) -> int:
     """Return how many signals were tracked before and are missing at `t_us`."""
     station = memory.station[s]
@@ -158,7 +155,7 @@ def tracked_before(memory: Memory, s: int, t_us: int) -> int:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _elevations(station: Any, sky: SkyColumns, at: int, sines: Any) -> bool:
     """Write the sine of each satellite's elevation; return whether any is known."""
     sines[:] = np.nan
@@ -176,23 +173,12 @@ def _elevations(station: Any, sky: SkyColumns, at: int, sines: Any) -> bool:
     return known
 
 
-@njit(cache=True, nogil=True)
-def _kind(memory: Memory, s: int, system: int, signal: int) -> int:
-    """Return the row of the sums of a system's signal; the last one is shared by what has no room."""
-    kind_of, station = memory.kind_of[s], memory.station[s]
-    place = int(kind_of[system * 33 + signal])
-    if place == 255:
-        place = min(int(station.kinds), KINDS - 1)
-        station.kinds = place + 1
-        kind_of[system * 33 + signal] = place
-    return place
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _arcs(memory: Memory, s: int, n_seen: int, t_us: int, gap_us: int, scratch: Scratch) -> int:
     """Follow the arcs of each satellite's carriers in all combinations; return the wide-lane slips."""
     cells, seen, sums = scratch.cells, scratch.seen, scratch.sums
     rows, satellites = memory.signals[s], memory.satellites[s]
+    kinds, elevation = memory.kinds[s], memory.elevation[s]
     wide_slips = 0
     for k in range(n_seen):
         one = seen[k]
@@ -216,21 +202,20 @@ def _arcs(memory: Memory, s: int, n_seen: int, t_us: int, gap_us: int, scratch: 
                 square = residual_m * residual_m
                 sums[W_MP_SQUARES] += square
                 sums[W_MP_COUNT] += 1
-                kind = memory.kinds[s, _kind(memory, s, cell.system, cell.signal)]
-                kind[K_MP_SQUARES] += square
-                kind[K_MP_COUNT] += 1
+                kinds[cell.kind, K_MP_SQUARES] += square
+                kinds[cell.kind, K_MP_COUNT] += 1
                 if place >= 0 and cell.band >= 0:
-                    bin_of = memory.elevation[s, cell.system, cell.band, place]
-                    bin_of[2] += np.float32(square)
-                    bin_of[3] += np.float32(1.0)
+                    elevation[cell.system, cell.band, place, 2] += np.float32(square)
+                    elevation[cell.system, cell.band, place, 3] += np.float32(1.0)
             i = cell.following
     return wide_slips
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _strengths(memory: Memory, s: int, n_seen: int, dt_s: float, scratch: Scratch) -> None:
     """Compare each C/N0 with the template of its elevation, and sum up by elevation."""
     cells, seen, sums = scratch.cells, scratch.seen, scratch.sums
+    elevation, template = memory.elevation[s], memory.template[s]
     for k in range(n_seen):
         place = int(seen[k].place)
         if place < 0:
@@ -239,11 +224,10 @@ def _strengths(memory: Memory, s: int, n_seen: int, dt_s: float, scratch: Scratc
         while i >= 0:
             cell = cells[i]
             if cell.cn0_dbhz > 0.0 and cell.band >= 0:
-                bin_of = memory.elevation[s, cell.system, cell.band, place]
-                bin_of[0] += np.float32(cell.cn0_dbhz)
-                bin_of[1] += np.float32(1.0)
+                elevation[cell.system, cell.band, place, 0] += np.float32(cell.cn0_dbhz)
+                elevation[cell.system, cell.band, place, 1] += np.float32(1.0)
                 loss_db = signal_strength.compare_template(
-                    memory.template[s], cell.system, cell.band, place, cell.cn0_dbhz, dt_s
+                    template, cell.system, cell.band, place, cell.cn0_dbhz, dt_s
                 )
                 if not np.isnan(loss_db):
                     sums[W_TEMPLATE_SUM] += loss_db
@@ -251,31 +235,31 @@ def _strengths(memory: Memory, s: int, n_seen: int, dt_s: float, scratch: Scratc
             i = cell.following
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _sum_kinds(memory: Memory, s: int, n: int, t_us: int, gap_us: int, scratch: Scratch) -> int:
     """Sum up the epoch by system and signal, before it is committed; return interruptions."""
-    cells, rows = scratch.cells, memory.signals[s]
+    cells, rows, kinds = scratch.cells, memory.signals[s], memory.kinds[s]
     interruptions = 0
     for i in range(n):
         cell = cells[i]
         row = rows[cell.row]
-        kind = memory.kinds[s, _kind(memory, s, cell.system, cell.signal)]
-        kind[K_OBSERVATIONS] += 1
+        kind = cell.kind
+        kinds[kind, K_OBSERVATIONS] += 1
         if cell.cn0_dbhz > 0.0:
-            kind[K_CN0_SUM] += cell.cn0_dbhz
-            kind[K_CN0_SQUARES] += cell.cn0_dbhz * cell.cn0_dbhz
-            kind[K_CN0_COUNT] += 1
+            kinds[kind, K_CN0_SUM] += cell.cn0_dbhz
+            kinds[kind, K_CN0_SQUARES] += cell.cn0_dbhz * cell.cn0_dbhz
+            kinds[kind, K_CN0_COUNT] += 1
         if cell.slip == slips.LOCK_SLIP:
-            kind[K_LOCK_SLIPS] += 1
+            kinds[kind, K_LOCK_SLIPS] += 1
         elif cell.slip:
-            kind[K_PHASE_SLIPS] += 1
+            kinds[kind, K_PHASE_SLIPS] += 1
         elif row.last_us != NEVER_US and t_us - row.last_us > gap_us:
-            kind[K_INTERRUPTIONS] += 1
+            kinds[kind, K_INTERRUPTIONS] += 1
             interruptions += 1
     return interruptions
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _locate(
     station: Any, columns: Columns, begin: int, end: int, t_us: int, sky: SkyColumns, at: int, solution: Any
 ) -> None:
@@ -299,7 +283,7 @@ def _locate(
     station.position_us = t_us
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _settle(station: Any, t_us: int) -> None:
     """Take the station to be where it told before this epoch, unless the registry knows better."""
     if station.told_us == NEVER_US or t_us <= station.told_us:
@@ -314,7 +298,7 @@ def _settle(station: Any, t_us: int) -> None:
         station.up[i] = station.told_up[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def measure(
     memory: Memory,
     s: int,
@@ -362,7 +346,7 @@ def measure(
             seen[k].place = signal_strength.elevation_bin(seen[k].sine)
         completeness.by_ephemeris(
             seen, n_seen, memory.capability[s], sky.usable[at], scratch.sines, memory.kind_of[s],
-            memory.kinds[s], scratch.common, scratch.now, scratch.counts,
+            memory.kinds[s], station.common, scratch.now, scratch.counts,
         )  # fmt: skip
         out.sky_expected, out.sky_have = scratch.counts[0], scratch.counts[1]
         out.mask_expected, out.mask_have = scratch.counts[2], scratch.counts[3]
@@ -400,7 +384,7 @@ def measure(
     )
     _strengths(memory, s, n_seen, min(station.interval_us * 1e-6, 60.0), scratch)
     tracking.commit(rows, cells, n, t_us, gap_us)
-    completeness.learn(memory.capability[s], cells, n, rows)
+    completeness.learn(station, memory.capability[s], cells, n, rows, t_us)
     out.usable_systems, dual = completeness.usable_systems(seen, n_seen, cells)
     expected = n + tracked_before(memory, s, t_us)
 

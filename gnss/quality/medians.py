@@ -7,7 +7,7 @@ from typing import Any
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def select(values: Any, n: int, k: int) -> float:
     """Return the k-th smallest (from 0) of the first n values, which it reorders (Hoare's selection).
 
@@ -38,7 +38,7 @@ def select(values: Any, n: int, k: int) -> float:
     return float(values[k])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def median(values: Any, n: int) -> float:
     """Return the median of the first n values, which it reorders; n > 0."""
     upper = select(values, n, n // 2)

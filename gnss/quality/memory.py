@@ -102,6 +102,7 @@ CELL = np.dtype(
         ("slip", "u1"),
         ("band", "i1"),
         ("fresh", "u1"),  # begins an arc of tracking
+        ("kind", "u1"),  # row of the sums of its system's signal
     ],
     align=True,
 )
@@ -156,6 +157,8 @@ STATION = np.dtype(
         ("position_us", "<i8"),  # last single-point position
         ("position", "<f8", (8,)),  # state of gnss.quality.offsets
         ("capability_from", "<i8"),
+        ("learned_us", "<i8"),
+        ("common", "<u4", (8,)),  # signals that all satellites of a system have
         ("history_hour", "<i8"),
         ("latency_count", "<i8"),
         ("extra_from_us", "<i8"),  # from when on next_points are the extra_points
@@ -269,7 +272,7 @@ def grown(memory: Memory, n: int) -> Memory:
     return Memory(*(np.concatenate(pair) for pair in columns))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def forget_signals(memory: Memory, s: int) -> None:
     """Forget what station `s` tracked, but not what it has learnt over days (templates, capabilities)."""
     rows, satellites = memory.signals[s], memory.satellites[s]
@@ -296,7 +299,7 @@ def forget_signals(memory: Memory, s: int) -> None:
     for_the_first_time(station)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def for_the_first_time(station: Any) -> None:
     """Set the scalars that begin anew with a recording."""
     station.anchor_us = NEVER_US
@@ -315,7 +318,7 @@ def for_the_first_time(station: Any) -> None:
     station.rows = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def forget(memory: Memory, s: int) -> None:
     """Make row `s` that of a station of which nothing is known."""
     station = memory.station[s]
@@ -336,6 +339,8 @@ def forget(memory: Memory, s: int) -> None:
     station.judged_at_us = 0
     station.judged_lately = 0.0
     station.capability_from = 0
+    station.learned_us = NEVER_US
+    station.common[:] = 0
     station.history_hour = -1
     station.extra_from_us = NEVER_US
     station.next_points = 100.0

@@ -30,7 +30,7 @@ _WINDOW_POINTS = 50
 _MOST_POINTS = 32_767
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def combine(
     range_m: float, phase_i_m: float, phase_j_m: float, f_k_hz: float, f_i_hz: float, f_j_hz: float
 ) -> float:
@@ -40,7 +40,7 @@ def combine(
     return range_m - phase_i_m - factor * (phase_i_m - phase_j_m)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def carriers(cells: Any, head: int, satellite: Any, rows: Any, t_us: int, max_gap_us: int) -> tuple[int, int]:
     """Return the cells of a satellite's highest and lowest carrier; begin an arc where one must begin.
 
@@ -88,7 +88,7 @@ def carriers(cells: Any, head: int, satellite: Any, rows: Any, t_us: int, max_ga
     return high, low
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _extremes(cells: Any, head: int) -> tuple[int, int]:
     high = low = -1
     i = head
@@ -103,7 +103,7 @@ def _extremes(cells: Any, head: int) -> tuple[int, int]:
     return high, low
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def update(row: Any, arc: int, cell: Any, high: Any, low: Any, t_us: int) -> float:
     """Take the code of one cell into its arc.
 

@@ -28,7 +28,7 @@ BELIEVED = 3
 """So many wild positions in a row are no accident."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def east_north_up(position_m: Any, reference_m: Any) -> tuple[float, float, float]:
     """Return the offset of a position from a reference on the ground in m, to 1e-5 of its length.
 
@@ -49,7 +49,7 @@ def east_north_up(position_m: Any, reference_m: Any) -> tuple[float, float, floa
     return east_x * dx + east_y * dy, north, up_x * dx + up_y * dy + up_z * dz
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def update_offsets(
     state_row: Any, east_m: float, north_m: float, up_m: float, dt_s: float, window_s: float
 ) -> bool:

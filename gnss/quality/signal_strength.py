@@ -35,7 +35,7 @@ _BIN_SINES = np.sin(np.radians(BIN_DEG * np.arange(1, 9)))
 _TRACKED = 80
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def update(
     cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, down_since_us: Any, drop_db: Any
 ) -> tuple[float, int]:
@@ -102,7 +102,7 @@ def update(
     return total, count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def elevation_bin(sine: float) -> int:
     """Return the bin of ten degrees of an elevation given by its sine; -1 below the horizon or unknown."""
     if not sine >= 0.0:
@@ -113,7 +113,7 @@ def elevation_bin(sine: float) -> int:
     return place
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def compare_template(
     template: Any, system: int, band: int, place: int, cn0_dbhz: float, dt_s: float
 ) -> float:

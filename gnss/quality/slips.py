@@ -12,7 +12,7 @@ the satellite's median has slipped. Receiver clock jumps are common to all signa
 that slip by the same number of metres are not seen (for instance 77 cycles of L1 and 60 of L2).
 
 Melbourne-Wuebbena: the wide-lane cycles of the satellite's highest and lowest carrier, with a running mean
-and spread (Blewitt 1990, GRL 17(3), TurboEdit): an arc has slipped when two values in a row are off by more
+and spread (Blewitt 1990, GRL 17(3), TurboEdit): an arc has slipped when three values in a row are off by more
 than four spreads and a cycle; it sees what the geometry-free combination cannot.
 
 A satellite that slips again and again is an obstruction or low; many that slip together are a fault of
@@ -45,15 +45,17 @@ rate times the seconds since the last report."""
 CONTINUOUS, LOCK_SLIP, PHASE_SLIP, WIDE_SLIP = 0, 1, 2, 3
 WIDE_SPREADS = 4.0
 WIDE_LEAST_CYCLES = 1.0
+WIDE_DOUBTS = 3
+"""Values in a row that tell a slip: codes wander, for some epochs, in reflections."""
 WIDE_POINTS = 20
 """Values of an arc before its spread is believed."""
-WIDE_WINDOW = 300.0
-"""Values after which the mean forgets."""
+WIDE_WINDOW_S, WIDE_WINDOW_POINTS = 300.0, 50.0
+"""After so long, and so many values at least, mean and spread forget: a setting satellite's grows."""
 
 _MAX_SIGNALS = 33
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lock_upper_ms(indicator: int, low_ms: float) -> float:
     """Return the end of the interval of lock times in ms that an indicator stands for.
 
@@ -76,7 +78,7 @@ def lock_upper_ms(indicator: int, low_ms: float) -> float:
     return low_ms + 2.0 ** max(indicator // 32 - 1, 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _by_lock(cells: Any, n: int, rows: Any, t_us: int, max_gap_us: int) -> int:
     slips = 0
     for i in range(n):
@@ -99,7 +101,7 @@ def _by_lock(cells: Any, n: int, rows: Any, t_us: int, max_gap_us: int) -> int:
     return slips
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _by_phases(
     cells: Any, head: int, rows: Any, t_us: int, max_gap_us: int, change_m: Any, ordered_m: Any, which: Any
 ) -> int:
@@ -145,7 +147,7 @@ def _by_phases(
     return slips
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def detect(cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, max_gap_us: int) -> int:
     """Compare an epoch with the last report of each of its signals; mark `slip` in the cells.
 
@@ -170,7 +172,7 @@ def detect(cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, max
     return slips
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def wide_lane_cycles(
     range_i_m: float, range_j_m: float, phase_i_m: float, phase_j_m: float, f_i_hz: float, f_j_hz: float
 ) -> float:
@@ -181,7 +183,7 @@ def wide_lane_cycles(
     return (phase_m - code_m) / wide_m
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int) -> bool:
     """Take the two carriers of a satellite's arc into its wide-lane mean; return whether it slipped.
 
@@ -197,6 +199,7 @@ def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int
         satellite.wide_arc = satellite.arc
         satellite.wide_count = 0
         satellite.wide_doubt = 0
+    dt_s = (t_us - satellite.wide_us) * 1e-6 if satellite.wide_count else 0.0
     satellite.wide_us = t_us
     count = satellite.wide_count
     if count == 0:
@@ -209,7 +212,7 @@ def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int
         spread = np.sqrt(satellite.wide_square)
         if abs(off) > max(WIDE_SPREADS * spread, WIDE_LEAST_CYCLES):
             satellite.wide_doubt += 1
-            if satellite.wide_doubt >= 2:
+            if satellite.wide_doubt >= WIDE_DOUBTS:
                 satellite.wide_mean = value
                 satellite.wide_square = 0.0
                 satellite.wide_count = 1
@@ -219,13 +222,13 @@ def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int
     satellite.wide_doubt = 0
     count += 1
     satellite.wide_count = count
-    gain = max(1.0 / count, 1.0 / WIDE_WINDOW)
+    gain = max(1.0 / count, dt_s / max(WIDE_WINDOW_S, WIDE_WINDOW_POINTS * dt_s))
     satellite.wide_mean += gain * off
     satellite.wide_square += gain * (off * off - satellite.wide_square)
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def slipped_satellites(
     cells: Any,
     seen: Any,

@@ -333,7 +333,7 @@ def _pieces(time_us: NDArray[np.int64], begin: int, end: int) -> list[tuple[int,
     return [*pieces, (at, end)]
 
 
-_NO_SKY = SkyColumns(
+NO_SKY = SkyColumns(
     usable=np.zeros((1, SATELLITES), np.uint8),
     position_m=np.zeros((1, SATELLITES, 3)),
     velocity_m_s=np.zeros((1, SATELLITES, 3)),
@@ -350,7 +350,7 @@ def _sky_columns(times_us: NDArray[np.int64], sky: SkySource | None) -> tuple[Sk
     at = np.full(len(times_us), -1, np.int64)
     some = [k for k, one in enumerate(known) if one is not None]
     if not some:
-        return _NO_SKY, at
+        return NO_SKY, at
     at[some] = np.arange(len(some))
     skies: list[Any] = [known[k] for k in some]
 

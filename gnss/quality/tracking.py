@@ -13,7 +13,7 @@ from numba import njit
 
 from gnss.observations import PARTIAL
 from gnss.quality import bands
-from gnss.quality.memory import CELLS, NEVER_US, NO_ROW, TRACKED, Memory
+from gnss.quality.memory import CELLS, KINDS, NEVER_US, NO_ROW, TRACKED, Memory
 
 STALE_US = 60_000_000
 """A row that was not seen for so long (or for the longest gap of an arc) may be given to another signal, and
@@ -23,7 +23,7 @@ _GLONASS = 1
 _BAND, _FREQUENCY_HZ, _CHANNEL_STEP_HZ = bands.BAND, bands.FREQUENCY_HZ, bands.CHANNEL_STEP_HZ
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def frequency_hz(system: int, signal: int, channel: int) -> float:
     """Return the carrier of a signal; 0 when it, or the GLONASS channel, is not known."""
     if system == _GLONASS and not -7 <= channel <= 13:
@@ -31,7 +31,7 @@ def frequency_hz(system: int, signal: int, channel: int) -> float:
     return float(_FREQUENCY_HZ[system, signal] + _CHANNEL_STEP_HZ[system, signal] * channel)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _free_row(rows: Any, cursor: int, old_us: int, row_of: Any, satellites: Any, slot_of: Any) -> int:
     """Return the first row from `cursor` on that may be given away, or the length of `rows`."""
     while cursor < len(rows):
@@ -47,7 +47,7 @@ def _free_row(rows: Any, cursor: int, old_us: int, row_of: Any, satellites: Any,
     return cursor
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _free_slot(satellites: Any, old_us: int, row_of: Any, slot_of: Any, rows: Any) -> int:
     """Return a row of the satellites' memory that may be given away, made empty; -1: none."""
     for k in range(len(satellites)):
@@ -65,7 +65,7 @@ def _free_slot(satellites: Any, old_us: int, row_of: Any, slot_of: Any, rows: An
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _begin_satellite(satellite: Any, key: int) -> None:
     satellite.key = key
     satellite.high = 0
@@ -84,7 +84,7 @@ def _begin_satellite(satellite: Any, key: int) -> None:
     satellite.phase_rate_m_s = np.nan
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _begin_signal(row: Any, key: int) -> None:
     row.key = key
     row.last_us = NEVER_US
@@ -98,7 +98,7 @@ def _begin_signal(row: Any, key: int) -> None:
     row.half_cycle = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def gather(
     memory: Memory,
     s: int,
@@ -146,6 +146,7 @@ def gather(
         memory.slot_of[s],
         memory.row_of[s],
     )
+    kind_of, station = memory.kind_of[s], memory.station[s]
     n = n_seen = no_room = cursor = 0
     old_us = t_us - max(STALE_US, max_gap_us)
     last_key, k, place = -1, -1, -1
@@ -206,7 +207,7 @@ def gather(
                 no_room += 1
                 continue
             cursor += 1
-            memory.station[s].rows = max(memory.station[s].rows, cursor)
+            station.rows = max(station.rows, cursor)
             row_of[k, signal[c]] = r
         if fresh:
             _begin_signal(rows[r], key * 33 + signal[c])
@@ -229,6 +230,13 @@ def gather(
         cell.half_cycle = half_cycle[c]
         cell.flags = flags[c]
         cell.slip = 0
+        kind = int(kind_of[system[c] * 33 + signal[c]])
+        if kind == 255:
+            # the last one is shared by what has no room
+            kind = min(int(station.kinds), KINDS - 1)
+            station.kinds = kind + 1
+            kind_of[system[c] * 33 + signal[c]] = kind
+        cell.kind = kind
         cell.band = _BAND[system[c], signal[c]]
         cell.hz = frequency_hz(system[c], signal[c], channel[c])
         n += 1
@@ -238,7 +246,7 @@ def gather(
     return n, n_seen, no_room
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def commit(rows: Any, cells: Any, n: int, t_us: int, max_gap_us: int) -> None:
     """Make this epoch the last report of its signals."""
     for i in range(n):

@@ -11,7 +11,7 @@ SLOTS = 60
 """Length of the window: a minute at 1 Hz."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def add(slots: Any, values: Any, slot: int, sums: Any) -> None:
     """Add to a slot; one older than the window is left out.
 
@@ -34,7 +34,7 @@ def add(slots: Any, values: Any, slot: int, sums: Any) -> None:
         values[at, j] += np.float32(sums[j])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def total(slots: Any, values: Any, slot: int, sums: Any) -> None:
     """Write the sums over the window that ends with `slot` to `sums`, shape (k,), float32."""
     sums[:] = np.float32(0.0)

@@ -20,6 +20,8 @@ class _State(msgspec.Struct):
     """Told and not reported yet: the newest epoch then, and the place."""
     points: float = 100.0
     heard_us: int = NO_TIME_US
+    heard: dict[int, bytes] = {}
+    """The last message of each number."""
 
 
 class StationFacts:
@@ -36,10 +38,13 @@ class StationFacts:
         return self._state.points
 
     def hear(self, payload: bytes, epoch_us: int) -> Place | None:
-        """Take a message (1005 to 1008, 1033) that came at an epoch; return the place that it tells."""
+        """Take a message (1005 to 1008, 1033) that came at an epoch; return its place, if it is new."""
         state = self._state
-        metadata = update(state.told.metadata, payload)
         number = int.from_bytes(payload[:2], "big") >> 4
+        if state.heard.get(number) == payload and state.points >= 100.0:
+            return None
+        state.heard[number] = payload
+        metadata = update(state.told.metadata, payload)
         if metadata != state.told.metadata:
             state.told = state.told.after(metadata, epoch_us)
             self._look(epoch_us)

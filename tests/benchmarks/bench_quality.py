@@ -1,11 +1,12 @@
 """What it costs to decode and judge a network's epochs on one core, with RTKLIB and gnssmultipath beside it.
 
 `python -m tests.benchmarks.bench_quality` feeds the processor `score_stations`, as the program does, with one
-whole epoch of five-system MSM7 of each station a second: the recording that GROUNDSWELL_TEST_DATA has,
-else simulated stations. Stations differ in their names only, which is all that counts for the state.
+whole epoch of five-system MSM7 of each station a second: a simulated network with ephemerides (16 places, their
+frames re-stamped for others), so that elevations, expected signals and positions are judged too. With
+GROUNDSWELL_TEST_DATA also a recording, the same for all stations, which has fewer signals.
 
 The peers do less: convbin decodes and writes RINEX, gnssmultipath reads a RINEX file and judges multipath and
-slips. Times are of the processor (CPU), the median over the seconds. The last line is one JSON object.
+slips. Times are of the processor (CPU), the mean over a minute. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -16,64 +17,81 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from gnss import capture
 from gnss.quality.memory import BYTES_A_STATION
-from gnss.simulate import SimulatedStation
+from gnss.simulate import simulated_network
 from sensors.model import Station
 from streams.processors.score_stations import ScoreStations
-from streams.records import RawBatch, RawChunk, StationReports
+from streams.records import RawBatch, RawChunk, StationReport, StationReports
 
 RECORDING = "rtcm3/swift/week-rollover-STR17.rtcm3"
 STR17_US = 1_554_594_600_000_000
+SIMULATED_US = 1_790_000_000_000_000
 NETWORKS = (100, 1_000, 4_000)
-WARM_S, MEASURED_S = 65, 25
+WARM_S, MEASURED_S = 65, 60
 """The window of a minute is full before anything is measured."""
+Seconds = Iterator[tuple[int, list[bytes]]]
+"""Time and the bytes of each station."""
 OPEC = (
     "qc/OPEC00NOR_S_20220010000_01D_30S_MO_3.04_croped.rnx.gz",
     "qc/OPEC00NOR_S_20220010000_01D_GN.rnx.gz",
 )
 
 
-def seconds_of_bytes(folder: str | None) -> list[tuple[int, bytes]]:
+def recorded_seconds(folder: str) -> list[tuple[int, bytes]]:
     """Return time and bytes of the epochs of one station."""
-    if folder:
-        data = (Path(folder) / RECORDING).read_bytes()[:400_000]
-        pieces = list(capture.split_for_replay(data, STR17_US))
-        return [(t, payload) for t, payload in pieces if t is not None][: WARM_S + MEASURED_S]
-    station = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1)
-    times = [1_700_000_000_000_000 + k * 1_000_000 for k in range(WARM_S + MEASURED_S)]
-    return [(t, b"".join(station.emit(t).frames)) for t in times]
+    data = (Path(folder) / RECORDING).read_bytes()[:600_000]
+    pieces = list(capture.split_for_replay(data, STR17_US))
+    return [(t, payload) for t, payload in pieces if t is not None][: WARM_S + MEASURED_S]
 
 
-def run_network(n: int, seconds: list[tuple[int, bytes]]) -> tuple[float, float, int, str]:
-    """Return us for each station-epoch, wall and CPU, the observations of one, and the last state."""
+def recorded(n: int, seconds: list[tuple[int, bytes]]) -> Seconds:
+    """Give the same bytes for each of `n` stations."""
+    for t_us, payload in seconds:
+        yield t_us, [payload] * n
+
+
+def simulated(n: int) -> Seconds:
+    """Give the bytes of `n` stations under one sky."""
+    times = [SIMULATED_US + k * 1_000_000 for k in range(WARM_S + MEASURED_S)]
+    for t_us, sent in zip(times, simulated_network(n, times, 1), strict=True):
+        yield t_us, [payload for _, payload in sent]
+
+
+def run_network(n: int, seconds: Seconds) -> tuple[float, float, float, Counter[str]]:
+    """Return us for each station-epoch, wall and CPU, the mean number of observations, and the last states."""
     names = [f"S{k:04d}" for k in range(n)]
-    places = [Station(id=name, name=name, longitude=4.36, latitude=50.8, height_m=150.0) for name in names]
-    processor = ScoreStations(places)
-    wall, cpu, reports = [], [], 0
-    last: Any = None
-    for k, (t_us, payload) in enumerate(seconds):
-        chunks = [RawChunk(station_id=name, payload=payload, received_at_us=t_us + 300_000) for name in names]
-        batch = RawBatch(chunks=chunks)
+    processor = ScoreStations([Station(id=name, name=name) for name in names])
+    wall = cpu = 0.0
+    epochs = reports = 0
+    last: list[StationReport] = []
+    for k, (t_us, payloads) in enumerate(seconds):
+        received_us = t_us + 300_000
+        batch = RawBatch(
+            chunks=[
+                RawChunk(station_id=name, payload=payload, received_at_us=received_us)
+                for name, payload in zip(names, payloads, strict=True)
+            ]
+        )
         begin, begin_cpu = time.perf_counter(), time.process_time()
         outputs = processor.on_batch(batch)
         outputs = [*outputs, *processor.on_time(t_us + 350_000)]
         if k >= WARM_S:
-            wall.append(time.perf_counter() - begin)
-            cpu.append(time.process_time() - begin_cpu)
-        made = [r for out in outputs if isinstance(out, StationReports) for r in out.reports]
-        reports += len(made)
-        last = made[-1]
-    assert reports == n * len(seconds), "an epoch was not judged"
-    return median(wall) / n * 1e6, median(cpu) / n * 1e6, last.observations, last.state
+            wall += time.perf_counter() - begin
+            cpu += time.process_time() - begin_cpu
+            epochs += n
+        last = [r for out in outputs if isinstance(out, StationReports) for r in out.reports]
+        reports += len(last)
+    assert reports == n * (WARM_S + MEASURED_S), "an epoch was not judged"
+    signals = sum(r.observations for r in last) / len(last)
+    return wall / epochs * 1e6, cpu / epochs * 1e6, signals, Counter(r.state for r in last)
 
 
 def convbin_us(payload: bytes, epochs: int) -> float | None:
@@ -123,21 +141,29 @@ def gnssmultipath_us(folder: str | None) -> float | None:
 def main() -> None:
     """Measure and print."""
     folder = os.environ.get("GROUNDSWELL_TEST_DATA")
-    seconds = seconds_of_bytes(folder)
     begin = time.perf_counter()
-    run_network(2, seconds)
+    run_network(2, simulated(2))
     first_s = time.perf_counter() - begin
     table = Table(title="Decode and judge, one core")
     for heading in ("", "us a station-epoch", "CPU", "station-epochs a second"):
         table.add_column(heading, justify="right" if heading else "left")
-    figures = {}
-    for n in NETWORKS:
-        wall_us, cpu_us, signals, state = run_network(n, seconds)
-        figures[n] = cpu_us
-        name = f"groundswell, {n:,} stations ({signals} signals, {state})"
+
+    def measure(title: str, n: int, seconds: Seconds) -> float:
+        wall_us, cpu_us, signals, states = run_network(n, seconds)
+        held = ", ".join(f"{count:,} {state}" for state, count in states.most_common())
+        name = f"{title}, {n:,} stations ({signals:.0f} signals; {held})"
         table.add_row(name, f"{wall_us:.1f}", f"{cpu_us:.1f}", f"{1e6 / wall_us:,.0f}")
+        return cpu_us
+
+    figures = {n: measure("simulated network", n, simulated(n)) for n in NETWORKS}
+    if folder:
+        recording = recorded_seconds(folder)
+        recorded_us = measure("recording", NETWORKS[-1], recorded(NETWORKS[-1], recording))
+        payloads = [payload for _, payload in recording]
+    else:
+        recorded_us, payloads = None, [payloads[0] for _, payloads in simulated(1)]
     peers = {
-        "convbin: decodes to RINEX": convbin_us(b"".join(p for _, p in seconds), len(seconds)),
+        "convbin: decodes to RINEX": convbin_us(b"".join(payloads), len(payloads)),
         "gnssmultipath: reads RINEX, GPS only": gnssmultipath_us(folder),
     }
     for name, us in peers.items():
@@ -152,7 +178,8 @@ def main() -> None:
             {
                 "us_per_station_epoch": round(figures[NETWORKS[-1]], 1),
                 "us_by_stations": {str(n): round(us, 1) for n, us in figures.items()},
-                "spread": round(float(np.round(spread, 3)), 3),
+                "us_of_recording": None if recorded_us is None else round(recorded_us, 1),
+                "spread": round(spread, 3),
                 "state_bytes_per_station": BYTES_A_STATION,
                 "convbin_us": None if peers["convbin: decodes to RINEX"] is None
                 else round(peers["convbin: decodes to RINEX"], 1),
