@@ -45,6 +45,13 @@ class TableFormat(StrEnum):
     CSV = "csv"
 
 
+class Language(StrEnum):
+    """Of pages that are written."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 @app.command()
 def demo(
     http: HttpOption = None,
@@ -122,13 +129,23 @@ def decode(
 
 @app.command()
 def score(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture or a RINEX observation file.")
+    ],
+    nav: Annotated[
+        list[Path] | None, typer.Option("--nav", metavar="FILE", help="Ephemerides (RINEX); may be repeated.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write it as tables.")] = None,
+    language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.EN,
     when: DateOption = None,
 ) -> None:
-    """Judge a capture and print the verdict with its reasons."""
-    from deploy.inspect import print_score
+    """Judge a file and print the verdict with its reasons."""
+    from deploy.score import Outputs, run_score
 
-    print_score(file, _date_us(when))
+    outputs = Outputs(json=json, html=html, csv=csv, language=language.value)
+    run_score(file, nav or [], _date_us(when), outputs)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Looking at captures and at what is kept: `decode`, `score`, `stations`."""
+"""Looking at captures and at what is kept: `decode`, `stations`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import itertools
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from statistics import median
 from typing import TypeVar
 
 from rich.box import SIMPLE_HEAD
@@ -25,8 +23,6 @@ from deploy.data_folder import database, every_station, open_store, refusing_dam
 from deploy.refusal import Refusal
 from gnss import capture
 from gnss.time import iso_z
-from streams.processors.score_stations import ScoreStations
-from streams.records import RawBatch, RawChunk, Record, StationReport, StationReports
 
 T = TypeVar("T")
 
@@ -36,11 +32,16 @@ WIDTH_IN_FILES = 200
 
 
 def read_capture(path: Path) -> tuple[bytes, int]:
-    """Return a file's bytes and when it was last changed (microseconds of UTC)."""
+    """Return a capture's bytes and when it was last changed (microseconds of UTC)."""
+    return read_file(path, "RTCM 3 capture")
+
+
+def read_file(path: Path, kind: str) -> tuple[bytes, int]:
+    """Return a file's bytes and when it was last changed (us of UTC); `kind` says what it should be."""
     try:
         about = path.stat()
         if not path.is_file():
-            raise Refusal(f"{path} is not a file; name a readable RTCM 3 capture")
+            raise Refusal(f"{path} is not a file; name a readable {kind}")
         if about.st_size > MAX_FILE_BYTES:
             most = MAX_FILE_BYTES // 1_000_000
             raise Refusal(
@@ -49,7 +50,7 @@ def read_capture(path: Path) -> tuple[bytes, int]:
         return path.read_bytes(), about.st_mtime_ns // 1000
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Refusal(f"cannot read {path} ({reason}); name a readable RTCM 3 capture") from error
+        raise Refusal(f"cannot read {path} ({reason}); name a readable {kind}") from error
 
 
 def print_summary(path: Path, date_us: int | None) -> None:
@@ -112,66 +113,6 @@ def _print_table(rows: Iterator[capture.ObservationRow]) -> None:
     for row in rows:
         cells = ("" if value is None else str(value) for value in row)
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
-
-
-def print_score(path: Path, date_us: int | None) -> None:
-    """Judge a capture as a station without receiving times and print the verdict."""
-    buffer, modified_us = read_capture(path)
-    reference_us, week_from = capture.reference_time(buffer, date_us=date_us, modified_us=modified_us)
-    reports = _reports(path.name, buffer, reference_us)
-    if not reports:
-        raise Refusal(f"{path} holds no epochs that could be judged; is it an RTCM 3 capture?")
-    console = Console()
-    table = Table.grid(padding=(0, 2))
-    table.add_row("capture", path.name)
-    table.add_row("epochs", f"{sum(r.epochs for r in reports)} of {sum(r.epochs_expected for r in reports)}")
-    table.add_row("from", iso_z(reports[0].epoch_us))
-    table.add_row("to", f"{iso_z(reports[-1].epoch_us)} (week from {week_from})")
-    table.add_row("observations", _share(reports))
-    table.add_row("C/N0", _middle(reports, "cn0_dbhz", "{:.1f} dB-Hz"))
-    table.add_row("multipath", _middle(reports, "multipath_m", "{:.2f} m"))
-    table.add_row("slips", f"{sum(r.slips for r in reports)}")
-    table.add_row("frames", f"{sum(r.frames for r in reports)}, {sum(r.bad_frames for r in reports)} bad")
-    table.add_row("latency", "unknown: a capture has no receiving times")
-    states = Counter(r.state for r in reports)
-    table.add_row("seconds", ", ".join(f"[{STATE_STYLES[s]}]{n} {s}[/]" for s, n in states.most_common()))
-    console.print(table)
-    last = reports[-1]
-    score = "no score" if last.score is None else f"score {last.score}"
-    console.print(f"at the end: [bold {STATE_STYLES[last.state]}]{last.state}[/], {score}")
-    _print_reasons(console, reports)
-
-
-def _reports(name: str, buffer: bytes, reference_us: int) -> list[StationReport]:
-    judge = ScoreStations(())
-    outputs: list[Record] = []
-    for epoch_us, piece in _shown(capture.split_for_replay(buffer, reference_us), "epochs"):
-        chunk = RawChunk(station_id=name, payload=piece, reference_us=epoch_us or reference_us)
-        outputs.extend(judge.on_batch(RawBatch(chunks=[chunk])))
-    outputs.extend(judge.on_end())
-    return [r for batch in outputs if isinstance(batch, StationReports) for r in batch.reports]
-
-
-def _share(reports: list[StationReport]) -> str:
-    had = sum(r.observations for r in reports)
-    known = [r for r in reports if r.observations_expected is not None]
-    expected = sum(r.observations_expected or 0 for r in known)
-    if not expected:
-        return str(had)
-    return f"{had}, {100 * sum(r.observations for r in known) / expected:.1f} % of those expected"
-
-
-def _middle(reports: list[StationReport], name: str, form: str) -> str:
-    values = [v for r in reports if (v := getattr(r, name)) is not None]
-    return form.format(median(values)) + " (median)" if values else "could not be judged"
-
-
-def _print_reasons(console: Console, reports: list[StationReport]) -> None:
-    seconds = Counter(reason.code for r in reports for reason in r.reasons)
-    newest = {reason.code: reason for r in reports for reason in r.reasons}
-    for code, n in seconds.most_common():
-        reason = newest[code]
-        console.print(f"  {n:>6} s  {reason.text} [dim]{reason.check}[/]", highlight=False)
 
 
 def print_stations(data: Path | None) -> None:

@@ -1,8 +1,8 @@
 """What it costs to decode and judge a network's epochs on one core, with RTKLIB and gnssmultipath beside it.
 
 `python -m tests.benchmarks.bench_quality` feeds the processor `score_stations`, as the program does, with one
-whole epoch of five-system MSM7 of each station a second: a simulated network with ephemerides (16 places, their
-frames re-stamped for others), so that elevations, expected signals and positions are judged too. With
+whole epoch of five-system MSM7 of each station a second: a simulated network with ephemerides (16 places,
+their frames re-stamped for others), so that elevations, expected signals and positions are judged too. With
 GROUNDSWELL_TEST_DATA also a recording, the same for all stations, which has fewer signals.
 
 The peers do less: convbin decodes and writes RINEX, gnssmultipath reads a RINEX file and judges multipath and
@@ -66,7 +66,7 @@ def simulated(n: int) -> Seconds:
 
 
 def run_network(n: int, seconds: Seconds) -> tuple[float, float, float, Counter[str]]:
-    """Return us for each station-epoch, wall and CPU, the mean number of observations, and the last states."""
+    """Return us for each station-epoch, wall and CPU, the mean of observations, and the last states."""
     names = [f"S{k:04d}" for k in range(n)]
     processor = ScoreStations([Station(id=name, name=name) for name in names])
     wall = cpu = 0.0
