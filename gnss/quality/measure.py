@@ -104,6 +104,7 @@ class SkyColumns(NamedTuple):
     clock_s: NDArray[np.float64]
     clock_rate: NDArray[np.float64]
     group_delay_s: NDArray[np.float64]
+    channel: NDArray[np.int8]
 
 
 class Scratch(NamedTuple):
@@ -168,7 +169,9 @@ def _elevations(station: Any, sky: SkyColumns, at: int, sines: Any) -> bool:
     for j in range(len(sines)):
         if usable[j]:
             dx, dy, dz = position[j, 0] - x, position[j, 1] - y, position[j, 2] - z
-            sines[j] = (dx * east + dy * north + dz * up) / np.sqrt(dx * dx + dy * dy + dz * dz)
+            height_m = dx * east + dy * north + dz * up
+            # how far below the horizon it is does not matter
+            sines[j] = height_m / np.sqrt(dx * dx + dy * dy + dz * dz) if height_m > 0.0 else -1.0
             known = True
     return known
 
@@ -330,9 +333,13 @@ def measure(
     sums[:] = np.float32(0.0)
     gap_us = max_gap_us(station)
     n, n_seen, no_room = tracking.gather(
-        memory, s, columns.system, columns.satellite, columns.signal, columns.channel, columns.range_m,
-        columns.phase_m, columns.rate_m_s, columns.cn0_dbhz, columns.lock_ms, columns.lock_indicator,
-        columns.half_cycle, columns.flags, begin, end, t_us, gap_us, cells, seen,
+        memory, s, columns.system, columns.satellite, columns.signal, columns.range_m, columns.phase_m,
+        columns.flags, begin, end, t_us, gap_us, cells, seen,
+    )  # fmt: skip
+    tracking.fill(
+        cells, n, columns.satellite, columns.channel, columns.range_m, columns.phase_m, columns.rate_m_s,
+        columns.cn0_dbhz, columns.lock_ms, columns.lock_indicator, columns.half_cycle, columns.flags,
+        sky.channel, at,
     )  # fmt: skip
     station.without_room += no_room
     before_us = station.epoch_us

@@ -91,6 +91,7 @@ CELL = np.dtype(
         ("hz", "<f8"),  # 0: not known
         ("cn0_dbhz", "<f8"),
         ("rate_m_s", "<f8"),
+        ("source", "<i4"),  # row of the observation
         ("row", "<i2"),
         ("following", "<i2"),  # next cell of the same satellite, -1 none
         ("lock_indicator", "<i2"),

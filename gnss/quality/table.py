@@ -29,6 +29,7 @@ from gnss.quality.memory import (
 )
 from gnss.quality.network import MINUTE_US, Network
 from gnss.quality.score import Thresholds
+from gnss.systems import UNKNOWN_CHANNEL
 
 ROOM = 16
 """Stations for which there is room at the beginning; it doubles when it is full."""
@@ -341,6 +342,7 @@ NO_SKY = SkyColumns(
     clock_s=np.zeros((1, SATELLITES)),
     clock_rate=np.zeros((1, SATELLITES)),
     group_delay_s=np.zeros((1, SATELLITES, 2)),
+    channel=np.full((1, SATELLITES), UNKNOWN_CHANNEL, np.int8),
 )
 
 

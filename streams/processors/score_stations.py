@@ -276,6 +276,7 @@ class ScoreStations:
     def _hear(self, assembled: Assembled) -> None:
         """Take ephemerides, and what stations say of themselves."""
         others = assembled.others
+        ephemerides = set[bytes]()
         columns = (others.station, others.message, others.epoch_us, others.received_at_us)
         for s, message, epoch_us, received_us, payload in zip(
             *(column.tolist() for column in columns), others.payload, strict=True
@@ -290,7 +291,9 @@ class ScoreStations:
                     self._table.tell_points(s, one.facts.points, points_from_us)
             else:
                 known_us = received_us if received_us != NO_TIME_US else epoch_us
-                if known_us != NO_TIME_US:
+                if known_us != NO_TIME_US and payload not in ephemerides:
+                    # all stations of a network send the same
+                    ephemerides.add(payload)
                     self._book.add_message(payload, known_us)
 
     def _reports(self, judgements: Judgements) -> list[StationReport]:

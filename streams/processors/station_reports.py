@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.judgements import STATES, Judgements
 from gnss.quality.score import Finding
@@ -45,41 +48,61 @@ def reports(
     findings
         Why a judgement (a row of `JUDGEMENT`) on a station's row is what it is.
     """
-    columns = [judgements[name].tolist() for name in _FIELDS]
-    told = with_findings(judgements)
+    columns = [_known(judgements[name], name) for name in _FIELDS]
     made = []
     for k, (
         s, time_us, received_us, state, score, epochs, epochs_expected, observations, expected, satellites,
-        latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames, bad_frames,
-    ) in enumerate(zip(*columns, strict=True)):  # fmt: skip
+        latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames, bad_frames, told,
+    ) in enumerate(zip(*columns, with_findings(judgements), strict=True)):  # fmt: skip
         one = by_row[s]
         one.last_us = time_us
-        one.has_epochs = one.has_epochs or epochs > 0
+        place = None
+        if epochs:
+            one.has_epochs = True
+            place = one.facts.place_of(time_us)
         made.append(
             StationReport(
                 station_id=one.station.id,
                 epoch_us=time_us,
-                received_at_us=None if received_us == NO_TIME_US else received_us,
+                received_at_us=received_us,
                 state=STATES[state],  # type: ignore[arg-type]
-                score=score if score >= 0 else None,
-                reasons=[_reason(f) for f in findings(judgements[k], s)] if told[k] else [],
+                score=score,
+                reasons=[_reason(f) for f in findings(judgements[k], s)] if told else _NONE,
                 epochs=epochs,
                 epochs_expected=epochs_expected,
                 observations=observations,
-                observations_expected=expected if expected >= 0 else None,
+                observations_expected=expected,
                 satellites=satellites,
-                # a value that is not known is not equal to itself
-                latency_s=latency_s if latency_s == latency_s else None,  # noqa: PLR0124
-                jitter_s=jitter_s if jitter_s == jitter_s else None,  # noqa: PLR0124
-                cn0_dbhz=cn0_dbhz if cn0_dbhz == cn0_dbhz else None,  # noqa: PLR0124
+                latency_s=latency_s,
+                jitter_s=jitter_s,
+                cn0_dbhz=cn0_dbhz,
                 slips=slips,
-                multipath_m=multipath_m if multipath_m == multipath_m else None,  # noqa: PLR0124
+                multipath_m=multipath_m,
                 frames=frames,
                 bad_frames=bad_frames,
-                ecef_m=one.facts.place_of(time_us) if epochs else None,
+                ecef_m=place,
             )
         )
     return made
+
+
+_NONE: list[Reason] = []
+_UNKNOWN = {"received_at_us": NO_TIME_US, "score": -1, "observations_expected": -1}
+"""What a judgement has instead of no value, besides NaN."""
+
+
+def _known(column: NDArray[Any], name: str) -> list[Any]:
+    """Return a column's values, None where they are not known."""
+    values: list[Any] = column.tolist()
+    if column.dtype.kind == "f":
+        unknown = np.isnan(column)
+    elif name in _UNKNOWN:
+        unknown = column < 0 if name != "received_at_us" else column == NO_TIME_US
+    else:
+        return values
+    for k in np.flatnonzero(unknown).tolist():
+        values[k] = None
+    return values
 
 
 @lru_cache(maxsize=1024)

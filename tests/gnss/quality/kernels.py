@@ -10,6 +10,7 @@ from gnss.observations import Observations
 from gnss.quality import tracking
 from gnss.quality.measure import new_scratch
 from gnss.quality.memory import new_memory
+from gnss.quality.table import NO_SKY
 
 MAX_GAP_US = 10_000_000
 
@@ -28,9 +29,12 @@ class Tracking:
     def find(self, o: Observations, t_us: int) -> None:
         self.t_us = t_us
         self.n, self.n_seen, no_room = tracking.gather(
-            self.memory, 0, o.system, o.satellite, o.signal, o.channel, o.range_m, o.phase_m, o.rate_m_s,
-            o.cn0_dbhz, o.lock_ms, o.lock_indicator, o.half_cycle, o.flags, 0, len(o), t_us, MAX_GAP_US,
-            self.cells, self.seen,
+            self.memory, 0, o.system, o.satellite, o.signal, o.range_m, o.phase_m, o.flags, 0, len(o), t_us,
+            MAX_GAP_US, self.cells, self.seen,
+        )  # fmt: skip
+        tracking.fill(
+            self.cells, self.n, o.satellite, o.channel, o.range_m, o.phase_m, o.rate_m_s, o.cn0_dbhz,
+            o.lock_ms, o.lock_indicator, o.half_cycle, o.flags, NO_SKY.channel, -1,
         )  # fmt: skip
         self.no_room += no_room
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gnss.geodesy import ecef_to_enu, geodetic_to_ecef
 from gnss.quality.memory import SATELLITES
 from gnss.quality.table import REGISTERED
+from gnss.systems import UNKNOWN_CHANNEL
 from tests.gnss.quality.one_station import StationQuality
 
 ECEF_M = np.array(geodetic_to_ecef(117.0, 32.0, 40.0))
@@ -30,6 +31,7 @@ class FixedSky:
         self.acceleration_m_s2 = np.zeros((SATELLITES, 3))
         self.clock_s = self.clock_rate = np.zeros(SATELLITES)
         self.group_delay_s = np.zeros((SATELLITES, 2))
+        self.channel = np.full(SATELLITES, UNKNOWN_CHANNEL, np.int8)
 
     def __call__(self, time_us: int) -> Any:
         return self

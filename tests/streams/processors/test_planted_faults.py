@@ -26,9 +26,7 @@ def sky() -> SimulatedSky:
     return SimulatedSky()
 
 
-def judged(
-    sky: SimulatedSky, faults: list[Fault], seconds: int, step_s: int = 1
-) -> Iterator[StationReport]:
+def judged(sky: SimulatedSky, faults: list[Fault], seconds: int, step_s: int = 1) -> Iterator[StationReport]:
     simulated = SimulatedStation(1, *PLACE, seed=3, faults=faults, sky=sky)
     longitude, latitude, height_m = PLACE
     station = Station(
