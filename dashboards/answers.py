@@ -41,6 +41,47 @@ class StationLatest(Answer, frozen=True, kw_only=True):
     bad_frames: int
 
 
+class StationFigures(Answer, frozen=True, kw_only=True):
+    """What a station shows over minutes rather than seconds; null: not known.
+
+    The window is the last 60 epochs, or the last minute where there are more of them.
+    """
+
+    station_id: str
+    at: Time
+    """The epoch at which it was looked at."""
+    horizon_expected: int | None
+    """Signals above the horizon that the ephemerides let expect at this epoch."""
+    horizon_have: int | None
+    """Of those, that came."""
+    mask_expected: int | None
+    """The same above 10 degrees."""
+    mask_have: int | None
+    expected_share: float | None
+    """Signals above 10 degrees that came, of those expected, over the window; 0 to 1."""
+    usable_share: float | None
+    """Epochs of the window with four satellites of two carriers of one system; 0 to 1."""
+    usable_systems: str
+    """Systems that have those at this epoch, by their RINEX letters."""
+    slips_a_thousand: float | None
+    """Cycle slips for each thousand observations of the window."""
+    cn0_loss_db: float | None
+    """Mean C/N0 below this station's own at the same elevations, over the window."""
+    roti_tecu_min: float | None
+    """Irregularity of the ionosphere (ROTI): median over the satellites."""
+    clock_step_ms: float | None
+    """The last step of the receiver's clock by whole milliseconds."""
+    clock_step_at: Time | None
+    east_m: float | None
+    """Mean of single-point positions over a quarter of an hour, from the station's coordinates."""
+    north_m: float | None
+    up_m: float | None
+    east_sd_m: float | None
+    """Standard deviation of these positions."""
+    north_sd_m: float | None
+    up_sd_m: float | None
+
+
 class StationVerdict(Answer, frozen=True, kw_only=True):
     """What changes from second to second: all that a live update carries of a station."""
 
@@ -65,6 +106,8 @@ class StationAnswer(StationVerdict, frozen=True, kw_only=True):
     """Ellipsoidal."""
     position_source: Literal["registry", "stream"] | None
     interval_s: float
+    figures: StationFigures | None
+    """The newest of those that are made once a minute."""
 
 
 class QualityAnswer(Answer, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from streams.records import (
     AlertTransitions,
     FlaggedSamples,
     Record,
+    StationFigures,
     StationReport,
     StationReports,
 )
@@ -151,6 +152,7 @@ class LiveFeed:
         self._sent: dict[str, tuple[object, ...]] = {}
         self._changed: dict[str, StationReport] = {}
         self._renewed: dict[str, StationReport] = {}
+        self._figures: dict[str, StationFigures] = {}
         self._samples: dict[str, answers.LiveObservation] = {}
         self._newest_us: dict[str, int] = {}
         self._alerts: dict[str, AlertTransition] = {}
@@ -166,6 +168,8 @@ class LiveFeed:
         if isinstance(batch, StationReports):
             for report in batch.reports:
                 self._add_report(report)
+            for figures in batch.figures:
+                self._figures[figures.station_id] = figures
         elif isinstance(batch, FlaggedSamples):
             self._add_samples(batch)
         elif isinstance(batch, AlertTransitions):
@@ -185,6 +189,7 @@ class LiveFeed:
                 *(present.verdict(r, self.last_epochs_us.get(r.station_id)) for r in reports),
                 *(present.stale(r, self.last_epochs_us.get(r.station_id)) for r in old),
             ],
+            "figures": [present.figures(one) for one in _take(self._figures, FIGURES_LIMIT)],
             "observations": _take(self._samples, SAMPLES_LIMIT),
             "alerts": [present.alert(t, self._acknowledged.get(t.alert_id)) for t in self._alerts.values()],
         }

@@ -16,6 +16,7 @@ from dashboards.answers import (
     ObservationWindowAnswer,
     QualityAnswer,
     StationAnswer,
+    StationFigures,
     StationLatest,
     StationVerdict,
     StreamAnswer,
@@ -30,6 +31,7 @@ from storage.store import (
     QualityWindow,
     StationRow,
 )
+from streams import records
 from streams.records import AlertTransition, Reason, StationReport
 from streams.stream_state import StreamState
 
@@ -37,6 +39,7 @@ STALE_AFTER_US = 60_000_000
 """A live verdict that is older says nothing about now."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_OFFSET = (None, None, None)
 
 
 def time_of(time_us: int) -> datetime:
@@ -117,6 +120,35 @@ def station(row: StationRow, now_us: int, last_epochs_us: Mapping[str, int]) -> 
         height_m=row.height_m,
         position_source=row.position_source,
         interval_s=row.interval_s,
+        figures=None if row.figures is None else figures(row.figures),
+    )
+
+
+def figures(made: records.StationFigures) -> StationFigures:
+    """Return a station's figures of a minute."""
+    east_m, north_m, up_m = made.offset_m or _NO_OFFSET
+    east_sd_m, north_sd_m, up_sd_m = made.offset_sd_m or _NO_OFFSET
+    return StationFigures(
+        station_id=made.station_id,
+        at=time_of(made.time_us),
+        horizon_expected=made.horizon_expected,
+        horizon_have=made.horizon_have,
+        mask_expected=made.mask_expected,
+        mask_have=made.mask_have,
+        expected_share=_rounded(made.expected_share, 4),
+        usable_share=_rounded(made.usable_share, 4),
+        usable_systems=made.usable_systems,
+        slips_a_thousand=_rounded(made.slips_a_thousand, 3),
+        cn0_loss_db=_rounded(made.cn0_loss_db, 2),
+        roti_tecu_min=_rounded(made.roti_tecu_min, 4),
+        clock_step_ms=made.clock_step_ms,
+        clock_step_at=None if made.clock_step_at_us is None else time_of(made.clock_step_at_us),
+        east_m=_rounded(east_m, 3),
+        north_m=_rounded(north_m, 3),
+        up_m=_rounded(up_m, 3),
+        east_sd_m=_rounded(east_sd_m, 3),
+        north_sd_m=_rounded(north_sd_m, 3),
+        up_sd_m=_rounded(up_sd_m, 3),
     )
 
 

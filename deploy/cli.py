@@ -45,6 +45,19 @@ class TableFormat(StrEnum):
     CSV = "csv"
 
 
+class Span(StrEnum):
+    """Of files that `rinex` writes."""
+
+    QUARTER = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+    @property
+    def seconds(self) -> int:
+        """Length in s."""
+        return {"15m": 900, "1h": 3600, "1d": 86_400}[self.value]
+
+
 class Language(StrEnum):
     """Of pages that are written."""
 
@@ -113,16 +126,21 @@ def replay(
 
 @app.command()
 def decode(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture, or NMEA sentences.")],
     output: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
     summary: Annotated[bool, typer.Option("--summary", help="One JSON object instead of rows.")] = False,
+    messages: Annotated[
+        bool, typer.Option("--messages", help="All messages that are no observations instead.")
+    ] = False,
     when: DateOption = None,
 ) -> None:
-    """Print the observations of a capture, or its summary."""
-    from deploy.inspect import print_observations, print_summary
+    """Print the observations of a capture, its other messages, or its summary."""
+    from deploy.decode import print_messages, print_observations, print_summary
 
     if summary:
         print_summary(file, _date_us(when))
+    elif messages:
+        print_messages(file, output.value, _date_us(when))
     else:
         print_observations(file, output.value, _date_us(when))
 
@@ -140,12 +158,82 @@ def score(
     csv: Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write it as tables.")] = None,
     language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.EN,
     when: DateOption = None,
+    station: Annotated[
+        str | None,
+        typer.Option("--station", metavar="ID", help="Hold it against this station of --config."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE.toml")] = None,
 ) -> None:
     """Judge a file and print the verdict with its reasons."""
-    from deploy.score import Outputs, run_score
+    from deploy.score import Outputs, registered_station, run_score
 
     outputs = Outputs(json=json, html=html, csv=csv, language=language.value)
-    run_score(file, nav or [], _date_us(when), outputs)
+    registered = registered_station(station, config)
+    run_score(file, nav or [], _date_us(when), outputs, registered)
+
+
+@app.command()
+def rinex(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="RTCM 3 captures of one station.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path(),
+    station: Annotated[
+        str | None,
+        typer.Option(
+            "--station", metavar="NAME", help="Nine characters for the names; or an ID of --config."
+        ),
+    ] = None,
+    span: Annotated[Span, typer.Option("--span", help="Length of a file.")] = Span.HOUR,
+    interval: Annotated[
+        float | None,
+        typer.Option("--interval", metavar="S", min=0.01, max=3600.0, help="Write these epochs only."),
+    ] = None,
+    when: DateOption = None,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Pack the files.")] = False,
+    nav: Annotated[bool, typer.Option("--nav/--no-nav", help="Write ephemerides too.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Read the archive of this installation."),
+    ] = None,
+    data: DataOption = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="2026-01-31T12:00, UTC.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="UTC.")] = None,
+) -> None:
+    """Write RINEX 3.05 files from captures, or from what an installation has archived."""
+    leave_on_signals()
+    from deploy.rinex_command import Source, write_rinex
+    from deploy.rinex_files import Output
+
+    source = Source(files or [], _date_us(when), station, config, data, begin, end)
+    write_rinex(source, Output(out, span.seconds, interval, gzip, nav, force))
+
+
+@app.command()
+def report(
+    station: Annotated[
+        str | None, typer.Option("--station", metavar="ID", help="One station; else all of them.")
+    ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="2026-01-31T12:00, UTC; a day before the end."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="UTC; after the newest report.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write it as tables.")] = None,
+    language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.EN,
+    data: DataOption = None,
+) -> None:
+    """Print the report of a day, a month or any range of hours that an installation has kept."""
+    from deploy.report import Asked, run_report
+
+    run_report(Asked(data, station, begin, end, html=html, json=json, csv=csv, language=language.value))
 
 
 @app.command()

@@ -26,6 +26,7 @@ from deploy.service import Addresses, Service, opened
 from deploy.settings import Settings, StationSettings
 from deploy.start import prepare, resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
+from deploy.warm_up import warm_up_simulator
 from sensors.model import Station
 from sensors.payloads.json import JsonMapping
 
@@ -43,6 +44,7 @@ def run_demo(*, http: str | None, ntrip: str | None, data: Path | None, seconds:
         addresses, _ = resolve(Settings(), http, ntrip, folder)
         console = Console()
         prepare(Settings(thing=world.things(MIN_DURATION_S)), folder, addresses, console)
+        warm_up_simulator(console)
         run_async(_demo(addresses, folder, seconds, console))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -11,15 +12,20 @@ from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from connectors.webhook import WebhookSender, WebhookState
 from dashboards.metrics import Figure
+from gnss.assembly.run import is_observation
+from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
+from gnss.rtcm.messages import tables
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from streams.embedded import EmbeddedRuntime
 from streams.processor import Processor
 from streams.processors.detect import Detect
+from streams.processors.score_stations import ScoreStations
 from streams.records import Record
 
 log = structlog.get_logger()
 
+_OTHER_MESSAGES = {*EPHEMERIS_MESSAGES, *(table.number for table in tables())}
 _WEBHOOKS: tuple[tuple[str, str, Callable[[WebhookState], int]], ...] = (
     ("delivered", "Messages that a webhook took.", lambda s: s.delivered),
     ("failed_attempts", "Attempts that a webhook did not take.", lambda s: s.failed_attempts),
@@ -53,6 +59,24 @@ def pipeline_figures(runtime: EmbeddedRuntime, keeper: StoreKeeper, archive: Raw
         _gauge("pipeline_pending_bytes", "Input that waits to be judged.", lambda: health.pending_bytes),
         _gauge("pipeline_last_round_seconds", "When, since 1970.", lambda: health.last_round_us / 1e6),
         _counter("archive_dropped_bytes", "Raw bytes never archived.", lambda: archive.dropped_bytes),
+    ]
+
+
+def station_figures(processors: Sequence[Processor]) -> list[Figure]:
+    """Return what an operator must know of what stations send."""
+    judges = [processor for processor in processors if isinstance(processor, ScoreStations)]
+
+    def messages() -> dict[tuple[str, ...], float]:
+        total: Counter[str] = Counter()
+        for judge in judges:
+            for number, frames in judge.messages().items():
+                known = is_observation(number) or number in _OTHER_MESSAGES
+                total[str(number) if known else "opaque"] += frames
+        return {(name,): n for name, n in sorted(total.items())}
+
+    return [
+        Figure("rtcm_messages", "Good frames of all stations, by number.", "counter", messages, ("message",)),
+        _gauge("ephemerides", "Known ephemerides.", lambda: sum(judge.ephemerides for judge in judges)),
     ]
 
 

@@ -1,27 +1,20 @@
-"""Looking at captures and at what is kept: `decode`, `stations`."""
+"""Reading files that a person names, and looking at what is kept: `stations`."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import itertools
-import json
-import os
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from connectors.replay import MAX_FILE_BYTES
 from deploy import defaults
 from deploy.data_folder import database, every_station, open_store, refusing_damage
 from deploy.refusal import Refusal
-from gnss import capture
 from gnss.time import iso_z
 
 T = TypeVar("T")
@@ -51,68 +44,6 @@ def read_file(path: Path, kind: str) -> tuple[bytes, int]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Refusal(f"cannot read {path} ({reason}); name a readable {kind}") from error
-
-
-def print_summary(path: Path, date_us: int | None) -> None:
-    """Print one JSON object."""
-    buffer, modified_us = read_capture(path)
-    print(json.dumps(capture.summary(buffer, date_us=date_us, modified_us=modified_us)))
-
-
-def print_observations(path: Path, output: str, date_us: int | None) -> None:
-    """Print a row for each observation; the table form goes to a person, csv and json to programs."""
-    buffer, modified_us = read_capture(path)
-    reference_us, week_from = capture.reference_time(buffer, date_us=date_us, modified_us=modified_us)
-    rows = capture.observation_rows(capture.epochs(buffer, reference_us))
-    print(f"week from: {week_from}", file=sys.stderr)
-    first = next(rows, None)
-    if first is None:
-        raise Refusal(f"{path} holds no MSM observations; is it an RTCM 3 capture?")
-    every = _shown(itertools.chain([first], rows), "observations", hidden=sys.stdout.isatty())
-    with _reader_may_leave():
-        if output == "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(capture.ObservationRow._fields)
-            writer.writerows(every)
-        elif output == "json":
-            for row in every:
-                sys.stdout.write(json.dumps(row._asdict()) + "\n")
-        else:
-            _print_table(every)
-
-
-@contextlib.contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """Print to a reader who may have seen enough, as `head`."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # for what Python still wants to flush
-        os.close(nowhere)
-
-
-def _shown(items: Iterable[T], what: str, *, hidden: bool = False) -> Iterator[T]:
-    """Pass items on and count them in the terminal, if there is one."""
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn(f"{{task.completed:,}} {what}"), TimeElapsedColumn())
-    hidden = hidden or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("", total=None)
-        for number, item in enumerate(items):
-            if number % STEPS_SHOWN == 0:
-                progress.update(task, completed=number)
-            yield item
-
-
-def _print_table(rows: Iterator[capture.ObservationRow]) -> None:
-    columns = capture.ObservationRow._fields
-    widths = [24 if name == "epoch" else max(len(name), 14) for name in columns]
-    print("  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)))
-    for row in rows:
-        cells = ("" if value is None else str(value) for value in row)
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
 
 
 def print_stations(data: Path | None) -> None:

@@ -16,8 +16,10 @@ from rich.table import Table
 
 from deploy.inspect import STATE_STYLES, WIDTH_IN_FILES, read_file
 from deploy.refusal import Refusal
+from deploy.settings_file import load
 from gnss.quality.judgements import STATES
 from gnss.quality.period import StationPeriod
+from gnss.quality.registry import Registered
 from gnss.quality.score import default_limits
 from gnss.reports import to_csv, to_html, to_json
 from gnss.reports.figures import Reason, Signals, StationReport
@@ -41,17 +43,47 @@ class Outputs:
     """Of the page."""
 
 
-def run_score(path: Path, navigation: Sequence[Path], date_us: int | None, outputs: Outputs) -> None:
+def registered_station(station_id: str | None, config: Path | None) -> Registered | None:
+    """Return what a configuration says of a station; None when none is asked for.
+
+    Raises
+    ------
+    Refusal
+        One of both is missing, or the configuration has no such station.
+    """
+    if station_id is None and config is None:
+        return None
+    if station_id is None or config is None:
+        raise Refusal("--station and --config go together: a station, and the file that describes it")
+    known = {one.id: one for one in load(config).station}
+    if station_id not in known:
+        raise Refusal(f"{config} has no station {station_id!r}; it has {', '.join(sorted(known)) or 'none'}")
+    one = known[station_id]
+    return Registered.at(one.longitude, one.latitude, one.height_m, one.antenna, one.receiver)
+
+
+def run_score(
+    path: Path,
+    navigation: Sequence[Path],
+    date_us: int | None,
+    outputs: Outputs,
+    registered: Registered | None = None,
+) -> None:
     """Judge a file, print its report and write it where asked."""
     data, modified_us = read_file(path, KIND)
     others = [read_file(one, "RINEX navigation file")[0] for one in navigation]
-    period = _scored(path, data, others, date_us, modified_us)
+    period = _scored(path, data, others, date_us, modified_us, registered)
     _print(report(period, default_limits()), _last_state(period))
     _write(period, outputs)
 
 
 def _scored(
-    path: Path, data: bytes, navigation: list[bytes], date_us: int | None, modified_us: int
+    path: Path,
+    data: bytes,
+    navigation: list[bytes],
+    date_us: int | None,
+    modified_us: int,
+    registered: Registered | None,
 ) -> StationPeriod:
     console = Console(stderr=True)
     columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
@@ -64,6 +96,7 @@ def _scored(
                 name=path.name,
                 date_us=date_us,
                 modified_us=modified_us,
+                registered=registered,
                 progress=lambda done: progress.update(task, completed=done),
             )
         except NothingToScoreError as error:

@@ -22,7 +22,13 @@ from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.clock import wall_clock_us
 from deploy.data_folder import every_station, locked, open_store, refusing_damage
-from deploy.figures import DetectorFaults, caster_figures, pipeline_figures, webhook_figures
+from deploy.figures import (
+    DetectorFaults,
+    caster_figures,
+    pipeline_figures,
+    station_figures,
+    webhook_figures,
+)
 from deploy.http_server import bind, serving
 from deploy.refusal import Refusal
 from deploy.registry import Registry
@@ -161,7 +167,7 @@ async def opened(
             await runtime.start()
         stack.push_async_callback(runtime.stop, end_of_input=end_of_input)
         runtime.listeners.append(DetectorFaults(runtime.pipeline.processors))
-        figures = pipeline_figures(runtime, keeper, archive)
+        figures = pipeline_figures(runtime, keeper, archive) + station_figures(runtime.pipeline.processors)
 
         relay = Relay(asyncio.get_running_loop().time)
         service = Service(settings, registry, store, runtime, relay, StreamStates(), addresses)

@@ -57,6 +57,12 @@ class StationSettings(_Section, frozen=True, kw_only=True):
     longitude: Degrees | None = None
     latitude: LatitudeDegrees | None = None
     height_m: float | None = None
+    """Ellipsoidal. With it the stream's place is held against the registered one to some metres."""
+    antenna: Text | None = None
+    """Antenna and radome, named as in the IGS's list."""
+    receiver: Text | None = None
+    messages: str = ""
+    """RTCM 3 messages and intervals as a sourcetable tells them: `1005(10),1077(1)`; none may stay away."""
     interval_s: Seconds = 1.0
     stall_s: Seconds = 30.0
 
@@ -69,6 +75,9 @@ class StationSettings(_Section, frozen=True, kw_only=True):
             latitude=self.latitude,
             height_m=self.height_m,
             interval_s=self.interval_s,
+            antenna=self.antenna,
+            receiver=self.receiver,
+            messages=self.messages,
         )
 
     def connection(self) -> NtripClientConfig | TcpConfig:

@@ -39,7 +39,7 @@ def resolve(
 
 
 def prepare(settings: Settings, data: Path, addresses: Addresses, console: Console) -> None:
-    """Refuse what cannot work, then compile: nobody waits half a minute to hear that a port is taken."""
+    """Refuse what cannot work, then compile: nobody waits a minute to hear that a port is taken."""
     registry = Registry.of(settings)
     pipeline(registry)
     with contextlib.ExitStack() as stack:

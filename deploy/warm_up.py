@@ -1,47 +1,79 @@
-"""Compile the kernels before the first byte arrives: half a minute at the first start, then cached."""
+"""Compile the kernels before the first byte arrives: about a minute at the first start, then cached.
+
+What arrives is told by a few simulated bytes that are kept here, so that a service need not compile the
+simulator as well.
+"""
 
 from __future__ import annotations
+
+import base64
 
 import numpy as np
 from rich.console import Console
 
 from deploy.demo_world import SECOND_US
 from deploy.registry import Registry
-from gnss.rtcm.framing import Framer
 from gnss.simulate import SimulatedStation
+from gnss.simulate.restamp import restamp
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
 from streams.records import RawBatch, RawChunk, SampleBatch
 
 _START_US = 1_700_000_000 * SECOND_US
+_FRAMES = base64.b64decode(
+    "0wAVPuABA7loLwwaCuLqc/MHoEq6YgAAIJdd0wA9P7UPAAAAyD9IAP9r40WgyAc9MTd2C38CA6UBBiTdA3uhC6uBP0gALa0CgGv/"
+    "8CcccccebxyFQ83/qIEEAAVzZNMAkUNQATxG2OAAAAjAiAAAAAAAICAAAH/oaWmqSWAAALcdj+MZMwBR7dghITmBCcJlfDIue5fH"
+    "wDGf3doZHYQKmFnMPORD3zPul9vu6BAeWFofL43l4eHkmmvgTyvfGT4NyuQOLzRfF8XxfF8XxfF8XxfABhWCz1QMqy9BsU0TRY/W"
+    "IDYjHETm4g2nvnC9Wu7F3Lx6rkk="
+)
+"""A simulated station's 1006, a 1019 and a 1077 of five satellites with two signals, near `_START_US`."""
+_EPOCHS_S = (0, 1, 2, 60, 300, 3601, 3602, 3603)
+"""Over slots that are missed, the marks of each five minutes, and the end of an hour."""
 _SAMPLES = 130
 """A minute apart: enough for the detectors' trends."""
 
 
 def warm_up(registry: Registry, console: Console) -> None:
-    """Send a few simulated epochs and samples through processors that are then thrown away."""
-    with console.status("preparing (the first start compiles, about half a minute)"):
-        station = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1)
-        judges = ScoreStations(())
-        for i in range(3):
-            payload = b"".join(station.emit(_START_US + i * SECOND_US).frames)
-            Framer().feed(payload)
-            chunk = RawChunk(
-                station_id="warm-up", payload=payload, received_at_us=_START_US + i * SECOND_US + 200_000
-            )
-            judges.on_batch(RawBatch(chunks=[chunk]))
+    """Send a few epochs and samples through processors that are then thrown away."""
+    with console.status("preparing (the first start compiles, about a minute)"):
+        _judge_epochs()
         if registry.datastreams:
-            control = QualityControl(registry.properties, registry.datastreams)
-            detect = Detect(registry.datastreams, registry.things)
-            n = len(registry.datastreams)
-            for i in range(_SAMPLES):
-                samples = SampleBatch(
-                    datastream_ids=[d.id for d in registry.datastreams],
-                    series=np.arange(n, dtype=np.int32),
-                    time_us=np.full(n, _START_US + i * 60 * SECOND_US),
-                    value=np.full(n, float(i % 2)),
-                    received_at_us=np.full(n, _START_US + i * 60 * SECOND_US),
-                )
-                for flagged in control.on_batch(samples):
-                    detect.on_batch(flagged)
+            _judge_samples(registry)
+
+
+def warm_up_simulator(console: Console) -> None:
+    """Let a simulated station send an epoch."""
+    with console.status("preparing the simulation"):
+        SimulatedStation(1, 121.2, 31.1, 20.0, seed=1).emit(_START_US)
+
+
+def _judge_epochs() -> None:
+    judges = ScoreStations(())
+    for second in _EPOCHS_S:
+        epoch_us = _START_US + second * SECOND_US
+        received_us = epoch_us + SECOND_US // 5
+        chunk = RawChunk(
+            station_id="warm-up", payload=restamp(_FRAMES, 1, epoch_us), received_at_us=received_us
+        )
+        judges.on_time(epoch_us)
+        judges.on_batch(RawBatch(chunks=[chunk]))
+        judges.on_time(received_us + SECOND_US)
+    judges.on_end()
+
+
+def _judge_samples(registry: Registry) -> None:
+    control = QualityControl(registry.properties, registry.datastreams)
+    detect = Detect(registry.datastreams, registry.things)
+    n = len(registry.datastreams)
+    for i in range(_SAMPLES):
+        time_us = np.full(n, _START_US + i * 60 * SECOND_US)
+        samples = SampleBatch(
+            datastream_ids=[d.id for d in registry.datastreams],
+            series=np.arange(n, dtype=np.int32),
+            time_us=time_us,
+            value=np.full(n, float(i % 2)),
+            received_at_us=time_us,
+        )
+        for flagged in control.on_batch(samples):
+            detect.on_batch(flagged)

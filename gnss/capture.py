@@ -11,6 +11,7 @@ import numpy as np
 
 from gnss.epoch_parts import frame_headers
 from gnss.epochs import Epoch, EpochAssembler
+from gnss.observations import PARTIAL
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES, EphemerisWeek, decode_week
 from gnss.rtcm.framing import HEADER_BYTES, find_frames
 from gnss.rtcm.signals import rinex_code
@@ -46,6 +47,8 @@ class ObservationRow(NamedTuple):
     half_cycle: bool
     channel: int | None
     """GLONASS frequency number; None for other systems and when unknown."""
+    partial: bool
+    """Range and phase lack whole milliseconds of light (`gnss.observations.PARTIAL`)."""
 
 
 def reference_time(buffer: bytes, *, date_us: int | None, modified_us: int) -> tuple[int, WeekFrom]:
@@ -65,7 +68,7 @@ def reference_time(buffer: bytes, *, date_us: int | None, modified_us: int) -> t
 
     Returns
     -------
-    UTC of the first epoch in us; without MSM4 to MSM7 of a system that tells the time of the week, the date
+    UTC of the first epoch in us; without observations of a system that tells the time of the week, the date
     or the file's time as it is, or the middle one of the ephemerides' reference times.
     """
     first_ms, weeks = _clues(buffer)
@@ -138,6 +141,7 @@ def observation_rows(some: Iterable[Epoch]) -> Iterator[ObservationRow]:
             seen.lock_ms.tolist(),
             seen.half_cycle.tolist(),
             seen.channel.tolist(),
+            (seen.flags & PARTIAL != 0).tolist(),
             strict=True,
         )
         for (
@@ -151,6 +155,7 @@ def observation_rows(some: Iterable[Epoch]) -> Iterator[ObservationRow]:
             lock_ms,
             half,
             channel,
+            partial,
         ) in columns:
             has_channel = system == System.GLONASS and channel != UNKNOWN_CHANNEL
             yield ObservationRow(
@@ -164,6 +169,7 @@ def observation_rows(some: Iterable[Epoch]) -> Iterator[ObservationRow]:
                 lock_s=None if lock_ms < 0 else lock_ms / 1000,
                 half_cycle=bool(half),
                 channel=channel if has_channel else None,
+                partial=partial,
             )
 
 

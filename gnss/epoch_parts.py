@@ -30,9 +30,9 @@ class Epoch:
     """When the last of its bytes was read; None without receiving times."""
     closed_by: ClosedBy
     message_numbers: tuple[int, ...]
-    """Of its MSM frames, in their order."""
+    """Of its observation frames, in their order."""
     observations: Observations
-    """All of them; `row` counts the MSM frames of this epoch."""
+    """All of them; `row` counts the observation frames of this epoch."""
     position: StationPosition | None
     """The last 1005 or 1006 that came since the epoch before."""
     frames: int

@@ -68,3 +68,5 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     antenna: str | None = None
     """Antenna and radome, named as in the IGS's list."""
     receiver: str | None = None
+    messages: str = ""
+    """Those that it promises, as the format details of a sourcetable: "1005(10),1077(1)"."""

@@ -8,6 +8,8 @@ import binascii
 import msgspec
 
 MAX_WINDOWS = 10_000
+LONGEST_PERIOD_US = 3_600_000_000
+"""Of a stored period of a station."""
 _NICE_WINDOWS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 _INT64 = 2**63
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from msgspec import structs
 
 from storage.objects import ObjectFolder, object_path
+from storage.raw_reader import RawReader
 from storage.rows import RawSegment
-from storage.segments import SegmentError, decode_segment, encode_segment
+from storage.segments import encode_segment
 from storage.store import RawIndex, StorageError
 from streams.records import RawChunk
 
@@ -62,6 +63,7 @@ class RawArchive:
 
     def __init__(self, folder: Path | str, index: RawIndex) -> None:
         self._objects = ObjectFolder(folder)
+        self._reader = RawReader(folder, index)
         self.dropped_bytes = 0
         """Bytes that were not archived since there was no room for them."""
         self._index = index
@@ -129,7 +131,7 @@ class RawArchive:
             An object is missing or damaged.
         """
         for segment in self._index.segments(station_id, start_us, end_us):
-            for chunk in self._load(segment):
+            for chunk in self._reader.load(segment):
                 if start_us <= _time_us(chunk) < end_us:
                     yield chunk
 
@@ -191,7 +193,7 @@ class RawArchive:
         if not stored:
             return buffer.chunks, position
         try:
-            there = [chunk for segment in stored for chunk in self._load(segment)]
+            there = [chunk for segment in stored for chunk in self._reader.load(segment)]
         except StorageError:
             there = []
         there = _from(there, position - stored[0].position)
@@ -202,14 +204,6 @@ class RawArchive:
         return buffer.chunks, stored[-1].position + stored[-1].size
 
     # --- files ----------------------------------------------------------------------------------------
-
-    def _load(self, segment: RawSegment) -> list[RawChunk]:
-        try:
-            data = self._objects.read(segment.path, segment.offset, segment.length)
-            return decode_segment(segment.station_id, data, segment.sha256)
-        except (OSError, SegmentError) as error:
-            path = self._objects.root / segment.path
-            raise StorageError(f"the raw data in {path} cannot be read, restore the file: {error}") from error
 
     def _open_objects(self, paths: set[str]) -> None:
         new = sorted(path for path in paths if path not in self._lengths)

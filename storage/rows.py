@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from sensors.model import Datastream, Station
-from streams.records import AlertTransition, Command, StationReport, StationStateName
+from streams.records import AlertTransition, Command, StationFigures, StationReport, StationStateName
 
 T = TypeVar("T")
 Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
@@ -46,6 +46,8 @@ class StationRow(Station, frozen=True, kw_only=True):
     """A station with its latest verdict. Its coordinates are the registered ones, else the streamed."""
 
     report: StationReport | None = None
+    figures: StationFigures | None = None
+    """The newest ones."""
     position_source: Literal["registry", "stream"] | None = None
     streamed: Position | None = None
     """What the station's own stream last said, whatever the registry says."""

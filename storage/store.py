@@ -25,6 +25,8 @@ from streams.records import (
     AlertTransition,
     Detection,
     Record,
+    StationFigures,
+    StationPeriodRecord,
     StationReport,
     StationStateName,
 )
@@ -149,6 +151,24 @@ class Store(Protocol):
         """Return reports as stored, oldest first.
 
         Figures are rounded (0.1 ms, 0.01 dB-Hz, 0.1 mm); `ecef_m` lives in `StationRow.streamed`.
+        """
+        ...
+
+    def station_figures(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[StationFigures]:
+        """Return figures as stored, oldest first.
+
+        They are rounded (0.01 %, one slip in a million observations, 0.01 dB, 0.0001 TECU/min, 1 mm).
+        """
+        ...
+
+    def station_periods(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 100, after: str | None = None
+    ) -> Page[StationPeriodRecord]:
+        """Return hours that have a part in the range, oldest first; each is whole.
+
+        What was judged anew of the same begin replaced what was stored.
         """
         ...
 

@@ -94,10 +94,65 @@ class StationReport(Record, frozen=True, kw_only=True):
     """Antenna reference point, when the stream told it since the last report."""
 
 
+class StationFigures(Record, frozen=True, kw_only=True):
+    """What a station shows over minutes rather than seconds. Key: station_id, time_us.
+
+    Made at the first epoch of each minute. The window is that of the verdicts: the last 60 epochs, or the
+    last minute where there are more of them.
+    """
+
+    station_id: str
+    time_us: int
+    """Time of the epoch."""
+    horizon_expected: int | None = None
+    """Signals above the horizon that the ephemerides let expect at this epoch."""
+    horizon_have: int | None = None
+    """Of those, that came."""
+    mask_expected: int | None = None
+    """The same above 10 degrees."""
+    mask_have: int | None = None
+    expected_share: float | None = None
+    """Signals above 10 degrees that came, of those expected, over the window; 0 to 1."""
+    usable_share: float | None = None
+    """Epochs of the window with four satellites of two carriers of one system; 0 to 1."""
+    usable_systems: str = ""
+    """Systems that have those at this epoch, by their RINEX letters."""
+    slips_a_thousand: float | None = None
+    """Cycle slips for each thousand observations of the window."""
+    cn0_loss_db: float | None = None
+    """Mean C/N0 below this station's own at the same elevations, over the window."""
+    roti_tecu_min: float | None = None
+    """Irregularity of the ionosphere: median over the satellites."""
+    clock_step_ms: float | None = None
+    """The last step of the receiver's clock by whole milliseconds."""
+    clock_step_at_us: int | None = None
+    offset_m: tuple[float, float, float] | None = None
+    """Mean of single-point positions over a quarter of an hour: east, north and up of the coordinates."""
+    offset_sd_m: tuple[float, float, float] | None = None
+
+
 class StationReports(Record, frozen=True, kw_only=True, tag="station_reports"):
-    """Verdicts, oldest first for each station."""
+    """Verdicts, oldest first for each station; and figures that belong to them."""
 
     reports: list[StationReport]
+    figures: list[StationFigures] = []
+
+
+class StationPeriodRecord(Record, frozen=True, kw_only=True):
+    """Figures of a station over an hour, or the part of it that was judged. Key: station_id, begin_us."""
+
+    station_id: str
+    begin_us: int
+    end_us: int
+    """Not in it."""
+    period: bytes
+    """A `gnss.quality.period.StationPeriod`, by `gnss.quality.period_codec`."""
+
+
+class StationPeriods(Record, frozen=True, kw_only=True, tag="station_periods"):
+    """Hours of stations, oldest first for each station."""
+
+    periods: list[StationPeriodRecord]
 
 
 # --- sensors --------------------------------------------------------------------------------------
@@ -238,6 +293,7 @@ Batch = (
     RawBatch
     | Tick
     | StationReports
+    | StationPeriods
     | SampleBatch
     | FlaggedSamples
     | Detections

@@ -20,6 +20,7 @@ class Topic:
 
 RAW = Topic("raw", records.RawBatch, "station_id")
 STATION_REPORTS = Topic("station-reports", records.StationReports, "station_id")
+STATION_PERIODS = Topic("station-periods", records.StationPeriods, "station_id")
 SAMPLES = Topic("samples", records.SampleBatch, "site_id")
 FLAGGED_SAMPLES = Topic("flagged-samples", records.FlaggedSamples, "site_id")
 DETECTIONS = Topic("detections", records.Detections, "site_id")
@@ -30,6 +31,7 @@ COMMAND_OUTCOMES = Topic("command-outcomes", records.CommandOutcomes, "id", part
 TOPICS = (
     RAW,
     STATION_REPORTS,
+    STATION_PERIODS,
     SAMPLES,
     FLAGGED_SAMPLES,
     DETECTIONS,

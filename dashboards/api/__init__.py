@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 from dashboards import problems
-from dashboards.api import alerts, live, operations, pages, schemas, sensors, stations
+from dashboards.api import alerts, live, operations, pages, reports, schemas, sensors, stations
 from dashboards.api.context import PREFIX, Context
 from dashboards.api.guard import Guard
 from dashboards.live import LiveFeed, LiveHub
@@ -84,6 +84,7 @@ def create_app(
     schemas.install(app)
     for routes in (
         stations.router(context),
+        reports.router(context),
         sensors.router(context),
         alerts.router(context),
         operations.streams_router(context),

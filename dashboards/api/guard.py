@@ -55,7 +55,7 @@ class Guard:
                 started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # a route may have a stricter or fitting policy
                 route = getattr(scope.get("route"), "path", "other")
                 self._requests.labels(route, message["status"]).inc()
             await send(message)

@@ -14,6 +14,7 @@ from sensors.model import Thing
 
 _TYPES = (
     answers.StationAnswer,
+    answers.StationFigures,
     answers.QualityAnswer,
     answers.DatastreamAnswer,
     answers.ObservationAnswer,
@@ -46,6 +47,13 @@ def many(*kinds: type) -> dict[int | str, dict[str, Any]]:
         },
     }
     return _responses(page)
+
+
+def files(*media: str) -> dict[int | str, dict[str, Any]]:
+    """Describe a route that answers with a file of one of these media types."""
+    answers_of = _responses({})
+    answers_of[200]["content"] = {name: {} for name in media}
+    return answers_of
 
 
 def body(kind: type) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dashboards.api.parameters import span_us, window_s
 from streams.records import StationStateName
 
 HOUR_US = 3_600_000_000
+FIGURES_SPAN_US = 6 * HOUR_US
 
 
 def router(context: Context) -> APIRouter:
@@ -47,6 +48,23 @@ def router(context: Context) -> APIRouter:
         """One station: verdict, reasons with what to check, figures of the last second."""
         row = found(store.station(station_id), "station", station_id)
         return json_response(present.station(row, context.clock_us(), epochs_us))
+
+    @routes.get("/stations/{station_id}/figures", responses=schemas.many(answers.StationFigures))
+    def station_figures(
+        station_id: str,
+        start: Annotated[
+            str | None, Query(description="ISO 8601 with offset; six hours before the end.")
+        ] = None,
+        end: Annotated[str | None, Query(description="Not included; after the newest figures.")] = None,
+        after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 1_000,
+    ) -> Response:
+        """What is made once a minute, oldest first: signals expected, slips, ionosphere, clock, position."""
+        row = found(store.station(station_id), "station", station_id)
+        newest_us = row.figures.time_us if row.figures else None
+        from_us, until_us = span_us(start, end, newest_us, FIGURES_SPAN_US)
+        page = ask(lambda: store.station_figures(station_id, from_us, until_us, limit=limit, after=after))
+        return json_response(ListAnswer(items=[present.figures(one) for one in page.items], next=page.next))
 
     @routes.get("/stations/{station_id}/quality", responses=schemas.many(answers.QualityAnswer))
     def station_quality(

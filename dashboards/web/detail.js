@@ -8,6 +8,10 @@ import { plot, seconds } from "./plots.js";
 const RELOAD_MS = 15_000;
 const SPANS = { "1 h": 3600, "6 h": 21600, "24 h": 86400, "7 d": 604800 };
 const POINTS = 600;
+const REPORTS = [
+  ["en", "Report of the", [["day", 1], ["month", 30]]],
+  ["zh", "报告：", [["一天", 1], ["一个月", 30]]],
+];
 
 export class Detail {
   constructor({ onChange }) {
@@ -66,6 +70,7 @@ export class Detail {
       el("div", { class: `content ${this.selected.kind}` }, this.reasons, el("div", { class: "past" }, this.tools, this.plots)),
     );
     if (this.selected.kind === "datastream") this.buildTools();
+    else this.buildReports();
     this.show();
   }
 
@@ -89,6 +94,16 @@ export class Detail {
         this.build();
       });
       this.tools.append(button);
+    }
+  }
+
+  buildReports() {
+    for (const [language, title, names] of REPORTS) {
+      const links = names.flatMap(([name, days], i) => [
+        i ? " · " : "",
+        el("a", { target: "_blank", rel: "noopener", href: reportOf(this.selected.id, days, language) }, name),
+      ]);
+      this.tools.append(el("span", { class: "reports", lang: language }, `${title} `, ...links));
     }
   }
 
@@ -128,18 +143,19 @@ export class Detail {
     this.fill(this.reasons, s.reasons.length ? s.reasons : [{ text: "Nothing to complain about.", check: "" }], (r) =>
       el("li", {}, r.text, r.check ? el("span", { class: "muted" }, ` ${r.check}`) : null));
     const rows = [
-      ["Last epoch", moment(s.last_epoch, time)],
-      ["Latency", number(l?.latency_s, 2, "s")],
-      ["Jitter", number(l?.jitter_s, 3, "s")],
-      ["C/N0", number(l?.cn0_dbhz, 1, "dB-Hz")],
-      ["Satellites", l ? String(l.satellites) : "–"],
-      ["Observations", l ? (l.observations_expected === null ? `${l.observations}` : `${l.observations} of ${l.observations_expected}`) : "–"],
-      ["Multipath", number(l?.multipath_m, 2, "m")],
-      ["Slips", l ? String(l.slips) : "–"],
-      ["Bad frames", l ? `${l.bad_frames} of ${l.frames + l.bad_frames}` : "–"],
-      ["Position", s.longitude === null ? "–" : `${number(s.latitude, 4)}°, ${number(s.longitude, 4)}°`],
+      ["Last epoch", moment(s.last_epoch, time), "Time of the newest epoch that came."],
+      ["Latency", number(l?.latency_s, 2, "s"), "From the epoch's time to its arrival."],
+      ["Jitter", number(l?.jitter_s, 3, "s"), "How much the latency varies over the last 60 epochs."],
+      ["C/N0", number(l?.cn0_dbhz, 1, "dB-Hz"), "Signal strength: mean over all signals of the epoch."],
+      ["Satellites", l ? String(l.satellites) : "–", "Satellites of the epoch."],
+      ["Observations", l ? (l.observations_expected === null ? `${l.observations}` : `${l.observations} of ${l.observations_expected}`) : "–", "Signals of the epoch, of those that were tracked before."],
+      ["Multipath", number(l?.multipath_m, 2, "m"), "RMS of the reflections in the codes over the last minute."],
+      ["Slips", l ? String(l.slips) : "–", "Breaks of carrier phases at this epoch."],
+      ["Bad frames", l ? `${l.bad_frames} of ${l.frames + l.bad_frames}` : "–", "Frames of this epoch whose checksum is wrong."],
+      ["Position", s.longitude === null ? "–" : `${number(s.latitude, 4)}°, ${number(s.longitude, 4)}°`, "The registered place, else the one that the stream tells."],
+      ...figureRows(s.figures, time),
     ];
-    this.fill(this.figures, rows, ([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)));
+    this.fill(this.figures, rows, ([name, text, title]) => el("div", { title }, el("dt", {}, name), el("dd", {}, text)));
   }
 
   showDatastream(d) {
@@ -197,6 +213,21 @@ export class Detail {
       draw("Score", [{ values: items.map((w) => w.score_min), colour: "--line" }], () => [0, 104]);
       draw("Latency, s", [{ values: items.map((w) => w.latency_p95_s), colour: "--line" }], (_, low, high) => [0, Math.max(0.5, high * 1.1)], "s");
       draw("C/N0, dB-Hz", [{ values: items.map((w) => w.cn0_dbhz), colour: "--line" }], (_, low, high) => around(low, high, 6), "dB-Hz");
+      return this.loadFigures(s);
+    });
+  }
+
+  // What is made once a minute, over six hours.
+  loadFigures(s) {
+    return this.load(`/api/v1/stations/${encodeURIComponent(s.id)}/figures`, (items) => {
+      if (items.length < 2) return;
+      const times = items.map((f) => seconds(f.at));
+      const draw = (title, values, range, unit) =>
+        this.charts.push(plot(this.frame(title), { times, series: [{ values, colour: "--line" }], range, unit, height: 150 }));
+      const shares = items.map((f) => percentOf(f.expected_share));
+      if (shares.some((v) => v !== null)) draw("Expected signals that came, %", shares, () => [0, 104], "%");
+      const roti = items.map((f) => f.roti_tecu_min);
+      if (roti.some((v) => v !== null)) draw("ROTI, TECU/min", roti, (_, low, high) => [0, Math.max(0.5, high * 1.1)], "TECU/min");
     });
   }
 
@@ -246,6 +277,37 @@ export class Detail {
     this.charts.push(plot(node, { times, series, marks, unit: shownUnit(d.unit), height: 168 }));
   }
 }
+
+// Until the station's newest report, which the server knows; a day is what it gives without a range.
+function reportOf(id, days, language) {
+  const newest = new Date(model.stations.get(id)?.last_epoch ?? now());
+  const range = days > 1 ? `&from=${new Date(newest - days * 86_400_000).toISOString()}` : "";
+  return `/api/v1/stations/${encodeURIComponent(id)}/report?format=html&language=${language}${range}`;
+}
+
+function figureRows(f, time) {
+  const usable = f && f.usable_share !== null ? ` ${f.usable_systems}` : "";
+  let step = "–";
+  if (f) step = f.clock_step_ms === null ? "none" : `${signed(f.clock_step_ms, 0, "ms")} at ${moment(f.clock_step_at, time)}`;
+  const off = f && f.east_m !== null ? `${number(Math.hypot(f.east_m, f.north_m), 2, "m")}, up ${signed(f.up_m, 2, "m")}` : "–";
+  return [
+    ["Expected signals", share(f?.expected_share, f?.mask_expected), "Signals above 10° that came in the last minute, of those that the ephemerides let expect."],
+    ["Above horizon", share(f?.horizon_expected ? f.horizon_have / f.horizon_expected : null, f?.horizon_expected), "The same down to the horizon, at one epoch: obstructions and the receiver's mask show here."],
+    ["Usable epochs", share(f?.usable_share) + usable, "Epochs of the last minute with four satellites of two carriers of one system; the systems that have them."],
+    ["Slips per 1000", number(f?.slips_a_thousand, 2), "Breaks of carrier phases for each thousand observations of the last minute."],
+    ["C/N0 loss", number(f?.cn0_loss_db, 1, "dB"), "Signal strength below this station's own at the same elevations."],
+    ["ROTI", number(f?.roti_tecu_min, 2, "TECU/min"), "Irregularity of the ionosphere: above 0.5 signals scintillate and carriers break."],
+    ["Clock step", step, "The last step of the receiver's clock by whole milliseconds."],
+    ["Off its place", off, "Mean of positions from codes over a quarter of an hour, from the station's coordinates: level and up."],
+  ];
+}
+
+const percentOf = (value) => (value === null || value === undefined ? null : value * 100);
+const share = (value, of) => {
+  const text = number(percentOf(value), 1, "%");
+  return of && text !== "–" ? `${text} of ${of}` : text;
+};
+const signed = (value, digits, unit) => (value > 0 ? "+" : "") + number(value, digits, unit);
 
 // At least so wide a range that noise does not look like a change.
 function around(low, high, width) {

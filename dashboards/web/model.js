@@ -39,6 +39,10 @@ export function takeUpdate(update) {
       Object.assign(station, verdict, { last_epoch: verdict.last_epoch ?? station.last_epoch });
     }
   }
+  for (const figures of update.figures) {
+    const station = model.stations.get(figures.station_id);
+    if (station && isNewer(figures.at, station.figures?.at)) station.figures = figures;
+  }
   for (const sample of update.observations) {
     const datastream = model.datastreams.get(sample.datastream_id);
     if (datastream && isNewer(sample.phenomenon_time, datastream.latest?.phenomenon_time)) {

@@ -80,6 +80,15 @@ class Assembled:
     frames: EpochFrames
     others: OtherFrames
 
+    def messages(self) -> tuple[Int32, NDArray[np.int16], Int64]:
+        """Return row of the station, number and epoch of each frame, those of observations first."""
+        at, epochs = self.frames.epoch, self.epochs
+        return (
+            np.concatenate([epochs.station[at].astype(np.int32), self.others.station]),
+            np.concatenate([self.frames.message, self.others.message]),
+            np.concatenate([epochs.time_us[at], self.others.epoch_us]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StationCounts:

@@ -28,7 +28,7 @@ from gnss.assembly.sorter import (
 )
 from gnss.assembly.times import resolve_day_kernel, resolve_week_kernel
 from gnss.epoch_columns import NO_TIME_US
-from gnss.rtcm.bits import Integer
+from gnss.rtcm.bits import Integer, copy_bytes
 from gnss.rtcm.framing import HEADER_BYTES, OVERHEAD_BYTES, scan_frames
 from gnss.systems import System
 
@@ -143,7 +143,8 @@ def scan_batch(buffer: UInt8, kind: int, pending: Records, visits: Visits, scan:
                     scan.message[found:],
                     scan.bad_before[found:],
                 )
-                scan.start[found : found + new] += at
+                for frame in range(found, found + new):
+                    scan.start[frame] += at
                 scan.bad[step], scan.skipped[step] = bad, skipped
                 found += new
                 at += consumed
@@ -205,7 +206,7 @@ def _chain_kept(pending: Records, row: Integer, desk: Desk) -> Integer:
 @njit(cache=True, nogil=True)
 def _copy(buffer: UInt8, begin: Integer, size: Integer, kept: UInt8, used: Record) -> None:
     at = used["kept"]
-    kept[at : at + size] = buffer[begin : begin + size]
+    copy_bytes(buffer, begin, size, kept, at)
     used["kept"] = at + size
 
 
@@ -239,7 +240,7 @@ def sort_batch(
     Changes the records of the stations (shapes (n_slots,) and (n_slots, 2)), fills the outputs of `desk` and
     `tallies`, and writes what waits for the next call to `kept` (as long as the buffer), visit by visit.
     """
-    row = 0
+    row: Integer = np.int64(0)
     rows = headers.frame.size
     used, behind = desk.used[0], desk.behind
     start, length, message, bad_before = scan.start, scan.length, scan.message, scan.bad_before

@@ -59,12 +59,13 @@ def by_number(numbers: Iterable[int]) -> NDArray[np.bool_]:
     return table
 
 
-def _is_observed(number: int) -> bool:
+def is_observation(number: int) -> bool:
+    """Whether messages of a number hold observations: MSM1 to MSM7, and 1001 to 1004, 1009 to 1012."""
     first, last = msm_layout.FIRST_MESSAGE, msm_layout.LAST_MESSAGE
     return is_legacy.py_func(number) or (first <= number <= last and 1 <= number % 10 <= 7)
 
 
-_OBSERVES = by_number(number for number in range(NUMBERS - 1) if _is_observed(number))
+_OBSERVES = by_number(number for number in range(NUMBERS - 1) if is_observation(number))
 
 
 def run(memory: Memory, steps: Steps, wanted: NDArray[np.bool_]) -> Assembled:

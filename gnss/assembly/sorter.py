@@ -9,7 +9,7 @@ call. The kernels take a station's record, its two pending ones (shape (2,)) and
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -31,7 +31,8 @@ from gnss.epoch_columns import CLOSED_BY, NO_TIME_US
 from gnss.rtcm.bits import Integer
 from gnss.time import DAY_US
 
-_COMPLETE, _NEXT, _TIMEOUT, _END, _SIZE = range(len(CLOSED_BY))
+_HOW: Any = np.arange(len(CLOSED_BY))  # numba compiles a kernel anew for each of Python's integers
+_COMPLETE, _NEXT, _TIMEOUT, _END, _SIZE = _HOW
 
 
 class Desk(NamedTuple):

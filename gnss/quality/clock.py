@@ -77,7 +77,8 @@ def detect(
         return 0.0, 0.0
     gap_s = gap_us * 1e-6
     steps, splits = scratch[0], scratch[1]
-    n = n_both = 0
+    n: Any = np.int64(0)
+    n_both: Any = np.int64(0)
     for k in range(n_seen):
         satellite = satellites[seen[k].slot]
         if satellite.reference == 0:

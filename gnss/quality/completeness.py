@@ -31,6 +31,9 @@ CAPABLE_S = 60.0
 LEARN_US = 10_000_000
 FORTNIGHT_US = 14 * 86_400_000_000
 
+_EXPECTED, _CAME, _MASKED = np.uint64(1), np.uint64(16), np.uint64(32)
+_COUNT = np.uint64(0xFFFF)
+_NO_KIND = 255
 _DUAL = 2
 _USABLE_SATELLITES = 4
 
@@ -95,12 +98,14 @@ def by_ephemeris(
     seen: Any,
     n_seen: int,
     capability: Any,
-    usable: Any,
+    up: Any,
+    n_up: int,
     sines: Any,
     kind_of: Any,
     kinds: Any,
     common: Any,
     now: Any,
+    tally: Any,
     counts: Any,
 ) -> None:
     """Count what was to be expected by ephemeris, and what of it came.
@@ -111,48 +116,55 @@ def by_ephemeris(
         Satellites of the epoch.
     capability
         Memory of the station, shape (448, 2), uint32.
-    usable, sines
-        Shape (448,): 1 where a healthy satellite's place is known; the sine of its elevation.
+    up, n_up
+        Healthy satellites above the horizon, shape (448,).
+    sines
+        Of their elevations, shape (448,).
     kind_of, kinds
         Memory of the station: sums by system and signal.
     common
         Memory of the station: what all satellites of a system have, shape (7,), uint32.
-    now
-        Scratch, shape (448,), uint32.
+    now, tally
+        Scratch, shape (448,), uint32, and (256,), uint64: nought, as they are left.
     counts
         Out: shape (4,): expected and came above the horizon; the same above the mask.
     """
-    now[:] = 0
     for k in range(n_seen):
         now[seen[k].key] = seen[k].signals
     counts[:] = 0
-    for j in range(len(usable)):
-        if not usable[j] or not sines[j] >= 0.0:
-            continue
-        system = j // 64
+    for i in range(n_up):
+        j = up[i]
+        system = j >> 6
         signals = capability[j, 0] | capability[j, 1]
         if not signals:
             signals = common[system]
-        above = sines[j] >= MASK_SINE
-        came_here = np.uint64(now[j])
-        left = np.uint64(signals) | came_here
+        came = np.uint64(now[j])
+        left = np.uint64(signals) | came
+        expected, above = _EXPECTED, sines[j] >= MASK_SINE
+        counts[0] += popcount(left)
+        counts[1] += popcount(came)
+        if above:
+            expected |= _EXPECTED << _MASKED
+            counts[2] += popcount(left)
+            counts[3] += popcount(came)
         while left:
             signal = 64 - leading_zeros(left)
             highest = np.uint64(1) << np.uint64(signal - 1)
             left ^= highest
-            came = 1 if came_here & highest else 0
-            counts[0] += 1
-            counts[1] += came
-            place = kind_of[system * 33 + signal]
-            if place < len(kinds):
-                kinds[place, K_EXPECTED] += 1
-                kinds[place, K_HAVE] += came
-                if above:
-                    kinds[place, K_EXPECTED_MASK] += 1
-                    kinds[place, K_HAVE_MASK] += came
-            if above:
-                counts[2] += 1
-                counts[3] += came
+            # four counts in one number: an epoch has fewer than 2^16 of each
+            told = expected | (expected << _CAME) if came & highest else expected
+            tally[kind_of[system * 33 + signal]] += told
+    for k in range(n_seen):
+        now[seen[k].key] = 0
+    for place in range(len(kinds)):
+        told = tally[place]
+        if told:
+            kinds[place, K_EXPECTED] += told & _COUNT
+            kinds[place, K_HAVE] += (told >> _CAME) & _COUNT
+            kinds[place, K_EXPECTED_MASK] += (told >> _MASKED) & _COUNT
+            kinds[place, K_HAVE_MASK] += (told >> (_CAME + _MASKED)) & _COUNT
+            tally[place] = 0
+    tally[_NO_KIND] = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -161,7 +173,7 @@ def usable_systems(seen: Any, n_seen: int, cells: Any) -> tuple[int, int]:
 
     The definition of usable epochs in Anubis (G-Nut).
     """
-    by_system = np.zeros(7, np.int64)
+    by_system = np.uint64(0)  # a byte each: there are 64 satellites at most
     total = 0
     for k in range(n_seen):
         bands = 0
@@ -172,11 +184,11 @@ def usable_systems(seen: Any, n_seen: int, cells: Any) -> tuple[int, int]:
                 bands |= 1 << cell.band
             i = cell.following
         if popcount(np.uint64(bands)) >= _DUAL:
-            by_system[seen[k].key // 64] += 1
+            by_system += np.uint64(1) << np.uint64(8 * (seen[k].key >> 6))
             total += 1
     systems = 0
     for system in range(7):
-        if by_system[system] >= _USABLE_SATELLITES:
+        if (by_system >> np.uint64(8 * system)) & np.uint64(255) >= _USABLE_SATELLITES:
             systems |= 1 << system
     return systems, total
 

@@ -75,7 +75,7 @@ def of_station(seen: Any, n_seen: int, satellites: Any, mask_sine: float, scratc
 
     Satellites below the mask are left out; those of unknown elevation are not.
     """
-    n = 0
+    n: Any = np.int64(0)
     for k in range(n_seen):
         roti = satellites[seen[k].slot].roti
         if not np.isnan(roti) and not seen[k].sine < mask_sine:

@@ -13,6 +13,7 @@ from numba import njit
 
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality import grid, history, latency, offsets, window
+from gnss.quality.bands import N_SIGNALS
 from gnss.quality.judgements import (
     BAD,
     CLOCK_BEHIND,
@@ -54,6 +55,9 @@ from gnss.quality.measure import Columns, Scratch, SkyColumns, measure, tracked_
 from gnss.quality.memory import (
     LATENCIES,
     NEVER_US,
+    SATELLITE,
+    SIGNAL,
+    STATION,
     W_BAD_FRAMES,
     W_CN0_COUNT,
     W_CN0_SUM,
@@ -65,6 +69,8 @@ from gnss.quality.memory import (
     W_MASK_HAVE,
     W_MP_COUNT,
     W_MP_SQUARES,
+    W_OBSERVATIONS,
+    W_SLIPS,
     W_TEMPLATE_COUNT,
     W_TEMPLATE_SUM,
     W_USABLE,
@@ -72,8 +78,13 @@ from gnss.quality.memory import (
     Memory,
     forget_signals,
 )
+from gnss.quality.prefetch import prefetch
 from gnss.quality.unowned import unowned
 
+_NEXT_SIGNALS, _NEXT_SATELLITES = 200, 45
+"""Rows that a station of all systems uses."""
+_STATION_BYTES, _SIGNALS_BYTES = STATION.itemsize, _NEXT_SIGNALS * SIGNAL.itemsize
+_SATELLITES_BYTES, _ROW_OF_BYTES = _NEXT_SATELLITES * SATELLITE.itemsize, _NEXT_SATELLITES * N_SIGNALS * 2
 RESTART_US = 7 * 86_400_000_000
 """A step of the epochs' time by more, or back, is another recording: the station starts anew."""
 YOUNG_RESTART_US = 60_000_000
@@ -179,11 +190,9 @@ def _share(received: float, expected: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(
-    memory: Memory, s: int, slot: int, limits: Any, network: Any, missed: bool, scratch: Scratch, out: Any
-) -> None:
+def _fill(memory: Memory, s: int, slot: int, limits: Any, network: Any, scratch: Scratch, out: Any) -> None:
     """Judge all figures of this moment."""
-    station, total = memory.station[s], scratch.total
+    station, total, missed = memory.station[s], scratch.total, out.epochs == 0
     last = station.last_slot
     window.total(memory.window_slot[s], memory.window[s], last, total)
     interval, step = station.interval_us, station.step_us
@@ -194,6 +203,7 @@ def _fill(
     expected = min(last, WINDOW_SLOTS - 1) * per_slot + now
     out.window_epochs, out.window_expected = total[W_EPOCHS], expected
     out.window_bad_frames = total[W_BAD_FRAMES]
+    out.window_observations, out.window_slips = total[W_OBSERVATIONS], total[W_SLIPS]
     interval_s = interval * 1e-6
 
     if station.epoch_us != NEVER_US:
@@ -249,12 +259,24 @@ def _fill(
             out.offset_sd_m[i] = np.sqrt(state[offsets.EAST_M2 + i])
             total_m += out.offset_m[i] ** 2
         _points(out, I_POSITION, np.sqrt(total_m), limits)
-    if station.extra_from_us != NEVER_US and out.time_us >= station.extra_from_us:
-        station.extra_points = station.next_points
-        station.extra_from_us = NEVER_US
-    if station.extra_points < 100.0:
+    extra_points = _extra_points(station, out.time_us)
+    if extra_points < 100.0:
         out.values[I_REGISTRY] = 1.0
-        out.points[I_REGISTRY] = station.extra_points
+        out.points[I_REGISTRY] = extra_points
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _extra_points(station: Any, t_us: int) -> float:
+    """Return what registry and messages let a verdict have at most."""
+    from_us, points = station.extra_from_us, station.next_points
+    for lane in range(len(from_us)):
+        while from_us[lane, 0] != NEVER_US and t_us >= from_us[lane, 0]:
+            station.extra_points[lane] = points[lane, 0]
+            for i in range(1, len(from_us[lane])):
+                from_us[lane, i - 1] = from_us[lane, i]
+                points[lane, i - 1] = points[lane, i]
+            from_us[lane, -1] = NEVER_US
+    return float(min(station.extra_points[0], station.extra_points[1]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -310,7 +332,6 @@ def _finish(
     limits: Any,
     times: Any,
     network: Any,
-    missed: bool,
     scratch: Scratch,
     out: Any,
 ) -> None:
@@ -321,7 +342,7 @@ def _finish(
     station.frames = 0
     station.bad_frames = 0
     window.add(memory.window_slot[s], memory.window[s], slot, sums)
-    _fill(memory, s, slot, limits, network, missed, scratch, out)
+    _fill(memory, s, slot, limits, network, scratch, out)
     _verdict(memory, s, times, out)
 
 
@@ -345,7 +366,7 @@ def miss(memory: Memory, s: int, limits: Any, times: Any, network: Any, scratch:
     expected = tracked_before(memory, s, t_us)
     out.observations_expected = expected or NOT_KNOWN
     scratch.sums[:] = np.float32(0.0)
-    _finish(memory, s, slot, limits, times, network, True, scratch, out)
+    _finish(memory, s, slot, limits, times, network, scratch, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -451,6 +472,21 @@ def _admit(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _prefetch(memory: Memory, s: int) -> None:
+    """Ask for what the epoch of station `s` will touch."""
+    prefetch(memory.station[s : s + 1], _STATION_BYTES)
+    prefetch(memory.slot_of[s], memory.slot_of[s].nbytes)
+    prefetch(memory.signals[s], _SIGNALS_BYTES)
+    prefetch(memory.satellites[s], _SATELLITES_BYTES)
+    prefetch(memory.row_of[s], _ROW_OF_BYTES)
+    prefetch(memory.kinds[s], memory.kinds[s].nbytes)
+    prefetch(memory.elevation[s], memory.elevation[s].nbytes)
+    prefetch(memory.template[s], memory.template[s].nbytes)
+    prefetch(memory.capability[s], memory.capability[s].nbytes)
+    prefetch(memory.window[s], memory.window[s].nbytes)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def judge(
     memory: Memory,
     e_station: Any,
@@ -498,7 +534,11 @@ def judge(
     memory, columns, sky, scratch = unowned(memory), unowned(columns), unowned(sky), unowned(scratch)
     written = 0
     for e in range(begin_epoch, len(e_station)):
-        s, t_us, received_us = e_station[e], e_time_us[e], e_received_us[e]
+        s: Any = np.int64(e_station[e])
+        t_us, received_us = e_time_us[e], e_received_us[e]
+        if e + 1 < len(e_station):
+            following: Any = np.int64(e_station[e + 1])
+            _prefetch(memory, following)
         station = memory.station[s]
         first_row = e_first[e]
         last_row = first_row + e_count[e]
@@ -549,6 +589,6 @@ def judge(
             station.latency_count += 1
         station.epoch_us, station.epoch_slot = t_us, slot
         station.last_slot = max(station.last_slot, slot)
-        _finish(memory, s, slot, limits, times, networks[e], False, scratch, row)
+        _finish(memory, s, slot, limits, times, networks[e], scratch, row)
         set_due(memory, s)
     return len(e_station), written

@@ -13,10 +13,11 @@ INDICATORS = (
     "template", "slips", "multipath", "frame_errors", "ionosphere", "position", "unusual", "registry",
 )  # fmt: skip
 """What is judged; the codes of findings, and the columns of `values` and `points`."""
+_NUMBERS: Any = np.arange(len(INDICATORS))  # numba compiles a kernel anew for each of Python's integers
 (
     I_OUTAGE, I_EPOCHS, I_OBSERVATIONS, I_EXPECTED, I_USABLE, I_LATENCY, I_JITTER, I_CN0, I_INTERFERENCE,
     I_TEMPLATE, I_SLIPS, I_MULTIPATH, I_FRAME_ERRORS, I_IONOSPHERE, I_POSITION, I_UNUSUAL, I_REGISTRY,
-) = range(len(INDICATORS))  # fmt: skip
+) = _NUMBERS  # fmt: skip
 
 STATES = ("unknown", "good", "degraded", "bad")
 UNKNOWN, GOOD, DEGRADED, BAD = range(4)
@@ -67,6 +68,8 @@ JUDGEMENT = np.dtype(
         ("window_epochs", "<f4"),
         ("window_expected", "<f4"),
         ("window_bad_frames", "<f4"),
+        ("window_observations", "<f4"),
+        ("window_slips", "<f4"),
         ("unusual", "<i4"),  # which figure of the history
         ("values", "<f8", (len(INDICATORS),)),  # NaN: not known
         ("points", "<f4", (len(INDICATORS),)),

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gnss.quality.memory import LATENCIES
+
 RECENT_EPOCHS = 5
 EXTREME_EPOCHS = 10
 JITTER_EPOCHS = 10
@@ -34,7 +36,7 @@ def recent_s(ring: Any, count: int) -> float:
         return np.nan
     some = np.empty(RECENT_EPOCHS)
     for a in range(n):
-        value, b = ring[(count - 1 - a) % len(ring)], a
+        value, b = ring[(count - 1 - a) % LATENCIES], a
         while b > 0 and some[b - 1] > value:
             some[b] = some[b - 1]
             b -= 1
@@ -48,9 +50,9 @@ def extremes_s(ring: Any, count: int) -> tuple[float, float]:
     n = min(count, EXTREME_EPOCHS)
     if n == 0:
         return 0.0, 0.0
-    low = high = ring[(count - 1) % len(ring)]
+    low = high = ring[(count - 1) % LATENCIES]
     for a in range(1, n):
-        value = ring[(count - 1 - a) % len(ring)]
+        value = ring[(count - 1 - a) % LATENCIES]
         low, high = min(low, value), max(high, value)
     return float(low), float(high)
 

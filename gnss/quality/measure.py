@@ -60,8 +60,8 @@ from gnss.quality.memory import (
     Memory,
 )
 
-POSITION_US = 10_000_000
-"""A position each ten seconds is enough: codes of neighbouring epochs have the same multipath."""
+POSITION_US = 30_000_000
+"""A position each half minute is enough: codes of neighbouring epochs have the same multipath."""
 POSITION_WINDOW_S = 900.0
 """As in Anubis's repeatability."""
 POSITION_SATELLITES = 6
@@ -105,6 +105,11 @@ class SkyColumns(NamedTuple):
     clock_rate: NDArray[np.float64]
     group_delay_s: NDArray[np.float64]
     channel: NDArray[np.int8]
+    listed: NDArray[np.int16]
+    """The usable satellites, shape (times, 448), and how many they are, shape (times,)."""
+    n_listed: NDArray[np.int64]
+    lines_m: NDArray[np.float64]
+    """Their positions one axis after the other, as an elevation's loop wants them; shape (times, 3, 448)."""
 
 
 class Scratch(NamedTuple):
@@ -116,11 +121,33 @@ class Scratch(NamedTuple):
     total: NDArray[np.float32]
     drop_db: NDArray[np.float64]
     sines: NDArray[np.float64]
+    listed_sines: NDArray[np.float64]
+    up: NDArray[np.int16]
+    drops: NDArray[np.float64]
+    tally: NDArray[np.uint64]
     counts: NDArray[np.int64]
     now: NDArray[np.uint32]
     pairs: NDArray[np.float64]
     figures: NDArray[np.float64]
     solution: NDArray[np.float64]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def list_usable(usable: Any, position_m: Any) -> tuple[Any, Any, Any]:
+    """Return `listed`, `n_listed` and `lines_m` of `SkyColumns`."""
+    listed = np.zeros(usable.shape, np.int16)
+    n_listed = np.zeros(len(usable), np.int64)
+    lines_m = np.zeros((len(usable), 3, usable.shape[1]))
+    for at in range(len(usable)):
+        n = 0
+        for j in range(usable.shape[1]):
+            if usable[at, j]:
+                listed[at, n] = j
+                for axis in range(3):
+                    lines_m[at, axis, n] = position_m[at, j, axis]
+                n += 1
+        n_listed[at] = n
+    return listed, n_listed, lines_m
 
 
 def new_scratch() -> Scratch:
@@ -132,6 +159,10 @@ def new_scratch() -> Scratch:
         total=np.zeros(len(SUMS), np.float32),
         drop_db=np.full(len(BANDS), np.nan),
         sines=np.full(SATELLITES, np.nan),
+        listed_sines=np.zeros(SATELLITES),
+        up=np.zeros(SATELLITES, np.int16),
+        drops=np.zeros((len(BANDS), TRACKED)),
+        tally=np.zeros(256, np.uint64),
         counts=np.zeros(4, np.int64),
         now=np.zeros(SATELLITES, np.uint32),
         pairs=np.zeros((2, TRACKED)),
@@ -157,23 +188,25 @@ def tracked_before(memory: Memory, s: int, t_us: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _elevations(station: Any, sky: SkyColumns, at: int, sines: Any) -> bool:
-    """Write the sine of each satellite's elevation; return whether any is known."""
-    sines[:] = np.nan
-    if at < 0 or station.placed == 0:
-        return False
+def _elevations(station: Any, sky: SkyColumns, at: int, scratch: Scratch) -> int:
+    """Write the sine of each elevation, and which satellites are up; return how many they are, -1 unknown."""
+    if at < 0 or station.placed == 0 or sky.n_listed[at] == 0:
+        return -1
+    n, sines, known, up = sky.n_listed[at], scratch.sines, scratch.listed_sines, scratch.up
     x, y, z = station.ecef_m[0], station.ecef_m[1], station.ecef_m[2]
-    east, north, up = station.up[0], station.up[1], station.up[2]
-    usable, position = sky.usable[at], sky.position_m[at]
-    known = False
-    for j in range(len(sines)):
-        if usable[j]:
-            dx, dy, dz = position[j, 0] - x, position[j, 1] - y, position[j, 2] - z
-            height_m = dx * east + dy * north + dz * up
-            # how far below the horizon it is does not matter
-            sines[j] = height_m / np.sqrt(dx * dx + dy * dy + dz * dz) if height_m > 0.0 else -1.0
-            known = True
-    return known
+    up_x, up_y, up_z = station.up[0], station.up[1], station.up[2]
+    xs_m, ys_m, zs_m = sky.lines_m[at, 0], sky.lines_m[at, 1], sky.lines_m[at, 2]
+    for i in range(n):  # without a branch, so that several are found at once
+        dx, dy, dz = xs_m[i] - x, ys_m[i] - y, zs_m[i] - z
+        known[i] = (dx * up_x + dy * up_y + dz * up_z) / np.sqrt(dx * dx + dy * dy + dz * dz)
+    sines[:] = np.nan
+    n_up = 0
+    for i in range(n):
+        j = sky.listed[at, i]
+        sines[j] = known[i]
+        up[n_up] = j
+        n_up += known[i] >= 0.0
+    return n_up
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -197,10 +230,13 @@ def _arcs(memory: Memory, s: int, n_seen: int, t_us: int, gap_us: int, scratch: 
             wide_slips += 1
         ionosphere.update(satellite, cells[high], cells[low], t_us)
         place = int(one.place)
+        split_m = multipath.scaled_split_m(
+            cells[high].phase_m, cells[low].phase_m, cells[high].hz, cells[low].hz
+        )
         i = one.head
         while i >= 0:
             cell = cells[i]
-            residual_m = multipath.update(rows[cell.row], satellite.arc, cell, cells[high], cells[low], t_us)
+            residual_m = multipath.update(rows[cell.row], satellite.arc, cell, cells[high], split_m, t_us)
             if not np.isnan(residual_m):
                 square = residual_m * residual_m
                 sums[W_MP_SQUARES] += square
@@ -346,14 +382,15 @@ def measure(
 
     _settle(station, t_us)
     _locate(station, columns, begin, end, t_us, sky, at, scratch.solution)
-    if _elevations(station, sky, at, scratch.sines):
+    n_up = _elevations(station, sky, at, scratch)
+    if n_up >= 0:
         completeness.turn_fortnight(station, memory.capability[s], t_us)
         for k in range(n_seen):
             seen[k].sine = scratch.sines[seen[k].key]
             seen[k].place = signal_strength.elevation_bin(seen[k].sine)
         completeness.by_ephemeris(
-            seen, n_seen, memory.capability[s], sky.usable[at], scratch.sines, memory.kind_of[s],
-            memory.kinds[s], station.common, scratch.now, scratch.counts,
+            seen, n_seen, memory.capability[s], scratch.up, n_up, scratch.sines, memory.kind_of[s],
+            memory.kinds[s], station.common, scratch.now, scratch.tally, scratch.counts,
         )  # fmt: skip
         out.sky_expected, out.sky_have = scratch.counts[0], scratch.counts[1]
         out.mask_expected, out.mask_have = scratch.counts[2], scratch.counts[3]
@@ -387,7 +424,7 @@ def measure(
     out.interruptions = _sum_kinds(memory, s, n, t_us, gap_us, scratch)
     clock.remember(cells, seen, n_seen, satellites, t_us, before_us, gap_us, both_ms * clock.MS_M)
     cn0_sum, cn0_count = signal_strength.update(
-        cells, n, seen, n_seen, rows, t_us, memory.down_since_us[s], scratch.drop_db
+        cells, n, seen, n_seen, rows, t_us, memory.down_since_us[s], scratch.drops, scratch.drop_db
     )
     _strengths(memory, s, n_seen, min(station.interval_us * 1e-6, 60.0), scratch)
     tracking.commit(rows, cells, n, t_us, gap_us)

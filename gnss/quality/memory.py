@@ -162,9 +162,10 @@ STATION = np.dtype(
         ("common", "<u4", (8,)),  # signals that all satellites of a system have
         ("history_hour", "<i8"),
         ("latency_count", "<i8"),
-        ("extra_from_us", "<i8"),  # from when on next_points are the extra_points
-        ("next_points", "<f4"),
-        ("extra_points", "<f4"),
+        # from when on next_points are the extra_points: those of registry and messages, and the next changes
+        ("extra_from_us", "<i8", (2, 4)),
+        ("next_points", "<f4", (2, 4)),
+        ("extra_points", "<f4", (2,)),
         ("kinds", "<i4"),
         ("rows", "<i4"),  # rows of signals that were ever used
         ("live", "u1"),
@@ -343,9 +344,10 @@ def forget(memory: Memory, s: int) -> None:
     station.learned_us = NEVER_US
     station.common[:] = 0
     station.history_hour = -1
-    station.extra_from_us = NEVER_US
-    station.next_points = 100.0
-    station.extra_points = 100.0
+    for lane in range(2):
+        station.extra_points[lane] = 100.0
+        for i in range(4):
+            station.extra_from_us[lane, i] = NEVER_US
     station.told_us = NEVER_US
     station.kinds = 0
     station.live = 0

@@ -15,6 +15,7 @@ from numba import njit
 
 from gnss.quality.judgements import I_REGISTRY
 from gnss.quality.latency_bins import bin_of
+from gnss.quality.measure import POSITION_US
 from gnss.quality.medians import median
 from gnss.quality.period_memory import CLOCK_STEP, CODES, GAP, LATENCIES, NEVER_US, Memory
 from gnss.quality.reason_counts import count_reasons
@@ -22,8 +23,6 @@ from gnss.quality.reason_counts import count_reasons
 MINUTE_US = 60_000_000
 BACK_US = 60_000_000
 AHEAD_US = 8 * 86_400_000_000
-POSITION_US = 10_000_000
-"""Positions are found once in such a time (`gnss.quality.measure`)."""
 _CODES = len(CODES)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from gnss.quality.memory import NEVER_US
+from gnss.quality.running_mean import mean_gain
 
 WINDOW_S = 300.0
 WARM_UP_S = 30.0
@@ -35,9 +36,14 @@ def combine(
     range_m: float, phase_i_m: float, phase_j_m: float, f_k_hz: float, f_i_hz: float, f_j_hz: float
 ) -> float:
     """Return M_k in m, with the ambiguities still in it."""
-    alpha = (f_i_hz / f_j_hz) ** 2
-    factor = (1.0 + (f_i_hz / f_k_hz) ** 2) / (alpha - 1.0)
-    return range_m - phase_i_m - factor * (phase_i_m - phase_j_m)
+    split_m = scaled_split_m(phase_i_m, phase_j_m, f_i_hz, f_j_hz)
+    return range_m - phase_i_m - (1.0 + (f_i_hz / f_k_hz) ** 2) * split_m
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def scaled_split_m(phase_i_m: float, phase_j_m: float, f_i_hz: float, f_j_hz: float) -> float:
+    """Return the part of M_k that is the same for all codes of a satellite, in m."""
+    return (phase_i_m - phase_j_m) / ((f_i_hz / f_j_hz) ** 2 - 1.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -104,7 +110,7 @@ def _extremes(cells: Any, head: int) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def update(row: Any, arc: int, cell: Any, high: Any, low: Any, t_us: int) -> float:
+def update(row: Any, arc: int, cell: Any, high: Any, split_m: float, t_us: int) -> float:
     """Take the code of one cell into its arc.
 
     Parameters
@@ -113,8 +119,10 @@ def update(row: Any, arc: int, cell: Any, high: Any, low: Any, t_us: int) -> flo
         Memory, a `SIGNAL`.
     arc
         The satellite's, as `carriers` leaves it.
-    cell, high, low
-        `CELL` of the code and of the two phases.
+    cell, high
+        `CELL` of the code and of the phase with the higher frequency.
+    split_m
+        Of the two phases, from `scaled_split_m`.
 
     Returns
     -------
@@ -122,7 +130,7 @@ def update(row: Any, arc: int, cell: Any, high: Any, low: Any, t_us: int) -> flo
     """
     if np.isnan(cell.range_m) or not cell.hz > 0.0:
         return np.nan
-    raw_m = combine(cell.range_m, high.phase_m, low.phase_m, cell.hz, high.hz, low.hz)
+    raw_m = cell.range_m - high.phase_m - (1.0 + (high.hz / cell.hz) ** 2) * split_m
     if row.mp_arc != arc or abs(raw_m - row.mp_mean_m) > BREAK_M or row.mp_last_us == NEVER_US:
         row.mp_arc = arc
         row.mp_mean_m = raw_m
@@ -133,8 +141,8 @@ def update(row: Any, arc: int, cell: Any, high: Any, low: Any, t_us: int) -> flo
         if row.mp_count < _MOST_POINTS:
             row.mp_count += 1
         row.mp_age_s += dt_s
-        window_s = max(WINDOW_S, _WINDOW_POINTS * dt_s)
-        row.mp_mean_m += (raw_m - row.mp_mean_m) * max(1.0 / row.mp_count, dt_s / window_s)
+        gain = mean_gain(row.mp_count, dt_s, 1.0 / WINDOW_S, 1.0 / _WINDOW_POINTS)
+        row.mp_mean_m += (raw_m - row.mp_mean_m) * gain
     row.mp_last_us = t_us
     if row.mp_count > _MIN_POINTS and row.mp_age_s >= WARM_UP_S:
         return float(raw_m - row.mp_mean_m)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,45 +11,29 @@ from numpy.typing import NDArray
 
 from gnss.quality import minutes as kernels
 from gnss.quality import period_memory
-from gnss.quality.judgements import STATES, Judgements
+from gnss.quality.closed_period import About, ClosedPeriod, TableSums
+from gnss.quality.judgements import Judgements
 from gnss.quality.period import StationPeriod
-from gnss.quality.period_figures import (
-    latencies,
-    minute_figures,
-    position_figures,
-    take_elevation,
-    take_signals,
-)
-from gnss.quality.period_memory import CLOCK_STEP, EVENT, GAP, MINUTE, NEVER_US, PERIOD, TOLD
+from gnss.quality.period_memory import EVENT, MINUTE, NEVER_US, PERIOD, TOLD
 from gnss.quality.reason_texts import ReasonTexts
-from gnss.quality.row_log import RowLog, of_station
+from gnss.quality.row_log import RowLog
 from gnss.quality.score import Finding
-from gnss.quality.sky_marks import MARK, MARK_US, SeenSky, mark, sky_track
+from gnss.quality.sky_marks import MARK, MARK_US, SeenSky, mark
 from gnss.quality.table import QualityTable
 from gnss.quality.verdict import findings
-from gnss.systems import System
+
+__all__ = ["About", "ClosedPeriod", "PeriodBuilder", "Registry"]
 
 MOST_MINUTES = 3000
 """Minutes of a station and period that are kept: two days, or a day in pieces."""
 MOST_EVENTS = 1000
 """Gaps and steps of the clock, together."""
 STATIONS_AT_ONCE = 64
+_RESTART = 2 * 3_600_000_000 // MARK_US
+"""Older five minutes belong to another recording."""
 
 Registry = Callable[[int, int], tuple[Finding, ...]]
 """What the registry has against a station (row) at a time (us)."""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What is known of a station beside its judgements."""
-
-    station_id: str
-    source: str = "stream"
-    reference: str = "message 1006"
-    """Where its coordinates come from, unless they are registered."""
-    messages: dict[int, int] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
 
 
 class _Snapshot(msgspec.Struct):
@@ -64,7 +47,9 @@ class _Snapshot(msgspec.Struct):
     minutes: bytes
     events: bytes
     marks: bytes
+    marked: tuple[int, int]
     reasons: ReasonTexts
+    held: tuple[bytes, bytes, bytes] | None = None
 
 
 class PeriodBuilder:
@@ -98,8 +83,8 @@ class PeriodBuilder:
         self._memory = period_memory.new_memory(len(table.memory.station))
         self._minutes, self._events, self._marks = RowLog(MINUTE), RowLog(EVENT), RowLog(MARK)
         self._reasons: dict[int, ReasonTexts] = {}
-        self._marked: int | None = None
-        self._marks_made = 0
+        self._held: dict[int, TableSums] = {}
+        self._marked = _unmarked(len(table.memory.station))
 
     def add(self, judgements: Judgements) -> None:
         """Take judgements as `QualityTable.observe` and `miss` return them."""
@@ -125,19 +110,20 @@ class PeriodBuilder:
         sky
             At that time; None: not known.
         time_us
-            Of the newest epochs. Further times of the same five minutes are left out.
+            Of the newest epochs. Further times of the same five minutes, and times before them, are left out.
         stations
             Rows, shape (n,); None: all that are used.
         """
-        slot = time_us // MARK_US
-        if self._marked is not None and slot == self._marked:
-            return
-        self._marked = slot
-        self._marks_made += 1
-        if sky is None or self._marks_made > self._most_minutes:
-            return
-        memory = self._table.memory
+        self._make_room()
+        memory, slot = self._table.memory, time_us // MARK_US
         rows = np.flatnonzero(memory.station["used"]) if stations is None else stations
+        marked = self._marked[rows, 0]
+        is_new = (slot > marked) | (slot < marked - _RESTART)
+        rows = rows[is_new & (self._marked[rows, 1] < self._most_minutes)]
+        self._marked[rows, 0] = slot
+        if sky is None:
+            return
+        self._marked[rows, 1] += 1
         usable = sky.known & sky.healthy
         for at in range(0, len(rows), STATIONS_AT_ONCE):
             some = rows[at : at + STATIONS_AT_ONCE]
@@ -148,59 +134,104 @@ class PeriodBuilder:
     def take(
         self, stations: Mapping[int, About], begin_us: int | None = None, end_us: int | None = None
     ) -> list[StationPeriod]:
-        """End the period of some stations and begin the next one.
-
-        The table's sums by signal and elevation are taken and begin anew too. Judgements of times from
-        `end_us` on that were added already count in this period; their minutes in the next one.
+        """End the period of some stations and begin the next one: `close`, and the figures.
 
         Parameters
         ----------
         stations
             Rows of the table, with what else is known of them.
         begin_us, end_us
-            Of the period, UTC; None: from the first judgement to an interval behind the last one.
+            As for `close`.
 
         Returns
         -------
         One for each station, in their order.
         """
+        return [self.close(s, begin_us, end_us).figures(about) for s, about in stations.items()]
+
+    def hold(self, s: int) -> None:
+        """Keep the table's sums by signal and elevation for the period that is next to be closed.
+
+        To be called before the table takes the first epoch behind a period, since it sums up as it judges.
+        """
+        if s not in self._held:
+            self._held[s] = TableSums.taken(self._table.memory, s)
+
+    def has_judgements(self, s: int) -> bool:
+        """Whether anything was added since the station's last period."""
+        return s < len(self._memory.period) and int(self._memory.period["last_us"][s]) != NEVER_US
+
+    def newest_us(self, s: int) -> int:
+        """Return the time of the newest judgement since the station's last period."""
+        return int(self._memory.period["last_us"][s])
+
+    def close(self, s: int, begin_us: int | None = None, end_us: int | None = None) -> ClosedPeriod:
+        """End the period of a station and begin the next one.
+
+        The table's sums by signal and elevation are taken and begin anew too, unless they are held.
+        Judgements of times from `end_us` on that were added already count in this period; their minutes in
+        the next one.
+
+        Parameters
+        ----------
+        begin_us, end_us
+            Of the period, UTC; None: from the first judgement to an interval behind the last one.
+        """
         self._make_room()
-        rows = list(stations)
+        m, station = self._memory, self._table.memory.station[s]
+        interval_us = int(station["interval_us"])
         last_minute = (2**62 if end_us is None else end_us - 1) // kernels.MINUTE_US
-        self._close_minutes(rows, last_minute)
-        self._marks_made = 0
-        is_taken = np.zeros(len(self._memory.period), np.bool_)
-        is_taken[rows] = True
-        kept = self._minutes.rows
-        minutes = self._minutes.take(is_taken[kept["station"]] & (kept["minute"] <= last_minute))
-        events = self._events.take(is_taken[self._events.rows["station"]])
-        marks = self._marks.take(is_taken[self._marks.rows["station"]])
-        return [
-            self._period(
-                s,
-                about,
-                begin_us,
-                end_us,
-                of_station(minutes, s),
-                of_station(events, s),
-                of_station(marks, s),
-            )
-            for s, about in stations.items()
-        ]
+        if m.minute["minute"][s] <= last_minute:
+            out = np.empty(1, MINUTE)
+            self._minutes.append(out[: kernels.close_minute(m, s, self._most_minutes, out, 0)])
+        minutes = self._minutes.take(s)
+        is_over = minutes["minute"] <= last_minute
+        self._minutes.append(minutes[~is_over])
+        sums = m.period[s].copy()
+        first_us, last_us = int(sums["first_us"]), int(sums["last_us"])
+        if begin_us is None:
+            begin_us = 0 if first_us == NEVER_US else first_us
+        until_us = int(sums["newest_us"]) + interval_us if end_us is None else end_us
+        if end_us is None:
+            end_us = begin_us if last_us == NEVER_US else max(begin_us, last_us + interval_us)
+        filled = np.flatnonzero(m.latency_bins[s])
+        held = self._held.pop(s) if s in self._held else TableSums.taken(self._table.memory, s)
+        closed = ClosedPeriod(
+            begin_us=begin_us,
+            end_us=end_us,
+            interval_us=interval_us,
+            placed=int(station["placed"]),
+            sums=sums,
+            latency_bins=(filled, m.latency_bins[s][filled]),
+            table=held,
+            minutes=minutes[is_over],
+            events=self._events.take(s),
+            marks=self._marks.take(s),
+            open_gap=_end_gap(m.period[s], interval_us, begin_us, until_us),
+            reasons=self._reasons.pop(s) if s in self._reasons else ReasonTexts(),
+        )
+        self._marked[s, 1] = 0
+        period_memory.begin_period(m, s)
+        return closed
 
     def remove(self, s: int) -> None:
         """Forget a station; its row may be given to another."""
         self._make_room()
         period_memory.forget(self._memory, s)
         self._reasons.pop(s, None)
+        self._held.pop(s, None)
+        self._marked[s] = _unmarked(1)
         for log in (self._minutes, self._events, self._marks):
-            log.take(log.rows["station"] == s)
+            log.take(s)
 
     def snapshot(self, s: int) -> bytes:
         """Return the state of one station; the table's is its own."""
         self._make_room()
         m = self._memory
         filled = np.flatnonzero(m.latency_bins[s]).astype(np.int32)
+        marked, held = self._marked[s].tolist(), None
+        if (sums := self._held.get(s)) is not None:
+            held = sums.kind_of.tobytes(), sums.kinds.tobytes(), sums.elevation.tobytes()
         return msgspec.msgpack.encode(
             _Snapshot(
                 period=m.period[s].tobytes(),
@@ -211,7 +242,9 @@ class PeriodBuilder:
                 minutes=self._minutes.of(s).tobytes(),
                 events=self._events.of(s).tobytes(),
                 marks=self._marks.of(s).tobytes(),
+                marked=(marked[0], marked[1]),
                 reasons=self._reasons.get(s) or ReasonTexts(),
+                held=held,
             )
         )
 
@@ -227,19 +260,29 @@ class PeriodBuilder:
         m.latency_seen[s] = np.frombuffer(saved.latency_seen, np.int32)
         filled, counts = saved.latency_bins
         m.latency_bins[s][np.frombuffer(filled, np.int32)] = np.frombuffer(counts, np.int32)
-        kept = ((self._minutes, saved.minutes), (self._events, saved.events), (self._marks, saved.marks))
-        for log, rows in kept:
-            own = np.frombuffer(rows, log.rows.dtype).copy()
+        kept = (
+            (self._minutes, MINUTE, saved.minutes),
+            (self._events, EVENT, saved.events),
+            (self._marks, MARK, saved.marks),
+        )
+        for log, kind, rows in kept:
+            own = np.frombuffer(rows, kind).copy()
             own["station"] = s
             log.append(own)
-        if saved.marks:
-            self._marked = int(np.frombuffer(saved.marks, MARK)["slot"][-1])
+        self._marked[s] = saved.marked
         self._reasons[s] = saved.reasons
+        if saved.held is not None:
+            table = self._table.memory
+            columns = (table.kind_of[s], table.kinds[s], table.elevation[s])
+            pairs = zip(columns, saved.held, strict=True)
+            held = [np.frombuffer(raw, column.dtype).reshape(column.shape) for column, raw in pairs]
+            self._held[s] = TableSums(*held)
 
     def _make_room(self) -> None:
         n = len(self._table.memory.station)
         if n > len(self._memory.period):
             self._memory = period_memory.grown(self._memory, n)
+            self._marked = np.concatenate((self._marked, _unmarked(n - len(self._marked))))
 
     def _tell(self, judgement: Any, jump_ms: float, registry_s: float) -> None:
         s, time_us = int(judgement["station"]), int(judgement["time_us"])
@@ -247,81 +290,16 @@ class PeriodBuilder:
         words = findings(judgement, self._table.thresholds, jump_ms, told)
         self._reasons.setdefault(s, ReasonTexts()).tell(words, time_us, registry_s)
 
-    def _close_minutes(self, rows: list[int], last_minute: int) -> None:
-        out, n = np.empty(len(rows), MINUTE), 0
-        for s in rows:
-            if self._memory.minute["minute"][s] <= last_minute:
-                n = kernels.close_minute(self._memory, s, self._most_minutes, out, n)
-        self._minutes.append(out[:n])
 
-    def _period(
-        self,
-        s: int,
-        about: About,
-        begin_us: int | None,
-        end_us: int | None,
-        minutes: NDArray[Any],
-        events: NDArray[Any],
-        marks: NDArray[Any],
-    ) -> StationPeriod:
-        memory = self._table.memory
-        station, sums = memory.station[s], self._memory.period[s]
-        interval_us = int(station["interval_us"])
-        first_us, last_us = int(sums["first_us"]), int(sums["last_us"])
-        if begin_us is None:
-            begin_us = 0 if first_us == NEVER_US else first_us
-        until_us = int(sums["newest_us"]) + interval_us if end_us is None else end_us
-        if end_us is None:
-            end_us = begin_us if last_us == NEVER_US else last_us + interval_us
-        gaps = events[events["kind"] == GAP]
-        steps = events[events["kind"] == CLOCK_STEP]
-        reasons = self._reasons.get(s) or ReasonTexts()
-        made = StationPeriod(
-            station_id=about.station_id,
-            begin_us=begin_us,
-            end_us=end_us,
-            interval_s=interval_us / 1e6,
-            source=about.source,
-            epochs=int(sums["epochs"]),
-            epochs_expected=int(sums["expected"]),
-            usable_epochs={
-                system.letter: n for system, n in zip(System, sums["usable"].tolist(), strict=True) if n
-            },
-            state_seconds=dict(zip(STATES, np.round(sums["state_s"], 6).tolist(), strict=True)),
-            score=float(sums["score_sum"] / sums["score_s"]) if sums["score_s"] > 0.0 else None,
-            signals=take_signals(memory, s),
-            elevation=take_elevation(memory, s),
-            minutes=minute_figures(minutes),
-            sky=sky_track(marks),
-            latency=latencies(sums, self._memory.latency_bins[s]),
-            late_epochs=int(sums["late"]),
-            out_of_order_epochs=int(sums["out_of_order"]),
-            frames=int(sums["frames"]),
-            bad_frames=int(sums["bad_frames"]),
-            messages=dict(about.messages),
-            gaps=[
-                (max(begin, begin_us), end)
-                for begin, end in zip(gaps["time_us"].tolist(), gaps["end_us"].tolist(), strict=True)
-            ]
-            + _open_gap(sums, interval_us, begin_us, until_us),
-            clock_jumps=list(zip(steps["time_us"].tolist(), steps["value"].tolist(), strict=True)),
-            position=position_figures(sums, int(station["placed"]), about.reference),
-            reasons=reasons.take(sums),
-            metadata=dict(about.metadata),
-            problems=about.problems + _without_room(int(sums["without_room"])),
-        )
-        period_memory.begin_period(self._memory, s)
-        return made
+def _unmarked(n: int) -> NDArray[np.int64]:
+    """Return for stations the five minutes that were marked last, and how many were in the period."""
+    return np.tile(np.array([NEVER_US, 0]), (n, 1))
 
 
-def _open_gap(sums: Any, interval_us: int, begin_us: int, end_us: int) -> list[tuple[int, int]]:
-    """Return what is still missing at the end of the period; the next period has the rest."""
+def _end_gap(sums: Any, interval_us: int, begin_us: int, end_us: int) -> tuple[int, int] | None:
+    """Return what is still missing at the end of a period; the next period has the rest."""
     missing_us = int(sums["missing_us"])
     if missing_us == NEVER_US or end_us - missing_us <= interval_us * 3 // 2:
-        return []
+        return None
     sums["missing_us"] = end_us
-    return [(max(missing_us, begin_us), end_us)]
-
-
-def _without_room(n: int) -> list[str]:
-    return [f"{n} minutes, gaps or steps of the clock are left out: there were too many."] if n else []
+    return max(missing_us, begin_us), end_us

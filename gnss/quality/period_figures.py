@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnss.quality import memory as quality_memory
 from gnss.quality.bands import N_SIGNALS
 from gnss.quality.latency_bins import percentiles_s
 from gnss.quality.measure import REGISTERED
@@ -24,17 +23,16 @@ _SUMMED = (
 )  # fmt: skip
 
 
-def take_signals(memory: quality_memory.Memory, s: int) -> SignalFigures:
-    """Return the sums of a station by signal since the last call, and begin them anew."""
-    place_of = np.flatnonzero(memory.kind_of[s] < len(memory.kinds[s]))
-    sums = memory.kinds[s][memory.kind_of[s][place_of]]
+def signal_figures(kind_of: NDArray[np.uint8], kinds: NDArray[np.float64]) -> SignalFigures:
+    """Return the sums of a station by signal; both as a row of `gnss.quality.memory.Memory` has them."""
+    place_of = np.flatnonzero(kind_of < len(kinds))
+    sums = kinds[kind_of[place_of]]
     some = sums.any(axis=1)
     place_of, sums = place_of[some], sums[some]
-    columns = {
+    columns: dict[str, Any] = {
         name: sums[:, k].copy() if name in _FLOATS else np.rint(sums[:, k]).astype(np.int64)
         for k, name in enumerate(KIND_SUMS)
     }
-    memory.kinds[s] = 0.0
     return SignalFigures(
         system=(place_of // N_SIGNALS).astype(np.uint8),
         signal=(place_of % N_SIGNALS).astype(np.uint8),
@@ -42,10 +40,9 @@ def take_signals(memory: quality_memory.Memory, s: int) -> SignalFigures:
     )
 
 
-def take_elevation(memory: quality_memory.Memory, s: int) -> ElevationFigures:
-    """Return the sums of a station by elevation since the last call, and begin them anew."""
-    sums = memory.elevation[s].astype(np.float64)
-    memory.elevation[s] = 0.0
+def elevation_figures(elevation: NDArray[np.float32]) -> ElevationFigures:
+    """Return the sums of a station by elevation, which a row of `gnss.quality.memory.Memory` has."""
+    sums = elevation.astype(np.float64)
     return ElevationFigures(
         cn0_sum=sums[..., 0],
         cn0_count=np.rint(sums[..., 1]).astype(np.int64),

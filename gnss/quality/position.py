@@ -150,14 +150,16 @@ def solve(
     if n < 4:
         return 0
     x, y, z = start_m[0], start_m[1], start_m[2]
-    if _is_on_earth(math.sqrt(x * x + y * y + z * z)):
-        used = _from(a, n, group, x, y, z, True, out)
+    near = _is_on_earth(math.sqrt(x * x + y * y + z * z))  # a constant would compile the solver twice
+    if near:
+        used = _from(a, n, group, x, y, z, near, out)
         if used:
             return used
+        near = False
     # the point below the middle of all satellites
     x, y, z = float(np.mean(a[X, :n])), float(np.mean(a[Y, :n])), float(np.mean(a[Z, :n]))
     radius_m = math.sqrt(x * x + y * y + z * z)
     if not radius_m > 1.0:
         return 0
     down = SEMI_MINOR_AXIS_M / radius_m
-    return _from(a, n, group, x * down, y * down, z * down, False, out)
+    return _from(a, n, group, x * down, y * down, z * down, near, out)

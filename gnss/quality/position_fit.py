@@ -18,6 +18,7 @@ from gnss.geodesy import SEMI_MAJOR_AXIS_M, SEMI_MINOR_AXIS_M
 from gnss.orbits import EARTH_ROTATION_RAD_S
 from gnss.quality.code_choice import GROUPS
 from gnss.quality.code_ranges import GAIN, IONO, MOST, ORBIT, RANGE, X, Y, Z
+from gnss.quality.medians import median
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.troposphere import mapping, zenith_delay_m
 
@@ -173,7 +174,7 @@ def _scale(a: Any, n: int, sizes: Any) -> tuple[float, float]:
             sizes[m] = abs(a[RESIDUAL, i]) * math.sqrt(a[BASE, i])
             largest = max(largest, sizes[m])
             m += 1
-    return max(1.4826 * np.median(sizes[:m]), LEAST_SCALE), largest
+    return max(1.4826 * median(sizes, m), LEAST_SCALE), largest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -201,7 +202,8 @@ def fit(a: Any, n: int, group: Any, sums: Any, members: Any, step: Any, on_earth
     the satellites that do not agree.
     """
     sizes = np.empty(MOST)
-    a[WEIGHT, :n] = a[BASE, :n]
+    for i in range(n):
+        a[WEIGHT, i] = a[BASE, i]
     candidates, groups = count_used(a, n, group, members)
     spare = candidates - groups - 3
     if spare < 0 or least_squares(a, n, group, sums, step) == 0.0:

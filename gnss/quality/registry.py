@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from gnss.geodesy import geodetic_to_ecef
 from gnss.quality.score import Finding
 from gnss.rtcm.station import StationMetadata
 
@@ -28,6 +29,24 @@ class Registered:
     antenna: str | None = None
     """Name of antenna and radome as in the IGS's list, for instance "LEIAR25.R4 LEIT"."""
     receiver: str | None = None
+
+    @classmethod
+    def at(
+        cls,
+        longitude: float | None,
+        latitude: float | None,
+        height_m: float | None,
+        antenna: str | None = None,
+        receiver: str | None = None,
+    ) -> Registered:
+        """Return it with geodetic coordinates: degrees, and ellipsoidal metres.
+
+        Coordinates without a height are for a map: nothing is held against them.
+        """
+        if longitude is None or latitude is None or height_m is None:
+            return cls(None, antenna, receiver)
+        x_m, y_m, z_m = (float(v) for v in geodetic_to_ecef(longitude, latitude, height_m))
+        return cls((x_m, y_m, z_m), antenna, receiver)
 
 
 @dataclass(frozen=True, slots=True)

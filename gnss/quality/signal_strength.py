@@ -32,12 +32,24 @@ BIN_DEG = 10.0
 
 _BANDS = 5
 _BIN_SINES = np.sin(np.radians(BIN_DEG * np.arange(1, 9)))
-_TRACKED = 80
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _byte(packed: Any, b: int) -> Any:
+    return (packed >> np.uint64(8 * b)) & np.uint64(255)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def update(
-    cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, down_since_us: Any, drop_db: Any
+    cells: Any,
+    n: int,
+    seen: Any,
+    n_seen: int,
+    rows: Any,
+    t_us: int,
+    down_since_us: Any,
+    drops: Any,
+    drop_db: Any,
 ) -> tuple[float, int]:
     """Take an epoch into the levels.
 
@@ -49,6 +61,8 @@ def update(
         Memory, shape (ROWS,) of `SIGNAL`.
     down_since_us
         Memory, shape (5,), int64: when each band went down, -1 when it is not.
+    drops
+        Scratch, shape (5, TRACKED).
     drop_db
         Out: shape (5,): each band's drop, NaN where fewer than `MIN_SATELLITES` tell.
 
@@ -57,8 +71,7 @@ def update(
     Sum of C/N0 over the signals and how many they are.
     """
     total, count = 0.0, 0
-    drops = np.empty((_BANDS, _TRACKED))
-    told_by = np.zeros(_BANDS, np.int64)
+    told_by = np.uint64(0)  # a byte each: there are 80 satellites at most
     for k in range(n_seen):
         told = 0
         i = seen[k].head
@@ -72,12 +85,13 @@ def update(
                 level = row.cn0_level_dbhz
                 if b >= 0 and row.cn0_age_s >= MATURE_S and not told & (1 << b) and not np.isnan(level):
                     told |= 1 << b
-                    drops[b, told_by[b]] = level - cell.cn0_dbhz
-                    told_by[b] += 1
+                    drops[b, _byte(told_by, b)] = level - cell.cn0_dbhz
+                    told_by += np.uint64(1) << np.uint64(8 * b)
             i = cell.following
 
     for b in range(_BANDS):
-        drop_db[b] = median(drops[b], told_by[b]) if told_by[b] >= MIN_SATELLITES else np.nan
+        n_told = _byte(told_by, b)
+        drop_db[b] = median(drops[b], n_told) if n_told >= MIN_SATELLITES else np.nan
         if not drop_db[b] >= HOLD_DROP_DB:
             down_since_us[b] = -1
         elif down_since_us[b] < 0:
@@ -96,7 +110,9 @@ def update(
         dt_s = (t_us - row.last_us) * 1e-6
         gain_s = min(dt_s, LEVEL_S)
         if b < 0 or down_since_us[b] < 0 or t_us - down_since_us[b] > HOLD_S * 1e6:
-            gain = max(gain_s / LEVEL_S, min(1.0, gain_s / (row.cn0_age_s + gain_s)))
+            gain = gain_s * (1.0 / LEVEL_S)
+            if row.cn0_age_s + gain_s < LEVEL_S:
+                gain = min(1.0, gain_s / (row.cn0_age_s + gain_s))
             row.cn0_level_dbhz += gain * (cell.cn0_dbhz - row.cn0_level_dbhz)
         row.cn0_age_s += dt_s
     return total, count
@@ -133,7 +149,7 @@ def compare_template(
     NaN where the template is not mature.
     """
     mean, days = template[system, band, place, 0], template[system, band, place, 1]
-    step_days = dt_s / 86_400.0
+    step_days = dt_s * (1.0 / 86_400.0)
     days = min(days + step_days, TEMPLATE_DAYS)
     template[system, band, place, 1] = days
     template[system, band, place, 0] = mean + (cn0_dbhz - mean) * np.float32(step_days / days)

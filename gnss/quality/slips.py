@@ -31,7 +31,9 @@ import numpy as np
 from numba import njit
 
 from gnss.observations import LOST_LOCK
+from gnss.quality.medians import select
 from gnss.quality.memory import NEVER_US
+from gnss.quality.running_mean import mean_gain
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 
 WEAK_DBHZ = 35.0
@@ -53,6 +55,7 @@ WIDE_WINDOW_S, WIDE_WINDOW_POINTS = 300.0, 50.0
 """After so long, and so many values at least, mean and spread forget: a setting satellite's grows."""
 
 _MAX_SIGNALS = 33
+_PER_LIGHT_S_M = 1.0 / SPEED_OF_LIGHT_M_S
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -69,13 +72,13 @@ def lock_upper_ms(indicator: int, low_ms: float) -> float:
     """
     if indicator <= 0:
         return 32.0
-    if indicator <= 15 and low_ms == 2.0 ** (indicator + 4):
+    if indicator <= 15 and low_ms == 1 << (indicator + 4):
         return np.inf if indicator == 15 else 2.0 * low_ms
     if indicator <= 127 and low_ms >= 1000.0:  # DF013 and its relatives, in whole seconds
-        return np.inf if indicator == 127 else min(low_ms + 1000.0 * 2.0 ** (indicator // 24), 937_000.0)
+        return np.inf if indicator == 127 else min(low_ms + 1000.0 * (1 << (indicator // 24)), 937_000.0)
     if indicator >= 704:
         return np.inf
-    return low_ms + 2.0 ** max(indicator // 32 - 1, 0)
+    return low_ms + (1 << max(indicator // 32 - 1, 0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -94,7 +97,7 @@ def _by_lock(cells: Any, n: int, rows: Any, t_us: int, max_gap_us: int) -> int:
             continue
         if row.lock_low_ms <= 0:
             continue
-        least_ms = row.lock_low_ms + gap_us / 1000.0 - LOCK_TOLERANCE_MS
+        least_ms = row.lock_low_ms + gap_us * 1e-3 - LOCK_TOLERANCE_MS
         if lock_upper_ms(cell.lock_indicator, cell.lock_ms) <= least_ms:
             cell.slip = LOCK_SLIP
             slips += 1
@@ -102,49 +105,68 @@ def _by_lock(cells: Any, n: int, rows: Any, t_us: int, max_gap_us: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _by_phases(
-    cells: Any, head: int, rows: Any, t_us: int, max_gap_us: int, change_m: Any, ordered_m: Any, which: Any
+def _is_comparable(cell: Any, row: Any, t_us: int, max_gap_us: int) -> bool:
+    """Whether a signal's change of phase since its last report means anything."""
+    return bool(
+        cell.slip == CONTINUOUS
+        and not np.isnan(cell.phase_m)
+        and not np.isnan(row.phase_m)
+        and cell.lock_ms != 0
+        and row.lock_low_ms != 0
+        and cell.half_cycle == 0
+        and row.half_cycle == 0
+        and t_us - row.last_us <= max_gap_us
+        and cell.hz > 0.0
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _departing(
+    cells: Any, head: int, rows: Any, t_us: int, since_us: int, max_gap_us: int, threshold_m: float
 ) -> int:
-    """Find the signals of one satellite whose phase departs from the median of the satellite's."""
-    n = 0
-    since_us = -1
+    """Mark the signals of one satellite whose phase departs from the median of the satellite's."""
+    change_m, which, n = np.empty(_MAX_SIGNALS), np.empty(_MAX_SIGNALS, np.int64), 0
     i = head
     while i >= 0:
         cell = cells[i]
         row = rows[cell.row]
-        usable = (
-            cell.slip == CONTINUOUS
-            and not np.isnan(cell.phase_m)
-            and not np.isnan(row.phase_m)
-            and cell.lock_ms != 0
-            and row.lock_low_ms != 0
-            and cell.half_cycle == 0
-            and row.half_cycle == 0
-            and t_us - row.last_us <= max_gap_us
-            and cell.hz > 0.0
-        )
-        if usable and (since_us < 0 or row.last_us == since_us):
-            since_us = row.last_us
+        if row.last_us == since_us and _is_comparable(cell, row, t_us, max_gap_us):
             change_m[n] = cell.phase_m - row.phase_m
             which[n] = i
             n += 1
         i = cell.following
-    if n < 2:
-        return 0
-    for a in range(n):  # insertion: there are a few only
-        value, b = change_m[a], a
-        while b > 0 and ordered_m[b - 1] > value:
-            ordered_m[b] = ordered_m[b - 1]
-            b -= 1
-        ordered_m[b] = value
-    median_m = ordered_m[(n - 1) // 2]
-    threshold_m = max(PHASE_JUMP_M, PHASE_RATE_M_S * (t_us - since_us) * 1e-6)
+    median_m = select(change_m.copy(), n, (n - 1) // 2)
     slips = 0
     for a in range(n):
         if abs(change_m[a] - median_m) > threshold_m:
             cells[which[a]].slip = PHASE_SLIP
             slips += 1
     return slips
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _by_phases(cells: Any, head: int, rows: Any, t_us: int, max_gap_us: int) -> int:
+    """Find the signals of one satellite that slipped; return how many.
+
+    Compared are those that were last reported together with the first one.
+    """
+    n = 0
+    since_us = -1
+    least_m, most_m = np.inf, -np.inf
+    i = head
+    while i >= 0:
+        cell = cells[i]
+        row = rows[cell.row]
+        if _is_comparable(cell, row, t_us, max_gap_us) and (since_us < 0 or row.last_us == since_us):
+            since_us = row.last_us
+            change_m = cell.phase_m - row.phase_m
+            least_m, most_m = min(least_m, change_m), max(most_m, change_m)
+            n += 1
+        i = cell.following
+    threshold_m = max(PHASE_JUMP_M, PHASE_RATE_M_S * (t_us - since_us) * 1e-6)
+    if n < 2 or most_m - least_m <= threshold_m:
+        return 0
+    return int(_departing(cells, head, rows, t_us, since_us, max_gap_us, threshold_m))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -165,10 +187,8 @@ def detect(cells: Any, n: int, seen: Any, n_seen: int, rows: Any, t_us: int, max
     Signals that slipped.
     """
     slips = _by_lock(cells, n, rows, t_us, max_gap_us)
-    change_m, ordered_m = np.empty(_MAX_SIGNALS), np.empty(_MAX_SIGNALS)
-    which = np.empty(_MAX_SIGNALS, np.int64)
     for k in range(n_seen):
-        slips += _by_phases(cells, seen[k].head, rows, t_us, max_gap_us, change_m, ordered_m, which)
+        slips += _by_phases(cells, seen[k].head, rows, t_us, max_gap_us)
     return slips
 
 
@@ -177,10 +197,11 @@ def wide_lane_cycles(
     range_i_m: float, range_j_m: float, phase_i_m: float, phase_j_m: float, f_i_hz: float, f_j_hz: float
 ) -> float:
     """Return the Melbourne-Wuebbena combination in cycles of the wide lane, with its ambiguity."""
-    wide_m = SPEED_OF_LIGHT_M_S / (f_i_hz - f_j_hz)
-    phase_m = (f_i_hz * phase_i_m - f_j_hz * phase_j_m) / (f_i_hz - f_j_hz)
-    code_m = (f_i_hz * range_i_m + f_j_hz * range_j_m) / (f_i_hz + f_j_hz)
-    return (phase_m - code_m) / wide_m
+    # (phases / (f_i - f_j) - codes / (f_i + f_j)) / wide lane, with one division
+    ratio = (f_i_hz - f_j_hz) / (f_i_hz + f_j_hz)
+    phases = f_i_hz * phase_i_m - f_j_hz * phase_j_m
+    codes = f_i_hz * range_i_m + f_j_hz * range_j_m
+    return (phases - ratio * codes) * _PER_LIGHT_S_M
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -208,21 +229,20 @@ def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int
         satellite.wide_count = 1
         return False
     off = value - satellite.wide_mean
-    if count >= WIDE_POINTS:
-        spread = np.sqrt(satellite.wide_square)
-        if abs(off) > max(WIDE_SPREADS * spread, WIDE_LEAST_CYCLES):
-            satellite.wide_doubt += 1
-            if satellite.wide_doubt >= WIDE_DOUBTS:
-                satellite.wide_mean = value
-                satellite.wide_square = 0.0
-                satellite.wide_count = 1
-                satellite.wide_doubt = 0
-                return True
-            return False
+    most = max(WIDE_SPREADS**2 * satellite.wide_square, WIDE_LEAST_CYCLES**2)
+    if count >= WIDE_POINTS and off * off > most:
+        satellite.wide_doubt += 1
+        if satellite.wide_doubt >= WIDE_DOUBTS:
+            satellite.wide_mean = value
+            satellite.wide_square = 0.0
+            satellite.wide_count = 1
+            satellite.wide_doubt = 0
+            return True
+        return False
     satellite.wide_doubt = 0
     count += 1
     satellite.wide_count = count
-    gain = max(1.0 / count, dt_s / max(WIDE_WINDOW_S, WIDE_WINDOW_POINTS * dt_s))
+    gain = mean_gain(count, dt_s, 1.0 / WIDE_WINDOW_S, 1.0 / WIDE_WINDOW_POINTS)
     satellite.wide_mean += gain * off
     satellite.wide_square += gain * (off * off - satellite.wide_square)
     return False

@@ -15,7 +15,7 @@ from gnss.geodesy import ecef_to_geodetic
 from gnss.quality import grid
 from gnss.quality import judge as kernels
 from gnss.quality.judgements import JUDGEMENT, Judgements
-from gnss.quality.measure import REGISTERED, TOLD, Columns, SkyColumns, new_scratch
+from gnss.quality.measure import REGISTERED, TOLD, Columns, SkyColumns, list_usable, new_scratch
 from gnss.quality.memory import (
     NEVER_US,
     SATELLITE,
@@ -31,6 +31,7 @@ from gnss.quality.network import MINUTE_US, Network
 from gnss.quality.score import Thresholds
 from gnss.systems import UNKNOWN_CHANNEL
 
+BY_REGISTRY, BY_MESSAGES = 0, 1
 ROOM = 16
 """Stations for which there is room at the beginning; it doubles when it is full."""
 MOST_TIMES = 64
@@ -140,10 +141,20 @@ class QualityTable:
         station["told_us"] = max(after_us, NEVER_US + 1)
         station["told_m"], station["told_up"] = ecef_m, _up(ecef_m)
 
-    def tell_points(self, s: int, points: float, from_us: int) -> None:
-        """Say what points the registry gives a station (`gnss.quality.registry`), from a time on."""
+    def tell_points(self, s: int, points: float, from_us: int, lane: int = BY_REGISTRY) -> None:
+        """Say what points a station has at most from a time on, later than all that was said before.
+
+        Parameters
+        ----------
+        lane
+            `BY_REGISTRY` (`gnss.quality.registry`) or `BY_MESSAGES` (`gnss.quality.message_set`).
+        """
         station = self._memory.station[s]
-        station["next_points"], station["extra_from_us"] = points, from_us
+        from_of, points_of = station["extra_from_us"][lane], station["next_points"][lane]
+        same = np.flatnonzero((from_of == NEVER_US) | (from_of >= from_us))
+        i = int(same[0]) if len(same) else len(from_of) - 1
+        from_of[i], points_of[i] = from_us, points
+        from_of[i + 1 :] = NEVER_US
 
     def begin(self, s: int, now_us: int) -> None:
         """Say that a station is connected live: from now on its slots are due."""
@@ -343,6 +354,9 @@ NO_SKY = SkyColumns(
     clock_rate=np.zeros((1, SATELLITES)),
     group_delay_s=np.zeros((1, SATELLITES, 2)),
     channel=np.full((1, SATELLITES), UNKNOWN_CHANNEL, np.int8),
+    listed=np.zeros((1, SATELLITES), np.int16),
+    n_listed=np.zeros(1, np.int64),
+    lines_m=np.zeros((1, 3, SATELLITES)),
 )
 
 
@@ -362,4 +376,19 @@ def _sky_columns(times_us: NDArray[np.int64], sky: SkySource | None) -> tuple[Sk
         return np.stack([getattr(one, name) for one in skies])
 
     usable = np.stack([one.known & one.healthy for one in skies])
-    return SkyColumns(usable, *(stack(name) for name in SkyColumns._fields[1:])), at
+    position_m = stack("position_m")
+    listed, n_listed, lines_m = list_usable(usable, position_m)
+    columns = SkyColumns(
+        usable=usable,
+        position_m=position_m,
+        velocity_m_s=stack("velocity_m_s"),
+        acceleration_m_s2=stack("acceleration_m_s2"),
+        clock_s=stack("clock_s"),
+        clock_rate=stack("clock_rate"),
+        group_delay_s=stack("group_delay_s"),
+        channel=stack("channel"),
+        listed=listed,
+        n_listed=n_listed,
+        lines_m=lines_m,
+    )
+    return columns, at

@@ -142,7 +142,8 @@ def gather(
         memory.row_of[s],
     )
     kind_of, station = memory.kind_of[s], memory.station[s]
-    n = n_seen = no_room = cursor = 0
+    n = n_seen = no_room = 0
+    cursor: Any = np.int64(0)
     old_us = t_us - max(STALE_US, max_gap_us)
     last_key, k, place = -1, -1, -1
     for c in range(begin, end):

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gnss.quality.memory import SUMS
+
+_SUMS = len(SUMS)
 SLOTS = 60
 """Length of the window: a minute at 1 Hz."""
 
@@ -40,5 +43,5 @@ def total(slots: Any, values: Any, slot: int, sums: Any) -> None:
     sums[:] = np.float32(0.0)
     for at in range(SLOTS):
         if slot - SLOTS < slots[at] <= slot:
-            for j in range(len(sums)):
+            for j in range(_SUMS):  # a number that the compiler knows
                 sums[j] += values[at, j]

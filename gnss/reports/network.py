@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -84,12 +84,12 @@ SPREAD = {
 """Figures whose spread is told, and whether more of them is worse."""
 
 
-def network_json(periods: Sequence[StationPeriod], limits: Mapping[str, Limit] | None = None) -> bytes:
+def network_json(periods: Iterable[StationPeriod], limits: Mapping[str, Limit] | None = None) -> bytes:
     """Return the report of many stations, one period each, as JSON: the fields of `NetworkReport`."""
     return msgspec.json.encode(network_report(periods, limits or default_limits()))
 
 
-def network_csv(periods: Sequence[StationPeriod], limits: Mapping[str, Limit] | None = None) -> str:
+def network_csv(periods: Iterable[StationPeriod], limits: Mapping[str, Limit] | None = None) -> str:
     """Return a table of the stations, the worst first: the fields of `StationRow`, lists joined by blanks."""
     rows = network_report(periods, limits or default_limits()).stations
     return table(
@@ -101,24 +101,30 @@ def network_csv(periods: Sequence[StationPeriod], limits: Mapping[str, Limit] | 
     )
 
 
-def network_report(periods: Sequence[StationPeriod], limits: Mapping[str, Limit]) -> NetworkReport:
+def network_report(periods: Iterable[StationPeriod], limits: Mapping[str, Limit]) -> NetworkReport:
     """Return all figures of the network.
+
+    Each period is let go before the next one is asked for.
 
     Raises
     ------
     ValueError
         A station has several periods; `gnss.reports.combine` makes one of them.
     """
-    seen = set[str]()
+    seen, rows = set[str](), list[StationRow]()
+    begin_us, end_us = list[int](), list[int]()
     for period in periods:
         if period.station_id in seen:
             raise ValueError(f"Station {period.station_id} has several periods: combine them first.")
         seen.add(period.station_id)
-    rows = sorted((_row(report(period, limits)) for period in periods), key=_worst_first)
+        rows.append(_row(report(period, limits)))
+        begin_us.append(period.begin_us)
+        end_us.append(period.end_us)
+    rows.sort(key=_worst_first)
     return NetworkReport(
         schema=SCHEMA,
-        begin=moment(min(period.begin_us for period in periods)) if periods else None,
-        end=moment(max(period.end_us for period in periods)) if periods else None,
+        begin=moment(min(begin_us)) if begin_us else None,
+        end=moment(max(end_us)) if end_us else None,
         stations_by_state={state: sum(row.state == state for row in rows) for state in WORST_FIRST},
         spread={name: _spread(rows, name, more_is_worse) for name, more_is_worse in SPREAD.items()},
         stations=rows,

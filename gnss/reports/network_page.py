@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gnss.quality.period import StationPeriod
 from gnss.quality.score import Limit, default_limits
@@ -57,7 +57,7 @@ _PLOTS = (
 
 
 def network_html(
-    periods: Sequence[StationPeriod],
+    periods: Iterable[StationPeriod],
     limits: Mapping[str, Limit] | None = None,
     language: Language = "en",
     links: Mapping[str, str] | None = None,

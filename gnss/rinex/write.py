@@ -1,32 +1,32 @@
 """RINEX 3.05 observation files from epochs as they come.
 
-A header names the observation types before the first value stands there, so a writer keeps the epochs of one
-file (an hour at 1 Hz of five systems: about 25 MB) and writes them at its end, with the types that came. The
-text is a function of the epochs, the station and the time of making; nothing is read or written elsewhere.
+A header names the observation types before the first value stands there. `RinexWriter` keeps the epochs of a
+file and writes them at its end; where a recording can be read twice, `RinexSurvey` finds in a first pass what
+the header says, and `RinexBody` writes the epochs of a second one as they come, a day at 5 Hz as well as a
+minute. The text is a function of the epochs, the station and the time of making.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnss.epoch_columns import EpochColumns
-from gnss.observations import PARTIAL, Observations
-from gnss.rinex.cells import FIELD_WIDTH, KINDS, PHASE
+from gnss.rinex.cells import FIELD_WIDTH, PHASE
 from gnss.rinex.header import ObservationHeader
-from gnss.rinex.loss_of_lock import Columns, loss_indicators
-from gnss.rinex.text import HEAD_BYTES, MAX_THOUSANDTHS, MIN_THOUSANDTHS, NOTHING, write_epochs
+from gnss.rinex.loss_of_lock import LossMemory
+from gnss.rinex.pick import Picker
+from gnss.rinex.piece import Part, Piece, ordered, thousandths
+from gnss.rinex.survey import Survey, fields_of
+from gnss.rinex.text import HEAD_BYTES, NOTHING, write_epochs
 from gnss.rinex.write_header import Contents, calendar_of, header_text
-from gnss.rtcm.signals import N_SIGNALS, rinex_code, wavelength_m
-from gnss.systems import UNKNOWN_CHANNEL, System
 from gnss.time import utc_to_gps
 
-_N_SYSTEMS = len(System)
-_COLUMNS = tuple(f.name for f in fields(Observations) if f.name not in {"row", "lock_indicator"})
-_SATELLITES = 256
+_REPEATED = "epochs of a time that came before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +71,16 @@ class RinexWriter:
         ValueError
             The period has no length.
         """
-        if end_us <= begin_us:
-            raise ValueError("end_us must be behind begin_us")
         self._station = station
-        self._begin_us, self._end_us, self._number = begin_us, end_us, number
+        self._picker = Picker(begin_us, end_us, number)
         self._channels = dict(glonass_channels or {})
-        self._times: list[NDArray[np.int64]] = []
-        self._counts: list[NDArray[np.int32]] = []
-        self._parts: list[Columns] = []
-        self._outside = 0
+        self._parts: list[Part] = []
 
     def add(self, epochs: EpochColumns) -> None:
         """Take epochs; in any order, in as many pieces as there are."""
-        ours = epochs.station == self._number
-        inside = ours & (epochs.time_us >= self._begin_us) & (epochs.time_us < self._end_us)
-        self._outside += int(np.count_nonzero(ours & ~inside))
-        chosen = np.flatnonzero(inside)
-        if len(chosen) == 0:
-            return
-        count = epochs.count[chosen]
-        rows = _ranges(epochs.first[chosen], count)
-        self._times.append(epochs.time_us[chosen])
-        self._counts.append(count)
-        self._parts.append({name: getattr(epochs.observations, name)[rows] for name in _COLUMNS})
+        part = self._picker.pick(epochs)
+        if part is not None:
+            self._parts.append(part)
 
     def finish(self, made_us: int) -> RinexFile:
         """Return the file.
@@ -108,155 +95,145 @@ class RinexWriter:
         ValueError
             No epoch with a value that RINEX can hold came.
         """
-        left_out = {"epochs outside of the period": self._outside}
         if not self._parts:
             raise ValueError("no epoch of this station and period: there is nothing to write")
-        time_us, epoch, columns = self._in_order(left_out)
-        _count(left_out, "signals without a RINEX code", ~_has_code(columns))
-        partial = (columns["flags"].astype(np.uint8) & PARTIAL) != 0
-        _count(left_out, "ranges and phases without whole milliseconds", partial & _has_code(columns))
-        channel, channels = self._known_channels(columns)
-        thousandths = self._thousandths(columns, partial, channel, left_out)
-        written = (thousandths != NOTHING).any(axis=1)
-        indicator = loss_indicators(columns, epoch, time_us, thousandths[:, PHASE] != NOTHING)[written]
-        kept, row = np.unique(epoch[written], return_inverse=True)
-        if len(kept) == 0:
-            raise ValueError("no epoch has a value that RINEX can hold: there is nothing to write")
-        system = columns["system"][written].astype(np.uint8)
-        signal = columns["signal"][written].astype(np.uint8)
-        satellite = columns["satellite"][written].astype(np.uint8)
-        thousandths = thousandths[written]
-        types, field = _fields(system, signal, thousandths)
-        first = np.searchsorted(row, np.arange(len(kept) + 1))
-        gps_us = utc_to_gps(time_us[kept])
-        body = _body(gps_us, first, system, satellite, field, thousandths, indicator)
-        seen = np.unique(system.astype(np.int64) * _SATELLITES + satellite)
-        slots = {int(s) for s in satellite[system == System.GLONASS]}
-        contents = Contents(
-            gps_us=gps_us,
-            types=types,
-            satellites=len(seen),
-            glonass_channels={slot: n for slot, n in sorted(channels.items()) if slot in slots},
+        piece, repeated = ordered(self._parts)
+        is_written = self._picker.is_written(piece.time_us)
+        survey = Survey()
+        survey.take(piece, is_written)
+        contents = survey.contents(self._channels)
+        lines = _Lines(contents)
+        body = lines.of(piece, is_written)
+        left_out = self._picker.left_out + Counter({_REPEATED: repeated}) + lines.left_out
+        return RinexFile(header_text(self._station, contents, made_us) + body, lines.epochs, dict(left_out))
+
+
+class RinexSurvey:
+    """First pass over the epochs of one station and file period: what the file will hold.
+
+    Arguments are as for `RinexWriter`; `interval_s`: only epochs at multiples of it are written.
+    """
+
+    def __init__(
+        self, *, begin_us: int, end_us: int, number: int = 0, interval_s: float | None = None
+    ) -> None:
+        self._stream = _Stream(Picker(begin_us, end_us, number, interval_s))
+        self._survey = Survey()
+
+    def add(self, epochs: EpochColumns) -> None:
+        """Look at epochs; those that are not behind all before them are left out."""
+        found = self._stream.next(epochs)
+        if found is not None:
+            self._survey.take(*found)
+
+    def contents(self, glonass_channels: Mapping[int, int]) -> Contents:
+        """Return what the file holds; see `Survey.contents`."""
+        return self._survey.contents(glonass_channels)
+
+
+class RinexBody:
+    """Second pass over the same epochs: the lines behind the header (`write_header.header_text`)."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        *,
+        begin_us: int,
+        end_us: int,
+        number: int = 0,
+        interval_s: float | None = None,
+    ) -> None:
+        """Begin a file; `contents` is what `RinexSurvey` found, the other arguments as it had them."""
+        self._picker = Picker(begin_us, end_us, number, interval_s)
+        self._stream = _Stream(self._picker)
+        self._lines = _Lines(contents)
+
+    def add(self, epochs: EpochColumns) -> bytes:
+        """Return the lines of epochs; those that are not behind all before them are left out."""
+        found = self._stream.next(epochs)
+        return b"" if found is None else self._lines.of(*found)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were written."""
+        return self._lines.epochs
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What could not be written, by reason."""
+        return dict(self._picker.left_out + self._lines.left_out)
+
+
+class _Stream:
+    """The epochs of a file in their order, piece by piece."""
+
+    def __init__(self, picker: Picker) -> None:
+        self._picker = picker
+        self._latest_us: int | None = None
+
+    def next(self, epochs: EpochColumns) -> tuple[Piece, NDArray[np.bool_]] | None:
+        """Return the epochs that are behind all before them, and which of them are written."""
+        part = self._picker.pick(epochs)
+        if part is None:
+            return None
+        highest = np.maximum.accumulate(part.time_us)
+        before = np.concatenate(([self._latest_us or part.time_us[0] - 1], highest[:-1]))
+        ahead = part.time_us > before
+        self._picker.left_out[_REPEATED] += int(np.count_nonzero(~ahead))
+        self._latest_us = max(self._latest_us or int(highest[-1]), int(highest[-1]))
+        if not ahead.any():
+            return None
+        rows = np.repeat(ahead, part.count)
+        columns = {name: column[rows] for name, column in part.columns.items()}
+        piece, _ = ordered([Part(part.time_us[ahead], part.count[ahead], columns)])
+        return piece, self._picker.is_written(piece.time_us)
+
+
+class _Lines:
+    """Makes text of epochs."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._channels = contents.glonass_channels
+        self._fields = fields_of(contents.types)
+        self._memory = LossMemory()
+        self.epochs = 0
+        self.left_out: Counter[str] = Counter()
+
+    def of(self, piece: Piece, is_written: NDArray[np.bool_]) -> bytes:
+        """Return the lines of some epochs, the next ones; losses of lock of the others are told with them."""
+        columns = piece.columns
+        values, reasons = thousandths(columns, self._channels)
+        of_file = is_written[piece.epoch]
+        for reason, rows in reasons.items():
+            self.left_out[reason] += int(np.count_nonzero(rows[of_file]))
+        values[~of_file] = NOTHING
+        indicator = self._memory.indicators(columns, piece.epoch, piece.time_us, values[:, PHASE] != NOTHING)
+        chosen = (values != NOTHING).any(axis=1)
+        kept, row = np.unique(piece.epoch[chosen], return_inverse=True)
+        if not len(kept):
+            return b""
+        self.epochs += len(kept)
+        system, satellite, signal = (
+            columns[name][chosen].astype(np.uint8) for name in ("system", "satellite", "signal")
         )
-        head = header_text(self._station, contents, made_us)
-        return RinexFile(head + body, len(kept), {reason: n for reason, n in left_out.items() if n})
-
-    def _in_order(self, left_out: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.int64], Columns]:
-        """Return times of the epochs, and of each observation its epoch and columns, all in order."""
-        times, counts = np.concatenate(self._times), np.concatenate(self._counts)
-        columns = {name: np.concatenate([part[name] for part in self._parts]) for name in _COLUMNS}
-        time_us, first = np.unique(times, return_index=True)
-        left_out["epochs of a time that came before"] = len(times) - len(time_us)
-        begins = np.cumsum(counts) - counts
-        rows = _ranges(begins[first], counts[first])
-        epoch = np.repeat(np.arange(len(time_us)), counts[first])
-        columns = {name: column[rows] for name, column in columns.items()}
-        code = _code_order()[columns["system"].astype(np.intp), columns["signal"].astype(np.intp) % N_SIGNALS]
-        order = np.lexsort((code, columns["satellite"], columns["system"], epoch))
-        return time_us, epoch[order], {name: column[order] for name, column in columns.items()}
-
-    def _known_channels(self, columns: Columns) -> tuple[NDArray[np.int8], dict[int, int]]:
-        """Return frequency numbers of the observations, and of the slots; one tells it for all."""
-        channel = columns["channel"].astype(np.int8)
-        glonass = columns["system"] == System.GLONASS
-        told = glonass & (channel != UNKNOWN_CHANNEL)
-        satellite = columns["satellite"].astype(np.intp)
-        slots, first = np.unique(satellite[told], return_index=True)
-        channels = self._channels | {
-            int(slot): int(channel[told][i]) for slot, i in zip(slots, first, strict=True)
-        }
-        of_slot = np.full(_SATELLITES, UNKNOWN_CHANNEL, np.int8)
-        for slot, number in channels.items():
-            of_slot[slot] = number
-        return np.where(glonass & ~told, of_slot[satellite], channel), channels
-
-    @staticmethod
-    def _thousandths(
-        columns: Columns, partial: NDArray[np.bool_], channel: NDArray[np.int8], left_out: dict[str, int]
-    ) -> NDArray[np.int64]:
-        """Return what is written, shape (n, 4): m, cycles, Hz, dB-Hz in thousandths, rounded."""
-        wave_m = wavelength_m(columns["system"], columns["signal"], channel)
-        values = np.column_stack(
-            (
-                np.where(partial, np.nan, columns["range_m"]),
-                np.where(partial, np.nan, columns["phase_m"]) / wave_m,
-                -columns["rate_m_s"].astype(np.float64) / wave_m,
-                columns["cn0_dbhz"],
-            )
-        ).astype(np.float64)
-        has_code = _has_code(columns)
-        values[~has_code] = np.nan
-        whole_phase = ~np.isnan(columns["phase_m"].astype(np.float64)) & ~partial & has_code
-        _count(left_out, "GLONASS phases without a frequency number", whole_phase & np.isnan(wave_m))
-        values *= 1000.0
-        fits = (values <= MAX_THOUSANDTHS) & (values >= MIN_THOUSANDTHS)
-        _count(left_out, "values that have no room in their field", ~fits & ~np.isnan(values))
-        return np.where(fits, np.rint(np.where(fits, values, 0.0)), NOTHING).astype(np.int64)
-
-
-def _ranges(first: NDArray[np.int64], count: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return first[0], ..., first[0] + count[0] - 1, first[1], ..."""
-    behind = np.cumsum(count, dtype=np.int64)
-    starts: NDArray[np.int64] = np.asarray(first, np.int64) - (behind - count)
-    return np.repeat(starts, count) + np.arange(behind[-1] if len(behind) else 0)
-
-
-def _count(left_out: dict[str, int], reason: str, rows: NDArray[np.bool_]) -> None:
-    left_out[reason] = int(np.count_nonzero(rows))
-
-
-def _code_order() -> NDArray[np.int64]:
-    """Return the place of each signal's code among those of its system; 99: no code."""
-    order = np.full((_N_SYSTEMS, N_SIGNALS), 99, np.int64)
-    for system in System:
-        codes = sorted(
-            (code, signal) for signal in range(N_SIGNALS) if (code := rinex_code(system, signal)) is not None
+        return _text(
+            utc_to_gps(piece.time_us[kept]),
+            np.searchsorted(row, np.arange(len(kept) + 1)),
+            system,
+            satellite,
+            self._fields[system, signal],
+            values[chosen],
+            indicator[chosen],
         )
-        for place, (_, signal) in enumerate(codes):
-            order[system, signal] = place
-    return order
 
 
-def _has_code(columns: Columns) -> NDArray[np.bool_]:
-    known = _code_order() < 99
-    signal = columns["signal"].astype(np.intp)
-    found: NDArray[np.bool_] = (signal < N_SIGNALS) & known[
-        columns["system"].astype(np.intp), signal % N_SIGNALS
-    ]
-    return found
-
-
-def _fields(
-    system: NDArray[np.uint8], signal: NDArray[np.uint8], thousandths: NDArray[np.int64]
-) -> tuple[dict[System, tuple[str, ...]], NDArray[np.int16]]:
-    """Return the observation types that have a value, and the field of each value."""
-    has = np.zeros((_N_SYSTEMS, N_SIGNALS, len(KINDS)), bool)
-    for kind in range(len(KINDS)):
-        present = thousandths[:, kind] != NOTHING
-        has[system[present], signal[present], kind] = True
-    numbers = np.full(has.shape, -1, np.int16)
-    types: dict[System, tuple[str, ...]] = {}
-    order = _code_order()
-    for of in System:
-        names: list[str] = []
-        for one in np.argsort(order[of], kind="stable").tolist():
-            for kind, letter in enumerate(KINDS):
-                if has[of, one, kind]:
-                    numbers[of, one, kind] = len(names)
-                    names.append(f"{letter}{rinex_code(of, one)}")
-        if names:
-            types[of] = tuple(names)
-    chosen: NDArray[np.int16] = numbers[system, signal]
-    return types, chosen
-
-
-def _body(
+def _text(
     gps_us: NDArray[np.int64],
     first: NDArray[np.int64],
     system: NDArray[np.uint8],
     satellite: NDArray[np.uint8],
     field: NDArray[np.int16],
-    thousandths: NDArray[np.int64],
+    values: NDArray[np.int64],
     indicator: NDArray[np.uint8],
 ) -> bytes:
     calendar = np.array([calendar_of(t) for t in gps_us.tolist()], np.int64)
@@ -266,5 +243,5 @@ def _body(
     width = int(field.max()) + 1
     room = HEAD_BYTES * len(gps_us) + int(np.count_nonzero(starts)) * (4 + FIELD_WIDTH * width)
     out = np.empty(room, np.uint8)
-    size = write_epochs(out, calendar, first, system, satellite, field, thousandths, indicator)
+    size = write_epochs(out, calendar, first, system, satellite, field, values, indicator)
     return out[:size].tobytes()

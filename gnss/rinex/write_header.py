@@ -18,7 +18,7 @@ VERSION = 3.05
 PROGRAM = "groundswell"
 _TYPES_A_LINE, _CHANNELS_A_LINE = 13, 8
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ORDER = (
+ORDER = (
     System.GPS,
     System.GLONASS,
     System.GALILEO,
@@ -27,6 +27,7 @@ _ORDER = (
     System.NAVIC,
     System.SBAS,
 )
+"""Of the systems in headers and navigation files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,26 @@ def calendar_of(gps_us: int) -> tuple[int, int, int, int, int, int]:
 
 def header_text(station: ObservationHeader, contents: Contents, made_us: int) -> bytes:
     """Return the header's lines; text is made printable and cut to its field."""
-    lines = [
-        content[:LABEL_AT].ljust(LABEL_AT) + label for content, label in _lines(station, contents, made_us)
-    ]
-    return "".join(f"{line}\n" for line in lines).encode("ascii")
+    lines = (header_line(content, label) for content, label in _lines(station, contents, made_us))
+    return "".join(lines).encode("ascii")
+
+
+def header_line(content: str, label: str) -> str:
+    """Return a line of a header; the content is cut to its room."""
+    return f"{content[:LABEL_AT].ljust(LABEL_AT)}{label}\n"
+
+
+def program_line(agency: str, made_us: int) -> str:
+    """Return the content of PGM / RUN BY / DATE."""
+    made = f"{_UNIX_EPOCH + timedelta(microseconds=made_us):%Y%m%d %H%M%S} UTC"
+    return f"{PROGRAM:20}{_text(agency, 20)}{made}"
 
 
 def _lines(station: ObservationHeader, contents: Contents, made_us: int) -> Iterator[tuple[str, str]]:
     gps_us, types = contents.gps_us, contents.types
-    made = f"{_UNIX_EPOCH + timedelta(microseconds=made_us):%Y%m%d %H%M%S} UTC"
     letter = next(iter(types)).letter if len(types) == 1 else "M"
     yield f"{VERSION:9.2f}{'':11}{'OBSERVATION DATA':20}{letter}", "RINEX VERSION / TYPE"
-    yield f"{PROGRAM:20}{_text(station.agency, 20)}{made}", "PGM / RUN BY / DATE"
+    yield program_line(station.agency, made_us), "PGM / RUN BY / DATE"
     yield _text(station.marker_name, 60), "MARKER NAME"
     if station.marker_number:
         yield _text(station.marker_number, 20), "MARKER NUMBER"
@@ -71,7 +80,7 @@ def _lines(station: ObservationHeader, contents: Contents, made_us: int) -> Iter
     yield _text(station.antenna_serial, 20) + _text(station.antenna_type, 20), "ANT # / TYPE"
     yield _three(station.position_m or (0.0, 0.0, 0.0)), "APPROX POSITION XYZ"
     yield _three(station.antenna_delta_hen_m or (0.0, 0.0, 0.0)), "ANTENNA: DELTA H/E/N"
-    ordered = [system for system in _ORDER if system in types]
+    ordered = [system for system in ORDER if system in types]
     for system in ordered:
         for at in range(0, len(types[system]), _TYPES_A_LINE):
             begin = f"{system.letter}  {len(types[system]):3d}" if at == 0 else " " * 6

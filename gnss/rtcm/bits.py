@@ -61,6 +61,16 @@ leading_zeros: Any = intrinsic(_leading_zeros)
 
 
 @njit(cache=True, nogil=True, inline="always")
+def copy_bytes(source: Any, begin: Any, size: Any, target: Any, at: Any) -> None:
+    """Copy bytes of one buffer into another; the caller has looked that there is room.
+
+    An assignment of slices would do the same, and costs seconds of compilation for its error messages.
+    """
+    for i in range(size):
+        target[at + i] = source[begin + i]
+
+
+@njit(cache=True, nogil=True, inline="always")
 def unsigned_field(buffer: NDArray[np.uint8], bit: Integer, width: Integer) -> Integer:
     """Return the unsigned field of 1 to 57 bits that begins at bit `bit` of a uint8 array, as int64."""
     word = load_be64(buffer, bit >> 3) << np.uint64(bit & 7)

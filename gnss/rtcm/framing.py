@@ -82,7 +82,7 @@ def scan_frames(
     """
     size = buffer.size
     found = bad = skipped = incomplete = told = 0
-    at: Integer = 0
+    at: Integer = np.int64(0)
     payload: Integer
     number: Integer
     wasted = np.int64(0)

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from gnss.observations import PARTIAL, MsmFrames, Observations
 from gnss.rtcm import msm_layout as layout
-from gnss.rtcm.bits import Integer, frozen, leading_zeros, popcount, signed_field, unsigned_field
+from gnss.rtcm.bits import (
+    Integer,
+    copy_bytes,
+    frozen,
+    leading_zeros,
+    popcount,
+    signed_field,
+    unsigned_field,
+)
 from gnss.rtcm.framing import HEADER_BYTES
 from gnss.rtcm.legacy import is_legacy, read_legacy
 from gnss.rtcm.msm_header import SCRATCH_BYTES, masks_of, read_headers, window_of
@@ -72,7 +80,7 @@ def _read_cells(
     scratch, padded = np.zeros(SCRATCH_BYTES, np.uint8), np.zeros(SCRATCH_BYTES + _COLUMN_BYTES, np.uint8)
     signal_ids = np.zeros(32, np.uint8)
     highest = np.uint64(1) << np.uint64(63)
-    out = 0
+    out = np.int64(0)
     for r in range(frame.size):
         i = frame[r]
         window, at = window_of(buffer, start[i] + HEADER_BYTES, length[i], scratch)
@@ -87,7 +95,7 @@ def _read_cells(
             continue
         if message[r] % 10 < layout.FIRST_FULL_KIND:
             # columns that the type leaves out are read as well, and may reach behind the payload
-            padded[: length[i]] = window[at : at + length[i]]
+            copy_bytes(window, at, length[i], padded, 0)
             window, bit = padded, 0
         satellites, signals, n_satellites, n_signals, mask = masks_of(window, bit)
         for j in range(n_signals):

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm import msm_layout as layout
-from gnss.rtcm.bits import PADDING_BYTES, Integer, load_be64, popcount, unsigned_field
+from gnss.rtcm.bits import PADDING_BYTES, Integer, copy_bytes, load_be64, popcount, unsigned_field
 from gnss.rtcm.framing import HEADER_BYTES, MAX_PAYLOAD_BYTES
 from gnss.rtcm.legacy import is_legacy, legacy_header
 from gnss.systems import System
@@ -45,7 +45,7 @@ def window_of(buffer: UInt8, begin: Integer, length: Integer, scratch: UInt8) ->
     """Return an array and an offset of the payload with `PADDING_BYTES` readable bytes behind it."""
     if begin + length + PADDING_BYTES <= buffer.size:
         return buffer, begin
-    scratch[:length] = buffer[begin : begin + length]
+    copy_bytes(buffer, begin, length, scratch, 0)
     return scratch, 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gnss.quality.period import StationPeriod
+from gnss.quality.registry import Registered
 from gnss.quality.score import Thresholds
 from gnss.rinex.problems import NotRinexError, Problems
 from gnss.rinex.unpack import unpack
@@ -26,6 +27,7 @@ def score_file(
     date_us: int | None = None,
     modified_us: int,
     thresholds: Thresholds | None = None,
+    registered: Registered | None = None,
     progress: Progress | None = None,
 ) -> StationPeriod:
     """Return the report of an RTCM 3 capture or a RINEX observation file.
@@ -34,7 +36,7 @@ def score_file(
     ----------
     data
         Plain, or packed with gzip or Unix compress; RINEX also in Hatanaka's form.
-    navigation, name, thresholds
+    navigation, name, thresholds, registered
         As for `gnss.scoring.rinex.score_rinex`.
     date_us, modified_us
         As for `gnss.scoring.capture.score_capture`; RINEX tells its own date.
@@ -59,7 +61,9 @@ def score_file(
     if is_rinex(plain):
         if is_navigation(plain):
             raise NothingToScoreError("it is a navigation file: give it beside an observation file")
-        period = score_rinex(plain, navigation, name=name, thresholds=thresholds, progress=progress)
+        period = score_rinex(
+            plain, navigation, name=name, thresholds=thresholds, registered=registered, progress=progress
+        )
     else:
         ephemerides, problems = read_ephemerides(navigation)
         period = score_capture(
@@ -69,6 +73,7 @@ def score_file(
             modified_us=modified_us,
             ephemerides=ephemerides,
             thresholds=thresholds,
+            registered=registered,
             progress=progress,
         )
         unpacking += problems

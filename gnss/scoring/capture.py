@@ -14,19 +14,21 @@ from gnss.ephemeris import Ephemeris
 from gnss.ephemeris_book import EphemerisBook
 from gnss.epoch_columns import NO_TIME_US
 from gnss.glonass_channels import with_channels
+from gnss.quality.message_set import FOLLOWED
 from gnss.quality.period import StationPeriod
 from gnss.quality.period_builder import About
-from gnss.quality.registry import Registered, Told, findings
+from gnss.quality.registry import Registered
 from gnss.quality.score import Thresholds
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES, decode_ephemeris
 from gnss.rtcm.station import METADATA_MESSAGES, StationMetadata, update
-from gnss.scoring.epochs import EpochScorer, NothingToScoreError, Progress, interval_of
+from gnss.scoring.epochs import EpochScorer, NothingToScoreError, Progress, interval_of, part
 from gnss.scoring.place import Place, mean_place
 from gnss.scoring.problems import NO_PLACE, NO_SKY, left_out
 from gnss.scoring.rinex import glonass_channels
 from gnss.sky import Skies
 from gnss.systems import UNKNOWN_CHANNEL
 
+_WANTED = frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES | FOLLOWED
 STEP_BYTES = 1 << 18
 LOOKED_SHARE = 0.3
 """Of the progress, for looking through."""
@@ -42,7 +44,7 @@ class _Contents:
     """The first piece that has epochs."""
     payloads: set[bytes] = field(default_factory=set)
     ephemerides: list[Ephemeris] = field(default_factory=list)
-    told: Told = field(default_factory=lambda: Told(StationMetadata()))
+    metadata: StationMetadata = field(default_factory=StationMetadata)
     place_m: Place | None = None
     """The first one that is told."""
     messages: dict[int, int] = field(default_factory=dict)
@@ -59,6 +61,7 @@ def score_capture(
     modified_us: int,
     ephemerides: Iterable[Ephemeris] = (),
     thresholds: Thresholds | None = None,
+    registered: Registered | None = None,
     progress: Progress | None = None,
 ) -> StationPeriod:
     """Return the report of a capture.
@@ -77,6 +80,8 @@ def score_capture(
         When the file was written, UTC.
     ephemerides
         Others than the capture's own.
+    registered
+        What the registry says of the station: place, antenna, receiver.
 
     Raises
     ------
@@ -101,19 +106,18 @@ def score_capture(
     channels = _channels(contents.ephemerides)
     interval_s = interval_of(times_us)
     problems = _problems(contents, week_from)
-    scorer = EpochScorer(interval_s, sky, contents.place_m, thresholds)
+    scorer = EpochScorer(interval_s, sky, contents.place_m, thresholds, registered)
     reference = "message 1006" if contents.messages.get(1006) else "message 1005"
     if sky is None:
         problems.append(NO_SKY)
     elif not scorer.is_placed:
         found_m = mean_place(contents.first.epochs, sky)
-        scorer, reference = EpochScorer(interval_s, sky, found_m, thresholds), "mean position"
+        scorer = EpochScorer(interval_s, sky, found_m, thresholds, registered)
+        reference = "mean position"
         if found_m is None:
             problems.append(NO_PLACE)
-    for share, assembled in _assembled(EpochTable(METADATA_MESSAGES), data, reference_us):
-        _tell_places(scorer, assembled)
-        epochs = assembled.epochs
-        scorer.take(replace(epochs, observations=with_channels(epochs.observations, channels)))
+    for share, assembled in _assembled(EpochTable(_WANTED), data, reference_us):
+        _judge(scorer, assembled, channels)
         if progress is not None:
             progress(LOOKED_SHARE + (1.0 - LOOKED_SHARE) * share)
     about = About(
@@ -121,7 +125,7 @@ def score_capture(
         source=name or "RTCM 3 capture",
         reference=reference,
         messages=contents.messages,
-        metadata=_metadata(contents.told.metadata),
+        metadata=_metadata(contents.metadata),
         problems=problems,
     )
     # the frames behind the last epoch count too
@@ -137,7 +141,7 @@ def _assembled(table: EpochTable, data: bytes, reference_us: int) -> Iterator[tu
 
 def _look_through(data: bytes, reference_us: int, progress: Progress | None) -> _Contents:
     contents = _Contents()
-    table = EpochTable(frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES)
+    table = EpochTable(_WANTED - FOLLOWED)
     for share, assembled in _assembled(table, data, reference_us):
         if len(assembled.epochs):
             contents.times_us.append(assembled.epochs.time_us)
@@ -170,11 +174,9 @@ def _hear(contents: _Contents, assembled: Assembled, reference_us: int) -> None:
     ):
         near_us = reference_us if epoch_us == NO_TIME_US else epoch_us
         if message in METADATA_MESSAGES:
-            metadata = update(contents.told.metadata, payload)
-            if metadata != contents.told.metadata:
-                contents.told = contents.told.after(metadata, near_us)
-            if contents.place_m is None and metadata.position is not None:
-                contents.place_m = metadata.position.ecef_m
+            contents.metadata = update(contents.metadata, payload)
+            if contents.place_m is None and contents.metadata.position is not None:
+                contents.place_m = contents.metadata.position.ecef_m
         elif payload not in contents.payloads and len(contents.payloads) < MOST_EPHEMERIDES:
             contents.payloads.add(payload)
             ephemeris = decode_ephemeris(payload, near_us)
@@ -182,12 +184,25 @@ def _hear(contents: _Contents, assembled: Assembled, reference_us: int) -> None:
                 contents.ephemerides.append(ephemeris)
 
 
-def _tell_places(scorer: EpochScorer, assembled: Assembled) -> None:
-    others = assembled.others
-    for epoch_us, payload in zip(others.epoch_us.tolist(), others.payload, strict=True):
-        position = update(StationMetadata(), payload).position
-        if position is not None:
-            scorer.table.tell_place(scorer.row, np.array(position.ecef_m), epoch_us)
+def _judge(scorer: EpochScorer, assembled: Assembled, channels: NDArray[np.int8]) -> None:
+    """Judge a piece's epochs; what the station says anew counts behind the epochs that came before it."""
+    others, epochs = assembled.others, assembled.epochs
+    scorer.count(*assembled.messages()[1:])
+    epochs = replace(epochs, observations=with_channels(epochs.observations, channels))
+    begin = 0
+    for message, epoch_us, payload in zip(
+        others.message.tolist(), others.epoch_us.tolist(), others.payload, strict=True
+    ):
+        if message not in METADATA_MESSAGES:
+            continue
+        if scorer.facts.is_new(payload):
+            until = np.flatnonzero(epochs.time_us[begin:] == epoch_us)
+            if len(until):
+                end = begin + int(until[-1]) + 1
+                scorer.take(part(epochs, begin, end))
+                begin = end
+        scorer.hear(payload, epoch_us)
+    scorer.take(part(epochs, begin, len(epochs)))
 
 
 def _channels(ephemerides: Iterable[Ephemeris]) -> NDArray[np.int8]:
@@ -202,10 +217,7 @@ def _problems(contents: _Contents, week_from: WeekFrom) -> list[str]:
     told = left_out(contents.counts)
     if week_from == "file time":
         told.append("The week is taken from the file's time; give the date when that is wrong.")
-    for at_us in (contents.told.moved_us, contents.told.renamed_us):
-        if at_us is not None:
-            told += [finding.text for finding in findings(contents.told, Registered(), at_us)[0]]
-    return list(dict.fromkeys(told))
+    return told
 
 
 def _metadata(metadata: StationMetadata) -> dict[str, str]:

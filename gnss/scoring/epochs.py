@@ -10,13 +10,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gnss.epoch_columns import EpochColumns
-from gnss.quality.measure import TOLD
+from gnss.epoch_columns import NO_TIME_US, EpochColumns
+from gnss.quality.measure import REGISTERED, TOLD
+from gnss.quality.message_set import MessageTable
 from gnss.quality.period import StationPeriod
 from gnss.quality.period_builder import About, PeriodBuilder
-from gnss.quality.score import Thresholds
+from gnss.quality.registry import Registered
+from gnss.quality.score import Finding, Thresholds
 from gnss.quality.sky_marks import MARK_US
-from gnss.quality.table import QualityTable
+from gnss.quality.station_facts import MINUTE_US, StationFacts
+from gnss.quality.table import BY_MESSAGES, QualityTable
+from gnss.rtcm.station import StationMetadata
 from gnss.scoring.problems import left_out
 from gnss.sky import Sky
 
@@ -55,6 +59,8 @@ class EpochScorer:
     place_m
         Where the station says that it is (ECEF, m); None: not known. One that is not near the ground is left
         out.
+    registered
+        What the registry says of it, if anybody gave that. A registered place goes before a told one.
     """
 
     def __init__(
@@ -63,19 +69,54 @@ class EpochScorer:
         sky: SkyOf | None,
         place_m: tuple[float, float, float] | None,
         thresholds: Thresholds | None = None,
+        registered: Registered | None = None,
     ) -> None:
         self.table = QualityTable(thresholds)
         self.row = self.table.add(interval_s)
+        self.facts = StationFacts(registered or Registered())
         if place_m is not None:
             self.table.place(self.row, np.array(place_m, np.float64), TOLD)
+        if self.facts.registered.ecef_m is not None:
+            self.table.place(self.row, np.array(self.facts.registered.ecef_m), REGISTERED)
         self._sky = sky
-        self._builder = PeriodBuilder(self.table, most_minutes=MOST_MINUTES)
+        self._messages = MessageTable()
+        self._messages.begin(self.row, {})
+        self._builder = PeriodBuilder(
+            self.table, lambda _, time_us: self._findings(time_us), most_minutes=MOST_MINUTES
+        )
         self._slot = -1
+        self._last_us = NO_TIME_US
 
     @property
     def is_placed(self) -> bool:
         """Whether it is known where the station is."""
         return bool(self.table.memory.station["placed"][self.row])
+
+    def tell(self, metadata: StationMetadata) -> None:
+        """Say what is known of the station from the begin."""
+        self.facts.tell(metadata, NO_TIME_US)
+        self._judge_facts()
+
+    def hear(self, payload: bytes, epoch_us: int) -> None:
+        """Take what the station says of itself (1005 to 1008, 1033), behind the epochs that came before."""
+        place_m = self.facts.hear(payload, epoch_us)
+        if place_m is not None:
+            self.table.tell_place(self.row, np.array(place_m), epoch_us)
+        self._judge_facts()
+
+    def count(self, numbers: NDArray[np.int16], epochs_us: NDArray[np.int64]) -> None:
+        """Take the numbers of the messages that came, and the epochs with which they came."""
+        rows = np.full(len(numbers), self.row, np.int32)
+        for change in self._messages.take(rows, numbers, epochs_us):
+            self.table.tell_points(self.row, change.points, change.from_us, BY_MESSAGES)
+
+    def _findings(self, time_us: int) -> tuple[Finding, ...]:
+        return self.facts.findings(time_us) + self._messages.findings(self.row, time_us)
+
+    def _judge_facts(self) -> None:
+        from_us = self.facts.changed_from_us()
+        if from_us is not None:
+            self.table.tell_points(self.row, self.facts.points, from_us)
 
     def take(self, epochs: EpochColumns) -> None:
         """Judge the next epochs; their `station` is not read."""
@@ -83,6 +124,7 @@ class EpochScorer:
             some = part(epochs, begin, end)
             some.station[:] = self.row
             self._builder.add(self.table.observe(some, self._sky))
+            self._last_us = int(some.time_us[-1])
             if is_marked and self._sky is not None:
                 last_us = int(some.time_us[-1])
                 self._builder.sky_marks(self._sky(last_us), last_us)
@@ -117,11 +159,17 @@ class EpochScorer:
         (period,) = self._builder.take({self.row: about})
         if not period.epochs:
             raise NothingToScoreError("no epoch with observations that could be judged")
+        judged = {reason.code for reason in period.reasons}
+        # what a station tells of itself would count from the next minute on
+        late = self.facts.findings(self._last_us + MINUTE_US) + self._messages.findings(
+            self.row, self._last_us
+        )
+        too_late = [one.text for one in late if one.code not in judged]
         return replace(
             period,
             frames=period.frames if frames is None else frames,
             bad_frames=period.bad_frames if bad_frames is None else bad_frames,
-            problems=period.problems + left_out(self.table.counts(self.row)),
+            problems=period.problems + left_out(self.table.counts(self.row)) + too_late,
         )
 
 
@@ -133,6 +181,7 @@ def score_epochs(
     sky: SkyOf | None = None,
     place_m: tuple[float, float, float] | None = None,
     thresholds: Thresholds | None = None,
+    registered: Registered | None = None,
 ) -> StationPeriod:
     """Return the report of one station's epochs.
 
@@ -140,7 +189,7 @@ def score_epochs(
     ----------
     batches
         Oldest first; the result does not depend on how they are cut.
-    interval_s, sky, place_m
+    interval_s, sky, place_m, registered
         As for `EpochScorer`.
 
     Raises
@@ -148,7 +197,7 @@ def score_epochs(
     NothingToScoreError
         No epoch could be judged.
     """
-    scorer = EpochScorer(interval_s, sky, place_m, thresholds)
+    scorer = EpochScorer(interval_s, sky, place_m, thresholds, registered)
     for epochs in batches:
         scorer.take(epochs)
     return scorer.finish(about)

@@ -8,12 +8,14 @@ from gnss.ephemeris import Ephemeris, GlonassEphemeris
 from gnss.ephemeris_book import EphemerisBook
 from gnss.quality.period import StationPeriod
 from gnss.quality.period_builder import About
+from gnss.quality.registry import Registered
 from gnss.quality.score import Thresholds
 from gnss.rinex.epoch_lines import FLAG_POWER
 from gnss.rinex.header import ObservationHeader
 from gnss.rinex.navigation import read_navigation
 from gnss.rinex.observation import RinexObservations, read_observations
 from gnss.rinex.problems import NotRinexError
+from gnss.rtcm.station import StationMetadata
 from gnss.scoring.epochs import PIECE, EpochScorer, NothingToScoreError, Progress, interval_of, part
 from gnss.scoring.place import mean_place
 from gnss.scoring.problems import NO_PLACE, NO_SKY, shortened
@@ -27,6 +29,7 @@ def score_rinex(
     *,
     name: str = "",
     thresholds: Thresholds | None = None,
+    registered: Registered | None = None,
     progress: Progress | None = None,
 ) -> StationPeriod:
     """Return the report of an observation file.
@@ -41,6 +44,9 @@ def score_rinex(
         Navigation files. Without one, what needs elevations is not judged.
     name
         Of the file, for the report.
+    registered
+        What the registry says of the station: place, antenna, receiver. The header's place is an approximate
+        one and is not held against it: that is what positions from codes are for.
 
     Raises
     ------
@@ -64,15 +70,17 @@ def score_rinex(
         problems.append(
             f"The header tells an interval of {header.interval_s:g} s, but epochs come each {interval_s:g} s."
         )
-    scorer = EpochScorer(interval_s, sky, header.position_m, thresholds)
+    scorer = EpochScorer(interval_s, sky, header.position_m, thresholds, registered)
     reference = "RINEX header"
     if sky is None:
         problems.append(NO_SKY)
     elif not scorer.is_placed:
         found_m = mean_place(epochs, sky)
-        scorer, reference = EpochScorer(interval_s, sky, found_m, thresholds), "mean position"
+        scorer = EpochScorer(interval_s, sky, found_m, thresholds, registered)
+        reference = "mean position"
         if found_m is None:
             problems.append(NO_PLACE)
+    scorer.tell(_told(header))
     for begin in range(0, len(epochs), PIECE):
         scorer.take(part(epochs, begin, min(begin + PIECE, len(epochs))))
         if progress is not None:
@@ -126,6 +134,12 @@ def _problems(file: RinexObservations) -> list[str]:
     if failures:
         told.append(f"The file tells of {failures} power failures.")
     return told
+
+
+def _told(header: ObservationHeader) -> StationMetadata:
+    return StationMetadata(
+        antenna_descriptor=header.antenna_type or None, receiver_descriptor=header.receiver_type or None
+    )
 
 
 def _metadata(header: ObservationHeader) -> dict[str, str]:

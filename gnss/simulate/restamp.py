@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnss.rtcm.bits import frozen
+from gnss.rtcm.bits import copy_bytes, frozen
 from gnss.rtcm.crc import crc24q_kernel
 from gnss.rtcm.framing import CRC_BYTES, HEADER_BYTES, find_frames
 from gnss.rtcm.msm_layout import (
@@ -88,7 +88,7 @@ def _restamp(
     """Fill `out`, shape (stations, bytes), with the buffer once for each station."""
     for i in range(len(stations)):
         row = out[i]
-        row[:] = buffer
+        copy_bytes(buffer, 0, buffer.size, row, 0)
         for k in range(len(start)):
             number = message[k]
             is_msm = FIRST_MESSAGE <= number <= LAST_MESSAGE and number % 10 in (1, 2, 3, 4, 5, 6, 7)

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
-from streams.records import Reason, StationReport, StationStateName
+from streams.records import Reason, StationFigures, StationReport, StationStateName
 
 STATES: tuple[StationStateName, ...] = ("good", "unknown", "degraded", "bad")
 """Their numbers in rows; a higher one is worse."""
@@ -19,6 +20,14 @@ CN0_SCALE = 100
 """0.01 dB-Hz."""
 LENGTH_SCALE = 10_000
 """Multipath: 0.1 mm."""
+SHARE_SCALE = 10_000
+"""0.01 %."""
+SLIPS_SCALE = 1_000
+"""For each thousand observations: one in a million."""
+ROTI_SCALE = 10_000
+"""0.0001 TECU/min."""
+OFFSET_SCALE = 1_000
+"""Mean positions: 1 mm."""
 _INTEGER_TESTS = 15
 _LARGEST = 2**62
 
@@ -42,6 +51,16 @@ def pack(value: object) -> bytes:
 def unpack(data: bytes, kind: type[T]) -> T:
     """Return the value that `pack` was given."""
     return msgspec.msgpack.decode(data, type=kind)
+
+
+def compressed(data: bytes) -> bytes:
+    """Return data in a zstd frame."""
+    return zstandard.ZstdCompressor(level=3).compress(data)
+
+
+def expanded(frame: bytes) -> bytes:
+    """Return what `compressed` was given."""
+    return zstandard.ZstdDecompressor().decompress(frame)
 
 
 def scaled(value: float | None, scale: int) -> int | None:
@@ -108,6 +127,60 @@ def report_of_row(station_id: str, row: tuple[Any, ...]) -> StationReport:
         frames=row[16],
         bad_frames=row[17],
     )
+
+
+def figures_row(figures: StationFigures, station_key: int) -> tuple[object, ...]:
+    """Return the columns of `put_station_figures`."""
+    offsets = (*(figures.offset_m or _NO_OFFSET), *(figures.offset_sd_m or _NO_OFFSET))
+    return (
+        station_key,
+        figures.time_us,
+        figures.horizon_expected,
+        figures.horizon_have,
+        figures.mask_expected,
+        figures.mask_have,
+        scaled(figures.expected_share, SHARE_SCALE),
+        scaled(figures.usable_share, SHARE_SCALE),
+        figures.usable_systems,
+        scaled(figures.slips_a_thousand, SLIPS_SCALE),
+        scaled(figures.cn0_loss_db, CN0_SCALE),
+        scaled(figures.roti_tecu_min, ROTI_SCALE),
+        scaled(figures.clock_step_ms, 1),
+        figures.clock_step_at_us,
+        *(scaled(metres, OFFSET_SCALE) for metres in offsets),
+    )
+
+
+def figures_of_row(station_id: str, row: tuple[Any, ...]) -> StationFigures:
+    """Return the figures of a row of the query `station_figures`."""
+    return StationFigures(
+        station_id=station_id,
+        time_us=row[0],
+        horizon_expected=row[1],
+        horizon_have=row[2],
+        mask_expected=row[3],
+        mask_have=row[4],
+        expected_share=unscaled(row[5], SHARE_SCALE),
+        usable_share=unscaled(row[6], SHARE_SCALE),
+        usable_systems=row[7],
+        slips_a_thousand=unscaled(row[8], SLIPS_SCALE),
+        cn0_loss_db=unscaled(row[9], CN0_SCALE),
+        roti_tecu_min=unscaled(row[10], ROTI_SCALE),
+        clock_step_ms=unscaled(row[11], 1),
+        clock_step_at_us=row[12],
+        offset_m=_vector(row[13:16]),
+        offset_sd_m=_vector(row[16:19]),
+    )
+
+
+_NO_OFFSET = (None, None, None)
+
+
+def _vector(row: tuple[Any, ...]) -> tuple[float, float, float] | None:
+    if None in row:
+        return None
+    east, north, up = (value / OFFSET_SCALE for value in row)
+    return east, north, up
 
 
 def packed_flags(flags: NDArray[np.uint8]) -> list[int] | list[bytes]:

@@ -18,11 +18,13 @@ from storage.sqlite.packing import (
     LENGTH_SCALE,
     STATES,
     TIME_SCALE,
+    expanded,
+    figures_of_row,
     report_of_row,
     unpack,
     unscaled,
 )
-from streams.records import StationReport, StationStateName
+from streams.records import StationFigures, StationPeriodRecord, StationReport, StationStateName
 
 
 class StationQueries(Database):
@@ -65,6 +67,49 @@ class StationQueries(Database):
         items = [report_of_row(station_id, row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("reports", (items[-1].epoch_us,)) if more else None)
+
+    def station_figures(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[StationFigures]:
+        """Return figures as stored, oldest first."""
+        paging.check_limit(limit)
+        if after is not None:
+            (last_us,) = paging.decode_cursor("figures", after, (int,))
+            start_us = max(start_us, int(last_us) + 1)
+        with self._reading() as connection:
+            rows = connection.execute(
+                QUERIES["station_figures"],
+                {"id": station_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1},
+            ).fetchall()
+        items = [figures_of_row(station_id, row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("figures", (items[-1].time_us,)) if more else None)
+
+    def station_periods(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 100, after: str | None = None
+    ) -> Page[StationPeriodRecord]:
+        """Return hours as stored, oldest first."""
+        paging.check_limit(limit)
+        after_us = start_us - paging.LONGEST_PERIOD_US
+        if after is not None:
+            after_us = int(paging.decode_cursor("periods", after, (int,))[0])
+        asked = {
+            "id": station_id,
+            "after_us": after_us,
+            "start_us": start_us,
+            "end_us": end_us,
+            "limit": limit + 1,
+        }
+        with self._reading() as connection:
+            rows = connection.execute(QUERIES["station_periods"], asked).fetchall()
+        items = [
+            StationPeriodRecord(
+                station_id=station_id, begin_us=begin_us, end_us=period_end_us, period=expanded(payload)
+            )
+            for begin_us, period_end_us, payload in rows[:limit]
+        ]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("periods", (items[-1].begin_us,)) if more else None)
 
     def station_quality(
         self, station_id: str, start_us: int, end_us: int, window_s: int, *, limit: int = paging.MAX_WINDOWS
@@ -134,7 +179,7 @@ class _QualityParts:
 
 
 def _station(row: tuple[Any, ...]) -> StationRow:
-    station_id, definition, longitude, latitude, height_m, report = row
+    station_id, definition, longitude, latitude, height_m, report, *figures = row
     station = (
         Station(id=station_id, name=station_id)
         if definition is None
@@ -153,6 +198,7 @@ def _station(row: tuple[Any, ...]) -> StationRow:
         height_m=position.height_m,
         interval_s=station.interval_s,
         report=None if report is None else unpack(report, StationReport),
+        figures=None if figures[0] is None else figures_of_row(station_id, tuple(figures)),
         position_source="registry" if registered else "stream" if streamed is not None else None,
         streamed=streamed,
     )

@@ -13,7 +13,7 @@ from gnss.geodesy import ecef_to_geodetic
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import RawSegment
 from storage.sqlite.database import QUERIES, Database
-from storage.sqlite.packing import STATES, pack, packed_flags, report_row
+from storage.sqlite.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from streams.records import (
     AlertTransition,
     AlertTransitions,
@@ -22,6 +22,9 @@ from streams.records import (
     Detections,
     FlaggedSamples,
     Record,
+    StationFigures,
+    StationPeriodRecord,
+    StationPeriods,
     StationReport,
     StationReports,
 )
@@ -45,6 +48,9 @@ class Writing(Database):
             for batch in batches:
                 if isinstance(batch, StationReports):
                     self._put_reports(connection, batch.reports)
+                    self._put_figures(connection, batch.figures)
+                elif isinstance(batch, StationPeriods):
+                    self._put_periods(connection, batch.periods)
                 elif isinstance(batch, FlaggedSamples):
                     self._put_samples(connection, batch)
                 elif isinstance(batch, Detections):
@@ -113,6 +119,24 @@ class Writing(Database):
         connection.executemany(
             QUERIES["put_station_latest"],
             [(key, r.epoch_us, STATES.index(r.state), pack(r)) for key, r in newest.items()],
+        )
+
+    def _put_figures(self, connection: sqlite3.Connection, figures: Sequence[StationFigures]) -> None:
+        rows = [figures_row(one, self._key(connection, "station", one.station_id)) for one in figures]
+        connection.executemany(QUERIES["put_station_figures"], rows)
+
+    def _put_periods(self, connection: sqlite3.Connection, periods: Sequence[StationPeriodRecord]) -> None:
+        connection.executemany(
+            QUERIES["put_station_period"],
+            [
+                (
+                    self._key(connection, "station", one.station_id),
+                    one.begin_us,
+                    one.end_us,
+                    compressed(one.period),
+                )
+                for one in periods
+            ],
         )
 
     def _put_samples(self, connection: sqlite3.Connection, samples: FlaggedSamples) -> None:

@@ -16,8 +16,9 @@ come behind it.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,12 +28,13 @@ from numpy.typing import NDArray
 from gnss.assembly.table import Assembled, Chunk, EpochTable
 from gnss.ephemeris_book import EphemerisBook
 from gnss.epoch_columns import NO_TIME_US
-from gnss.geodesy import geodetic_to_ecef
 from gnss.quality.judgements import Judgements
 from gnss.quality.measure import REGISTERED
+from gnss.quality.message_set import FOLLOWED, MessageTable, promised_messages
 from gnss.quality.registry import Registered
 from gnss.quality.score import Finding, Thresholds
-from gnss.quality.table import QualityTable
+from gnss.quality.station_facts import StationFacts
+from gnss.quality.table import BY_MESSAGES, QualityTable
 from gnss.quality.verdict import findings
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
 from gnss.rtcm.station import METADATA_MESSAGES
@@ -40,13 +42,24 @@ from gnss.sky import Skies
 from sensors.model import Station
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
-from streams.processors.station_facts import StationFacts
+from streams.processors.station_figures import NEW, FigureMaker, Saved
+from streams.processors.station_hours import StationHours
 from streams.processors.station_reports import error_report, reports
-from streams.records import RawBatch, RawChunk, Record, StationReport, StationReports
-from streams.topics import RAW, STATION_REPORTS, Topic
+from streams.records import (
+    RawBatch,
+    RawChunk,
+    Record,
+    StationFigures,
+    StationPeriodRecord,
+    StationPeriods,
+    StationReport,
+    StationReports,
+)
+from streams.topics import RAW, STATION_PERIODS, STATION_REPORTS, Topic
 
-WANTED = frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES
+WANTED = frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES | FOLLOWED
 _ASSEMBLY_COUNTS = {
+    "bad_frames": "bad_frames",
     "skipped_bytes": "skipped_bytes",
     "damaged_messages": "damaged_messages",
     "frames_without_time": "unusable_times",
@@ -82,12 +95,17 @@ class _Snapshot(msgspec.Struct):
     ended: bool
     last_us: int | None
     errors: int
+    figures: Saved = NEW
+    hours: bytes = b""
+    messages: bytes = b""
 
 
 class _Shared(msgspec.Struct):
     """What belongs to no station."""
 
     book: bytes
+    periods: list[StationPeriodRecord] = []
+    """Hours that are over and did not come out yet."""
 
 
 class ScoreStations:
@@ -103,14 +121,25 @@ class ScoreStations:
 
     name = "score-stations"
     reads: tuple[Topic, ...] = (RAW,)
-    writes: tuple[Topic, ...] = (STATION_REPORTS,)
+    writes: tuple[Topic, ...] = (STATION_REPORTS, STATION_PERIODS)
 
     def __init__(self, stations: Iterable[Station] = (), thresholds: Thresholds | None = None) -> None:
         self._registry = {station.id: station for station in stations}
         self._table = QualityTable(thresholds)
-        self._assembly = EpochTable(WANTED)
+        promised = (promised_messages(station.messages) for station in self._registry.values())
+        self._assembly = EpochTable(WANTED.union(*promised))
+        self._messages = MessageTable()
         self._book = EphemerisBook()
         self._sky = Skies(self._book)
+        self._figures = FigureMaker()
+        self._made_figures: list[StationFigures] = []
+        self._hours = StationHours(
+            self._table,
+            self._registry_findings,
+            lambda s: self._by_row[s].station.id,
+        )
+        self._messages_before: Counter[int] = Counter()
+        """Of decoders that were given up after an error."""
         self._by_id: dict[str, _One] = {}
         self._by_row: dict[int, _One] = {}
 
@@ -143,11 +172,11 @@ class ScoreStations:
                 made += self._end(one, chunk)
                 due_us = self._table.all_due_us()
         made += self._take(waiting)
-        return _outputs(made)
+        return self._outputs(made)
 
     def on_time(self, now_us: int) -> Outputs:
         """Report what live stations have missed until `now_us`."""
-        return _outputs(self._advance([one for one in self._by_id.values() if one.live], now_us))
+        return self._outputs(self._advance([one for one in self._by_id.values() if one.live], now_us))
 
     def on_end(self) -> Outputs:
         """Judge the epochs that are still open."""
@@ -155,13 +184,14 @@ class ScoreStations:
         for one in self._by_id.values():
             try:
                 made += self._judged(self._assembly.finish([one.s]))
+                self._hours.end(one.s)
             except Exception as error:  # noqa: BLE001 - one station must not harm the others
                 made += self._fail(one, error, None)
-        return _outputs(made)
+        return self._outputs(made, is_end=True)
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all stations."""
-        shared = msgspec.msgpack.encode(_Shared(self._book.snapshot()))
+        shared = msgspec.msgpack.encode(_Shared(self._book.snapshot(), self._hours.snapshot_waiting()))
         return split([shared, *(self._saved(one) for one in self._by_id.values())])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
@@ -173,23 +203,53 @@ class ScoreStations:
         shared = next(pieces, None)
         if shared is None:
             return
-        self._book.restore(msgspec.msgpack.decode(shared, type=_Shared).book)
+        state_of_all = msgspec.msgpack.decode(shared, type=_Shared)
+        self._book.restore(state_of_all.book)
+        self._hours.restore_waiting(state_of_all.periods)
         for piece in pieces:
             state = msgspec.msgpack.decode(piece, type=_Snapshot)
             one = self._one(state.id)
             self._assembly.restore(one.s, state.assembly)
             self._table.restore(one.s, state.quality)
             one.facts.restore(state.facts)
+            if state.messages:
+                self._messages.restore(one.s, state.messages)
+            self._figures.begin(one.s, state.figures)
+            if state.hours:
+                self._hours.restore(one.s, state.hours)
             one.live, one.ended = state.live, state.ended
             one.last_us, one.errors = state.last_us, state.errors
             one.has_epochs = self._table.has_epochs(one.s)
 
     def counts(self) -> Counter[str]:
         """What was left out of judging, over all stations; `failures` are errors of the program."""
-        total: Counter[str] = Counter(refused_ephemerides=self._book.refused)
+        total: Counter[str] = Counter(refused_ephemerides=self._book.refused, failures=self._hours.failures)
         for one in list(self._by_id.values()):
             total.update(self._counts(one))
             total.update(failures=one.errors)
+        return total
+
+    def _outputs(self, made: list[StationReport], *, is_end: bool = False) -> Outputs:
+        figures, self._made_figures = self._made_figures, []
+        outputs: list[Record] = [StationReports(reports=made, figures=figures)] if made else []
+        periods = self._hours.records(of_all=is_end)
+        if periods:
+            outputs.append(StationPeriods(periods=periods))
+        return outputs
+
+    @property
+    def ephemerides(self) -> int:
+        """How many ephemerides are known."""
+        return len(self._book)
+
+    def messages(self) -> Counter[int]:
+        """How many good frames of each message number came, over all stations; -1: too short for one."""
+        return self._messages_before + self._messages_of([one.s for one in list(self._by_id.values())])
+
+    def _messages_of(self, rows: list[int]) -> Counter[int]:
+        counts, total = self._assembly.message_counts(rows), Counter[int]()
+        for number, frames in zip(counts.message.tolist(), counts.frames.tolist(), strict=True):
+            total[number] += frames
         return total
 
     def _one(self, station_id: str) -> _One:
@@ -203,6 +263,9 @@ class ScoreStations:
 
     def _begin(self, one: _One) -> None:
         one.s = self._table.add(one.station.interval_s)
+        self._figures.begin(one.s)
+        self._hours.begin(one.s)
+        self._messages.begin(one.s, promised_messages(one.station.messages))
         self._by_row[one.s] = one
         registered = one.facts.registered.ecef_m
         if registered is not None:
@@ -236,6 +299,7 @@ class ScoreStations:
             if not one.has_epochs and not one.live and chunk.reference_us is not None:
                 self._table.begin(one.s, chunk.reference_us)
                 made += self._missed(np.array([one.s]))
+            self._hours.end(one.s)
         except Exception as error:  # noqa: BLE001 - as above
             made = self._fail(one, error, chunk.received_at_us, chunk.reference_us)
         one.ended = True
@@ -269,42 +333,58 @@ class ScoreStations:
         return self._reports(self._table.miss(rows, frames, bad_frames))
 
     def _judged(self, assembled: Assembled) -> list[StationReport]:
+        for change in self._messages.take(*assembled.messages()):
+            self._table.tell_points(change.station, change.points, change.from_us, BY_MESSAGES)
         if len(assembled.others):
             self._hear(assembled)
-        return self._reports(self._table.observe(assembled.epochs, self._sky))
+        made: list[StationReport] = []
+        for epochs, is_marked in self._hours.pieces(assembled.epochs):
+            made += self._reports(self._table.observe(epochs, self._sky))
+            if is_marked:
+                self._hours.mark(epochs, self._sky)
+        return made
 
     def _hear(self, assembled: Assembled) -> None:
         """Take ephemerides, and what stations say of themselves."""
         others = assembled.others
-        ephemerides = set[bytes]()
+        ephemerides = dict[bytes, int]()
         columns = (others.station, others.message, others.epoch_us, others.received_at_us)
         for s, message, epoch_us, received_us, payload in zip(
             *(column.tolist() for column in columns), others.payload, strict=True
         ):
             if message in METADATA_MESSAGES:
                 one = self._by_row[s]
+                before = one.facts.metadata
                 told = one.facts.hear(payload, epoch_us)
+                if one.facts.metadata is not before:
+                    self._hours.tell(s, one.facts.metadata, epoch_us)
                 if told is not None:
                     self._table.tell_place(s, np.array(told), epoch_us)
                 points_from_us = one.facts.changed_from_us()
                 if points_from_us is not None:
                     self._table.tell_points(s, one.facts.points, points_from_us)
-            else:
+            elif message in EPHEMERIS_MESSAGES:
                 known_us = received_us if received_us != NO_TIME_US else epoch_us
-                if known_us != NO_TIME_US and payload not in ephemerides:
-                    # all stations of a network send the same
-                    ephemerides.add(payload)
-                    self._book.add_message(payload, known_us)
+                if known_us != NO_TIME_US:
+                    # all stations of a network send the same: known since the first of them told it
+                    ephemerides[payload] = min(known_us, ephemerides.get(payload, known_us))
+        for payload, known_us in ephemerides.items():
+            self._book.add_message(payload, known_us)
 
     def _reports(self, judgements: Judgements) -> list[StationReport]:
         if not len(judgements):
             return []
+        self._hours.add(judgements)
+        self._made_figures += self._figures.make(judgements, lambda s: self._by_row[s].station.id)
         return reports(judgements, self._by_row, self._findings)
 
     def _findings(self, judgement: Any, s: int) -> tuple[Finding, ...]:
-        facts = self._by_row[s].facts
-        told = facts.findings(int(judgement["time_us"]))
+        told = self._registry_findings(s, int(judgement["time_us"]))
         return findings(judgement, self._table.thresholds, self._table.jump_ms(s), told)
+
+    def _registry_findings(self, s: int, time_us: int) -> tuple[Finding, ...]:
+        """Return what the station tells of itself, or does not send, that is not as it should be."""
+        return self._by_row[s].facts.findings(time_us) + self._messages.findings(s, time_us)
 
     def _fail(
         self, one: _One, error: Exception, at_us: int | None, reference_us: int | None = None
@@ -312,6 +392,9 @@ class ScoreStations:
         """Count an error that decoding or judging raised, start anew, and say so."""
         one.errors += 1
         one.counted = self._counts(one)
+        self._messages_before += self._messages_of([one.s])
+        with contextlib.suppress(Exception):  # what broke may have broken this too; it is counted
+            self._hours.end(one.s)
         self._forget(one)
         one.facts = StationFacts(one.facts.registered)
         self._begin(one)
@@ -343,17 +426,13 @@ class ScoreStations:
             ended=one.ended,
             last_us=one.last_us,
             errors=one.errors,
+            figures=self._figures.saved(one.s),
+            hours=self._hours.snapshot(one.s),
+            messages=self._messages.snapshot(one.s),
         )
         return msgspec.msgpack.encode(state)
 
 
 def _registered(station: Station) -> Registered:
-    if station.longitude is None or station.latitude is None:
-        return Registered(None, station.antenna, station.receiver)
-    place = geodetic_to_ecef(station.longitude, station.latitude, station.height_m or 0.0)
-    x, y, z = (float(v) for v in place)
-    return Registered((x, y, z), station.antenna, station.receiver)
-
-
-def _outputs(made: Sequence[StationReport]) -> Outputs:
-    return [StationReports(reports=list(made))] if made else []
+    place = station.longitude, station.latitude, station.height_m
+    return Registered.at(*place, antenna=station.antenna, receiver=station.receiver)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.judgements import STATES, Judgements
 from gnss.quality.score import Finding
+from gnss.quality.station_facts import StationFacts
 from gnss.quality.verdict import with_findings
 from sensors.model import Station
-from streams.processors.station_facts import StationFacts
 from streams.records import Reason, StationReport
 
 _FIELDS = (

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.acceptance
 
 
 def test_within_a_minute_a_station_goes_bad_and_an_alert_is_raised_and_visible(tmp_path):
-    with running(tmp_path, "demo", "--for", "75") as demo:
+    with running(tmp_path, "demo") as demo:
         demo.wait_ready()
         demo.wait_for("20 judged stations", lambda: len(judged(demo.items("/api/v1/stations"))) == 20)
         assert len(demo.items("/api/v1/datastreams")) == 12
@@ -32,6 +32,12 @@ def test_within_a_minute_a_station_goes_bad_and_an_alert_is_raised_and_visible(t
         assert alert["id"] in text
         table = httpx.get(f"http://127.0.0.1:{demo.ntrip_port}/", timeout=5).text
         assert len(re.findall("^STR;", table, re.MULTILINE)) == 20
+        assert demo.stop() == 0, demo.tail()
+        assert "Traceback" not in demo.log.read_text()
+
+
+def test_it_ends_by_itself_after_the_time_that_was_given(tmp_path):
+    with running(tmp_path, "demo", "--for", "3") as demo:
         assert demo.process.wait(90) == 0, demo.tail()
         assert "Traceback" not in demo.log.read_text()
 

@@ -21,6 +21,7 @@ from streams.records import (
     FlaggedSamples,
     Reason,
     Record,
+    StationFigures,
     StationReport,
     StationReports,
 )
@@ -77,6 +78,29 @@ def report(site: tuple, time_us: int, **changes: object) -> StationReport:
         multipath_m=0.32,
         frames=7,
         bad_frames=0,
+    )
+    return msgspec.structs.replace(values, **changes)
+
+
+def figures(station_id: str, time_us: int, **changes: object) -> StationFigures:
+    """Return a station's figures of one minute."""
+    values = StationFigures(
+        station_id=station_id,
+        time_us=time_us,
+        horizon_expected=260,
+        horizon_have=234,
+        mask_expected=212,
+        mask_have=208,
+        expected_share=0.98123,
+        usable_share=1.0,
+        usable_systems="GREC",
+        slips_a_thousand=0.125,
+        cn0_loss_db=0.31,
+        roti_tecu_min=0.08765,
+        clock_step_ms=-1.0,
+        clock_step_at_us=time_us - 90 * SECOND_US,
+        offset_m=(0.3, -0.4, 1.25),
+        offset_sd_m=(0.6, 0.7, 1.4),
     )
     return msgspec.structs.replace(values, **changes)
 
@@ -221,7 +245,10 @@ def found(folder: Path, *, minutes: int = 10) -> Country:
     reports = [report(s, START_US + t * SECOND_US) for s in SITES if s[4] for t in seconds]
     minutes_us = [START_US + t * 60 * SECOND_US for t in range(-360, 1)]
     gauge = [(t, tide_m(t), 3 if i % 120 == 60 else 1) for i, t in enumerate(minutes_us)]
-    country.keep(StationReports(reports=reports), samples(gauge), AlertTransitions(transitions=[alert()]))
+    made = [figures("SHAO00CHN", START_US + t * 60 * SECOND_US) for t in range(-minutes, 1)]
+    country.keep(
+        StationReports(reports=reports, figures=made), samples(gauge), AlertTransitions(transitions=[alert()])
+    )
     country.feed.tick(START_US)
     gauge_stream = country.streams.add("XIAM00CHN", "ntrip", "ntrip://caster.example/XIAM")
     gauge_stream.enter("streaming", START_US)

@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import pytest
 
+from streams.records import StationFigures, StationReports
 from tests.dashboards import country as c
 from tests.dashboards.country import GAUGE, SECOND_US, START_US
 from tests.dashboards.serving import client_of
@@ -192,6 +193,51 @@ async def test_incoming_streams(country):
     assert stream["last_received"] is None
 
 
+async def test_figures_of_a_minute(country):
+    station = await get(country, "/stations/SHAO00CHN")
+    newest = station["figures"]
+    assert newest == {
+        "station_id": "SHAO00CHN",
+        "at": "2026-01-01T00:00:00Z",
+        "horizon_expected": 260,
+        "horizon_have": 234,
+        "mask_expected": 212,
+        "mask_have": 208,
+        "expected_share": 0.9812,
+        "usable_share": 1.0,
+        "usable_systems": "GREC",
+        "slips_a_thousand": 0.125,
+        "cn0_loss_db": 0.31,
+        "roti_tecu_min": 0.0876,
+        "clock_step_ms": -1.0,
+        "clock_step_at": "2025-12-31T23:58:30Z",
+        "east_m": 0.3,
+        "north_m": -0.4,
+        "up_m": 1.25,
+        "east_sd_m": 0.6,
+        "north_sd_m": 0.7,
+        "up_sd_m": 1.4,
+    }
+    (listed,) = (one for one in (await get(country, "/stations"))["items"] if one["id"] == "SHAO00CHN")
+    assert listed["figures"] == newest
+    assert (await get(country, "/stations/WENZ00CHN"))["figures"] is None
+    page = await get(country, "/stations/SHAO00CHN/figures")
+    assert len(page["items"]) == 3
+    assert page["items"][-1] == newest
+    first = await get(country, "/stations/SHAO00CHN/figures", limit=1, end="2026-01-01T00:00:00Z")
+    rest = await get(country, "/stations/SHAO00CHN/figures", after=first["next"])
+    assert first["items"] + rest["items"] == page["items"]
+    assert await get(country, "/stations/WENZ00CHN/figures") == {"items": [], "next": None}
+
+
+async def test_figures_that_are_not_known_are_null(country):
+    bare = StationFigures(station_id="WENZ00CHN", time_us=START_US)
+    country.keep(StationReports(reports=[], figures=[bare]))
+    figures = (await get(country, "/stations/WENZ00CHN"))["figures"]
+    known = {name: value for name, value in figures.items() if value is not None}
+    assert known == {"station_id": "WENZ00CHN", "at": "2026-01-01T00:00:00Z", "usable_systems": ""}
+
+
 async def test_the_description_resolves_and_names_every_route(country):
     async with client_of(country.app()) as client:
         api = (await client.get(API + "/openapi.json")).json()
@@ -214,7 +260,10 @@ async def test_the_description_resolves_and_names_every_route(country):
         for path in (
             "/stations",
             "/stations/{station_id}",
+            "/stations/{station_id}/figures",
             "/stations/{station_id}/quality",
+            "/stations/{station_id}/report",
+            "/network/report",
             "/things",
             "/things/{thing_id}",
             "/datastreams",

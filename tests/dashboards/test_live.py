@@ -51,6 +51,18 @@ def test_an_update_holds_the_newest_of_each_and_then_nothing():
     assert tick(feed)["stations"] == tick(feed)["observations"] == tick(feed)["alerts"] == []
 
 
+def test_figures_go_out_once_and_in_turns():
+    feed = LiveFeed()
+    names = [f"S{i:05d}" for i in range(FIGURES_LIMIT + 10)]
+    feed.add(StationReports(reports=[], figures=[c.figures(name, START_US) for name in names]))
+    feed.add(StationReports(reports=[], figures=[c.figures(names[-1], START_US + 60 * SECOND_US)]))
+    first, second, third = (tick(feed)["figures"] for _ in range(3))
+    assert [one["station_id"] for one in first + second] == names
+    assert len(first) == FIGURES_LIMIT
+    assert second[-1]["at"] == "2026-01-01T00:01:00Z"
+    assert third == []
+
+
 def test_late_reports_and_samples_do_not_go_back():
     feed = LiveFeed()
     feed.add(StationReports(reports=[c.report(BAD, START_US + 9 * SECOND_US)]))

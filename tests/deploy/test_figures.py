@@ -2,9 +2,13 @@ import httpx
 import msgspec
 import numpy as np
 
+from deploy.figures import station_figures
 from deploy.service import Addresses, opened
 from deploy.settings import Settings
-from streams.records import SampleBatch
+from gnss.rtcm.framing import build_frame
+from gnss.simulate import SimulatedStation
+from streams.processors.score_stations import ScoreStations
+from streams.records import RawBatch, RawChunk, SampleBatch
 from tests.waiting import until
 
 NOWHERE = "http://127.0.0.1:9/none"
@@ -43,7 +47,37 @@ async def test_what_is_left_out_or_refused_reaches_the_metrics(tmp_path):
     assert float(lines['groundswell_caster_refused_total{reason="unknown"}']) == 1
     assert float(lines["groundswell_caster_requests_total"]) == 1
     assert float(lines["groundswell_pipeline_rounds_total"]) > 0
+    assert float(lines["groundswell_ephemerides"]) == 0
+    assert float(lines[left_out.replace("quality-control", "score-stations") % "refused_ephemerides"]) == 0
     assert float(lines["groundswell_pipeline_failures_total"]) == 0
     assert float(lines['groundswell_storage_failing{part="store"}']) == 0
     assert float(lines['groundswell_webhook_given_up_total{webhook="duty"}']) == 0
     assert float(lines["groundswell_archive_dropped_bytes_total"]) == 0
+
+
+def test_what_stations_send_is_counted_by_message():
+    station = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1)
+    judge = ScoreStations(())
+    start_us = 1_760_000_040_000_000
+    unknown = build_frame((4050 << 4).to_bytes(2, "big") + b"abc")
+    damaged = unknown[:-1] + bytes([unknown[-1] ^ 1])
+    for second in range(3):
+        frames = b"".join(station.emit(start_us + second * 1_000_000).frames)
+        chunk = RawChunk(
+            station_id=f"S{second % 2}",
+            payload=frames + unknown + damaged,
+            received_at_us=start_us + second * 1_000_000 + 200_000,
+        )
+        judge.on_batch(RawBatch(chunks=[chunk]))
+    judge.on_batch(RawBatch(chunks=[RawChunk(station_id="S0", payload=b"?" * 9, received_at_us=start_us)]))
+    figures = {figure.name: figure.values() for figure in station_figures([judge])}
+    messages = {name: n for (name,), n in figures["rtcm_messages"].items()}
+    assert messages["opaque"] == 3
+    assert messages["1077"] == messages["1087"] == 3
+    assert messages["1006"] >= 1
+    assert set(messages) >= {"1019", "1127"}
+    assert "4050" not in messages
+    assert figures["ephemerides"][()] > 0
+    counts = judge.counts()
+    assert counts["bad_frames"] == 3
+    assert counts["refused_ephemerides"] == 0

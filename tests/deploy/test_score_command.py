@@ -2,11 +2,14 @@
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deploy.score import Outputs, run_score
+from deploy.refusal import Refusal
+from deploy.score import Outputs, registered_station, run_score
 from tests.program import groundswell
 
 STR24 = "rtcm3/swift/week-rollover-STR24.rtcm3"
@@ -112,3 +115,40 @@ def test_the_command_hands_over_to_one_function(data, tmp_path, capsys):
     run_score(data / STR24, [], None, Outputs(json=tmp_path / "a.json"))
     assert json.loads((tmp_path / "a.json").read_bytes())["epochs"] == 1134
     assert "1134 of 1134" in capsys.readouterr().out
+
+
+CONFIG = """
+[[station]]
+id = "STR24"
+source = "tcp://receiver.example:5015"
+receiver = "TRIMBLE ALLOY"
+antenna = "%s"
+"""
+
+
+def test_a_capture_is_held_against_the_registry(data, tmp_path):
+    config = tmp_path / "groundswell.toml"
+    config.write_text(CONFIG % "LEIAR25.R4 LEIT", encoding="utf-8")
+    options = "--station", "STR24", "--config", config
+    text = groundswell("score", data / STR24, *options).stdout
+    assert "The stream tells the receiver" in text
+    assert "the registry TRIMBLE ALLOY." in text
+    assert "at the end: degraded, score 60" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--station", "STR24"), "--station and --config go together"),
+        (("--config", "groundswell.toml"), "--station and --config go together"),
+        (("--station", "OTHER", "--config", "groundswell.toml"), "has no station 'OTHER'; it has STR24"),
+        (("--station", "STR24", "--config", "nowhere.toml"), "cannot read the configuration nowhere.toml"),
+    ],
+)
+def test_a_registry_that_is_not_there_is_one_sentence(data, tmp_path, monkeypatch, options, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "groundswell.toml").write_text(CONFIG % "x", encoding="utf-8")
+    named = dict(zip(options[::2], options[1::2], strict=True))
+    path = named.get("--config")
+    with pytest.raises(Refusal, match=re.escape(why)):
+        registered_station(named.get("--station"), Path(path) if path else None)

@@ -189,3 +189,11 @@ def test_tls_and_the_standard_port():
 
 def test_passwords_are_not_shown():
     assert without_password("ntrip://user:pass@h:1/M") == "ntrip://user:***@h:1/M"
+
+
+def test_what_a_station_must_tell_of_itself_is_its_registration(read):
+    text = STATION + 'longitude = 121.2\nlatitude = 31.1\nheight_m = 22.5\nantenna = "LEIAR25.R4 LEIT"\n'
+    station = read(text + 'receiver = "SEPT POLARX5"').station[0].station()
+    assert (station.height_m, station.antenna, station.receiver) == (22.5, "LEIAR25.R4 LEIT", "SEPT POLARX5")
+    bare = read(STATION).station[0].station()
+    assert (bare.height_m, bare.antenna, bare.receiver) == (None, None, None)

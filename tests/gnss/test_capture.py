@@ -232,6 +232,7 @@ def test_rows():
             "lock_s": 4.096,
             "half_cycle": True,
             "channel": None,
+            "partial": False,
         }
     ]
     assert [(row.satellite, row.signal, row.channel) for row in rows] == [

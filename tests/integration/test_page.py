@@ -224,6 +224,32 @@ def test_details_of_a_station_and_a_sensor(browser, site):
     assert watched.complaints == []
 
 
+def test_figures_of_a_station_are_shown_explained_and_renewed(browser, site):
+    watched = watch(browser, site.url, viewport={"width": 1280, "height": 800})
+    page = watched.page
+    page.locator("#stations tr[data-id=SHAO00CHN]").click()
+    figures = page.locator("#detail .figures")
+    for text in (
+        r"98\.1\s% of 212", r"90\.0\s% of 260", r"100\.0\s% GREC", r"0\.13", r"0\.3\sdB", r"0\.09\sTECU/min",
+        r"-1\sms at 07:58:30", r"0\.50\sm, up \+1\.25\sm",
+    ):  # fmt: skip
+        expect(figures).to_contain_text(re.compile(text))
+    titles = figures.locator("div").evaluate_all("nodes => nodes.map(node => node.title)")
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
+    expect(page.locator("#detail .plot canvas")).to_have_count(5)
+    expect(page.locator("#detail")).to_contain_text("ROTI, TECU/min")
+
+    site.country.now_us += 60 * SECOND_US
+    newer = c.figures(
+        "SHAO00CHN", START_US + 60 * SECOND_US, expected_share=0.5, clock_step_ms=None, offset_m=None
+    )
+    site.keep(StationReports(reports=[], figures=[newer]))
+    expect(figures).to_contain_text("50.0\u202f% of 212")
+    expect(figures).to_contain_text("none")
+    assert not watched.complaints
+
+
 def test_a_lost_connection_is_seen_and_comes_back(browser, country):
     site = Site(country)
     page = watch(browser, site.url).page

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.sqlite import SqliteStore
-from streams.records import AlertTransition, FlaggedSamples, Reason, StationReport
+from streams.records import AlertTransition, FlaggedSamples, Reason, StationFigures, StationReport
 
 T0 = 1_700_000_000_000_000
 
@@ -40,6 +40,27 @@ class Make:
             "bad_frames": 0,
         }
         return StationReport(**(values | changes))
+
+    def figures(self, station_id="STR17", time_us=T0, **changes):
+        values = {
+            "station_id": station_id,
+            "time_us": time_us,
+            "horizon_expected": 260,
+            "horizon_have": 241,
+            "mask_expected": 212,
+            "mask_have": 208,
+            "expected_share": 0.9811,
+            "usable_share": 1.0,
+            "usable_systems": "GREC",
+            "slips_a_thousand": 0.125,
+            "cn0_loss_db": -0.25,
+            "roti_tecu_min": 0.0875,
+            "clock_step_ms": -1.0,
+            "clock_step_at_us": time_us - 90_000_000,
+            "offset_m": (0.312, -0.4, 1.25),
+            "offset_sd_m": (0.6, 0.75, 1.5),
+        }
+        return StationFigures(**(values | changes))
 
     def reason(self, code="latency", value=3.5):
         return Reason(

@@ -35,6 +35,21 @@ def test_migrations_run_once_and_in_order(tmp_path, monkeypatch):
         assert connection.execute("SELECT * FROM later").fetchall() == [("a;b",)]
 
 
+def test_a_database_of_the_first_version_goes_on(tmp_path, monkeypatch, make):
+    path = tmp_path / "store.db"
+    first = {1: load_migrations("sqlite")[1]}
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.sqlite.database.load_migrations", lambda dialect: first)
+        with closing(SqliteStore(path)) as store:
+            store._put_figures = lambda *_: None
+            store.commit([StationReports(reports=[make.report("A")])], None, now_us=0)
+    with closing(SqliteStore(path)) as store:
+        row = store.station("A")
+        assert (row.report, row.figures) == (make.report("A"), None)
+        store.commit([StationReports(reports=[], figures=[make.figures("A")])], None, now_us=0)
+        assert store.station("A").figures == make.figures("A")
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
     path = tmp_path / "store.db"
     SqliteStore(path).close()

@@ -19,6 +19,7 @@ from streams.records import (
     FlaggedSamples,
     RawBatch,
     RawChunk,
+    StationFigures,
     StationReports,
     Tick,
 )
@@ -39,6 +40,7 @@ def everything(store):
     return {
         "stations": stations,
         "reports": [store.station_reports(s.id, 0, END, limit=100_000).items for s in stations],
+        "figures": [store.station_figures(s.id, 0, END, limit=100_000).items for s in stations],
         "datastreams": streams,
         "samples": [store.observations(d.id, 0, END, limit=100_000).items for d in streams],
         "alerts": [store.alert(a.alert_id) for a in alerts],
@@ -91,7 +93,7 @@ def batches(make):
     return [
         RawBatch(chunks=[RawChunk(station_id="A", payload=b"x")]),
         Tick(now_us=3),
-        StationReports(reports=reports),
+        StationReports(reports=reports, figures=[make.figures("A")]),
         make.samples("gauge/level", [make.t0 + k * S for k in range(20)], np.linspace(0, 1, 20)),
         Detections(detections=[detection]),
         AlertTransitions(transitions=[make.transition(1), make.transition(2)]),
@@ -104,6 +106,7 @@ def test_committing_twice_is_committing_once(store, registry, batches):
     commit(store, *batches, webhook_ids=["w"])
     once = everything(store)
     assert [len(x) for x in once["reports"]] == [10, 0, 0]
+    assert [len(x) for x in once["figures"]] == [1, 0, 0]
     assert [len(x) for x in once["samples"]] == [20, 0]
     assert len(once["deliveries"]) == len(once["alerts"]) == len(once["commands"]) == 1
     assert once["detections"][0].evidence == {"flags": [1, 1], "window": [0.0, 1.0, 2.0], "n": 3}
@@ -208,6 +211,43 @@ def test_reports_come_in_pages(store, make):
     rest = store.station_reports("A", 0, 5 * S, limit=3, after=first.next)
     assert [r.epoch_us for r in first.items + rest.items] == [1 * S, 2 * S, 3 * S, 4 * S]
     assert rest.next is None
+
+
+def test_figures_come_back_as_they_were(store, make):
+    full = make.figures()
+    bare = StationFigures(station_id="STR17", time_us=make.t0 + 60 * S)
+    commit(store, StationReports(reports=[], figures=[bare, full]))
+    assert store.station_figures("STR17", 0, END).items == [full, bare]
+    assert store.station_figures("STR17", make.t0, make.t0 + 60 * S).items == [full]
+    assert store.station("STR17").figures == bare
+    assert [row.figures for row in store.stations().items] == [bare]
+    again = make.figures(usable_share=0.5)
+    commit(store, StationReports(reports=[], figures=[again]))
+    assert store.station_figures("STR17", 0, END).items == [again, bare]
+    assert store.station_figures("nobody", 0, END).items == []
+
+
+def test_figures_that_are_absurd_are_stored_with_what_is_sane(store, make):
+    nan = float("nan")
+    absurd = make.figures(expected_share=nan, roti_tecu_min=1e300, offset_m=(0.0, nan, 0.0))
+    commit(store, StationReports(reports=[], figures=[absurd]))
+    (found,) = store.station_figures("STR17", 0, END).items
+    assert (found.expected_share, found.offset_m) == (None, None)
+    assert found.roti_tecu_min > 1e12
+    assert found.offset_sd_m == absurd.offset_sd_m
+
+
+def test_figures_come_in_pages_and_belong_to_their_station(store, make):
+    figures = [make.figures(name, k * S) for k in range(1, 6) for name in "BA"]
+    commit(store, StationReports(reports=[make.report("A"), make.report("C")], figures=figures))
+    first = store.station_figures("A", 0, 5 * S, limit=3)
+    rest = store.station_figures("A", 0, 5 * S, limit=3, after=first.next)
+    assert first.items + rest.items == [make.figures("A", k * S) for k in range(1, 5)]
+    assert rest.next is None
+    with pytest.raises(ValueError, match="not one of this list"):
+        store.station_figures("A", 0, END, after="reports")
+    newest = {row.id: row.figures and row.figures.time_us for row in store.stations().items}
+    assert newest == {"A": 5 * S, "B": 5 * S, "C": None}
 
 
 # --- sensors ----------------------------------------------------------------------------------------

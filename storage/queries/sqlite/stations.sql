@@ -1,12 +1,26 @@
 -- name: stations
-SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m, l.report
+SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m, l.report,
+    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm,
+    f.usable_100ppm, f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min,
+    f.clock_step_ms, f.clock_step_at_us, f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm,
+    f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = (
+    SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key
+)
 WHERE s.id > :after AND (:state IS NULL OR coalesce(l.state, 1) = :state)
 ORDER BY s.id LIMIT :limit;
 
 -- name: station
-SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m, l.report
+SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m, l.report,
+    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm,
+    f.usable_100ppm, f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min,
+    f.clock_step_ms, f.clock_step_at_us, f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm,
+    f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = (
+    SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key
+)
 WHERE s.id = ?;
 
 -- name: station_reports
@@ -17,6 +31,22 @@ FROM station_epochs AS e LEFT JOIN names AS n ON n.name_key = e.reason_codes
 WHERE e.station_key = (SELECT station_key FROM stations WHERE id = :id)
     AND e.epoch_us >= :start_us AND e.epoch_us < :end_us
 ORDER BY e.epoch_us LIMIT :limit;
+
+-- name: station_figures
+SELECT time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
+    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
+    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
+FROM station_figures
+WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+    AND time_us >= :start_us AND time_us < :end_us
+ORDER BY time_us LIMIT :limit;
+
+-- name: station_periods
+SELECT begin_us, end_us, payload
+FROM station_periods
+WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+    AND begin_us > :after_us AND begin_us < :end_us AND end_us > :start_us
+ORDER BY begin_us LIMIT :limit;
 
 -- name: quality_windows
 SELECT epoch_us / :window_us AS bucket, count(*), sum(epochs), sum(epochs_expected), sum(observations),

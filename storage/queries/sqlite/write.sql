@@ -37,6 +37,16 @@ INSERT OR REPLACE INTO station_epochs (
     multipath_100um, frames, bad_frames
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: put_station_figures
+INSERT OR REPLACE INTO station_figures (
+    station_key, time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
+    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
+    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: put_station_period
+INSERT OR REPLACE INTO station_periods (station_key, begin_us, end_us, payload) VALUES (?, ?, ?, ?);
+
 -- name: put_station_latest
 INSERT INTO station_latest (station_key, epoch_us, state, report) VALUES (?, ?, ?, ?)
 ON CONFLICT (station_key) DO UPDATE

@@ -9,7 +9,7 @@ import pytest
 
 from gnss.observations import Observations
 from gnss.quality import bands
-from gnss.quality.multipath import WARM_UP_S, WINDOW_S, carriers, combine, update
+from gnss.quality.multipath import WARM_UP_S, WINDOW_S, carriers, combine, scaled_split_m, update
 from tests.gnss.quality.kernels import MAX_GAP_US, Tracking
 
 L1_HZ, L2_HZ, L5_HZ = 1575.42e6, 1227.60e6, 1176.45e6
@@ -32,10 +32,13 @@ class Arcs:
             one = tracking.seen[k]
             satellite = tracking.satellites[one["slot"]]
             high, low = carriers(cells, one["head"], satellite, rows, t_us, MAX_GAP_US)
-            i = one["head"] if high >= 0 else -1
+            i, split_m = -1, 0.0
+            if high >= 0:
+                i, two = one["head"], (cells[high], cells[low])
+                split_m = scaled_split_m(*(c["phase_m"] for c in two), *(c["hz"] for c in two))
             while i >= 0:
                 residual_m = update(
-                    rows[cells[i]["row"]], satellite["arc"], cells[i], cells[high], cells[low], t_us
+                    rows[cells[i]["row"]], satellite["arc"], cells[i], cells[high], split_m, t_us
                 )
                 if not np.isnan(residual_m):
                     squares += residual_m**2

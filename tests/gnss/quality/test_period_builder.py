@@ -344,7 +344,7 @@ def test_positions_have_mean_and_spread():
     judgements["offset_sd_m"] = 0.5
     (period,) = periods(a_table(), judgements)
     position = period.position
-    assert position.count == 60  # one each ten seconds
+    assert position.count == 20  # one each half minute
     assert (position.east_m, position.north_m, position.up_m) == (2.0, 0.0, -2.0)
     assert position.east_sd_m == pytest.approx(math.sqrt(1.0 + 0.25))
     assert position.up_sd_m == pytest.approx(0.5)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gnss.quality.message_set import MessageSet, promised_messages
 from gnss.quality.registry import CHANGE_TOLD_US, Registered, Told, findings
 from gnss.rtcm.station import StationMetadata, StationPosition
 
@@ -59,36 +58,3 @@ def test_a_place_told_anew_stands_for_an_hour() -> None:
 def test_another_reference_station_id_is_named() -> None:
     other = told().after(StationMetadata(reference_station=9), 5 * S)
     assert codes(other, Registered(), 6 * S) == ["station_id"]
-
-
-def test_messages_that_stay_away() -> None:
-    messages, counts = MessageSet(), {1077: 0, 1006: 0, 1013: 0}
-    for second in range(1800):
-        counts[1077] += second < 900
-        counts[1006] += second % 10 == 0 and second < 1200
-        counts[1013] += second % 600 == 0
-        messages.look(second * S, counts)
-    found = messages.findings(1800 * S, {})
-    assert [f.text.split()[1] for f in found] == ["1006", "1077"]
-    assert messages.findings(950 * S, {}) == ()
-    promised = messages.findings(1800 * S, {1077: 1.0, 1087: 1.0, 1006: 1000.0, 1013: 600.0})
-    assert [f.text.split()[1] for f in promised] == ["1077", "1087"]
-    assert messages.findings(1800 * S + 86_400 * S, {}) == (), "long gone is forgotten"
-
-
-def test_looks_are_a_minute_apart_and_memory_is_bounded() -> None:
-    messages = MessageSet()
-    assert messages.look(0, {1: 1})
-    assert not messages.look(59 * S, {2: 1})
-    assert messages.look(60 * S, dict.fromkeys(range(4096), 1))
-    assert len(messages.heard) == 64
-    assert messages.look(0, {1: 5}), "time that steps back is another recording"
-
-
-def test_format_details_of_a_sourcetable() -> None:
-    assert promised_messages("1005(10),1077(1), 1087 (1),1230,1033(0),RTCM") == {
-        1005: 10.0,
-        1077: 1.0,
-        1087: 1.0,
-    }
-    assert promised_messages("") == {}

@@ -7,6 +7,7 @@ import pytest
 
 from gnss.observations import Observations
 from gnss.quality.bands import BAND, BANDS
+from gnss.quality.memory import TRACKED
 from gnss.quality.signal_strength import HOLD_S, compare_template, elevation_bin, update
 from tests.gnss.quality.kernels import Tracking
 
@@ -26,7 +27,7 @@ class Levels:
         tracking.find(o, t_us)
         total, count = update(
             tracking.cells, tracking.n, tracking.seen, tracking.n_seen, tracking.rows, t_us,
-            self.down_since_us, self.drop_db,
+            self.down_since_us, np.zeros((5, TRACKED)), self.drop_db,
         )  # fmt: skip
         tracking.commit()
         return float(total), int(count)

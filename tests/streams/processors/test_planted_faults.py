@@ -44,8 +44,8 @@ def judged(sky: SimulatedSky, faults: list[Fault], seconds: int, step_s: int = 1
         else:
             outputs += processor.on_time(t_us + 400_000)
         for out in outputs:
-            assert isinstance(out, StationReports)
-            yield from out.reports
+            if isinstance(out, StationReports):
+                yield from out.reports
 
 
 def test_a_clean_station_stays_good_for_a_day(sky: SimulatedSky) -> None:

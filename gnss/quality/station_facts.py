@@ -11,6 +11,7 @@ from gnss.rtcm.station import STATION_MESSAGES, StationMetadata, update
 
 MINUTE_US = 60_000_000
 MOST_PLACES = 16
+MOST_CHANGES = 8
 Place = tuple[float, float, float]
 
 
@@ -19,6 +20,8 @@ class _State(msgspec.Struct):
     places: list[tuple[int, Place]] = []
     """Told and not reported yet: the newest epoch then, and the place."""
     points: float = 100.0
+    judged: list[tuple[int, float, Told]] = []
+    """What counts from a time on: points, and what they are for; oldest first."""
     heard_us: int = NO_TIME_US
     heard: dict[int, bytes] = {}
     """The last message of each number."""
@@ -37,6 +40,15 @@ class StationFacts:
         """What the registry lets a verdict have at most."""
         return self._state.points
 
+    @property
+    def metadata(self) -> StationMetadata:
+        """What was told last."""
+        return self._state.told.metadata
+
+    def is_new(self, payload: bytes) -> bool:
+        """Whether a message (1005 to 1008, 1033) is another one than the last of its number."""
+        return self._state.heard.get(int.from_bytes(payload[:2], "big") >> 4) != payload
+
     def hear(self, payload: bytes, epoch_us: int) -> Place | None:
         """Take a message (1005 to 1008, 1033) that came at an epoch; return its place, if it is new."""
         state = self._state
@@ -45,24 +57,33 @@ class StationFacts:
             return None
         state.heard[number] = payload
         metadata = update(state.told.metadata, payload)
-        if metadata != state.told.metadata:
-            state.told = state.told.after(metadata, epoch_us)
-            self._look(epoch_us)
-        elif state.points < 100.0 and epoch_us - state.heard_us >= CHANGE_TOLD_US:
-            self._look(epoch_us)
+        self.tell(metadata, epoch_us)
         if number not in STATION_MESSAGES or metadata.position is None:
             return None
         place = metadata.position.ecef_m
         state.places = [*state.places[-MOST_PLACES:], (epoch_us, place)]
         return place
 
+    def tell(self, metadata: StationMetadata, epoch_us: int) -> None:
+        """Say all that the station has told of itself until an epoch."""
+        state = self._state
+        if metadata != state.told.metadata:
+            state.told = state.told.after(metadata, epoch_us)
+            self._look(epoch_us)
+        elif state.points < 100.0 and epoch_us - state.heard_us >= CHANGE_TOLD_US:
+            self._look(epoch_us)
+
     def _look(self, epoch_us: int) -> None:
         state = self._state
         _, points = findings(state.told, self.registered, epoch_us)
+        from_us = (epoch_us // MINUTE_US + 1) * MINUTE_US if epoch_us > NO_TIME_US else 0
         state.heard_us = epoch_us
+        if points < 100.0 or state.points < 100.0:
+            before = [one for one in state.judged[-MOST_CHANGES:] if one[0] < from_us]
+            state.judged = [*before, (from_us, points, state.told)]
         if points != state.points:
             state.points = points
-            self._new_points_us = (epoch_us // MINUTE_US + 1) * MINUTE_US if epoch_us > NO_TIME_US else 0
+            self._new_points_us = from_us
 
     def changed_from_us(self) -> int | None:
         """Return from when on other points count, once after each change."""
@@ -70,8 +91,11 @@ class StationFacts:
         return from_us
 
     def findings(self, time_us: int) -> tuple[Finding, ...]:
-        """Return what is not as it should be."""
-        return findings(self._state.told, self.registered, time_us)[0] if self._state.points < 100.0 else ()
+        """Return what was not as it should be, as it counted at a time."""
+        for from_us, points, told in reversed(self._state.judged):
+            if from_us <= time_us:
+                return findings(told, self.registered, time_us)[0] if points < 100.0 else ()
+        return ()
 
     def place_of(self, time_us: int) -> Place | None:
         """Return the place that was told before an epoch and is not reported yet."""

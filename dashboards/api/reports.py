@@ -1,0 +1,190 @@
+"""Routes of reports: a station's, or the network's, over a range of stored hours."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal
+from urllib.parse import quote, urlencode
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Query, Response
+
+from dashboards import present
+from dashboards.api import schemas
+from dashboards.api.context import PREFIX, Context, found, known_parameters_only
+from dashboards.api.parameters import time_us
+from dashboards.problems import ProblemError
+from gnss.quality.period import StationPeriod
+from gnss.reports import network_csv, network_html, network_json, to_csv, to_html, to_json
+from gnss.reports.style import STYLE
+from gnss.reports.words import Language
+from storage.periods import network_periods, newest_report_us, station_period
+
+DAY_US = 86_400_000_000
+MOST_DAYS = 366
+AT_ONCE = 2
+"""Reports of stations that are made at one time; of the network it is one."""
+Format = Literal["json", "csv", "html"]
+
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+_PAGE_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+_MEDIA = ("application/json", "text/html", "text/csv", "application/zip")
+
+FromQuery = Annotated[
+    str | None, Query(alias="from", description="ISO 8601 with offset; 24 hours before the end.")
+]
+ToQuery = Annotated[str | None, Query(alias="to", description="Not included; after the newest report.")]
+LanguageQuery = Annotated[Language, Query(description="Of the page.")]
+
+
+def router(context: Context) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(prefix=PREFIX, tags=["Reports"], dependencies=[Depends(known_parameters_only)])
+    store = context.store
+    station_limiter, network_limiter = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(1)
+
+    @routes.get("/stations/{station_id}/report", responses=schemas.files(*_MEDIA))
+    async def station_report(
+        station_id: str,
+        begin: FromQuery = None,
+        end: ToQuery = None,
+        form: Annotated[
+            Format, Query(alias="format", description="csv is a zip of tables, or one by `part`.")
+        ] = "json",
+        part: Annotated[
+            str | None, Query(description="One of the tables: signals, minutes, gaps, reasons, sky.")
+        ] = None,
+        language: LanguageQuery = "en",
+    ) -> Response:
+        """Everything about a station over a range; hours that have a part in it are counted whole."""
+        if part is not None and form != "csv":
+            raise ProblemError(400, "A part is a table: add format=csv, or leave part out.")
+
+        def make() -> Response:
+            row = found(store.station(station_id), "station", station_id)
+            newest_us = row.report.epoch_us if row.report else None
+            from_us, until_us = _range(begin, end, lambda: newest_us)
+            period = station_period(store, station_id, from_us, until_us)
+            if period is None:
+                raise _nothing(f"station {station_id[:80]!r}", from_us, until_us)
+            name = f"{station_id}-{_day(from_us)}"
+            if form == "html":
+                return _page(to_html(period, language=language))
+            return _tables(period, part, name) if form == "csv" else _json(to_json(period))
+
+        return await anyio.to_thread.run_sync(make, limiter=station_limiter)
+
+    @routes.get("/network/report", responses=schemas.files(*_MEDIA[:3]))
+    async def network_report(
+        begin: FromQuery = None,
+        end: ToQuery = None,
+        form: Annotated[Format, Query(alias="format", description="csv is one table.")] = "json",
+        language: LanguageQuery = "en",
+    ) -> Response:
+        """All stations over a range, the worst first. A month of thousands of stations takes minutes."""
+        if network_limiter.borrowed_tokens:
+            raise ProblemError(
+                503, "Another report of the network is being made: try again later.", {"Retry-After": "30"}
+            )
+
+        def make() -> Response:
+            from_us, until_us = _range(begin, end, lambda: newest_report_us(store))
+            links: dict[str, str] = {}
+            asked = {"from": present.time_of(from_us), "to": present.time_of(until_us)}
+            query = urlencode({**asked, "format": "html", "language": language})
+            periods = _until_stopped(network_periods(store, from_us, until_us), links, query)
+            if form == "html":
+                made = _page(network_html(periods, language=language, links=links))
+            elif form == "csv":
+                made = _csv(network_csv(periods), f"network-{_day(from_us)}")
+            else:
+                made = _json(network_json(periods))
+            if not links:
+                raise _nothing("any station", from_us, until_us)
+            return made
+
+        return await anyio.to_thread.run_sync(make, limiter=network_limiter)
+
+    def _until_stopped(
+        periods: Iterator[StationPeriod], links: dict[str, str], query: str
+    ) -> Iterator[StationPeriod]:
+        for period in periods:
+            if context.hub.closed:
+                raise ProblemError(503, "The program is stopping: ask again when it runs.")
+            path = f"{PREFIX}/stations/{quote(period.station_id, safe='')}/report"
+            links[period.station_id] = f"{path}?{query}"
+            yield period
+
+    return routes
+
+
+def _range(begin: str | None, end: str | None, newest_us: Callable[[], int | None]) -> tuple[int, int]:
+    """Return the range that is asked for; what is left out is taken from the newest report."""
+    until_us = time_us(end, "to") if end is not None else (newest_us() or 0) + 1
+    from_us = time_us(begin, "from") if begin is not None else max(0, until_us - DAY_US)
+    if from_us >= until_us:
+        raise ProblemError(
+            400, f"The range ends before it begins: give a to that is later than {_shown(from_us)}."
+        )
+    if until_us - from_us > MOST_DAYS * DAY_US:
+        days = -(-(until_us - from_us) // DAY_US)
+        raise ProblemError(400, f"The range has {days} days: ask for at most {MOST_DAYS} at once.")
+    return from_us, until_us
+
+
+def _nothing(what: str, from_us: int, until_us: int) -> ProblemError:
+    return ProblemError(
+        404,
+        f"Nothing is kept of {what} from {_shown(from_us)} to {_shown(until_us)}: "
+        "figures are kept when an hour is over; wait for its end, or ask for another range.",
+    )
+
+
+def _shown(at_us: int) -> str:
+    return str(present.time_of(at_us))
+
+
+def _day(at_us: int) -> str:
+    return _shown(at_us)[:10]
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _page(text: str) -> Response:
+    return Response(
+        text.encode(),
+        media_type="text/html; charset=utf-8",
+        headers={"content-security-policy": _PAGE_POLICY},
+    )
+
+
+def _csv(text: str, name: str) -> Response:
+    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=_as_file(f"{name}.csv"))
+
+
+def _tables(period: StationPeriod, part: str | None, name: str) -> Response:
+    tables = to_csv(period)
+    if part is not None:
+        if part not in tables:
+            known = ", ".join(tables)
+            raise ProblemError(400, f"part={part[:40]!r} is not a table: use one of {known}.")
+        return _csv(tables[part], f"{name}-{part}")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for table, text in tables.items():
+            archive.writestr(zipfile.ZipInfo(f"{table}.csv"), text.encode(), zipfile.ZIP_DEFLATED)
+    return Response(buffer.getvalue(), media_type="application/zip", headers=_as_file(f"{name}.zip"))
+
+
+def _as_file(name: str) -> dict[str, str]:
+    return {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

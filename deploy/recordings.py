@@ -1,0 +1,221 @@
+"""Recordings of one station, read piece by piece and as often as needed: files, and the raw archive."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, cast
+
+import zstandard
+
+from deploy.data_folder import database, open_store, refusing_damage
+from deploy.refusal import Refusal
+from gnss.assembly.assembled import Chunk
+from gnss.capture import reference_time
+from gnss.scoring.any_file import is_rinex
+from gnss.time import iso_z
+from storage.raw_reader import RawReader
+from storage.sqlite import SqliteStore
+from storage.store import StorageError
+
+STEP_BYTES = 1 << 18
+CLUE_BYTES = 1 << 24
+"""In which the week is looked for: at 1 Hz of five systems almost an hour."""
+LATE_US = 60_000_000
+"""How much later than its epoch a byte may have come, or by how much a clock may have been behind."""
+GAP_US = 3_600_000_000
+"""Behind a longer pause another recording begins."""
+MOST_PROBLEMS = 20
+_GZIP, _ZSTD, _SKIPPABLE = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
+_DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+
+
+class Piece(NamedTuple):
+    """The next bytes of a recording."""
+
+    chunks: list[Chunk]
+    """Of station 0."""
+    reference_us: int
+    """UTC near its begin."""
+    share: float
+    """Of the recording that is read with it, 0 to 1."""
+    begins: bool
+    """Another stream begins: what is open of the one before ends."""
+
+
+class Recording(Protocol):
+    """Gives the same bytes each time."""
+
+    problems: list[str]
+    """What could not be read, in sentences."""
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    size: int
+    reference_us: int
+
+
+class Files:
+    """Captures of one station, plain or packed with gzip or zstd, in the order of their times.
+
+    Parameters
+    ----------
+    paths
+        At least one.
+    date_us
+        Roughly when they were made, UTC; None: as ephemerides in them, else the files' times, tell.
+
+    Raises
+    ------
+    Refusal
+        A file cannot be read at all, or is of another kind.
+    """
+
+    def __init__(self, paths: Sequence[Path], date_us: int | None) -> None:
+        self.problems: list[str] = []
+        self._files = sorted((self._look_at(path, date_us) for path in paths), key=lambda f: f.reference_us)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all of it; a damaged file ends where it cannot be unpacked any more."""
+        total, before = sum(file.size for file in self._files) or 1, 0
+        self.problems = [text for text in self.problems if text.startswith("The week")]
+        for file in self._files:
+            begins = True
+            with _opened(file.path) as (packed, plain):
+                while piece := self._read(file.path, plain, STEP_BYTES):
+                    share = (before + min(packed.tell(), file.size)) / total
+                    yield Piece([Chunk(0, piece, None, file.reference_us)], file.reference_us, share, begins)
+                    begins = False
+            before += file.size
+
+    def _look_at(self, path: Path, date_us: int | None) -> _File:
+        try:
+            about = path.stat()
+            if not path.is_file():
+                raise Refusal(f"{path} is not a file; name a readable RTCM 3 capture")
+            with _opened(path) as (_, plain):
+                head = bytearray()
+                while len(head) < CLUE_BYTES and (piece := self._read(path, plain, STEP_BYTES)):
+                    head += piece
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise Refusal(f"cannot read {path} ({reason}); name a readable RTCM 3 capture") from error
+        if is_rinex(bytes(head[:STEP_BYTES])):
+            raise Refusal(f"{path} is a RINEX file already; name RTCM 3 captures")
+        modified_us = about.st_mtime_ns // 1000
+        reference_us, week_from = reference_time(bytes(head), date_us=date_us, modified_us=modified_us)
+        if week_from == "file time":
+            self.problems.append(
+                f"The week of {path.name} is taken from the file's time; give --date when that is wrong."
+            )
+        return _File(path, max(1, about.st_size), reference_us)
+
+    def _read(self, path: Path, plain: BinaryIO, size: int) -> bytes:
+        try:
+            return plain.read(size)
+        except _DAMAGE as error:
+            _tell(self.problems, f"{path.name} cannot be read any further: {error}.")
+            return b""
+
+
+class Archive:
+    """What an installation, running or not, has archived of a station.
+
+    Parameters
+    ----------
+    folder
+        Where it keeps its data.
+    station_id
+        As it is configured.
+    begin_us, end_us
+        UTC.
+
+    Raises
+    ------
+    Refusal
+        There is no such archive, or nothing of that station and time in it.
+    """
+
+    def __init__(self, folder: Path, station_id: str, begin_us: int, end_us: int) -> None:
+        if not database(folder).exists():
+            raise Refusal(f"nothing is kept in {folder} yet; name the folder of a run with --data DIR")
+        self.problems: list[str] = []
+        self._store: SqliteStore = open_store(folder)
+        self._reader = RawReader(folder / "raw", self._store)
+        with refusing_damage(folder):
+            self._segments = self._reader.segments(station_id, begin_us - LATE_US, end_us + LATE_US)
+        self._begin_us = begin_us
+        if not self._segments:
+            self.close()
+            raise Refusal(
+                f"nothing is archived of station {station_id!r} between {iso_z(begin_us)} and"
+                f" {iso_z(end_us)}; `groundswell stations` lists those that are kept"
+            )
+
+    def close(self) -> None:
+        """Close the rows."""
+        self._store.close()
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all of it; damaged segments are left out.
+
+        Nothing waits for an epoch here, so that what came late for the live system still belongs to it: the
+        receiving times tell the week only, and where a stream begins anew.
+        """
+        self.problems = []
+        chunks: list[Chunk] = []
+        size, begins = 0, True
+        reference_us = latest_us = self._begin_us
+        for number, segment in enumerate(self._segments, start=1):
+            share = number / len(self._segments)
+            try:
+                loaded = self._reader.load(segment)
+            except StorageError as error:
+                _tell(self.problems, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+                continue
+            if abs(segment.start_us - latest_us) > GAP_US or number == 1:
+                if chunks:
+                    yield Piece(chunks, reference_us, share, begins)
+                chunks, size, begins, reference_us = [], 0, True, segment.start_us
+            latest_us = segment.end_us
+            chunks += [Chunk(0, one.payload, None, reference_us) for one in loaded]
+            size += segment.size
+            if size >= STEP_BYTES:
+                yield Piece(chunks, reference_us, share, begins)
+                chunks, size, begins = [], 0, False
+        if chunks:
+            yield Piece(chunks, reference_us, 1.0, begins)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file; return it as it is, and unpacked."""
+    with path.open("rb") as packed:
+        begin = packed.read(4)
+        packed.seek(0)
+        if begin.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=packed) as plain:
+                yield packed, cast(BinaryIO, plain)
+        elif begin == _ZSTD or begin[1:] == _SKIPPABLE:
+            reader = zstandard.ZstdDecompressor().stream_reader(
+                packed, read_across_frames=True, closefd=False
+            )
+            with reader:
+                yield packed, reader
+        else:
+            yield packed, packed
+
+
+def _tell(problems: list[str], text: str) -> None:
+    if len(problems) < MOST_PROBLEMS and text not in problems:
+        problems.append(text)
