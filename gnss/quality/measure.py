@@ -15,6 +15,7 @@ from gnss.quality import (
     ionosphere,
     multipath,
     offsets,
+    partial_ranges,
     position,
     signal_strength,
     slips,
@@ -130,6 +131,8 @@ class Scratch(NamedTuple):
     pairs: NDArray[np.float64]
     figures: NDArray[np.float64]
     solution: NDArray[np.float64]
+    predicted_m: NDArray[np.float64]
+    asked: NDArray[np.uint8]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -168,6 +171,8 @@ def new_scratch() -> Scratch:
         pairs=np.zeros((2, TRACKED)),
         figures=np.zeros(4),
         solution=np.zeros(8),
+        predicted_m=np.zeros(CELLS),
+        asked=np.zeros(partial_ranges.ASKED_SHAPE, np.uint8),
     )
 
 
@@ -356,7 +361,8 @@ def measure(
     Parameters
     ----------
     columns, begin, end
-        Observations; the epoch is in rows `begin` to `end`.
+        Observations; the epoch is in rows `begin` to `end`. Ranges without whole milliseconds are restored
+        in place.
     first
         Nothing came before: what was to be expected cannot be known.
     sky, at
@@ -368,6 +374,8 @@ def measure(
     cells, seen, sums = scratch.cells, scratch.seen, scratch.sums
     sums[:] = np.float32(0.0)
     gap_us = max_gap_us(station)
+    _settle(station, t_us)
+    partial_ranges.restore(station, columns, begin, end, sky, at, scratch.predicted_m, scratch.asked)
     n, n_seen, no_room = tracking.gather(
         memory, s, columns.system, columns.satellite, columns.signal, columns.range_m, columns.phase_m,
         columns.flags, begin, end, t_us, gap_us, cells, seen,
@@ -380,7 +388,6 @@ def measure(
     station.without_room += no_room
     before_us = station.epoch_us
 
-    _settle(station, t_us)
     _locate(station, columns, begin, end, t_us, sky, at, scratch.solution)
     n_up = _elevations(station, sky, at, scratch)
     if n_up >= 0:

@@ -148,6 +148,8 @@ STATION = np.dtype(
         ("judged_at_us", "<i8"),
         ("judged_lately", "<f8"),
         ("code_jump_m", "<f8"),  # steps of the clock that codes have and phases have not, summed up
+        ("clock_m", "<f8"),  # of the receiver, as ranges without whole milliseconds are restored with it
+        ("partial", "<i8"),  # observations that stayed without
         ("jump_us", "<i8"),
         ("jump_ms", "<f8"),
         ("ecef_m", "<f8", (3,)),  # where it is taken to be
@@ -313,6 +315,7 @@ def for_the_first_time(station: Any) -> None:
     station.bad_us = NEVER_US
     station.degraded_us = NEVER_US
     station.code_jump_m = 0.0
+    station.clock_m = 0.0
     station.jump_us = NEVER_US
     station.jump_ms = 0.0
     station.latency_count = 0
@@ -337,6 +340,7 @@ def forget(memory: Memory, s: int) -> None:
     station.restarts = 0
     station.without_room = 0
     station.surplus_epochs = 0
+    station.partial = 0
     station.late_epochs = 0
     station.judged_at_us = 0
     station.judged_lately = 0.0

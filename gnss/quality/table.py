@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gnss.epoch_columns import NO_TIME_US, EpochColumns
 from gnss.geodesy import ecef_to_geodetic
+from gnss.observations import PARTIAL
 from gnss.quality import grid
 from gnss.quality import judge as kernels
 from gnss.quality.judgements import JUDGEMENT, Judgements
@@ -187,7 +188,8 @@ class QualityTable:
         station = self._memory.station[s]
         names = ("repeated_epochs", "empty_epochs", "restarts", "surplus_epochs")
         counts = {name: int(station[name]) for name in names}
-        return counts | {"signals_without_room": int(station["without_room"])}
+        others = {"signals_without_room": "without_room", "partial_observations": "partial"}
+        return counts | {name: int(station[column]) for name, column in others.items()}
 
     def miss(
         self, stations: NDArray[np.int64], frames: NDArray[np.int64], bad_frames: NDArray[np.int64]
@@ -239,6 +241,10 @@ class QualityTable:
         networks = self.network.states(epochs.time_us[some], epochs.station[some])
         o = epochs.observations
         columns = Columns(*(getattr(o, name) for name in Columns._fields))
+        if (columns.flags & PARTIAL).any():
+            # whole milliseconds are restored in place
+            own = {name: getattr(o, name).copy() for name in ("range_m", "phase_m", "flags")}
+            columns = columns._replace(**own)
         out, parts = np.zeros(end - begin + 16, JUDGEMENT), []
         e, resumed = 0, False
         while True:

@@ -23,7 +23,7 @@ from gnss.rtcm.signals import N_SYSTEMS, SPEED_OF_LIGHT_M_S
 MILLISECOND_M = SPEED_OF_LIGHT_M_S / 1000.0
 MAX_MISFIT_M = MILLISECOND_M / 4
 """A range this far from its prediction plus the clock has a wrong prediction: it could be any millisecond."""
-_SATELLITES = 256
+SATELLITE_NUMBERS = 256
 
 Float64 = NDArray[np.float64]
 
@@ -59,6 +59,69 @@ def _on_circle(remainders: Float64) -> float:
 
 
 @njit(cache=True, nogil=True)
+def restore_epoch(
+    system: NDArray[np.uint8],
+    satellite: NDArray[np.uint8],
+    predicted_range_m: Float64,
+    range_m: Float64,
+    phase_m: Float64,
+    flags: NDArray[np.uint8],
+    asked: NDArray[np.uint8],
+) -> float:
+    """Restore one epoch in place.
+
+    Parameters
+    ----------
+    system, satellite, predicted_range_m, range_m, phase_m, flags
+        As for `restore_whole_ms`; shape (n,).
+    asked
+        Scratch, shape (7, 256): nought, as it is left.
+
+    Returns
+    -------
+    The receiver's clock in ms, beside what the predictions hold of it; NaN: nothing could be restored.
+    """
+    n = len(range_m)
+    remainders, whole_ms = np.empty(n), np.empty(n)
+    n_remainders = n_whole = 0
+    for i in range(n):
+        value = phase_m[i] if np.isnan(range_m[i]) else range_m[i]
+        clock_ms = (value - predicted_range_m[i]) / MILLISECOND_M
+        if not np.isfinite(clock_ms) or system[i] >= N_SYSTEMS:
+            continue
+        if asked[system[i], satellite[i]]:
+            continue  # one signal speaks for its satellite
+        asked[system[i], satellite[i]] = 1
+        remainders[n_remainders] = clock_ms - np.floor(clock_ms)
+        n_remainders += 1
+    for i in range(n):
+        if system[i] < N_SYSTEMS:
+            asked[system[i], satellite[i]] = 0
+    if n_remainders == 0:
+        return np.nan
+    clock = _on_circle(np.sort(remainders[:n_remainders]))
+    clock -= np.floor(clock + 0.5)
+    for i in range(n):
+        clock_ms = (range_m[i] - predicted_range_m[i]) / MILLISECOND_M
+        if not flags[i] & PARTIAL and np.isfinite(clock_ms):
+            whole_ms[n_whole] = np.floor(clock_ms - clock + 0.5)
+            n_whole += 1
+    if n_whole:
+        clock += np.sort(whole_ms[:n_whole])[n_whole // 2]
+    for i in range(n):
+        value = phase_m[i] if np.isnan(range_m[i]) else range_m[i]
+        misses_m = predicted_range_m[i] + clock * MILLISECOND_M - value
+        if not flags[i] & PARTIAL or not np.isfinite(misses_m):
+            continue
+        added_m = np.floor(misses_m / MILLISECOND_M + 0.5) * MILLISECOND_M
+        if abs(misses_m - added_m) < MAX_MISFIT_M:
+            range_m[i] += added_m
+            phase_m[i] += added_m
+            flags[i] &= np.uint8(255 - PARTIAL)
+    return float(clock)
+
+
+@njit(cache=True, nogil=True)
 def _restore(
     epoch: NDArray[np.int32],
     system: NDArray[np.uint8],
@@ -69,45 +132,16 @@ def _restore(
     flags: NDArray[np.uint8],
 ) -> None:
     """Restore in place; all of shape (n,), the rows of an epoch one behind the other."""
-    n = epoch.size
-    remainders, whole_ms = np.empty(n), np.empty(n)
-    asked = np.full((N_SYSTEMS, _SATELLITES), -1, np.int64)
+    asked = np.zeros((N_SYSTEMS, SATELLITE_NUMBERS), np.uint8)
     begin: Integer = 0
-    while begin < n:
+    while begin < len(epoch):
         end = begin
-        while end < n and epoch[end] == epoch[begin]:
+        while end < len(epoch) and epoch[end] == epoch[begin]:
             end += 1
-        n_remainders = n_whole = 0
-        for i in range(begin, end):
-            value = phase_m[i] if np.isnan(range_m[i]) else range_m[i]
-            clock_ms = (value - predicted_range_m[i]) / MILLISECOND_M
-            if not np.isfinite(clock_ms) or system[i] >= N_SYSTEMS:
-                continue
-            if asked[system[i], satellite[i]] == begin:
-                continue  # one signal speaks for its satellite
-            asked[system[i], satellite[i]] = begin
-            remainders[n_remainders] = clock_ms - np.floor(clock_ms)
-            n_remainders += 1
-        if n_remainders:
-            clock = _on_circle(np.sort(remainders[:n_remainders]))
-            clock -= np.floor(clock + 0.5)
-            for i in range(begin, end):
-                clock_ms = (range_m[i] - predicted_range_m[i]) / MILLISECOND_M
-                if not flags[i] & PARTIAL and np.isfinite(clock_ms):
-                    whole_ms[n_whole] = np.floor(clock_ms - clock + 0.5)
-                    n_whole += 1
-            if n_whole:
-                clock += np.sort(whole_ms[:n_whole])[n_whole // 2]
-            for i in range(begin, end):
-                value = phase_m[i] if np.isnan(range_m[i]) else range_m[i]
-                misses_m = predicted_range_m[i] + clock * MILLISECOND_M - value
-                if not flags[i] & PARTIAL or not np.isfinite(misses_m):
-                    continue
-                added_m = np.floor(misses_m / MILLISECOND_M + 0.5) * MILLISECOND_M
-                if abs(misses_m - added_m) < MAX_MISFIT_M:
-                    range_m[i] += added_m
-                    phase_m[i] += added_m
-                    flags[i] &= np.uint8(255 - PARTIAL)
+        restore_epoch(
+            system[begin:end], satellite[begin:end], predicted_range_m[begin:end], range_m[begin:end],
+            phase_m[begin:end], flags[begin:end], asked,
+        )  # fmt: skip
         begin = end
 
 

@@ -21,6 +21,10 @@ _COUNTED = {
     "repeated_epochs": ("epoch", "Left out because they have the time of the epoch before: {}."),
     "restarts": ("time", "The recording begins anew, its time goes back or ahead by more than a week: {}."),
     "surplus_epochs": ("epoch", "Left out because there were too many at once: {}."),
+    "partial_observations": (
+        "observation",
+        "Sent without whole milliseconds, and nothing was known to restore them by: {}.",
+    ),
     "signals_without_room": ("observation", "Left out because there were too many signals: {}."),
 }
 NO_SKY = (
