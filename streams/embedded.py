@@ -80,12 +80,15 @@ class EmbeddedRuntime:
     _last_snapshot_us: int = 0
     _abandon: threading.Event = field(default_factory=threading.Event)
     _remembered: Pipeline = field(init=False)
+    _forgotten: Pipeline = field(init=False)
+    """Processors that begin anew after a stop: what they hold comes out before."""
     _journal: Journal = field(init=False)
     _repetitions: Repetitions = field(init=False)
 
     def __post_init__(self) -> None:
         self._inbox = Inbox(self.health)
         self._remembered = Pipeline([p for p in self.pipeline.processors if RAW not in p.reads])
+        self._forgotten = Pipeline([p for p in self.pipeline.processors if RAW in p.reads])
         self._journal = Journal(self._remembered)
         self._repetitions = Repetitions(self.keeper)
 
@@ -124,7 +127,7 @@ class EmbeddedRuntime:
             self._inbox.refuse("the program is stopping")
 
     def _close(self, end_of_input: bool) -> list[Record]:
-        outputs = self.pipeline.end() if end_of_input else []
+        outputs = self.pipeline.end() if end_of_input else self._forgotten.end()
         self._report_failures()
         work = Round(self._now_us, (), outputs, (), self._remembered.snapshots())
         try:

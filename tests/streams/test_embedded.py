@@ -113,6 +113,7 @@ class Counter:
     def __init__(self) -> None:
         self.bytes = 0
         self.restored = False
+        self.ended = False
 
     def on_batch(self, batch):
         assert isinstance(batch, RawBatch)
@@ -123,7 +124,8 @@ class Counter:
         return []
 
     def on_end(self):
-        return []
+        self.ended = True
+        return [StationReports(reports=[])]
 
     def snapshot(self):
         return [b"x"]
@@ -225,6 +227,19 @@ async def test_raw_readers_start_anew_and_are_not_snapshotted():
     assert counter.bytes == 4
     assert not counter.restored
     assert "counter" not in memory.snapshots
+
+
+async def test_what_readers_of_raw_streams_hold_comes_out_at_a_stop_and_what_others_hold_stays():
+    memory, counter, adder = Memory(), Counter(), Adder()
+    bus = runtime(memory, counter, adder)
+    await bus.start()
+    assert bus.offer(RawChunk(station_id="s", payload=b"1234"))
+    await bus.drained()
+    before = len(memory.rounds)
+    await bus.stop()
+    assert counter.ended
+    assert [type(one) for work in memory.rounds[before:] for one in work.outputs] == [StationReports]
+    assert "adder" in memory.snapshots
 
 
 async def test_storage_that_is_away_delays_the_answer_and_loses_nothing():
