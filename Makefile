@@ -49,10 +49,13 @@ test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real 
 	$(BIN)/pytest -m "integration"
 	$(BIN)/pytest -m "acceptance"
 
-bench: bench-decode bench-quality  ## all benchmarks, each with its peer beside it
+bench: bench-decode bench-assembly bench-quality  ## all benchmarks, each with its peer beside it
 
 bench-decode: $(VENV)/.ready-dev servers
 	@$(BIN)/python -m tests.benchmarks.bench_decode
+
+bench-assembly: $(VENV)/.ready-dev servers
+	@$(BIN)/python -m tests.benchmarks.bench_assembly
 
 bench-quality: $(VENV)/.ready-dev servers
 	@$(BIN)/python -m tests.benchmarks.bench_quality

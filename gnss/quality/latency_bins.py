@@ -1,6 +1,6 @@
-"""Counts of latencies in bins, for percentiles of any number of epochs: bounded, and right to 1 % or 10 ms.
+"""Counts of latencies in bins, for percentiles of any number of epochs: bounded, and right to 1.5 % or 10 ms.
 
-Bins are 20 ms wide below a second and grow by 2 % each above it, on both sides of zero; a percentile is the
+Bins are 20 ms wide below a second and grow by 3 % each above it, on both sides of zero; a percentile is the
 middle of its bin.
 """
 
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 LINEAR_S = 0.02
 LINEAR_TO_S = 1.0
-RATIO = 1.02
-LONGEST_S = 86_400.0
-EARLIEST_S = -86_400.0
-"""What is longer, or earlier, counts in the last bin of its side."""
+RATIO = 1.03
+LONGEST_S = 3_600.0
+"""What is longer, or earlier than as much ahead, counts in the last bin of its side."""
 
 _LINEAR = round(LINEAR_TO_S / LINEAR_S)
 _SIDE = _LINEAR + math.ceil(math.log(LONGEST_S / LINEAR_TO_S) / math.log(RATIO))

@@ -20,7 +20,7 @@ SATELLITES = N_SYSTEMS * 64
 """Rows of a table by satellite: system * 64 + satellite - 1."""
 ROWS = 288
 """Signals remembered at once. A receiver of all systems and bands tracks fewer than 280."""
-TRACKED = 80
+TRACKED = 76
 """Satellites remembered at once. Of all systems fewer than 70 are up."""
 CELLS = 512
 """Observations of one epoch that are looked at."""

@@ -47,9 +47,9 @@ MESSAGE = np.dtype(
     [
         ("first_us", "<i8"),
         ("last_us", "<i8"),
-        ("interval_us", "<f8"),  # running mean
-        ("longest_us", "<f8"),  # lately
-        ("promised_us", "<f8"),  # 0: not promised
+        ("interval_us", "<f4"),  # running mean
+        ("longest_us", "<f4"),  # lately
+        ("promised_us", "<f4"),  # 0: not promised
         ("seen", "<i4"),
         ("number", "<i2"),  # 0: free
     ],

@@ -164,3 +164,6 @@ def grown(memory: Memory, n: int) -> Memory:
     more = new_memory(n - len(memory.period))
     columns: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(memory, more, strict=True))
     return Memory(*(np.concatenate(pair) for pair in columns))
+
+
+BYTES_A_STATION = sum(array.nbytes for array in new_memory(1))

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gnss import capture
-from gnss.quality.memory import BYTES_A_STATION
+from gnss.quality import memory, message_set, period_memory
 from gnss.simulate import simulated_network
 from sensors.model import Station
 from streams.processors.score_stations import ScoreStations
@@ -180,7 +180,9 @@ def main() -> None:
                 "us_by_stations": {str(n): round(us, 1) for n, us in figures.items()},
                 "us_of_recording": None if recorded_us is None else round(recorded_us, 1),
                 "spread": round(spread, 3),
-                "state_bytes_per_station": BYTES_A_STATION,
+                "state_bytes_per_station": sum(
+                    room.BYTES_A_STATION for room in (memory, message_set, period_memory)
+                ),
                 "convbin_us": None if peers["convbin: decodes to RINEX"] is None
                 else round(peers["convbin: decodes to RINEX"], 1),
                 "gnssmultipath_us": None if peers["gnssmultipath: reads RINEX, GPS only"] is None

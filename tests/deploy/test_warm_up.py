@@ -1,0 +1,86 @@
+"""After the warm-up no kernel is compiled any more, whatever the first hours bring."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = '''
+import gc
+import sys
+
+from numba.core.dispatcher import Dispatcher
+from rich.console import Console
+
+from deploy.registry import Registry
+from deploy.settings import Settings
+from deploy.warm_up import warm_up
+from gnss.simulate import Fault, SimulatedStation
+from sensors.model import Station
+from streams.processors.score_stations import ScoreStations
+from streams.records import RawBatch, RawChunk
+
+S = 1_000_000
+T0_US = 1_760_000_000 * S
+
+
+def kernels():
+    """Return the kernels of the pure rooms with the types that they are compiled for."""
+    return {
+        (one.__module__, one.__name__, str(types))
+        for one in gc.get_objects()
+        if isinstance(one, Dispatcher) and one.__module__.startswith(("gnss", "sensors"))
+        for types in one.overloads
+    }
+
+
+seconds = [*range(20), *range(290, 310), *range(3590, 3620), 7300]
+chunks = []
+for k in range(3):
+    moved = Fault("moved_and_told", T0_US + 300 * S, T0_US + 10**12)
+    faults = [Fault("outage", T0_US + 5 * S, T0_US + 9 * S), moved]
+    station = SimulatedStation(k, 114.0 + k, 30.5, 40.0, k, faults, kind=4 + k)
+    for second in seconds:
+        payload = b"".join(station.emit(T0_US + second * S).frames)
+        if payload:
+            received_us = T0_US + second * S + 200_000
+            chunks.append(RawChunk(station_id=f"S{k}", payload=payload, received_at_us=received_us))
+chunks.sort(key=lambda chunk: chunk.received_at_us)
+if "cold" not in sys.argv:
+    warm_up(Registry.of(Settings()), Console(stderr=True))
+before = kernels()
+judges = ScoreStations([Station(id="S0", name="S0", longitude=114.0, latitude=30.5, height_m=40.0)])
+reports = 0
+for chunk in chunks:
+    for out in (*judges.on_time(chunk.received_at_us - 100_000), *judges.on_batch(RawBatch(chunks=[chunk]))):
+        reports += len(getattr(out, "reports", ()))
+    if chunk is chunks[len(chunks) // 2]:
+        saved = list(judges.snapshot())
+        judges = ScoreStations()
+        judges.restore(saved)
+for k in range(40):
+    judges.on_batch(RawBatch(chunks=[RawChunk(station_id=f"new {k}", payload=b"x", received_at_us=T0_US)]))
+judges.on_end()
+assert reports > 200, reports
+print(len(before))
+for one in sorted(kernels() - before):
+    print(*one[:2], one[2][:200])
+'''
+
+
+def run(*arguments: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_service_that_was_warmed_up_compiles_nothing_later():
+    known, *later = run()
+    assert int(known) > 10
+    assert later == []
+
+
+def test_without_it_there_would_be_something_to_compile():
+    assert len(run("cold")) > 5
