@@ -102,9 +102,10 @@ async def _demo(addresses: Addresses, folder: Path, seconds: float | None, conso
         stack.push_async_callback(upstream.stop)
 
         settings = settings_of(upstream.port, broker_port, url)
+        service = await stack.enter_async_context(opened(settings, folder, addresses))
+        # the first start compiles for a minute: what is to happen happens after it
         plan, start_us = world.Plan(), wall_clock_us()
         stations = world.stations(start_us, plan)
-        service = await stack.enter_async_context(opened(settings, folder, addresses))
         service.connect()
         publish = await stack.enter_async_context(publisher("127.0.0.1", broker_port, "devices"))
         service.start(sources.send_stations(stations, relay, wall_clock_us), "simulated stations")
