@@ -103,11 +103,12 @@ async def _demo(addresses: Addresses, folder: Path, seconds: float | None, conso
 
         settings = settings_of(upstream.port, broker_port, url)
         service = await stack.enter_async_context(opened(settings, folder, addresses))
-        # the first start compiles for a minute: what is to happen happens after it
-        plan, start_us = world.Plan(), wall_clock_us()
-        stations = world.stations(start_us, plan)
         service.connect()
         publish = await stack.enter_async_context(publisher("127.0.0.1", broker_port, "devices"))
+        # devices send their memory once: whoever is not listening by then will not know what is usual
+        await sources.listened(service.streams)
+        plan, start_us = world.Plan(), wall_clock_us()
+        stations = world.stations(start_us, plan)
         service.start(sources.send_stations(stations, relay, wall_clock_us), "simulated stations")
         for series in world.sensors(start_us, plan):
             service.start(sources.send_sensor(series, publish, wall_clock_us), series.datastream_id)

@@ -21,6 +21,7 @@ from connectors.webhook import sign
 from deploy.demo_world import SECOND_US, DemoSensor
 from deploy.http_server import serving
 from gnss.simulate import Emission, SimulatedStation
+from streams.stream_state import StreamStates
 
 BACKLOG_PERIOD_S = 60.0
 
@@ -30,6 +31,13 @@ def free_listener() -> socket.socket:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     return listener
+
+
+async def listened(streams: StreamStates) -> None:
+    """Wait until all brokers' topics are subscribed to."""
+    brokers = [stream for stream in streams if stream.kind == "mqtt"]
+    while any(broker.phase != "streaming" for broker in brokers):
+        await asyncio.sleep(0.02)
 
 
 async def send_stations(
