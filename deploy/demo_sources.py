@@ -36,7 +36,7 @@ def free_listener() -> socket.socket:
 async def listened(streams: StreamStates) -> None:
     """Wait until all brokers' topics are subscribed to."""
     brokers = [stream for stream in streams if stream.kind == "mqtt"]
-    while any(broker.phase != "streaming" for broker in brokers):
+    while any(broker.phase != "streaming" for broker in brokers):  # noqa: ASYNC110 - a state tells no events
         await asyncio.sleep(0.02)
 
 
