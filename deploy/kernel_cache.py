@@ -16,6 +16,12 @@ _ROOMS = ("gnss", "sensors")
 _KEPT = 3
 
 
+def is_cold() -> bool:
+    """Whether there is a folder for kernels and none of the quality's is in it yet."""
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    return folder is not None and not any(Path(folder).rglob("judge.judge-*.nbi"))
+
+
 def use() -> None:
     """Point numba to the right folder; call it before numba is imported."""
     root = Path(__file__).parent.parent

@@ -1,23 +1,32 @@
 """Compile the kernels before the first byte arrives: about a minute at the first start, then cached.
 
 What arrives is told by a few simulated bytes that are kept here, so that a service need not compile the
-simulator as well.
+simulator as well. A second process compiles the judge meanwhile; both write to the same cache.
 """
 
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 
 import numpy as np
 from rich.console import Console
 
+from deploy import kernel_cache
 from deploy.demo_world import SECOND_US
 from deploy.registry import Registry
+from gnss.assembly.table import Chunk, EpochTable
+from gnss.ephemeris_book import EphemerisBook
+from gnss.epoch_columns import EpochColumns
+from gnss.observations import Observations
+from gnss.quality.table import QualityTable
 from gnss.simulate import SimulatedStation
 from gnss.simulate.restamp import restamp
+from gnss.sky import Skies
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
-from streams.processors.score_stations import ScoreStations
+from streams.processors.score_stations import WANTED, ScoreStations
 from streams.records import RawBatch, RawChunk, SampleBatch
 
 _START_US = 1_700_000_000 * SECOND_US
@@ -37,9 +46,15 @@ _SAMPLES = 130
 def warm_up(registry: Registry, console: Console) -> None:
     """Send a few epochs and samples through processors that are then thrown away."""
     with console.status("preparing (the first start compiles, about a minute)"):
-        _judge_epochs()
+        helper = (
+            subprocess.Popen([sys.executable, "-m", "deploy.warm_up"]) if kernel_cache.is_cold() else None
+        )
+        _decode()
         if registry.datastreams:
             _judge_samples(registry)
+        if helper is not None:
+            helper.wait()  # what it could not do is done here
+        judge_epochs()
 
 
 def warm_up_simulator(console: Console) -> None:
@@ -48,7 +63,41 @@ def warm_up_simulator(console: Console) -> None:
         SimulatedStation(1, 121.2, 31.1, 20.0, seed=1).emit(_START_US)
 
 
-def _judge_epochs() -> None:
+def _decode() -> None:
+    table, book = EpochTable(WANTED), EphemerisBook()
+    for second in range(2):
+        epoch_us = _START_US + second * SECOND_US
+        assembled = table.feed([Chunk(0, restamp(_FRAMES, 1, epoch_us), epoch_us, None)])
+        for payload in assembled.others.payload:
+            book.add_message(payload, epoch_us)
+    Skies(book)(_START_US + 60 * SECOND_US)
+
+
+def judge_nothing() -> None:
+    """Compile the judge, which takes longest, without any decoder."""
+    table = QualityTable()
+    one, none = np.ones(1, np.int64), np.zeros(0, np.int32)
+    n, nan = 2, np.full(2, np.nan)
+    observations = Observations(
+        row=np.zeros(n, np.int32), system=np.zeros(n, np.uint8), satellite=np.ones(n, np.uint8),
+        signal=np.array([2, 15], np.uint8), range_m=np.full(n, 2.1e7), phase_m=np.full(n, 2.1e7),
+        rate_m_s=nan, cn0_dbhz=np.full(n, 45.0), lock_ms=np.full(n, -1, np.int32),
+        lock_indicator=np.full(n, -1, np.int16), half_cycle=np.zeros(n, np.uint8),
+        flags=np.zeros(n, np.uint8), channel=np.zeros(n, np.int8),
+    )  # fmt: skip
+    station = np.full(1, table.add(1.0), np.int32)
+    few = np.array([n], np.int32)
+    epoch = EpochColumns(
+        station=station, time_us=one * _START_US, received_at_us=one * _START_US,
+        closed_by=np.zeros(1, np.uint8), first=np.zeros(1, np.int64), count=few, frames=few, bad_frames=few,
+        begin=np.zeros(1, np.int64), observations=observations,
+    )  # fmt: skip
+    table.observe(epoch)
+    table.miss(none.astype(np.int64), none.astype(np.int64), none.astype(np.int64))
+
+
+def judge_epochs() -> None:
+    """Decode and judge a few epochs, over all that happens in an hour."""
     judges = ScoreStations(())
     for second in _EPOCHS_S:
         epoch_us = _START_US + second * SECOND_US
@@ -77,3 +126,7 @@ def _judge_samples(registry: Registry) -> None:
         )
         for flagged in control.on_batch(samples):
             detect.on_batch(flagged)
+
+
+if __name__ == "__main__":
+    judge_nothing()  # by the cache that `warm_up` uses: its folder is in the environment

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from deploy import kernel_cache, warm_up
+from gnss.quality import judge
+
 SCRIPT = '''
 import gc
 import sys
@@ -84,3 +87,18 @@ def test_a_service_that_was_warmed_up_compiles_nothing_later():
 
 def test_without_it_there_would_be_something_to_compile():
     assert len(run("cold")) > 5
+
+
+def test_what_the_second_process_compiles_is_what_is_used():
+    warm_up.judge_nothing()
+    before = len(judge.judge.signatures), len(judge.miss_all.signatures)
+    warm_up.judge_epochs()
+    assert (len(judge.judge.signatures), len(judge.miss_all.signatures)) == before
+
+
+def test_the_second_process_ends_well():
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.warm_up"], capture_output=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert not kernel_cache.is_cold()
