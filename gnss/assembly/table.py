@@ -44,6 +44,7 @@ class EpochTable:
 
     def __init__(self, wanted: Iterable[int] | None = ()) -> None:
         self._wanted = by_number(range(-1, NUMBERS - 1) if wanted is None else wanted)
+        self._nothing: Assembled | None = None
         self._memory = Memory()
 
     def __len__(self) -> int:
@@ -93,6 +94,10 @@ class EpochTable:
         now = np.broadcast_to(np.asarray(now_us, np.int64), len(known))[known]
         first = self._memory.pending["first_received_us"][slots, OPEN]
         due = (first != NO_TIME_US) & (now - first > TIMEOUT_US)
+        if not due.any():
+            if self._nothing is None:
+                self._nothing = self._pass(TICK, [], NO_TIME_US)
+            return self._nothing
         return self._pass(TICK, slots[due].tolist(), now[due])
 
     def finish(self, stations: Iterable[int] | None = None) -> Assembled:

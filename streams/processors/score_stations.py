@@ -333,6 +333,8 @@ class ScoreStations:
         return self._reports(self._table.miss(rows, frames, bad_frames))
 
     def _judged(self, assembled: Assembled) -> list[StationReport]:
+        if not len(assembled.epochs) and not len(assembled.others):
+            return []
         for change in self._messages.take(*assembled.messages()):
             self._table.tell_points(change.station, change.points, change.from_us, BY_MESSAGES)
         if len(assembled.others):
