@@ -1,6 +1,6 @@
-"""Counts of latencies in bins, for percentiles of any number of epochs: bounded, and right to 1.5 % or 10 ms.
+"""Counts of latencies in bins, for percentiles of any number of epochs: bounded, and right to 1 % or 10 ms.
 
-Bins are 20 ms wide below a second and grow by 3 % each above it, on both sides of zero; a percentile is the
+Bins are 20 ms wide below a second and grow by 2 % each above it, on both sides of zero; a percentile is the
 middle of its bin.
 """
 
@@ -14,35 +14,41 @@ from numpy.typing import NDArray
 
 LINEAR_S = 0.02
 LINEAR_TO_S = 1.0
-RATIO = 1.03
-LONGEST_S = 3_600.0
-"""What is longer, or earlier than as much ahead, counts in the last bin of its side."""
+RATIO = 1.02
+LONGEST_S, MOST_AHEAD_S = 21_600.0, 100.0
+"""What is longer, or earlier than it was observed by more, counts in the last bin of its side."""
 
 _LINEAR = round(LINEAR_TO_S / LINEAR_S)
-_SIDE = _LINEAR + math.ceil(math.log(LONGEST_S / LINEAR_TO_S) / math.log(RATIO))
 _LOG_RATIO = math.log(RATIO)
-BINS = 2 * _SIDE
+
+
+def _bins_to(end_s: float) -> int:
+    return _LINEAR + math.ceil(math.log(end_s / LINEAR_TO_S) / _LOG_RATIO)
+
+
+_BEHIND, _AHEAD = _bins_to(LONGEST_S), _bins_to(MOST_AHEAD_S)
+BINS = _BEHIND + _AHEAD
 
 
 @njit(cache=True, nogil=True)
 def bin_of(latency_s: float) -> int:
     """Return the bin of a latency that is not NaN."""
-    size = abs(latency_s)
+    size, room = abs(latency_s), _AHEAD if latency_s < 0.0 else _BEHIND
     if size < LINEAR_TO_S:
         place = min(int(size / LINEAR_S), _LINEAR - 1)
     elif size < LONGEST_S:
-        place = min(_LINEAR + int(math.log(size / LINEAR_TO_S) / _LOG_RATIO), _SIDE - 1)
+        place = min(_LINEAR + int(math.log(size / LINEAR_TO_S) / _LOG_RATIO), room - 1)
     else:
-        place = _SIDE - 1
-    return _SIDE - 1 - place if latency_s < 0.0 else _SIDE + place
+        place = room - 1
+    return _AHEAD - 1 - place if latency_s < 0.0 else _AHEAD + place
 
 
 def _middles() -> NDArray[np.float64]:
     """Return the middle of each bin in s, shape (BINS,): arithmetic, above a second geometric."""
     linear = (np.arange(_LINEAR) + 0.5) * LINEAR_S
-    above = LINEAR_TO_S * RATIO ** (np.arange(_SIDE - _LINEAR) + 0.5)
+    above = LINEAR_TO_S * RATIO ** (np.arange(_BEHIND - _LINEAR) + 0.5)
     side = np.concatenate((linear, above))
-    middles: NDArray[np.float64] = np.concatenate((-side[::-1], side))
+    middles: NDArray[np.float64] = np.concatenate((-side[:_AHEAD][::-1], side))
     return middles
 
 

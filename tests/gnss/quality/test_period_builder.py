@@ -395,14 +395,14 @@ def test_a_removed_station_leaves_nothing_and_tables_grow():
 
 
 @given(
-    st.lists(st.floats(-100.0, 3500.0), min_size=1, max_size=400), st.sampled_from([0.05, 0.5, 0.95, 0.99])
+    st.lists(st.floats(-100.0, 5000.0), min_size=1, max_size=400), st.sampled_from([0.05, 0.5, 0.95, 0.99])
 )
 @settings(deadline=None)
-def test_percentiles_of_latency_are_right_to_a_hundredth_and_a_half_or_ten_milliseconds(latencies, share):
+def test_percentiles_of_latency_are_right_to_a_hundredth_or_ten_milliseconds(latencies, share):
     counts = np.bincount([bin_of(v) for v in latencies], minlength=BINS).astype(np.int32)
     (found,) = percentiles_s(counts, (share,))
     exact = sorted(latencies)[max(math.ceil(share * len(latencies)), 1) - 1]
-    assert abs(found - exact) <= max(0.0100001, 0.0151 * abs(exact))
+    assert abs(found - exact) <= max(0.0100001, 0.0101 * abs(exact))
 
 
 def test_absurd_latencies_stay_in_the_bins():
