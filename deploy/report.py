@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from deploy.data_folder import database, open_store, refusing_damage
 from deploy.inspect import STATE_STYLES, WIDTH_IN_FILES
 from deploy.refusal import Refusal
 from deploy.times import time_us
+from deploy.write_files import Files, write_files
 from gnss.quality.period import StationPeriod
 from gnss.quality.score import default_limits
 from gnss.reports import network_csv, network_html, network_json, to_csv, to_html, to_json
@@ -89,9 +90,6 @@ def _range(store: SqliteStore, asked: Asked) -> tuple[int, int]:
     return begin_us, end_us
 
 
-Files = Sequence[tuple[Path, bytes]]
-
-
 def _of_station(
     store: SqliteStore, asked: Asked, station: str, begin_us: int, end_us: int
 ) -> tuple[Files, NetworkReport]:
@@ -133,23 +131,6 @@ def _counted(periods: Iterator[StationPeriod]) -> Iterator[StationPeriod]:
         for period in periods:
             yield period
             progress.advance(task)
-
-
-def write_files(files: Files) -> None:
-    """Write files, with the folders that they need.
-
-    Raises
-    ------
-    Refusal
-        One cannot be written.
-    """
-    for path, content in files:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise Refusal(f"cannot write {path} ({reason}); name a file that may be written") from error
 
 
 def _print(told: NetworkReport) -> None:

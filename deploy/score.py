@@ -17,6 +17,7 @@ from rich.table import Table
 from deploy.inspect import STATE_STYLES, WIDTH_IN_FILES, read_file
 from deploy.refusal import Refusal
 from deploy.settings_file import load
+from deploy.write_files import write_files
 from gnss.quality.judgements import STATES
 from gnss.quality.period import StationPeriod
 from gnss.quality.registry import Registered
@@ -111,13 +112,7 @@ def _write(period: StationPeriod, outputs: Outputs) -> None:
         files.append((outputs.html, to_html(period, language=outputs.language).encode()))
     if outputs.csv is not None:
         files += [(outputs.csv / f"{name}.csv", text.encode()) for name, text in to_csv(period).items()]
-    for path, content in files:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise Refusal(f"cannot write {path} ({reason}); name a file that may be written") from error
+    write_files(files)
 
 
 def _last_state(period: StationPeriod) -> tuple[str, float | None]:

@@ -144,7 +144,6 @@ STATION = np.dtype(
         ("restarts", "<i8"),
         ("without_room", "<i8"),
         ("surplus_epochs", "<i8"),
-        ("late_epochs", "<i8"),
         ("judged_at_us", "<i8"),
         ("judged_lately", "<f8"),
         ("code_jump_m", "<f8"),  # steps of the clock that codes have and phases have not, summed up
@@ -341,7 +340,6 @@ def forget(memory: Memory, s: int) -> None:
     station.without_room = 0
     station.surplus_epochs = 0
     station.partial = 0
-    station.late_epochs = 0
     station.judged_at_us = 0
     station.judged_lately = 0.0
     station.capability_from = 0

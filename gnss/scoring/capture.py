@@ -15,6 +15,7 @@ from gnss.ephemeris_book import EphemerisBook
 from gnss.epoch_columns import NO_TIME_US
 from gnss.glonass_channels import with_channels
 from gnss.quality.message_set import FOLLOWED
+from gnss.quality.metadata_words import metadata_words
 from gnss.quality.period import StationPeriod
 from gnss.quality.period_builder import About
 from gnss.quality.registry import Registered
@@ -125,7 +126,7 @@ def score_capture(
         source=name or "RTCM 3 capture",
         reference=reference,
         messages=contents.messages,
-        metadata=_metadata(contents.metadata),
+        metadata=metadata_words(contents.metadata),
         problems=problems,
     )
     # the frames behind the last epoch count too
@@ -218,18 +219,3 @@ def _problems(contents: _Contents, week_from: WeekFrom) -> list[str]:
     if week_from == "file time":
         told.append("The week is taken from the file's time; give the date when that is wrong.")
     return told
-
-
-def _metadata(metadata: StationMetadata) -> dict[str, str]:
-    told = {
-        "reference station": metadata.reference_station,
-        "receiver": metadata.receiver_descriptor,
-        "receiver serial": metadata.receiver_serial,
-        "firmware": metadata.receiver_firmware,
-        "antenna": metadata.antenna_descriptor,
-        "antenna serial": metadata.antenna_serial,
-        "antenna height": None if metadata.antenna_height_m is None else f"{metadata.antenna_height_m:.4f} m",
-    }
-    if metadata.position is not None:
-        told["position"] = ", ".join(f"{v:.4f}" for v in metadata.position.ecef_m) + " m (ECEF)"
-    return {what: " ".join(str(text).split()) for what, text in told.items() if text is not None}
