@@ -64,7 +64,7 @@ class Reason(Record, frozen=True, kw_only=True):
     """What an operator should look at."""
 
 
-class StationReport(Record, frozen=True, kw_only=True):
+class StationReport(Record, frozen=True):
     """The verdict on one station for one second (or epoch). Key: station_id, epoch_us."""
 
     station_id: str

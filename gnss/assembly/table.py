@@ -68,9 +68,19 @@ class EpochTable:
         ValueError
             A station's number is negative or beyond 2,147,483,647.
         """
-        if not chunks:
+        columns = zip(*chunks, strict=True) if chunks else ((), (), (), ())
+        return self.feed_columns(*map(list, columns))
+
+    def feed_columns(
+        self,
+        stations: list[int],
+        payloads: list[bytes],
+        received: list[int | None],
+        references: list[int | None],
+    ) -> Assembled:
+        """As `feed`, with the fields of the chunks as lists of equal length."""
+        if not stations:
             return self._pass(FEED, [], NO_TIME_US)
-        stations, payloads, received, references = zip(*chunks, strict=True)
         steps = Steps(
             kind=FEED,
             slot=self._memory.slots(stations),

@@ -97,6 +97,7 @@ def learn(station: Any, capability: Any, cells: Any, n: int, rows: Any, t_us: in
 def by_ephemeris(
     seen: Any,
     n_seen: int,
+    cells: Any,
     capability: Any,
     up: Any,
     n_up: int,
@@ -112,8 +113,8 @@ def by_ephemeris(
 
     Parameters
     ----------
-    seen, n_seen
-        Satellites of the epoch.
+    seen, n_seen, cells
+        Satellites of the epoch with their elevations, and their cells.
     capability
         Memory of the station, shape (448, 2), uint32.
     up, n_up
@@ -139,30 +140,39 @@ def by_ephemeris(
         if not signals:
             signals = common[system]
         came = np.uint64(now[j])
-        left = np.uint64(signals) | came
-        expected, above = _EXPECTED, sines[j] >= MASK_SINE
-        counts[0] += popcount(left)
-        counts[1] += popcount(came)
-        if above:
+        missing = np.uint64(signals) & ~came
+        expected, n_came = _EXPECTED, popcount(came)
+        n_expected = n_came + popcount(missing)
+        counts[0] += n_expected
+        counts[1] += n_came
+        if sines[j] >= MASK_SINE:
             expected |= _EXPECTED << _MASKED
-            counts[2] += popcount(left)
-            counts[3] += popcount(came)
-        while left:
-            signal = 64 - leading_zeros(left)
-            highest = np.uint64(1) << np.uint64(signal - 1)
-            left ^= highest
-            # four counts in one number: an epoch has fewer than 2^16 of each
-            told = expected | (expected << _CAME) if came & highest else expected
-            tally[kind_of[system * 33 + signal]] += told
+            counts[2] += n_expected
+            counts[3] += n_came
+        while missing:
+            signal = 64 - leading_zeros(missing)
+            missing ^= np.uint64(1) << np.uint64(signal - 1)
+            tally[kind_of[system * 33 + signal]] += expected
     for k in range(n_seen):
-        now[seen[k].key] = 0
+        one = seen[k]
+        now[one.key] = 0
+        if not one.sine >= 0.0:
+            continue
+        # four counts in one number: an epoch has fewer than 2^16 of each
+        told = _EXPECTED | (_EXPECTED << _CAME)
+        if one.sine >= MASK_SINE:
+            told |= told << _MASKED
+        i = one.head
+        while i >= 0:
+            tally[cells[i].kind] += told
+            i = cells[i].following
     for place in range(len(kinds)):
         told = tally[place]
         if told:
-            kinds[place, K_EXPECTED] += told & _COUNT
-            kinds[place, K_HAVE] += (told >> _CAME) & _COUNT
-            kinds[place, K_EXPECTED_MASK] += (told >> _MASKED) & _COUNT
-            kinds[place, K_HAVE_MASK] += (told >> (_CAME + _MASKED)) & _COUNT
+            kinds[place, K_EXPECTED] += np.int64(told & _COUNT)
+            kinds[place, K_HAVE] += np.int64((told >> _CAME) & _COUNT)
+            kinds[place, K_EXPECTED_MASK] += np.int64((told >> _MASKED) & _COUNT)
+            kinds[place, K_HAVE_MASK] += np.int64((told >> (_CAME + _MASKED)) & _COUNT)
             tally[place] = 0
     tally[_NO_KIND] = 0
 

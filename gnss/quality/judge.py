@@ -137,6 +137,15 @@ def set_due(memory: Memory, s: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _reach(memory: Memory, s: int, slot: int) -> None:
+    """Let a slot be the last one of a station, unless a later one came."""
+    station = memory.station[s]
+    if slot > station.last_slot:
+        window.turn(memory.window_slot[s], memory.window[s], memory.window_total[s], station.last_slot, slot)
+        station.last_slot = slot
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _blank(out: Any, s: int, t_us: int) -> None:
     out.station = s
     out.time_us = t_us
@@ -192,9 +201,8 @@ def _share(received: float, expected: float) -> float:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(memory: Memory, s: int, slot: int, limits: Any, network: Any, scratch: Scratch, out: Any) -> None:
     """Judge all figures of this moment."""
-    station, total, missed = memory.station[s], scratch.total, out.epochs == 0
+    station, total, missed = memory.station[s], memory.window_total[s], out.epochs == 0
     last = station.last_slot
-    window.total(memory.window_slot[s], memory.window[s], last, total)
     interval, step = station.interval_us, station.step_us
     per_slot = grid.epochs_a_slot(interval, step)
     now = per_slot
@@ -227,7 +235,8 @@ def _fill(memory: Memory, s: int, slot: int, limits: Any, network: Any, scratch:
     _points(out, I_CN0, total[W_CN0_SUM] / total[W_CN0_COUNT] if total[W_CN0_COUNT] else np.nan, limits)
     if total[W_TEMPLATE_COUNT] > 0:
         _points(out, I_TEMPLATE, total[W_TEMPLATE_SUM] / total[W_TEMPLATE_COUNT], limits)
-    out.multipath_m = np.sqrt(total[W_MP_SQUARES] / total[W_MP_COUNT]) if total[W_MP_COUNT] else np.nan
+    squares = max(total[W_MP_SQUARES], 0.0)  # not less by rounding
+    out.multipath_m = np.sqrt(squares / total[W_MP_COUNT]) if total[W_MP_COUNT] else np.nan
     _points(out, I_MULTIPATH, out.multipath_m, limits)
     candidates = total[W_FRAMES] + total[W_BAD_FRAMES]
     _points(out, I_FRAME_ERRORS, total[W_BAD_FRAMES] / candidates if candidates else np.nan, limits)
@@ -341,7 +350,7 @@ def _finish(
     sums[W_FRAMES], sums[W_BAD_FRAMES] = station.frames, station.bad_frames
     station.frames = 0
     station.bad_frames = 0
-    window.add(memory.window_slot[s], memory.window[s], slot, sums)
+    window.add(memory.window_slot[s], memory.window[s], memory.window_total[s], station.last_slot, slot, sums)
     _fill(memory, s, slot, limits, network, scratch, out)
     _verdict(memory, s, times, out)
 
@@ -359,7 +368,7 @@ def miss(memory: Memory, s: int, limits: Any, times: Any, network: Any, scratch:
     """
     station = memory.station[s]
     slot = _next_missed(station)
-    station.last_slot = slot
+    _reach(memory, s, slot)
     t_us = station.anchor_us + slot * station.step_us
     _blank(out, s, t_us)
     out.epochs_expected = grid.epochs_a_slot(station.interval_us, station.step_us)
@@ -458,8 +467,8 @@ def _admit(
         station.restarts += 1
         forget_signals(memory, s)
     if station.epoch_us == NEVER_US:
-        memory.window[s] = 0.0  # slots are counted anew
-        memory.window_slot[s] = -1
+        # slots are counted anew
+        window.clear(memory.window_slot[s], memory.window[s], memory.window_total[s])
         station.anchor_us = t_us
         station.first_us = t_us
         station.last_slot = -1
@@ -483,7 +492,9 @@ def _prefetch(memory: Memory, s: int) -> None:
     prefetch(memory.elevation[s], memory.elevation[s].nbytes)
     prefetch(memory.template[s], memory.template[s].nbytes)
     prefetch(memory.capability[s], memory.capability[s].nbytes)
-    prefetch(memory.window[s], memory.window[s].nbytes)
+    # of the window only two slots and the total are touched
+    prefetch(memory.window_total[s], memory.window_total[s].nbytes)
+    prefetch(memory.window_slot[s], memory.window_slot[s].nbytes)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -588,7 +599,7 @@ def judge(
             memory.latency_s[s, station.latency_count % LATENCIES] = row.latency_s
             station.latency_count += 1
         station.epoch_us, station.epoch_slot = t_us, slot
-        station.last_slot = max(station.last_slot, slot)
+        _reach(memory, s, slot)
         _finish(memory, s, slot, limits, times, networks[e], scratch, row)
         set_due(memory, s)
     return len(e_station), written

@@ -63,22 +63,22 @@ def jitter_s(ring: Any, count: int) -> float:
     n = min(count, len(ring))
     if n < JITTER_EPOCHS:
         return np.nan
-    from_below = int(0.05 * n)
-    from_above = n - 1 - min(int(0.95 * n), n - 1)
-    # a few of each end are all that is needed
-    lowest, highest = np.full(4, np.inf), np.full(4, -np.inf)
+    # of sixty values at most the fourth from below and from above are all that is needed
+    low_1 = low_2 = low_3 = low_4 = np.float32(np.inf)
+    high_1 = high_2 = high_3 = high_4 = np.float32(-np.inf)
     for a in range(n):
-        value = np.float64(ring[a])
-        if value < lowest[from_below]:
-            b = from_below
-            while b > 0 and lowest[b - 1] > value:
-                lowest[b] = lowest[b - 1]
-                b -= 1
-            lowest[b] = value
-        if value > highest[from_above]:
-            b = from_above
-            while b > 0 and highest[b - 1] < value:
-                highest[b] = highest[b - 1]
-                b -= 1
-            highest[b] = value
-    return float(highest[from_above] - lowest[from_below])
+        value = ring[a]
+        if value < low_4:
+            low_4 = max(low_3, value)
+            low_3 = min(low_3, max(low_2, value))
+            low_2 = min(low_2, max(low_1, value))
+            low_1 = min(low_1, value)
+        if value > high_4:
+            high_4 = min(high_3, value)
+            high_3 = max(high_3, min(high_2, value))
+            high_2 = max(high_2, min(high_1, value))
+            high_1 = max(high_1, value)
+    from_below, from_above = n // 20, n - 1 - n * 19 // 20
+    low = low_4 if from_below == 3 else low_3 if from_below == 2 else low_2 if from_below == 1 else low_1
+    high = high_4 if from_above == 3 else high_3 if from_above == 2 else high_2 if from_above == 1 else high_1
+    return float(np.float64(high) - np.float64(low))

@@ -63,6 +63,8 @@ from gnss.quality.memory import (
 
 POSITION_US = 30_000_000
 """A position each half minute is enough: codes of neighbouring epochs have the same multipath."""
+STRENGTH_US = 5_000_000
+"""C/N0 by elevation each five seconds: it follows the satellite's way, not the second."""
 POSITION_WINDOW_S = 900.0
 """As in Anubis's repeatability."""
 POSITION_SATELLITES = 6
@@ -109,8 +111,9 @@ class SkyColumns(NamedTuple):
     listed: NDArray[np.int16]
     """The usable satellites, shape (times, 448), and how many they are, shape (times,)."""
     n_listed: NDArray[np.int64]
-    lines_m: NDArray[np.float64]
-    """Their positions one axis after the other, as an elevation's loop wants them; shape (times, 3, 448)."""
+    lines_m: NDArray[np.float32]
+    """Their positions one axis after the other, as an elevation's loop wants them; shape (times, 3, 448).
+    Precise to 1e-7 of a sine."""
 
 
 class Scratch(NamedTuple):
@@ -119,10 +122,9 @@ class Scratch(NamedTuple):
     cells: NDArray[Any]
     seen: NDArray[Any]
     sums: NDArray[np.float32]
-    total: NDArray[np.float32]
     drop_db: NDArray[np.float64]
     sines: NDArray[np.float64]
-    listed_sines: NDArray[np.float64]
+    listed_sines: NDArray[np.float32]
     up: NDArray[np.int16]
     drops: NDArray[np.float64]
     tally: NDArray[np.uint64]
@@ -140,7 +142,7 @@ def list_usable(usable: Any, position_m: Any) -> tuple[Any, Any, Any]:
     """Return `listed`, `n_listed` and `lines_m` of `SkyColumns`."""
     listed = np.zeros(usable.shape, np.int16)
     n_listed = np.zeros(len(usable), np.int64)
-    lines_m = np.zeros((len(usable), 3, usable.shape[1]))
+    lines_m = np.zeros((len(usable), 3, usable.shape[1]), np.float32)
     for at in range(len(usable)):
         n = 0
         for j in range(usable.shape[1]):
@@ -159,10 +161,9 @@ def new_scratch() -> Scratch:
         cells=np.zeros(CELLS, CELL),
         seen=np.zeros(TRACKED, SEEN),
         sums=np.zeros(len(SUMS), np.float32),
-        total=np.zeros(len(SUMS), np.float32),
         drop_db=np.full(len(BANDS), np.nan),
         sines=np.full(SATELLITES, np.nan),
-        listed_sines=np.zeros(SATELLITES),
+        listed_sines=np.zeros(SATELLITES, np.float32),
         up=np.zeros(SATELLITES, np.int16),
         drops=np.zeros((len(BANDS), TRACKED)),
         tally=np.zeros(256, np.uint64),
@@ -198,8 +199,8 @@ def _elevations(station: Any, sky: SkyColumns, at: int, scratch: Scratch) -> int
     if at < 0 or station.placed == 0 or sky.n_listed[at] == 0:
         return -1
     n, sines, known, up = sky.n_listed[at], scratch.sines, scratch.listed_sines, scratch.up
-    x, y, z = station.ecef_m[0], station.ecef_m[1], station.ecef_m[2]
-    up_x, up_y, up_z = station.up[0], station.up[1], station.up[2]
+    x, y, z = np.float32(station.ecef_m[0]), np.float32(station.ecef_m[1]), np.float32(station.ecef_m[2])
+    up_x, up_y, up_z = np.float32(station.up[0]), np.float32(station.up[1]), np.float32(station.up[2])
     xs_m, ys_m, zs_m = sky.lines_m[at, 0], sky.lines_m[at, 1], sky.lines_m[at, 2]
     for i in range(n):  # without a branch, so that several are found at once
         dx, dy, dz = xs_m[i] - x, ys_m[i] - y, zs_m[i] - z
@@ -396,7 +397,7 @@ def measure(
             seen[k].sine = scratch.sines[seen[k].key]
             seen[k].place = signal_strength.elevation_bin(seen[k].sine)
         completeness.by_ephemeris(
-            seen, n_seen, memory.capability[s], scratch.up, n_up, scratch.sines, memory.kind_of[s],
+            seen, n_seen, cells, memory.capability[s], scratch.up, n_up, scratch.sines, memory.kind_of[s],
             memory.kinds[s], station.common, scratch.now, scratch.tally, scratch.counts,
         )  # fmt: skip
         out.sky_expected, out.sky_have = scratch.counts[0], scratch.counts[1]
@@ -425,15 +426,18 @@ def measure(
     slipped = slips.detect(cells, n, seen, n_seen, rows, t_us, gap_us)
     slipped += _arcs(memory, s, n_seen, t_us, gap_us, scratch)
     out.slips = slipped
+    if slipped:
+        slips.mark_satellites(cells, seen, n_seen, rows, satellites, _MASK_SINE, t_us)
     slipped_satellites = slips.slipped_satellites(
-        cells, seen, n_seen, rows, satellites, _MASK_SINE, t_us, WINDOW_SLOTS * station.step_us
+        seen, n_seen, satellites, t_us, WINDOW_SLOTS * station.step_us
     )
     out.interruptions = _sum_kinds(memory, s, n, t_us, gap_us, scratch)
     clock.remember(cells, seen, n_seen, satellites, t_us, before_us, gap_us, both_ms * clock.MS_M)
     cn0_sum, cn0_count = signal_strength.update(
         cells, n, seen, n_seen, rows, t_us, memory.down_since_us[s], scratch.drops, scratch.drop_db
     )
-    _strengths(memory, s, n_seen, min(station.interval_us * 1e-6, 60.0), scratch)
+    if before_us == NEVER_US or t_us // STRENGTH_US != before_us // STRENGTH_US:
+        _strengths(memory, s, n_seen, min(max(station.interval_us, STRENGTH_US) * 1e-6, 60.0), scratch)
     tracking.commit(rows, cells, n, t_us, gap_us)
     completeness.learn(station, memory.capability[s], cells, n, rows, t_us)
     out.usable_systems, dual = completeness.usable_systems(seen, n_seen, cells)

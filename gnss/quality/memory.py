@@ -215,8 +215,10 @@ class Memory(NamedTuple):
     """Row of a satellite among the tracked ones, 255 none, (n, 448)."""
     window: NDArray[np.float32]
     """`SUMS` of each slot, (n, 60, 19)."""
-    window_slot: NDArray[np.int64]
+    window_slot: NDArray[np.int32]
     """(n, 60)."""
+    window_total: NDArray[np.float64]
+    """(n, 19)."""
     latency_s: NDArray[np.float32]
     """A ring, (n, 60)."""
     down_since_us: NDArray[np.int64]
@@ -242,7 +244,8 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, Any]] = {
     "row_of": ((TRACKED, N_SIGNALS), np.int16, -1),
     "slot_of": ((SATELLITES,), np.uint8, 255),
     "window": ((WINDOW_SLOTS, len(SUMS)), np.float32, 0),
-    "window_slot": ((WINDOW_SLOTS,), np.int64, -1),
+    "window_slot": ((WINDOW_SLOTS,), np.int32, -1),
+    "window_total": ((len(SUMS),), np.float64, 0),
     "latency_s": ((LATENCIES,), np.float32, 0),
     "down_since_us": ((len(BANDS),), np.int64, -1),
     "template": ((N_SYSTEMS, len(BANDS), ELEVATION_BINS, 2), np.float32, 0),
@@ -296,6 +299,7 @@ def forget_signals(memory: Memory, s: int) -> None:
     memory.slot_of[s] = 255
     memory.window[s] = 0.0
     memory.window_slot[s] = -1
+    memory.window_total[s] = 0.0
     memory.latency_s[s] = 0.0
     memory.down_since_us[s] = -1
     station = memory.station[s]

@@ -35,6 +35,8 @@ class Network:
         two minutes before; NaN: not known. So at the begin of a storm no station is ahead of the others.
         """
         states = np.full((len(time_us), 3), np.nan)
+        if not self._medians:
+            return states
         minutes = time_us // MINUTE_US - BEFORE
         for minute, medians in self._medians.items():
             rows = np.flatnonzero(minutes == minute)
@@ -64,17 +66,21 @@ class Network:
     def add(self, judgements: Judgements, stations: int) -> None:
         """Take judgements of a table with room for so many stations."""
         minutes = judgements["time_us"] // MINUTE_US
-        for minute in np.unique(minutes).tolist():
-            if not self.newest - BEFORE < minute <= self.newest + 1:
-                continue
+        if not len(minutes):
+            return
+        first = max(int(minutes.min()), self.newest - BEFORE + 1)
+        for minute in range(first, min(int(minutes.max()), self.newest + 1) + 1):
             rows = judgements[minutes == minute]
+            if not len(rows):
+                continue
             sums = self._sums.get(minute)
             if sums is None or len(sums) < stations:
                 more = np.zeros((stations, 4))
                 if sums is not None:
                     more[: len(sums)] = sums
                 sums = self._sums[minute] = more
+            station = rows["station"]
             for column, values in ((0, rows["roti_tecu_min"]), (2, rows["slipped_share"])):
                 known = np.isfinite(values)
-                np.add.at(sums[:, column], rows["station"][known], values[known])
-                np.add.at(sums[:, column + 1], rows["station"][known], 1.0)
+                np.add.at(sums[:, column], station, np.where(known, values, 0.0))
+                np.add.at(sums[:, column + 1], station, known.astype(np.float64))

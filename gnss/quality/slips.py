@@ -249,38 +249,36 @@ def by_wide_lane(satellite: Any, high: Any, low: Any, t_us: int, max_gap_us: int
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def slipped_satellites(
-    cells: Any,
-    seen: Any,
-    n_seen: int,
-    rows: Any,
-    satellites: Any,
-    mask_sine: float,
-    t_us: int,
-    window_us: int,
-) -> int:
-    """Count the satellites of this epoch that slipped within the window.
+def mark_satellites(
+    cells: Any, seen: Any, n_seen: int, rows: Any, satellites: Any, mask_sine: float, t_us: int
+) -> None:
+    """Note which satellites have a slip in this epoch.
 
     Parameters
     ----------
     cells, seen, n_seen
-        As `detect` leaves them.
+        As `detect` and `by_wide_lane` leave them.
     rows, satellites
         Memory of the station.
     mask_sine
         Satellites below do not count; those of unknown elevation do.
     """
-    count = 0
     for k in range(n_seen):
         one = seen[k]
-        satellite = satellites[one.slot]
-        if not one.sine < mask_sine:
-            i = one.head
-            while i >= 0:
-                cell = cells[i]
-                if cell.slip != CONTINUOUS and not rows[cell.row].cn0_level_dbhz < WEAK_DBHZ:
-                    satellite.slip_us = t_us
-                i = cell.following
-        if satellite.slip_us != NEVER_US and t_us - satellite.slip_us < window_us:
+        i = -1 if one.sine < mask_sine else one.head
+        while i >= 0:
+            cell = cells[i]
+            if cell.slip != CONTINUOUS and not rows[cell.row].cn0_level_dbhz < WEAK_DBHZ:
+                satellites[one.slot].slip_us = t_us
+            i = cell.following
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def slipped_satellites(seen: Any, n_seen: int, satellites: Any, t_us: int, window_us: int) -> int:
+    """Count the satellites of this epoch that slipped within the window, as `mark_satellites` noted."""
+    count = 0
+    for k in range(n_seen):
+        slip_us = satellites[seen[k].slot].slip_us
+        if slip_us != NEVER_US and t_us - slip_us < window_us:
             count += 1
     return count

@@ -97,6 +97,11 @@ class StationFacts:
                 return findings(told, self.registered, time_us)[0] if points < 100.0 else ()
         return ()
 
+    @property
+    def has_place(self) -> bool:
+        """Whether a place was told that is not reported yet."""
+        return bool(self._state.places)
+
     def place_of(self, time_us: int) -> Place | None:
         """Return the place that was told before an epoch and is not reported yet."""
         places, place = self._state.places, None

@@ -56,6 +56,7 @@ class _Snapshot(msgspec.Struct):
     satellites: bytes
     window: bytes
     window_slot: bytes
+    window_total: bytes
     latency_s: bytes
     down_since_us: bytes
     template: bytes
@@ -179,6 +180,14 @@ class QualityTable:
         """Whether an epoch of the station ever came."""
         return int(self._memory.station["epoch_us"][s]) != NEVER_US
 
+    def judged_us(self, s: int) -> int | None:
+        """Return the time of the newest slot, or epoch, of a station that was judged; None: none yet."""
+        station = self._memory.station[s]
+        if station["anchor_us"] == NEVER_US or station["last_slot"] < 0:
+            return None
+        slot_us = int(station["anchor_us"]) + int(station["last_slot"]) * int(station["step_us"])
+        return max(slot_us, int(station["epoch_us"]))
+
     def jump_ms(self, s: int) -> float:
         """Return the last step of the receiver's clock."""
         return float(self._memory.station["jump_ms"][s])
@@ -236,8 +245,7 @@ class QualityTable:
 
     def _judge(self, epochs: EpochColumns, begin: int, end: int, sky: SkySource | None) -> Judgements:
         some = slice(begin, end)
-        times, place = np.unique(epochs.time_us[some], return_inverse=True)
-        skies, at = _sky_columns(times, sky)
+        skies, at = _sky_columns(epochs.time_us[some], sky)
         networks = self.network.states(epochs.time_us[some], epochs.station[some])
         o = epochs.observations
         columns = Columns(*(getattr(o, name) for name in Columns._fields))
@@ -251,7 +259,7 @@ class QualityTable:
             e, written = kernels.judge(
                 self._memory, epochs.station[some], epochs.time_us[some], epochs.received_at_us[some],
                 epochs.first[some], epochs.count[some], epochs.frames[some], epochs.bad_frames[some],
-                at[place], columns, skies, self._limits, self._times, networks, self._scratch, out, e,
+                at, columns, skies, self._limits, self._times, networks, self._scratch, out, e,
                 resumed,
             )  # fmt: skip
             parts.append(out[:written])
@@ -274,6 +282,7 @@ class QualityTable:
                 satellites=_used(satellites),
                 window=m.window[s].tobytes(),
                 window_slot=m.window_slot[s].tobytes(),
+                window_total=m.window_total[s].tobytes(),
                 latency_s=m.latency_s[s].tobytes(),
                 down_since_us=m.down_since_us[s].tobytes(),
                 template=m.template[s].tobytes(),
@@ -291,8 +300,8 @@ class QualityTable:
         m = self._memory
         forget(m, s)
         m.station[s] = np.frombuffer(saved.station, STATION)[0]
-        for name in ("window", "window_slot", "latency_s", "down_since_us", "template", "history", "kind_of",
-                     "kinds", "elevation"):  # fmt: skip
+        for name in ("window", "window_slot", "window_total", "latency_s", "down_since_us", "template",
+                     "history", "kind_of", "kinds", "elevation"):  # fmt: skip
             column = getattr(m, name)[s]
             column[...] = np.frombuffer(getattr(saved, name), column.dtype).reshape(column.shape)
         places, values = saved.capability
@@ -362,27 +371,30 @@ NO_SKY = SkyColumns(
     channel=np.full((1, SATELLITES), UNKNOWN_CHANNEL, np.int8),
     listed=np.zeros((1, SATELLITES), np.int16),
     n_listed=np.zeros(1, np.int64),
-    lines_m=np.zeros((1, 3, SATELLITES)),
+    lines_m=np.zeros((1, 3, SATELLITES), np.float32),
 )
 
 
-def _sky_columns(times_us: NDArray[np.int64], sky: SkySource | None) -> tuple[SkyColumns, NDArray[np.int64]]:
-    """Return the sky of each time, and its row for each time (-1: none)."""
-    known = [None if sky is None else sky(int(t)) for t in times_us.tolist()]
-    at = np.full(len(times_us), -1, np.int64)
-    some = [k for k, one in enumerate(known) if one is not None]
-    if not some:
-        return NO_SKY, at
-    at[some] = np.arange(len(some))
-    skies: list[Any] = [known[k] for k in some]
+def _sky_columns(time_us: NDArray[np.int64], sky: SkySource | None) -> tuple[SkyColumns, NDArray[np.int64]]:
+    """Return the sky of the times of epochs, and its row for each epoch (-1: none)."""
+    if (time_us == time_us[0]).all():
+        times, place = [int(time_us[0])], np.zeros(len(time_us), np.int64)
+    else:
+        unique, place = np.unique(time_us, return_inverse=True)
+        times = unique.tolist()
+    known = [None if sky is None else sky(t) for t in times]
+    skies = [one for one in known if one is not None]
+    if not skies:
+        return NO_SKY, np.full(len(time_us), -1, np.int64)
+    row = np.cumsum([one is not None for one in known]) - 1
+    row[[one is None for one in known]] = -1
 
     def stack(name: str) -> NDArray[Any]:
         if len(skies) == 1:
             return getattr(skies[0], name)[np.newaxis]  # type: ignore[no-any-return]
         return np.stack([getattr(one, name) for one in skies])
 
-    usable = np.stack([one.known & one.healthy for one in skies])
-    position_m = stack("position_m")
+    usable, position_m = stack("known") & stack("healthy"), stack("position_m")
     listed, n_listed, lines_m = list_usable(usable, position_m)
     columns = SkyColumns(
         usable=usable,
@@ -397,4 +409,4 @@ def _sky_columns(times_us: NDArray[np.int64], sky: SkySource | None) -> tuple[Sk
         n_listed=n_listed,
         lines_m=lines_m,
     )
-    return columns, at
+    return columns, row[place]

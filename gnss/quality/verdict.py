@@ -39,10 +39,10 @@ _NOTHING = Finding(
 )
 
 
-def with_findings(judgements: Judgements) -> list[bool]:
-    """Return for each judgement whether it has anything to tell."""
+def with_findings(judgements: Judgements) -> list[int]:
+    """Return which judgements have anything to tell."""
     low = (judgements["points"] < GOOD_POINTS).any(axis=1)
-    told: list[bool] = (low | (judgements["remarks"] != 0)).tolist()
+    told: list[int] = np.flatnonzero(low | (judgements["remarks"] != 0)).tolist()
     return told
 
 

@@ -19,13 +19,15 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnss.assembly.table import Assembled, Chunk, EpochTable
+from gnss.assembly.run import by_number
+from gnss.assembly.table import Assembled, EpochTable
 from gnss.ephemeris_book import EphemerisBook
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.judgements import Judgements
@@ -58,6 +60,8 @@ from streams.records import (
 from streams.topics import RAW, STATION_PERIODS, STATION_REPORTS, Topic
 
 WANTED = frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES | FOLLOWED
+_METADATA, _EPHEMERIDES = by_number(METADATA_MESSAGES), by_number(EPHEMERIS_MESSAGES)
+"""By the number plus 1."""
 _ASSEMBLY_COUNTS = {
     "bad_frames": "bad_frames",
     "skipped_bytes": "skipped_bytes",
@@ -76,10 +80,9 @@ class _One(msgspec.Struct):
     facts: StationFacts
     live: bool = False
     ended: bool = False
-    has_epochs: bool = False
-    last_us: int | None = None
-    """Time of its last report."""
     errors: int = 0
+    failed_us: int | None = None
+    """Time of the last report of an error."""
     counted: Counter[str] = msgspec.field(default_factory=Counter)
     """Of decoders that were given up after an error."""
 
@@ -93,7 +96,7 @@ class _Snapshot(msgspec.Struct):
     facts: bytes
     live: bool
     ended: bool
-    last_us: int | None
+    failed_us: int | None
     errors: int
     figures: Saved = NEW
     hours: bytes = b""
@@ -142,6 +145,8 @@ class ScoreStations:
         """Of decoders that were given up after an error."""
         self._by_id: dict[str, _One] = {}
         self._by_row: dict[int, _One] = {}
+        self._with_places: set[int] = set()
+        """Rows of stations that told a place which is not reported yet."""
 
     def on_batch(self, batch: Record) -> Outputs:
         """Judge the epochs that the chunks complete."""
@@ -149,8 +154,9 @@ class ScoreStations:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         made: list[StationReport] = []
         waiting: list[tuple[_One, RawChunk]] = []
-        ones = [self._one(chunk.station_id) for chunk in batch.chunks]
-        due_us = self._table.all_due_us()
+        known = self._by_id.get
+        ones = [known(chunk.station_id) or self._one(chunk.station_id) for chunk in batch.chunks]
+        due_us = self._table.all_due_us().tolist()
         for one, chunk in zip(ones, batch.chunks, strict=True):
             one.ended = False
             received_us = chunk.received_at_us
@@ -164,13 +170,13 @@ class ScoreStations:
                     made += self._take(waiting)
                     waiting = []
                     made += self._advance([one], received_us)
-                    due_us = self._table.all_due_us()
+                    due_us = self._table.all_due_us().tolist()
             waiting.append((one, chunk))
             if chunk.end_of_stream:
                 made += self._take(waiting)
                 waiting = []
                 made += self._end(one, chunk)
-                due_us = self._table.all_due_us()
+                due_us = self._table.all_due_us().tolist()
         made += self._take(waiting)
         return self._outputs(made)
 
@@ -218,8 +224,9 @@ class ScoreStations:
             if state.hours:
                 self._hours.restore(one.s, state.hours)
             one.live, one.ended = state.live, state.ended
-            one.last_us, one.errors = state.last_us, state.errors
-            one.has_epochs = self._table.has_epochs(one.s)
+            one.errors, one.failed_us = state.errors, state.failed_us
+            if one.facts.has_place:
+                self._with_places.add(one.s)
 
     def counts(self) -> Counter[str]:
         """What was left out of judging, over all stations; `failures` are errors of the program."""
@@ -282,8 +289,11 @@ class ScoreStations:
             return []
         try:
             return self._judged(
-                self._assembly.feed(
-                    [Chunk(one.s, c.payload, c.received_at_us, c.reference_us) for one, c in chunks]
+                self._assembly.feed_columns(
+                    [one.s for one, _ in chunks],
+                    [chunk.payload for _, chunk in chunks],
+                    [chunk.received_at_us for _, chunk in chunks],
+                    [chunk.reference_us for _, chunk in chunks],
                 )
             )
         except Exception as error:  # noqa: BLE001 - as above
@@ -296,7 +306,7 @@ class ScoreStations:
         """End a finite stream; one without any epoch gets one report all the same."""
         try:
             made = self._judged(self._assembly.finish([one.s]))
-            if not one.has_epochs and not one.live and chunk.reference_us is not None:
+            if not self._table.has_epochs(one.s) and not one.live and chunk.reference_us is not None:
                 self._table.begin(one.s, chunk.reference_us)
                 made += self._missed(np.array([one.s]))
             self._hours.end(one.s)
@@ -349,36 +359,33 @@ class ScoreStations:
     def _hear(self, assembled: Assembled) -> None:
         """Take ephemerides, and what stations say of themselves."""
         others = assembled.others
-        ephemerides = dict[bytes, int]()
-        columns = (others.station, others.message, others.epoch_us, others.received_at_us)
-        for s, message, epoch_us, received_us, payload in zip(
-            *(column.tolist() for column in columns), others.payload, strict=True
-        ):
-            if message in METADATA_MESSAGES:
-                one = self._by_row[s]
-                before = one.facts.metadata
-                told = one.facts.hear(payload, epoch_us)
-                if one.facts.metadata is not before:
-                    self._hours.tell(s, one.facts.metadata, epoch_us)
-                if told is not None:
-                    self._table.tell_place(s, np.array(told), epoch_us)
-                points_from_us = one.facts.changed_from_us()
-                if points_from_us is not None:
-                    self._table.tell_points(s, one.facts.points, points_from_us)
-            elif message in EPHEMERIS_MESSAGES:
-                known_us = received_us if received_us != NO_TIME_US else epoch_us
-                if known_us != NO_TIME_US:
-                    # all stations of a network send the same: known since the first of them told it
-                    ephemerides[payload] = min(known_us, ephemerides.get(payload, known_us))
-        for payload, known_us in ephemerides.items():
-            self._book.add_message(payload, known_us)
+        for i in np.flatnonzero(_METADATA[others.message + 1]).tolist():
+            s, epoch_us, payload = int(others.station[i]), int(others.epoch_us[i]), others.payload[i]
+            one = self._by_row[s]
+            before = one.facts.metadata
+            told = one.facts.hear(payload, epoch_us)
+            if one.facts.metadata is not before:
+                self._hours.tell(s, one.facts.metadata, epoch_us)
+            if told is not None:
+                self._table.tell_place(s, np.array(told), epoch_us)
+                self._with_places.add(s)
+            points_from_us = one.facts.changed_from_us()
+            if points_from_us is not None:
+                self._table.tell_points(s, one.facts.points, points_from_us)
+        known_us = np.where(others.received_at_us != NO_TIME_US, others.received_at_us, others.epoch_us)
+        some = np.flatnonzero(_EPHEMERIDES[others.message + 1] & (known_us != NO_TIME_US))
+        # all stations of a network send the same: known since the first of them told it
+        some = some[np.argsort(-known_us[some], kind="stable")]
+        told_us = dict(zip([others.payload[i] for i in some.tolist()], known_us[some].tolist(), strict=True))
+        for payload, at_us in sorted(told_us.items(), key=itemgetter(1)):
+            self._book.add_message(payload, at_us)
 
     def _reports(self, judgements: Judgements) -> list[StationReport]:
         if not len(judgements):
             return []
         self._hours.add(judgements)
         self._made_figures += self._figures.make(judgements, lambda s: self._by_row[s].station.id)
-        return reports(judgements, self._by_row, self._findings)
+        return reports(judgements, self._by_row, self._findings, self._with_places)
 
     def _findings(self, judgement: Any, s: int) -> tuple[Finding, ...]:
         told = self._registry_findings(s, int(judgement["time_us"]))
@@ -393,6 +400,7 @@ class ScoreStations:
     ) -> list[StationReport]:
         """Count an error that decoding or judging raised, start anew, and say so."""
         one.errors += 1
+        last_us = max(filter(None, (self._table.judged_us(one.s), one.failed_us)), default=None)
         one.counted = self._counts(one)
         self._messages_before += self._messages_of([one.s])
         with contextlib.suppress(Exception):  # what broke may have broken this too; it is counted
@@ -400,13 +408,13 @@ class ScoreStations:
         self._forget(one)
         one.facts = StationFacts(one.facts.registered)
         self._begin(one)
-        one.live = one.has_epochs = False
-        if at_us is None and one.last_us is not None:
-            at_us = one.last_us + round(one.station.interval_s * 1e6)
+        one.live = False
+        if at_us is None and last_us is not None:
+            at_us = last_us + round(one.station.interval_s * 1e6)
         at_us = reference_us if at_us is None else at_us
         if at_us is None:
             return []
-        one.last_us = at_us
+        one.failed_us = at_us
         return [error_report(one.station.id, at_us, error)]
 
     def _counts(self, one: _One) -> Counter[str]:
@@ -426,7 +434,7 @@ class ScoreStations:
             facts=one.facts.snapshot(),
             live=one.live,
             ended=one.ended,
-            last_us=one.last_us,
+            failed_us=one.failed_us,
             errors=one.errors,
             figures=self._figures.saved(one.s),
             hours=self._hours.snapshot(one.s),

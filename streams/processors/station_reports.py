@@ -18,7 +18,7 @@ from sensors.model import Station
 from streams.records import Reason, StationReport
 
 _FIELDS = (
-    "station", "time_us", "received_at_us", "state", "score", "epochs", "epochs_expected", "observations",
+    "time_us", "received_at_us", "state", "score", "epochs", "epochs_expected", "observations",
     "observations_expected", "satellites", "latency_s", "jitter_s", "cn0_dbhz", "slips", "multipath_m",
     "frames", "bad_frames",
 )  # fmt: skip
@@ -29,61 +29,55 @@ class Reported(Protocol):
 
     station: Station
     facts: StationFacts
-    last_us: int | None
-    """Time of its last report."""
-    has_epochs: bool
 
 
 def reports(
     judgements: Judgements,
     by_row: Mapping[int, Reported],
     findings: Callable[[Any, int], tuple[Finding, ...]],
+    with_places: set[int],
 ) -> list[StationReport]:
     """Return a report for each judgement, in order.
 
     Parameters
     ----------
     by_row
-        What is known of the station of each row; told of its reports here.
+        What is known of the station of each row.
     findings
         Why a judgement (a row of `JUDGEMENT`) on a station's row is what it is.
+    with_places
+        Rows of stations that told a place which is not reported yet; those that are reported are taken out.
     """
-    columns = [_known(judgements[name], name) for name in _FIELDS]
-    made = []
-    for k, (
-        s, time_us, received_us, state, score, epochs, epochs_expected, observations, expected, satellites,
-        latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames, bad_frames, told,
-    ) in enumerate(zip(*columns, with_findings(judgements), strict=True)):  # fmt: skip
-        one = by_row[s]
-        one.last_us = time_us
-        place = None
-        if epochs:
-            one.has_epochs = True
-            place = one.facts.place_of(time_us)
-        made.append(
-            StationReport(
-                station_id=one.station.id,
-                epoch_us=time_us,
-                received_at_us=received_us,
-                state=STATES[state],  # type: ignore[arg-type]
-                score=score,
-                reasons=[_reason(f) for f in findings(judgements[k], s)] if told else _NONE,
-                epochs=epochs,
-                epochs_expected=epochs_expected,
-                observations=observations,
-                observations_expected=expected,
-                satellites=satellites,
-                latency_s=latency_s,
-                jitter_s=jitter_s,
-                cn0_dbhz=cn0_dbhz,
-                slips=slips,
-                multipath_m=multipath_m,
-                frames=frames,
-                bad_frames=bad_frames,
-                ecef_m=place,
-            )
+    rows = judgements["station"].tolist()
+    columns = {name: _known(judgements[name], name) for name in _FIELDS}
+    columns["state"] = [STATES[state] for state in columns["state"]]
+    reasons = [_NONE] * len(rows)
+    for k in with_findings(judgements):
+        reasons[k] = [_reason(f) for f in findings(judgements[k], rows[k])]
+    ids = [by_row[s].station.id for s in rows]
+    places = _places(rows, columns, by_row, with_places) if with_places else [None] * len(rows)
+    # one call for all of them: the most of a report's cost is in making it
+    before, behind = _FIELDS[:4], _FIELDS[4:]
+    return list(
+        map(
+            StationReport, ids, *(columns[name] for name in before), reasons,
+            *(columns[name] for name in behind), places,
         )
-    return made
+    )  # fmt: skip
+
+
+def _places(
+    rows: list[int], columns: Mapping[str, list[Any]], by_row: Mapping[int, Reported], with_places: set[int]
+) -> list[tuple[float, float, float] | None]:
+    """Return what is to be reported of places with each epoch."""
+    places: list[tuple[float, float, float] | None] = [None] * len(rows)
+    for k, (s, time_us, epochs) in enumerate(zip(rows, columns["time_us"], columns["epochs"], strict=True)):
+        if s in with_places and epochs:
+            facts = by_row[s].facts
+            places[k] = facts.place_of(time_us)
+            if not facts.has_place:
+                with_places.discard(s)
+    return places
 
 
 _NONE: list[Reason] = []

@@ -15,6 +15,7 @@ from gnss.quality.slips import (
     by_wide_lane,
     detect,
     lock_upper_ms,
+    mark_satellites,
     slipped_satellites,
     wide_lane_cycles,
 )
@@ -42,9 +43,8 @@ class Detector:
         seen, rows = tracking.seen, tracking.rows
         slips = detect(tracking.cells, tracking.n, seen, tracking.n_seen, rows, t_us, MAX_GAP_US)
         self.slip = tracking.column("slip")
-        self.satellites = slipped_satellites(
-            tracking.cells, seen, tracking.n_seen, rows, tracking.satellites, mask_sine, t_us, 60 * SECOND_US
-        )
+        mark_satellites(tracking.cells, seen, tracking.n_seen, rows, tracking.satellites, mask_sine, t_us)
+        self.satellites = slipped_satellites(seen, tracking.n_seen, tracking.satellites, t_us, 60 * SECOND_US)
         tracking.commit()
         return int(slips)
 

@@ -279,14 +279,14 @@ def test_snapshot_in_the_middle_of_a_frame_changes_nothing(data: Any) -> None:
 def test_one_station_that_breaks_the_program_does_not_harm_the_others(
     monkeypatch: pytest.MonkeyPatch, troubled: list[RawChunk]
 ) -> None:
-    original = EpochTable.feed
+    original = EpochTable.feed_columns
 
-    def feed(self: Any, chunks: Any) -> Any:
-        if any(chunk.payload == b"poison" for chunk in chunks):
+    def feed_columns(self: Any, stations: Any, payloads: Any, *times: Any) -> Any:
+        if b"poison" in payloads:
             raise RuntimeError("broken")
-        return original(self, chunks)
+        return original(self, stations, payloads, *times)
 
-    monkeypatch.setattr(EpochTable, "feed", feed)
+    monkeypatch.setattr(EpochTable, "feed_columns", feed_columns)
     at_us = T0_US + 45 * SECOND_US
     poison = RawChunk(station_id="B", payload=b"poison", received_at_us=at_us)
     processor = ScoreStations()

@@ -353,14 +353,14 @@ def test_an_hour_that_cannot_be_made_is_counted_and_harms_no_other(monkeypatch):
 
 
 def test_a_station_that_broke_gives_what_it_had(monkeypatch):
-    original = EpochTable.feed
+    original = EpochTable.feed_columns
 
-    def feed(self, chunks):
-        if any(chunk.payload == b"poison" for chunk in chunks):
+    def feed_columns(self, stations, payloads, *times):
+        if b"poison" in payloads:
             raise RuntimeError("broken")
-        return original(self, chunks)
+        return original(self, stations, payloads, *times)
 
-    monkeypatch.setattr(EpochTable, "feed", feed)
+    monkeypatch.setattr(EpochTable, "feed_columns", feed_columns)
     chunks = chunks_of("A", 40)
     poison = RawChunk(station_id="A", payload=b"poison", received_at_us=chunks[19].received_at_us)
     run = Run().feed([*chunks[:20], poison, *chunks[20:]]).end()
