@@ -92,7 +92,7 @@ CELL = np.dtype(
         ("cn0_dbhz", "<f8"),
         ("rate_m_s", "<f8"),
         ("source", "<i4"),  # row of the observation
-        ("row", "<i2"),
+        ("row", "<u2"),
         ("following", "<i2"),  # next cell of the same satellite, -1 none
         ("lock_indicator", "<i2"),
         ("lock_ms", "<i4"),
@@ -107,11 +107,12 @@ CELL = np.dtype(
     ],
     align=True,
 )
-"""One observation that holds a value, in the order of the epoch."""
+"""One observation that holds a value, in the order of the epoch. Rows have no sign: a kernel need not ask
+whether they count from the end, which is a twentieth of its time."""
 SEEN = np.dtype(
     [
         ("head", "<i2"),  # first cell
-        ("slot", "<i2"),  # row of SATELLITE
+        ("slot", "<u2"),  # row of SATELLITE
         ("key", "<i2"),
         ("place", "<i2"),  # bin of the elevation, -1 unknown
         ("signals", "<u4"),  # bit signal - 1
