@@ -51,6 +51,7 @@ class SignalFigures:
 class ElevationFigures:
     """By system, radio band (`gnss.quality.bands.BANDS`) and elevation: shape (7, 5, ELEVATION_BINS)."""
 
+    # C/N0 counts each five seconds or each epoch, whichever is longer; multipath each epoch
     cn0_sum: Float64
     cn0_count: Int64
     multipath_squares: Float64

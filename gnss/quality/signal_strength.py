@@ -8,7 +8,7 @@ longer than `HOLD_S`.
 
 Template: the mean C/N0 of each system, band and ten degrees of elevation over `TEMPLATE_DAYS`. What a minute
 shows less than the template tells of slow losses (water in a cable, an ageing antenna, snow) that a drop
-cannot see. A bin counts after `TEMPLATE_MATURE_DAYS` of one satellite's time.
+cannot see. A bin counts after `TEMPLATE_MATURE_DAYS` of one satellite's time; it is fed each five seconds.
 """
 
 from __future__ import annotations
