@@ -7,25 +7,35 @@ from dataclasses import dataclass
 
 from streams import records
 
+MESSAGE_BYTES = 1_000_000
+"""No message is larger: Kafka refuses what is beyond 1 MiB with its overhead."""
+_DAY_S = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A named sequence of batches of one type."""
 
     name: str
-    batch: type[records.Record]
+    batch: type[records.Record] | None
+    """None: its messages are no batches."""
     key: str
+    """The field whose id says which partition a record goes to (`partition_of`)."""
     partitions: int = 12
+    retention_s: int = 7 * _DAY_S
+    """How long a broker keeps it; -1: for ever."""
+    compacted: bool = False
+    """A broker keeps the last message of each key only."""
 
 
-RAW = Topic("raw", records.RawBatch, "station_id")
+RAW = Topic("raw", records.RawBatch, "station_id", retention_s=_DAY_S)
 STATION_REPORTS = Topic("station-reports", records.StationReports, "station_id")
 STATION_PERIODS = Topic("station-periods", records.StationPeriods, "station_id")
 SAMPLES = Topic("samples", records.SampleBatch, "site_id")
 FLAGGED_SAMPLES = Topic("flagged-samples", records.FlaggedSamples, "site_id")
-DETECTIONS = Topic("detections", records.Detections, "site_id")
-ALERTS = Topic("alerts", records.AlertTransitions, "alert_id")
-COMMANDS = Topic("commands", records.Commands, "target", partitions=1)
+DETECTIONS = Topic("detections", records.Detections, "site_id", partitions=1)
+ALERTS = Topic("alerts", records.AlertTransitions, "alert_id", partitions=1, retention_s=-1)
+COMMANDS = Topic("commands", records.Commands, "target", partitions=1, retention_s=90 * _DAY_S)
 COMMAND_OUTCOMES = Topic("command-outcomes", records.CommandOutcomes, "id", partitions=1)
 
 TOPICS = (
@@ -39,6 +49,12 @@ TOPICS = (
     COMMANDS,
     COMMAND_OUTCOMES,
 )
+
+SNAPSHOTS = Topic("snapshots", None, "chunk", retention_s=-1, compacted=True)
+"""State of processors, each in the partition of the same number as its input (`streams.kafka.snapshots`)."""
+DEAD_LETTERS = Topic("dead-letters", None, "topic", partitions=1, retention_s=30 * _DAY_S)
+"""Messages that could not be read or judged, as they were, with the reason in their headers."""
+ALL_TOPICS = (*TOPICS, SNAPSHOTS, DEAD_LETTERS)
 
 
 def topic_of(batch: records.Record) -> Topic:

@@ -1,0 +1,1 @@
+"""Kafka: the same topics and batches as in memory, carried by brokers."""
