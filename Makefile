@@ -29,6 +29,19 @@ demo: setup      ## 20 simulated stations and 12 sensors, a live page on http://
 servers:         ## Debian's packages that the integration tests use
 	@deploy/dev/install-servers
 
+.PHONY: dev-start dev-stop dev-status dev-wipe
+dev-start:       ## install and start Kafka, PostgreSQL and Mosquitto for development
+	@deploy/dev/servers install && deploy/dev/servers start
+
+dev-stop:        ## stop them
+	@deploy/dev/servers stop
+
+dev-status:      ## say which of them run, and where
+	@deploy/dev/servers status || true
+
+dev-wipe:        ## stop them and remove what they have kept
+	@deploy/dev/servers wipe
+
 check: $(VENV)/.ready-dev  ## ruff, mypy --strict, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

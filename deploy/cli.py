@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from deploy import kernel_cache
+from deploy.deadletter_command import deadletter
 from deploy.refusal import Refusal
 from deploy.stopping import leave_on_signals
+from deploy.topics_command import topics
 
 app = typer.Typer(
     name="groundswell",
@@ -25,6 +27,9 @@ app = typer.Typer(
 
 HttpOption = Annotated[str | None, typer.Option("--http", metavar="HOST:PORT", help="Page and API.")]
 NtripOption = Annotated[str | None, typer.Option("--ntrip", metavar="HOST:PORT", help="The caster.")]
+ConfigOption = Annotated[
+    Path, typer.Option("--config", metavar="FILE.toml", help="What to gather, judge, keep and serve.")
+]
 DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where data are kept.")]
 ForOption = Annotated[
     float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop cleanly after so long.")
@@ -35,6 +40,8 @@ DateOption = Annotated[
         "--date", metavar="YYYY-MM-DD", help="Roughly when the capture was made (RTCM has no week)."
     ),
 ]
+app.add_typer(topics, name="topics")
+app.add_typer(deadletter, name="deadletter")
 
 
 class TableFormat(StrEnum):
@@ -81,7 +88,7 @@ def demo(
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Option("--config", metavar="FILE.toml", help="What to gather and serve.")],
+    config: ConfigOption,
     http: HttpOption = None,
     ntrip: NtripOption = None,
     data: DataOption = None,
@@ -93,6 +100,33 @@ def run(
     from deploy.start import run_service
 
     run_service(load(config), http=http, ntrip=ntrip, data=data, seconds=seconds)
+
+
+@app.command()
+def worker(
+    config: ConfigOption,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Stays over a restart; another one for each worker."),
+    ] = None,
+    seconds: ForOption = None,
+) -> None:
+    """Judge what comes over Kafka; any number of workers share it."""
+    leave_on_signals()
+    from deploy.settings_file import load
+    from deploy.worker import run_worker
+
+    run_worker(load(config), name=name, seconds=seconds)
+
+
+@app.command()
+def store(config: ConfigOption, data: DataOption = None, seconds: ForOption = None) -> None:
+    """Keep what workers say; one runs for each database."""
+    leave_on_signals()
+    from deploy.settings_file import load
+    from deploy.store_command import run_store
+
+    run_store(load(config), data=data, seconds=seconds)
 
 
 @app.command()

@@ -3,3 +3,4 @@
 HTTP = "127.0.0.1:8080"
 NTRIP = "127.0.0.1:2101"
 DATA = "groundswell-data"
+KAFKA = "127.0.0.1:9092"

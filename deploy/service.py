@@ -30,6 +30,7 @@ from deploy.figures import (
     webhook_figures,
 )
 from deploy.http_server import bind, serving
+from deploy.partitioning import pipeline
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import Settings
@@ -37,11 +38,6 @@ from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
-from streams.pipeline import Pipeline
-from streams.processors.alert import Alert
-from streams.processors.detect import Detect
-from streams.processors.quality_control import QualityControl
-from streams.processors.score_stations import ScoreStations
 from streams.records import AlertTransitions, Record
 from streams.stream_state import StreamStates
 
@@ -110,27 +106,6 @@ class Service:
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("a connector ended by a fault", connector=task.get_name(), error=repr(error))
-
-
-def pipeline(registry: Registry) -> Pipeline:
-    """Return the processors of a registry.
-
-    Raises
-    ------
-    Refusal
-        A test or a detector has parameters that make no sense.
-    """
-    try:
-        return Pipeline(
-            [
-                ScoreStations(registry.stations),
-                QualityControl(registry.properties, registry.datastreams),
-                Detect(registry.datastreams, registry.things),
-                Alert(),
-            ]
-        )
-    except ValueError as error:
-        raise Refusal(str(error)) from error
 
 
 @contextlib.asynccontextmanager

@@ -38,6 +38,15 @@ class ServerSettings(_Section, frozen=True, kw_only=True):
     """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
 
 
+class KafkaSettings(_Section, frozen=True, kw_only=True):
+    """`[kafka]`: for the commands that work over a broker; `groundswell run` needs none."""
+
+    servers: Text = defaults.KAFKA
+    """host:port, several divided by commas."""
+    prefix: str = ""
+    """Before the name of each topic: another installation at the same broker has another one."""
+
+
 class CasterSettings(_Section, frozen=True, kw_only=True):
     """`[caster]`."""
 
@@ -167,6 +176,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     server: ServerSettings = ServerSettings()
     caster: CasterSettings = CasterSettings()
+    kafka: KafkaSettings = KafkaSettings()
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)

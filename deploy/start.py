@@ -15,8 +15,9 @@ from rich.console import Console
 
 from deploy.data_folder import locked
 from deploy.http_server import bind
+from deploy.partitioning import pipeline
 from deploy.registry import Registry
-from deploy.service import Addresses, opened, pipeline
+from deploy.service import Addresses, opened
 from deploy.settings import Settings, address
 from deploy.stopping import ignore_signals, stop_on_signals, until_stopped
 from deploy.warm_up import warm_up

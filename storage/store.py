@@ -41,7 +41,7 @@ class StorageFullError(StorageError):
 
 
 class StoreVersionError(StorageError):
-    """The database was written by a newer program. Trying again helps after an upgrade."""
+    """The database is not of this program's version. Trying again helps after an upgrade of either."""
 
 
 class Store(Protocol):
@@ -62,10 +62,12 @@ class Store(Protocol):
         webhook_ids: Sequence[str] = (),
         journal: Sequence[bytes] = (),
         raw_segments: Sequence[RawSegment] = (),
+        consumed: Mapping[str, Mapping[int, int]] | None = None,
     ) -> None:
         """Keep all this in one transaction; idempotent. Raw batches, plain samples and ticks are not kept.
 
         A row that exists with the same key is replaced (samples: only by a revision at least as high).
+        A figure beyond what its column holds is stored as the largest that it does hold.
         Each new alert transition that is not historic becomes a pending `Delivery` for each webhook; one
         that was stored before does not become a second delivery.
 
@@ -78,6 +80,9 @@ class Store(Protocol):
             Messages to be run again after the snapshots when the process dies.
         raw_segments
             What `RawArchive` has written; committed here, so that it is in the index or does not exist.
+        consumed
+            Next offset by topic and partition: what these batches were made of ends before it. Partitions
+            that are not named keep theirs.
 
         Raises
         ------
@@ -92,6 +97,10 @@ class Store(Protocol):
 
     def load_journal(self) -> list[bytes]:
         """Return the messages since the last snapshot, oldest first."""
+        ...
+
+    def consumed(self) -> dict[str, dict[int, int]]:
+        """Return the next offset by topic and partition, as last committed."""
         ...
 
     def put_registry(

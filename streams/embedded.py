@@ -23,13 +23,13 @@ from typing import TypeVar
 import structlog
 
 from streams.inbox import Health, Inbox, StoppedError
+from streams.partition_time import time_of
 from streams.pipeline import Pipeline
 from streams.records import (
     Command,
     CommandOutcome,
     CommandOutcomes,
     Commands,
-    RawBatch,
     RawChunk,
     Record,
     SampleBatch,
@@ -213,15 +213,7 @@ class EmbeddedRuntime:
         return batch
 
     def _advance(self, batches: Sequence[Record]) -> None:
-        for batch in batches:
-            if isinstance(batch, RawBatch):
-                for chunk in batch.chunks:
-                    if chunk.received_at_us is not None:
-                        self._now_us = max(self._now_us, chunk.received_at_us)
-            elif isinstance(batch, SampleBatch) and len(batch):
-                self._now_us = max(self._now_us, int(batch.received_at_us.max()))
-            elif isinstance(batch, Commands):
-                self._now_us = max(self._now_us, *(c.at_us for c in batch.commands))
+        self._now_us = max((self._now_us, *map(time_of, batches)))
         if self.ticks and not batches:
             self._now_us = max(self._now_us, self.clock_us())
 

@@ -1,13 +1,13 @@
 """The store of the embedded mode: one SQLite file."""
 
-from storage.sqlite.alerts import AlertQueries
-from storage.sqlite.raw_index import RawIndexTables
-from storage.sqlite.sensors import SensorQueries
-from storage.sqlite.stations import StationQueries
-from storage.sqlite.writing import Writing
+from storage.sql.alerts import AlertQueries
+from storage.sql.raw_index import RawIndexTables
+from storage.sql.sensors import SensorQueries
+from storage.sqlite.stations import SqliteStationQueries
+from storage.sqlite.writing import SqliteWriting
 
 
-class SqliteStore(Writing, StationQueries, SensorQueries, AlertQueries, RawIndexTables):
+class SqliteStore(SqliteWriting, SqliteStationQueries, SensorQueries, AlertQueries, RawIndexTables):
     """Implements `storage.store.Store` and `storage.store.RawIndex` on the file at `path`.
 
     Raises

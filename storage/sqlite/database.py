@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from storage.named_sql import load_migrations, load_queries
+from storage.sql.database import Database
 from storage.store import StorageFullError, StoreVersionError
 
 QUERIES = load_queries("sqlite")
@@ -29,8 +30,10 @@ _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRI
 KEYS_REMEMBERED = 100_000
 
 
-class Database:
-    """The file and its connections: the base of the parts of `SqliteStore`."""
+class SqliteDatabase(Database):
+    """The file and its connections."""
+
+    _queries = QUERIES
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)

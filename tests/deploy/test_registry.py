@@ -3,9 +3,9 @@
 import pytest
 
 from deploy.demo_world import Plan, sensors, things
+from deploy.partitioning import pipeline
 from deploy.refusal import Refusal
 from deploy.registry import Registry, catalogue
-from deploy.service import pipeline
 from deploy.settings import DatastreamSettings, Settings, StationSettings, ThingSettings
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from storage.postgres import PostgresStore
 from storage.sqlite import SqliteStore
+from storage.store import Store
 from streams.records import AlertTransition, FlaggedSamples, Reason, StationFigures, StationReport
+from tests.postgres import shared_postgres
 
 T0 = 1_700_000_000_000_000
 
@@ -107,15 +111,39 @@ def make():
     return Make()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def postgres_server():
+    with shared_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server):
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def postgres_url(postgres_server, postgres_database):
+    """A database with the schema and nothing in it."""
+    yield postgres_database
+    postgres_server.forget(postgres_database)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
 def open_store(request, tmp_path: Path):
-    """Open the same database again at each call: what a restart does. PostgreSQL joins by a parameter."""
+    """Open the same database again at each call: what a restart does."""
+    if request.param == "postgres":
+        make = partial(PostgresStore, request.getfixturevalue("postgres_url"))
+    else:
+        make = partial(SqliteStore, tmp_path / "store.db")
     stores = []
 
-    def open_() -> SqliteStore:
+    def open_() -> Store:
         while stores:
             stores.pop().close()
-        stores.append(SqliteStore(tmp_path / "store.db"))
+        stores.append(make())
         return stores[-1]
 
     yield open_

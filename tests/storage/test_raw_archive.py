@@ -146,9 +146,33 @@ def test_chunks_without_a_usable_time_are_kept_too(archive, store, time_us):
 # --- again, cut short, restarted ----------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.lists(st.integers(0, 120), max_size=4), seed=st.integers(0, 2**48), times=st.booleans())
+ANY_RUNS = given(
+    cuts=st.lists(st.integers(0, 120), max_size=4), seed=st.integers(0, 2**48), times=st.booleans()
+)
+
+
+def runs(n):
+    return settings(
+        max_examples=n, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+
+
+@pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
+@runs(40)
+@ANY_RUNS
 def test_the_same_input_again_is_stored_once(store, tmp_path, cuts, seed, times):
+    run_again(store, tmp_path, cuts, seed, times)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("open_store", ["postgres"], indirect=True)
+@runs(4)  # thousands of commits each
+@ANY_RUNS
+def test_the_same_input_again_is_stored_once_on_a_server(store, tmp_path, cuts, seed, times):
+    run_again(store, tmp_path, cuts, seed, times)
+
+
+def run_again(store, tmp_path, cuts, seed, times):
     """Any number of runs that stop (flushed) anywhere, then a whole one: as if there was only that one."""
     station_id = f"S{seed}-{times}"
     chunks = live(seed, 120, station_id)

@@ -16,6 +16,12 @@ from storage.store import StorageFullError, StoreVersionError
 from streams.records import StationReports
 
 
+@pytest.fixture
+def store(tmp_path):
+    with closing(SqliteStore(tmp_path / "store.db")) as store:
+        yield store
+
+
 def versions(path):
     with closing(sqlite3.connect(path)) as connection:
         return [v for (v,) in connection.execute("SELECT version FROM schema_version ORDER BY version")]
@@ -153,7 +159,7 @@ def test_the_questions_of_one_answer_see_the_same_state(store, make, monkeypatch
                 store.commit([make.samples("d", [2, 5_000_000], [1.0, 1.0])], None, now_us=0)
             return QUERIES[name]
 
-    monkeypatch.setattr("storage.sqlite.sensors.QUERIES", Spy())
+    monkeypatch.setattr(store, "_queries", Spy())
     (window,) = store.observation_windows("d", 0, 10**7, 1, ["count"])
     assert (window.values, window.flags) == ({"count": 1}, {1: 1})
 

@@ -12,32 +12,35 @@ WHERE a.state <> 'closed'
 ORDER BY a.opened_at_us DESC, a.alert_id DESC;
 
 -- name: transitions
-SELECT transition FROM alert_transitions WHERE alert_id = ? ORDER BY number;
+SELECT transition FROM alert_transitions WHERE alert_id = :alert_id ORDER BY number;
 
 -- name: detections
 SELECT detection, detected_at_us, rowid FROM detections
-WHERE (detected_at_us, rowid) < (?, ?)
-ORDER BY detected_at_us DESC, rowid DESC LIMIT ?;
+WHERE (detected_at_us, rowid) < (:detected_at_us, :number)
+ORDER BY detected_at_us DESC, rowid DESC LIMIT :limit;
 
 -- name: due_deliveries
 SELECT d.webhook_id, d.alert_id, d.number, t.transition, d.attempts, d.next_attempt_us
 FROM deliveries AS d JOIN alert_transitions AS t USING (alert_id, number)
-WHERE d.state = 'pending' AND d.next_attempt_us <= ?
+WHERE d.state = 'pending' AND d.next_attempt_us <= :now_us
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS older
         WHERE older.state = 'pending' AND older.webhook_id = d.webhook_id AND older.alert_id = d.alert_id
             AND older.number < d.number
     )
-ORDER BY d.next_attempt_us, d.alert_id, d.webhook_id LIMIT ?;
+ORDER BY d.next_attempt_us, d.alert_id, d.webhook_id LIMIT :limit;
 
 -- name: commands
-SELECT command, ok, message FROM commands ORDER BY at_us DESC, id DESC LIMIT ?;
+SELECT command, ok, message FROM commands ORDER BY at_us DESC, id DESC LIMIT :limit;
 
 -- name: snapshots
 SELECT processor, chunk FROM snapshots ORDER BY processor, number;
 
 -- name: journal
 SELECT message FROM journal ORDER BY number;
+
+-- name: consumed
+SELECT topic, partition, next_offset FROM consumed ORDER BY topic, partition;
 
 -- name: count_stations
 SELECT coalesce(l.state, 1) AS state, count(*)

@@ -10,26 +10,27 @@ INSERT OR REPLACE INTO raw_segments (
 FROM raw_objects WHERE path = :path;
 
 -- name: open_object
-INSERT INTO raw_objects (path, unfinished) VALUES (?, 1) ON CONFLICT (path) DO UPDATE SET unfinished = 1;
+INSERT INTO raw_objects (path, unfinished) VALUES (:path, 1)
+ON CONFLICT (path) DO UPDATE SET unfinished = 1;
 
 -- name: close_object
-UPDATE raw_objects SET unfinished = 0 WHERE path = ?;
+UPDATE raw_objects SET unfinished = 0 WHERE path = :path;
 
 -- name: unfinished_objects
 SELECT path, length FROM raw_objects WHERE unfinished ORDER BY path;
 
 -- name: object_length
-SELECT length FROM raw_objects WHERE path = ?;
+SELECT length FROM raw_objects WHERE path = :path;
 
 -- name: segments_of_slot
-SELECT s.station_id, s.slot_us, s.position, o.path, s.offset, s.length, s.size, s.chunks, s.start_us, s.end_us,
+SELECT s.slot_us, s.position, o.path, s.offset, s.length, s.size, s.chunks, s.start_us, s.end_us,
     s.sha256
 FROM raw_segments AS s JOIN raw_objects AS o USING (object_key)
-WHERE s.station_id = ? AND s.slot_us = ?
+WHERE s.station_id = :station_id AND s.slot_us = :slot_us
 ORDER BY s.position;
 
 -- name: segments
-SELECT s.station_id, s.slot_us, s.position, o.path, s.offset, s.length, s.size, s.chunks, s.start_us, s.end_us,
+SELECT s.slot_us, s.position, o.path, s.offset, s.length, s.size, s.chunks, s.start_us, s.end_us,
     s.sha256
 FROM raw_segments AS s JOIN raw_objects AS o USING (object_key)
 WHERE s.station_id = :station_id AND s.slot_us > :start_us - 10000000 AND s.slot_us < :end_us

@@ -1,8 +1,8 @@
 -- name: things
-SELECT id, definition FROM things WHERE id > ? ORDER BY id LIMIT ?;
+SELECT id, definition FROM things WHERE id > :after ORDER BY id LIMIT :limit;
 
 -- name: thing
-SELECT definition FROM things WHERE id = ?;
+SELECT definition FROM things WHERE id = :id;
 
 -- name: observed_properties
 SELECT definition FROM observed_properties ORDER BY id;
@@ -12,23 +12,23 @@ SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revisi
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
 LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
 LEFT JOIN names AS n ON n.name_key = s.tests
-WHERE d.id > ? AND d.definition IS NOT NULL
-ORDER BY d.id LIMIT ?;
+WHERE d.id > :after AND d.definition IS NOT NULL
+ORDER BY d.id LIMIT :limit;
 
 -- name: datastreams_of_thing
 SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
 LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
 LEFT JOIN names AS n ON n.name_key = s.tests
-WHERE d.thing_id = ? AND d.id > ? AND d.definition IS NOT NULL
-ORDER BY d.id LIMIT ?;
+WHERE d.thing_id = :thing_id AND d.id > :after AND d.definition IS NOT NULL
+ORDER BY d.id LIMIT :limit;
 
 -- name: datastream
 SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
 LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
 LEFT JOIN names AS n ON n.name_key = s.tests
-WHERE d.id = ? AND d.definition IS NOT NULL;
+WHERE d.id = :id AND d.definition IS NOT NULL;
 
 -- name: observations
 SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us

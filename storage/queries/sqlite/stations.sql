@@ -21,7 +21,7 @@ FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
 LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = (
     SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key
 )
-WHERE s.id = ?;
+WHERE s.id = :id;
 
 -- name: station_reports
 SELECT e.epoch_us, e.received_at_us, e.state, e.score, n.names, e.reasons, e.epochs, e.epochs_expected,

@@ -1,15 +1,15 @@
 -- name: put_station
-INSERT INTO stations (id, definition) VALUES (?, ?)
+INSERT INTO stations (id, definition) VALUES (:id, :definition)
 ON CONFLICT (id) DO UPDATE SET definition = excluded.definition;
 
 -- name: put_thing
-INSERT OR REPLACE INTO things (id, definition) VALUES (?, ?);
+INSERT OR REPLACE INTO things (id, definition) VALUES (:id, :definition);
 
 -- name: put_property
-INSERT OR REPLACE INTO observed_properties (id, definition) VALUES (?, ?);
+INSERT OR REPLACE INTO observed_properties (id, definition) VALUES (:id, :definition);
 
 -- name: put_datastream
-INSERT INTO datastreams (id, thing_id, definition) VALUES (?, ?, ?)
+INSERT INTO datastreams (id, thing_id, definition) VALUES (:id, :thing_id, :definition)
 ON CONFLICT (id) DO UPDATE SET thing_id = excluded.thing_id, definition = excluded.definition;
 
 -- name: add_station
@@ -75,52 +75,61 @@ ON CONFLICT (datastream_key) DO UPDATE SET time_us = max(time_us, excluded.time_
 -- name: put_detection
 -- What was found live is not made historic by the same data coming late once more.
 INSERT INTO detections (detector, subject_id, onset_us, at_us, phase, historic, detected_at_us, detection)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (
+    :detector, :subject_id, :onset_us, :at_us, :phase, :historic, :detected_at_us, :detection
+)
 ON CONFLICT (detector, subject_id, onset_us, at_us, phase) DO UPDATE
 SET historic = excluded.historic, detected_at_us = excluded.detected_at_us, detection = excluded.detection
 WHERE excluded.historic <= historic;
 
 -- name: has_transition
-SELECT 1 FROM alert_transitions WHERE alert_id = ? AND number = ?;
+SELECT 1 FROM alert_transitions WHERE alert_id = :alert_id AND number = :number;
 
 -- name: put_transition
-INSERT OR REPLACE INTO alert_transitions (alert_id, number, transition) VALUES (?, ?, ?);
+INSERT OR REPLACE INTO alert_transitions (alert_id, number, transition)
+VALUES (:alert_id, :number, :transition);
 
 -- name: put_alert
-INSERT INTO alerts (alert_id, number, state, level, opened_at_us) VALUES (?, ?, ?, ?, ?)
+INSERT INTO alerts (alert_id, number, state, level, opened_at_us)
+VALUES (:alert_id, :number, :state, :level, :opened_at_us)
 ON CONFLICT (alert_id) DO UPDATE
 SET number = excluded.number, state = excluded.state, level = excluded.level,
     opened_at_us = excluded.opened_at_us
 WHERE excluded.number >= alerts.number;
 
 -- name: add_delivery
-INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us) VALUES (?, ?, ?, ?)
+INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us)
+VALUES (:webhook_id, :alert_id, :number, :next_attempt_us)
 ON CONFLICT (webhook_id, alert_id, number) DO NOTHING;
 
 -- name: settle_delivery
 UPDATE deliveries
-SET state = ?, delivered_at_us = ?, error = ?, attempts = attempts + 1
-WHERE webhook_id = ? AND alert_id = ? AND number = ? AND state = 'pending';
+SET state = :state, delivered_at_us = :delivered_at_us, error = :error, attempts = attempts + 1
+WHERE webhook_id = :webhook_id AND alert_id = :alert_id AND number = :number AND state = 'pending';
 
 -- name: postpone_delivery
 UPDATE deliveries
-SET next_attempt_us = ?, error = ?, attempts = attempts + 1
-WHERE webhook_id = ? AND alert_id = ? AND number = ? AND state = 'pending';
+SET next_attempt_us = :next_attempt_us, error = :error, attempts = attempts + 1
+WHERE webhook_id = :webhook_id AND alert_id = :alert_id AND number = :number AND state = 'pending';
 
 -- name: add_command
-INSERT INTO commands (id, at_us, command) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING;
+INSERT INTO commands (id, at_us, command) VALUES (:id, :at_us, :command) ON CONFLICT (id) DO NOTHING;
 
 -- name: answer_command
-UPDATE commands SET ok = ?, message = ? WHERE id = ?;
+UPDATE commands SET ok = :ok, message = :message WHERE id = :id;
 
 -- name: drop_snapshots
 DELETE FROM snapshots;
 
 -- name: put_snapshot
-INSERT INTO snapshots (processor, number, chunk) VALUES (?, ?, ?);
+INSERT INTO snapshots (processor, number, chunk) VALUES (:processor, :number, :chunk);
 
 -- name: drop_journal
 DELETE FROM journal;
 
 -- name: add_journal
-INSERT INTO journal (message) VALUES (?);
+INSERT INTO journal (message) VALUES (:message);
+
+-- name: put_consumed
+INSERT INTO consumed (topic, partition, next_offset) VALUES (:topic, :partition, :next_offset)
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -11,8 +11,8 @@ import msgspec
 from sensors.model import Datastream, ObservedProperty, Thing
 from storage import paging
 from storage.rows import Aggregate, DatastreamRow, Observation, ObservationWindow, Page
-from storage.sqlite.database import QUERIES, Database
-from storage.sqlite.packing import unpacked_flags
+from storage.sql.database import Database
+from storage.sql.packing import unpacked_flags
 
 _AGGREGATE_COLUMNS: dict[Aggregate, int] = {"mean": 1, "min": 2, "max": 3, "sum": 4, "count": 5, "last": 6}
 
@@ -20,12 +20,16 @@ _AGGREGATE_COLUMNS: dict[Aggregate, int] = {"mean": 1, "min": 2, "max": 3, "sum"
 class SensorQueries(Database):
     """The sensor part of `storage.store.Store`."""
 
+    _flags: Callable[[Any, list[str]], dict[str, int]] = staticmethod(unpacked_flags)
+    """Returns the flag of each test, from what stands in a row and the names of the tests."""
+
     def things(self, *, after: str | None = None, limit: int = 100) -> Page[Thing]:
         """Return things by id."""
         paging.check_limit(limit)
         start = ("",) if after is None else paging.decode_cursor("things", after, (str,))
+        asked = {"after": start[0], "limit": limit + 1}
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["things"], (*start, limit + 1)).fetchall()
+            rows = connection.execute(self._queries["things"], asked).fetchall()
         items = [msgspec.json.decode(definition, type=Thing) for _, definition in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("things", (items[-1].id,)) if more else None)
@@ -33,13 +37,13 @@ class SensorQueries(Database):
     def thing(self, thing_id: str) -> Thing | None:
         """Return one thing."""
         with self._reading() as connection:
-            row = connection.execute(QUERIES["thing"], (thing_id,)).fetchone()
+            row = connection.execute(self._queries["thing"], {"id": thing_id}).fetchone()
         return None if row is None else msgspec.json.decode(row[0], type=Thing)
 
     def observed_properties(self) -> list[ObservedProperty]:
         """Return the observed properties by id."""
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["observed_properties"]).fetchall()
+            rows = connection.execute(self._queries["observed_properties"]).fetchall()
         return [msgspec.json.decode(definition, type=ObservedProperty) for (definition,) in rows]
 
     def datastreams(
@@ -48,21 +52,21 @@ class SensorQueries(Database):
         """Return registered datastreams by id, of one thing or of all."""
         paging.check_limit(limit)
         start = ("",) if after is None else paging.decode_cursor("datastreams", after, (str,))
+        asked: dict[str, object] = {"after": start[0], "limit": limit + 1}
+        name = "datastreams"
+        if thing_id is not None:
+            name, asked["thing_id"] = "datastreams_of_thing", thing_id
         with self._reading() as connection:
-            if thing_id is None:
-                rows = connection.execute(QUERIES["datastreams"], (*start, limit + 1)).fetchall()
-            else:
-                asked = (thing_id, *start, limit + 1)
-                rows = connection.execute(QUERIES["datastreams_of_thing"], asked).fetchall()
-        items = [_datastream(row) for row in rows[:limit]]
+            rows = connection.execute(self._queries[name], asked).fetchall()
+        items = [self._datastream(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("datastreams", (items[-1].id,)) if more else None)
 
     def datastream(self, datastream_id: str) -> DatastreamRow | None:
         """Return one registered datastream."""
         with self._reading() as connection:
-            row = connection.execute(QUERIES["datastream"], (datastream_id,)).fetchone()
-        return None if row is None else _datastream(row)
+            row = connection.execute(self._queries["datastream"], {"id": datastream_id}).fetchone()
+        return None if row is None else self._datastream(row)
 
     def observations(
         self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
@@ -74,17 +78,24 @@ class SensorQueries(Database):
             start_us = max(start_us, int(last_us) + 1)
         asked = {"id": datastream_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1}
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["observations"], asked).fetchall()
+            rows = connection.execute(self._queries["observations"], asked).fetchall()
         tests: dict[str, list[str]] = {}
-        items = [_observation(row, tests) for row in rows[:limit]]
+        items = [self._observation(row, tests) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("observations", (items[-1].time_us,)) if more else None)
 
     def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
         """Return the stored values at these times; times without a sample are absent."""
-        asked = {"id": datastream_id, "times": json.dumps(times_us)}
+        if not times_us:
+            return {}
+        asked = {
+            "id": datastream_id,
+            "times": json.dumps(times_us),
+            "first_us": min(times_us),
+            "last_us": max(times_us),
+        }
         with self._reading() as connection:
-            return dict(connection.execute(QUERIES["values_at"], asked).fetchall())
+            return dict(connection.execute(self._queries["values_at"], asked).fetchall())
 
     def observation_windows(
         self,
@@ -110,9 +121,9 @@ class SensorQueries(Database):
             "only_good": only_good,
         }
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["observation_windows"], asked).fetchall()
+            rows = connection.execute(self._queries["observation_windows"], asked).fetchall()
             flags: dict[int, dict[int, int]] = {}
-            for bucket, flag, count in connection.execute(QUERIES["observation_flags"], asked):
+            for bucket, flag, count in connection.execute(self._queries["observation_flags"], asked):
                 flags.setdefault(bucket, {})[flag] = count
         return [
             ObservationWindow(
@@ -123,23 +134,20 @@ class SensorQueries(Database):
             for row in rows
         ]
 
+    def _observation(self, row: tuple[Any, ...], tests: dict[str, list[str]]) -> Observation:
+        names = row[3]
+        if names not in tests:
+            tests[names] = msgspec.json.decode(names, type=list[str])
+        return Observation(
+            time_us=row[0],
+            value=row[1],
+            flag=row[2],
+            test_flags=self._flags(row[4], tests[names]),
+            revision=row[5],
+            received_at_us=row[6],
+        )
 
-def _observation(row: tuple[Any, ...], tests: dict[str, list[str]]) -> Observation:
-    names = row[3]
-    if names not in tests:
-        tests[names] = msgspec.json.decode(names, type=list[str])
-    return Observation(
-        time_us=row[0],
-        value=row[1],
-        flag=row[2],
-        test_flags=unpacked_flags(row[4], tests[names]),
-        revision=row[5],
-        received_at_us=row[6],
-    )
-
-
-def _datastream(row: tuple[Any, ...]) -> DatastreamRow:
-    definition = msgspec.json.decode(row[0], type=Datastream)
-    return DatastreamRow(
-        **msgspec.structs.asdict(definition), latest=None if row[1] is None else _observation(row[1:], {})
-    )
+    def _datastream(self, row: tuple[Any, ...]) -> DatastreamRow:
+        definition = msgspec.json.decode(row[0], type=Datastream)
+        latest = None if row[1] is None else self._observation(row[1:], {})
+        return DatastreamRow(**msgspec.structs.asdict(definition), latest=latest)

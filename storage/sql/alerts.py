@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from storage import paging
 from storage.rows import AlertHistory, CommandRow, Counts, Delivery, Page
-from storage.sqlite.database import QUERIES, Database
-from storage.sqlite.packing import STATES, unpack
+from storage.sql.database import Database
+from storage.sql.packing import STATES, unpack
 from streams.records import AlertStateName, AlertTransition, Command, Detection
 
 _NEWEST = 2**63 - 1
@@ -22,7 +22,7 @@ class AlertQueries(Database):
         start = (_NEWEST, "") if after is None else paging.decode_cursor("alerts", after, (int, str))
         asked = {"opened_at_us": start[0], "alert_id": start[1], "state": state, "limit": limit + 1}
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["alerts"], asked).fetchall()
+            rows = connection.execute(self._queries["alerts"], asked).fetchall()
         items = [unpack(row[0], AlertTransition) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("alerts", rows[limit - 1][1:]) if more else None)
@@ -30,22 +30,23 @@ class AlertQueries(Database):
     def alert(self, alert_id: str) -> AlertHistory | None:
         """Return one alert with its transitions."""
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["transitions"], (alert_id,)).fetchall()
+            rows = connection.execute(self._queries["transitions"], {"alert_id": alert_id}).fetchall()
         transitions = [unpack(transition, AlertTransition) for (transition,) in rows]
         return AlertHistory(alert=transitions[-1], transitions=transitions) if transitions else None
 
     def open_alerts(self) -> list[AlertTransition]:
         """Return all alerts that are not closed, the newest opening first."""
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["open_alerts"]).fetchall()
+            rows = connection.execute(self._queries["open_alerts"]).fetchall()
         return [unpack(transition, AlertTransition) for (transition,) in rows]
 
     def detections(self, *, after: str | None = None, limit: int = 100) -> Page[Detection]:
         """Return detections, the newest first."""
         paging.check_limit(limit)
         start = (_NEWEST, 0) if after is None else paging.decode_cursor("detections", after, (int, int))
+        asked = {"detected_at_us": start[0], "number": start[1], "limit": limit + 1}
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["detections"], (*start, limit + 1)).fetchall()
+            rows = connection.execute(self._queries["detections"], asked).fetchall()
         items = [unpack(row[0], Detection) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("detections", rows[limit - 1][1:]) if more else None)
@@ -54,7 +55,8 @@ class AlertQueries(Database):
         """Return deliveries whose time has come: for each alert and webhook only the oldest open one."""
         paging.check_limit(limit)
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["due_deliveries"], (now_us, limit)).fetchall()
+            asked = {"now_us": now_us, "limit": limit}
+            rows = connection.execute(self._queries["due_deliveries"], asked).fetchall()
         return [
             Delivery(
                 webhook_id=webhook_id,
@@ -70,7 +72,7 @@ class AlertQueries(Database):
         """Return the newest commands first."""
         paging.check_limit(limit)
         with self._reading() as connection:
-            rows = connection.execute(QUERIES["commands"], (limit,)).fetchall()
+            rows = connection.execute(self._queries["commands"], {"limit": limit}).fetchall()
         return [
             CommandRow(command=unpack(command, Command), ok=None if ok is None else bool(ok), message=message)
             for command, ok, message in rows
@@ -80,21 +82,29 @@ class AlertQueries(Database):
         """Return the chunks of the last committed snapshot by processor name."""
         snapshots: dict[str, list[bytes]] = {}
         with self._reading() as connection:
-            for processor, chunk in connection.execute(QUERIES["snapshots"]):
+            for processor, chunk in connection.execute(self._queries["snapshots"]):
                 snapshots.setdefault(processor, []).append(chunk)
         return snapshots
 
     def load_journal(self) -> list[bytes]:
         """Return the messages since the last snapshot, oldest first."""
         with self._reading() as connection:
-            return [message for (message,) in connection.execute(QUERIES["journal"])]
+            return [message for (message,) in connection.execute(self._queries["journal"])]
+
+    def consumed(self) -> dict[str, dict[int, int]]:
+        """Return the next offset by topic and partition."""
+        offsets: dict[str, dict[int, int]] = {}
+        with self._reading() as connection:
+            for topic, partition, offset in connection.execute(self._queries["consumed"]):
+                offsets.setdefault(topic, {})[partition] = offset
+        return offsets
 
     def counts(self) -> Counts:
         """Return figures for metrics."""
         with self._reading() as connection:
-            states = connection.execute(QUERIES["count_stations"]).fetchall()
-            levels = connection.execute(QUERIES["count_alerts"]).fetchall()
-            rest = connection.execute(QUERIES["count_rest"]).fetchone()
+            states = connection.execute(self._queries["count_stations"]).fetchall()
+            levels = connection.execute(self._queries["count_alerts"]).fetchall()
+            rest = connection.execute(self._queries["count_rest"]).fetchone()
         return Counts(
             stations_by_state={STATES[state]: count for state, count in states},
             things=rest[0],

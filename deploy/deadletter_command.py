@@ -1,0 +1,97 @@
+"""`groundswell deadletter`: what could not be read or judged, with the reason, and another try."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy import defaults
+from deploy.refusal import Refusal
+from deploy.topics_command import WIDTH_IN_FILES
+
+if TYPE_CHECKING:
+    from streams.kafka.dead_letters import DeadLetter
+
+deadletter = typer.Typer(help="Messages that could not be read or judged.", no_args_is_help=True)
+
+KafkaOption = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT[,...]", help="The brokers.")]
+PrefixOption = Annotated[str, typer.Option("--prefix", help="Before the name of each topic.")]
+CONNECT_S = 15.0
+
+
+@deadletter.command("list")
+def list_(
+    kafka: KafkaOption = defaults.KAFKA,
+    prefix: PrefixOption = "",
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="DIR", help="Write the messages as files, too.")
+    ] = None,
+) -> None:
+    """Print the parked messages, the oldest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("number", "topic", "partition", "offset", "bytes", "by", "reason")
+    for number, letter in asyncio.run(_letters(kafka, prefix)):
+        where = letter.topic, str(letter.partition), str(letter.offset), f"{len(letter.value):,}"
+        table.add_row(str(number), *where, letter.group, letter.reason)
+        if save is not None:
+            save.mkdir(parents=True, exist_ok=True)
+            (save / f"{number}-{letter.topic}-{letter.partition}-{letter.offset}").write_bytes(letter.value)
+    Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)
+
+
+@deadletter.command()
+def replay(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER...]", help="As `list` tells them; none: all.")
+    ] = None,
+    kafka: KafkaOption = defaults.KAFKA,
+    prefix: PrefixOption = "",
+) -> None:
+    """Send parked messages to their topics again: after an upgrade, say. They stay among the parked ones."""
+    letters = dict(asyncio.run(_letters(kafka, prefix)))
+    wanted = list(letters) if numbers is None else numbers
+    for number in wanted:
+        if number not in letters:
+            raise Refusal(f"there is no parked message {number}; `groundswell deadletter list` tells them")
+    asyncio.run(_send(kafka, [letters[number] for number in wanted]))
+    print(f"{len(wanted)} of {len(letters)} parked messages were sent again")
+
+
+async def _letters(kafka: str, prefix: str) -> list[tuple[int, DeadLetter]]:
+    """Return the parked messages with their numbers."""
+    from streams.kafka.dead_letters import dead_letter
+    from streams.kafka.reader import Reader
+    from streams.topics import DEAD_LETTERS
+
+    reader = Reader(kafka, [DEAD_LETTERS], {}, prefix)
+    try:
+        await asyncio.wait_for(reader.start(), CONNECT_S)
+        found = []
+        while await reader.lag():
+            for one in await reader.next(1.0):
+                letter = dead_letter(one.value, one.headers)
+                if letter is not None:
+                    found.append((one.offset, letter))
+    except TimeoutError:
+        raise Refusal(
+            f"cannot reach Kafka at {kafka} ({reader.error}); start it or correct --kafka"
+        ) from None
+    finally:
+        await reader.stop()
+    return found
+
+
+async def _send(kafka: str, letters: list[DeadLetter]) -> None:
+    from streams.kafka.output import Output
+
+    output = Output(kafka, "groundswell-deadletter")
+    try:
+        await output.send([letter.again() for letter in letters])
+    finally:
+        await output.close()

@@ -1,0 +1,54 @@
+"""How the processors of a registry are divided among partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from deploy.refusal import Refusal
+from deploy.registry import Registry
+from streams.kafka.tasks import ALERT, GROUPS, SCORE, SENSE, Group
+from streams.pipeline import Pipeline
+from streams.processor import Processor
+from streams.processors.alert import Alert
+from streams.processors.detect import Detect
+from streams.processors.quality_control import QualityControl
+from streams.processors.score_stations import ScoreStations
+
+
+def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
+    """Return fresh processors of a registry, those of some groups or all, in the order of the data.
+
+    Raises
+    ------
+    Refusal
+        A test or a detector has parameters that make no sense.
+    """
+    made: list[Processor] = []
+    try:
+        if SCORE in groups:
+            made.append(ScoreStations(registry.stations))
+        if SENSE in groups:
+            made.append(QualityControl(registry.properties, registry.datastreams))
+            made.append(Detect(registry.datastreams, registry.things))
+        if ALERT in groups:
+            made.append(Alert())
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    return Pipeline(made)
+
+
+def site_of(registry: Registry) -> Callable[[str], str]:
+    """Return what tells the site of a datastream: all that is measured at a site meets in one partition.
+
+    One that is not registered is taken to be named after its site: `site.property` or `site/property`.
+    """
+    known = {datastream.id: datastream.thing_id for datastream in registry.datastreams}
+
+    def find(datastream_id: str) -> str:
+        site = known.get(datastream_id)
+        if site is not None:
+            return site
+        end = max(datastream_id.rfind("."), datastream_id.rfind("/"))
+        return datastream_id[:end] if end > 0 else datastream_id
+
+    return find

@@ -1,0 +1,179 @@
+"""From topics to the store: each commit holds what was read and how far, so that nothing counts twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from streams import codec
+from streams.kafka.dead_letters import DeadLetter
+from streams.kafka.origin import Origins, origin_of
+from streams.kafka.output import Output
+from streams.kafka.reader import Read, Reader, following
+from streams.records import CommandOutcomes, Commands, Record
+from streams.topics import (
+    ALERTS,
+    COMMAND_OUTCOMES,
+    COMMANDS,
+    DETECTIONS,
+    FLAGGED_SAMPLES,
+    STATION_PERIODS,
+    STATION_REPORTS,
+)
+
+log = structlog.get_logger()
+
+STORED = (
+    STATION_REPORTS, STATION_PERIODS, FLAGGED_SAMPLES, DETECTIONS, ALERTS, COMMANDS, COMMAND_OUTCOMES,
+)  # fmt: skip
+WAIT_S = 0.2
+RETRY_S = 1.0
+MOST_REMEMBERED = 1000
+"""Commands, and answers that wait for theirs."""
+T = TypeVar("T")
+
+
+class Committing(Protocol):
+    """What is needed of a store (`storage.store.Store`)."""
+
+    def commit(
+        self,
+        batches: Sequence[Record],
+        snapshots: Mapping[str, Sequence[bytes]] | None,
+        *,
+        now_us: int,
+        webhook_ids: Sequence[str] = (),
+        consumed: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> None:
+        """Keep all this in one transaction."""
+        ...
+
+    def consumed(self) -> dict[str, dict[int, int]]:
+        """Return the next offset by topic and partition."""
+        ...
+
+
+@dataclass(slots=True)
+class WriterHealth:
+    """How the writer is doing, for `/readyz` and `/metrics`."""
+
+    error: str = ""
+    """Why nothing is being stored right now; empty when all is well."""
+    commits: int = 0
+    messages: int = 0
+    repeated: int = 0
+    dead_letters: int = 0
+    lag: int = 0
+    """Messages that wait."""
+
+
+@dataclass(slots=True)
+class StoreWriter:
+    """Keeps what workers say. One runs at a time for a store.
+
+    Parameters
+    ----------
+    store
+        Where everything goes.
+    make_reader
+        Gives a reader of `STORED` that begins at the given offsets.
+    output
+        For what cannot be read: it goes to the dead letters.
+    webhook_ids
+        That get a delivery of each transition of an alert.
+    """
+
+    store: Committing
+    make_reader: Callable[[Mapping[str, Mapping[int, int]]], Reader]
+    output: Output
+    clock_us: Callable[[], int]
+    prefix: str = ""
+    webhook_ids: Sequence[str] = ()
+    health: WriterHealth = field(default_factory=WriterHealth)
+    _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
+    _commands: dict[str, None] = field(default_factory=dict)
+    _held: list[tuple[int, CommandOutcomes]] = field(default_factory=list)
+    """Answers whose question has not come yet, with their offsets: they are topics of their own."""
+
+    async def run(self) -> None:
+        """Read and keep until cancelled; a store that is away is waited for, and Kafka keeps what comes."""
+        begin = await self._insist(self.store.consumed)
+        reader = self.make_reader(begin)
+        await reader.start()
+        try:
+            while True:
+                read = await reader.next(WAIT_S)
+                if read:
+                    await self.keep(read)
+                    self.health.lag = await reader.lag()
+        finally:
+            await reader.stop()
+            await self.output.close()
+
+    async def keep(self, read: Sequence[Read]) -> None:
+        """Commit messages; return when they are durable."""
+        batches: list[Record] = []
+        for one in read:
+            origins = self._origins.setdefault((one.topic.name, one.partition), Origins())
+            if not origins.is_new(origin_of(one.headers)):
+                self.health.repeated += 1
+                continue
+            try:
+                batch = codec.decode(one.value)
+            except codec.CodecError as error:
+                await self._park(one, f"{type(error).__name__}: {error}")
+                continue
+            if isinstance(batch, CommandOutcomes):
+                self._held.append((one.offset, batch))
+            else:
+                batches.append(batch)
+            if isinstance(batch, Commands):
+                self._commands.update(dict.fromkeys(command.id for command in batch.commands))
+        answers = self._answers()
+        consumed = following(read)
+        if self._held:  # they are read again if this process ends before their questions come
+            consumed[COMMAND_OUTCOMES.name] = {0: self._held[0][0]}
+        work = partial(
+            self.store.commit, [*batches, *answers], None, now_us=self.clock_us(),
+            webhook_ids=self.webhook_ids, consumed=consumed,
+        )  # fmt: skip
+        await self._insist(work)
+        self.health.commits += 1
+        self.health.messages += len(read)
+
+    def _answers(self) -> list[CommandOutcomes]:
+        """Take the answers whose questions are known; of too many that wait, the oldest wait no longer."""
+        is_ready = [all(o.id in self._commands for o in answer.outcomes) for _, answer in self._held]
+        surplus = len(self._held) - MOST_REMEMBERED
+        ready = [answer for i, (_, answer) in enumerate(self._held) if is_ready[i] or i < surplus]
+        self._held = [one for i, one in enumerate(self._held) if not is_ready[i] and i >= surplus]
+        while len(self._commands) > MOST_REMEMBERED:
+            del self._commands[next(iter(self._commands))]
+        return ready
+
+    async def _park(self, one: Read, reason: str) -> None:
+        self.health.dead_letters += 1
+        log.error("a message was parked", topic=one.topic.name, offset=one.offset, reason=reason)
+        letter = DeadLetter(
+            self.prefix + one.topic.name, one.partition, one.offset, "store", reason, one.value
+        )
+        await self.output.send([letter.message(self.prefix)])
+
+    async def _insist(self, call: Callable[[], T]) -> T:
+        """Do something with the store, again and again until it works; not in the event loop's thread."""
+        while True:
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(None, call)
+            except Exception as error:  # noqa: BLE001 - whatever it is, Kafka keeps what comes
+                if not self.health.error:
+                    log.error("cannot store, trying again", error=repr(error))
+                self.health.error = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.health.error = ""
+                return result

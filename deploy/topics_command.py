@@ -1,0 +1,121 @@
+"""`groundswell topics`: compares the topics of the code with a broker's, and makes them so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from deploy.refusal import Refusal
+
+if TYPE_CHECKING:
+    from streams.kafka.admin import TopicState
+
+T = TypeVar("T")
+
+KAFKA = "127.0.0.1:9092"
+WIDTH_IN_FILES = 160
+DAY_S = 86_400
+
+topics = typer.Typer(
+    name="topics", help="Kafka's topics: what the code wants and what is there.", no_args_is_help=True
+)
+
+KafkaOption = Annotated[
+    str, typer.Option("--kafka", metavar="HOST:PORT[,...]", help="Brokers to begin with.")
+]
+PrefixOption = Annotated[
+    str, typer.Option("--prefix", metavar="TEXT", help="Stands before the name of each topic.")
+]
+
+
+@topics.command()
+def apply(
+    kafka: KafkaOption = KAFKA,
+    prefix: PrefixOption = "",
+    replication: Annotated[
+        int, typer.Option("--replication", metavar="N", help="Brokers that keep each new topic.")
+    ] = 1,
+) -> None:
+    """Create topics that are missing and correct retention and compaction; nothing is deleted."""
+    from streams.kafka import admin
+    from streams.topics import ALL_TOPICS
+
+    done = _run(kafka, admin.apply(kafka, prefix=prefix, replication=replication))
+    for change in done:
+        print(f"{'created' if change.kind == 'create' else 'altered'} {change.name}: {change.text}")
+    if not done:
+        print(f"all {len(ALL_TOPICS)} topics are as they should be")
+
+
+@topics.command()
+def show(kafka: KafkaOption = KAFKA, prefix: PrefixOption = "") -> None:
+    """List the topics with what would have to change."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from streams.kafka import admin
+
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("topic", "key", "partitions", "retention", "cleaned by"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "partitions" else "left")
+    table.add_column("state", overflow="fold")
+    for row in _run(kafka, admin.show(kafka, prefix=prefix)):
+        table.add_row(*_cells(row))
+    Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)
+
+
+def retention(milliseconds: str) -> str:
+    """Say how long a broker keeps messages; `milliseconds` as Kafka writes it, -1 for ever."""
+    if milliseconds == "-1":
+        return "for ever"
+    seconds = int(milliseconds) / 1000
+    if seconds % DAY_S == 0:
+        days = round(seconds / DAY_S)
+        return f"{days} day{'' if days == 1 else 's'}"
+    return f"{seconds / 3600:g} h"
+
+
+def _cells(row: TopicState) -> tuple[str, ...]:
+    from streams.kafka.admin import settings_of
+
+    values = row.present.values if row.present else settings_of(row.topic)
+    if row.change is None:
+        state, style = "as it should be", "green"
+    elif row.change.kind == "create":
+        state, style = "missing", "yellow"
+    elif row.change.kind == "alter":
+        state, style = f"to be altered: {row.change.text}", "yellow"
+    else:
+        state, style = row.change.text, "red"
+    return (
+        row.name,
+        row.topic.key,
+        str(row.present.partitions if row.present else row.topic.partitions),
+        retention(values["retention.ms"]),
+        values["cleanup.policy"],
+        f"[{style}]{state}[/]",
+    )
+
+
+def _run(kafka: str, asking: Coroutine[Any, Any, T]) -> T:
+    """Run it; what a broker or the lack of one says becomes one sentence."""
+    from deploy.settings import address
+    from streams.kafka.admin import KafkaUnreachable, TopicsRefused
+
+    try:
+        for broker in kafka.split(","):
+            address(broker, "--kafka")
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs is said in the sentence
+        return asyncio.run(asking)
+    except KafkaUnreachable as error:
+        raise Refusal(f"{error}: start it with `make dev-start` or correct --kafka") from error
+    except TopicsRefused as error:
+        raise Refusal(str(error)) from error
+    finally:
+        asking.close()

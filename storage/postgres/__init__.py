@@ -1,0 +1,32 @@
+"""The store of a country: PostgreSQL with PostGIS. The only room that knows the driver."""
+
+from storage.postgres.migrations import SchemaStatus, migrate, status
+from storage.postgres.sensors import PostgresSensorQueries
+from storage.postgres.stations import PostgresStationQueries
+from storage.postgres.writing import PostgresWriting
+from storage.sql.alerts import AlertQueries
+from storage.sql.raw_index import RawIndexTables
+
+
+class PostgresStore(
+    PostgresWriting, PostgresStationQueries, PostgresSensorQueries, AlertQueries, RawIndexTables
+):
+    """Implements `storage.store.Store` and `storage.store.RawIndex` on the database at a URL.
+
+    Parameters
+    ----------
+    url
+        postgresql://user@host:port/database
+    migrate
+        Bring the database to this program's schema first: for tests, and where one machine does all.
+
+    Raises
+    ------
+    StoreVersionError
+        The database has another schema than this program's; the sentence names the command that changes it.
+    StorageError
+        It cannot be reached.
+    """
+
+
+__all__ = ["PostgresStore", "SchemaStatus", "migrate", "status"]

@@ -1,0 +1,246 @@
+"""Connections and transactions of the PostgreSQL store.
+
+One connection writes, under a lock; readers of any thread take connections of a pool, whose transactions only
+read and see one state. A connection that the server has broken is made anew at the next call. Commits are
+synchronous: what a call has returned from outlives the server's power. Sessions keep temporary tables and
+prepared statements, so a pooler between must hand out whole sessions.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.types.string import StrDumperUnknown
+from psycopg_pool import ConnectionPool
+
+from storage.named_sql import load_queries
+from storage.postgres import partitions
+from storage.postgres.errors import DatabaseAwayError, translated
+from storage.postgres.migrations import expect_current, migrate
+from storage.sql.database import Connection, Database, Parameters, Rows
+
+QUERIES = load_queries("postgres")
+READERS = 8
+WAIT_S = 10.0
+"""For a connection, or for a reader to become free."""
+KEYS_REMEMBERED = 500_000
+_KEEP_ALIVE = {
+    "connect_timeout": round(WAIT_S),
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A peer that vanished is noticed within half a minute."""
+_SESSION = b"SET jit = off; SET plan_cache_mode = force_custom_plan; SET synchronous_commit = on"
+"""A plan for known times looks at their partitions only."""
+_ADDED = {"station": "add_stations", "datastream": "add_datastreams", "name": "add_names"}
+
+
+class _Text(StrDumperUnknown):
+    """Text, in which PostgreSQL allows no NUL: ids come from devices and may hold anything."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\u2400"))
+
+
+class Session:
+    """One connection inside a transaction, as the shared parts use it: results come in binary."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.plain = connection
+
+    def execute(self, sql: str, parameters: Parameters | None = None, /) -> Rows:
+        """Run one statement."""
+        return self.plain.execute(sql.encode(), parameters, binary=True)
+
+    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> None:
+        """Run one statement for each set of parameters, without waiting for each answer."""
+        rows = list(parameters)
+        if rows:
+            with self.plain.cursor() as cursor:
+                cursor.executemany(sql.encode(), rows)
+
+
+class PostgresDatabase(Database):
+    """The database at a URL and its connections."""
+
+    _queries = QUERIES
+
+    def __init__(self, url: str, *, migrate: bool = False) -> None:
+        self.url = url
+        if migrate:
+            _migrate(url)
+        self._lock = threading.RLock()
+        self._keys: dict[tuple[str, str], int] = {}
+        self._new_keys: dict[tuple[str, str], int] = {}
+        self._partitions: set[str] = set()
+        self._closed = False
+        with translated(url):
+            self._writer: psycopg.Connection[Any] | None = self._connect()
+        self._readers = ConnectionPool(
+            url,
+            kwargs={"autocommit": False, **_KEEP_ALIVE},
+            min_size=0,
+            max_size=READERS,
+            timeout=WAIT_S,
+            # a pool that has given up begins anew with the next question
+            reconnect_timeout=WAIT_S,
+            configure=_configure_reader,
+            check=ConnectionPool.check_connection,
+            open=True,
+            name="groundswell",
+        )
+
+    def close(self) -> None:
+        """Close all connections; readers that are at work close theirs when they are done."""
+        self._closed = True
+        self._readers.close()
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+
+    # --- for the parts --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        """Write in one transaction, all or nothing.
+
+        A connection that was broken while nobody used it is made anew.
+        """
+        with self._lock, translated(self.url):
+            connection = self._begun()
+            try:
+                yield Session(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                self._new_keys.clear()
+                if connection.closed:
+                    self._writer = None
+                else:
+                    self._undo(connection)
+                raise
+            if len(self._keys) + len(self._new_keys) > KEYS_REMEMBERED:  # names come from devices, too
+                self._keys.clear()
+            self._keys.update(self._new_keys)
+            self._new_keys.clear()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        """Read from one consistent state."""
+        with translated(self.url), self._readers.connection() as connection:
+            yield Session(connection)
+
+    def _numbers(self, connection: Connection, kind: str, names: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of stations, datastreams or lists of names; new ones get one."""
+        wanted = dict.fromkeys(names)
+        found = {}
+        missing = []
+        for name in wanted:
+            key = self._keys.get((kind, name)) or self._new_keys.get((kind, name))
+            if key is None:
+                missing.append(name)
+            else:
+                found[name] = key
+        if missing:
+            stored = {name.replace("\0", "\u2400"): name for name in missing}
+            known = self._ask_numbers(connection, kind, list(stored))
+            if new := sorted(stored.keys() - known.keys()):  # sorted: two writers cannot wait for each other
+                connection.execute(QUERIES[_ADDED[kind]], {"ids": new})
+                known |= self._ask_numbers(connection, kind, new)
+            for name in missing:
+                found[name] = self._new_keys[kind, name] = known[name.replace("\0", "\u2400")]
+        return found
+
+    def _make_partitions(
+        self, wanted: Mapping[partitions.Partitioned, set[partitions.Partition]]
+    ) -> list[str]:
+        """Make the partitions that do not exist; return the tables of those that have to wait."""
+        missing = [
+            (table, partition)
+            for table, some in wanted.items()
+            for partition in sorted(some)
+            if partition.name not in self._partitions
+        ]
+        if not missing:
+            return []
+        waiting = []
+        with self._outside() as connection:
+            for table, partition in missing:
+                if partitions.make(connection, table, partition):
+                    self._partitions.add(partition.name)
+                else:
+                    waiting.append(table.table)
+        return waiting
+
+    @contextmanager
+    def _outside(self) -> Iterator[psycopg.Connection[Any]]:
+        """Give the writer's connection outside a transaction."""
+        with self._lock, translated(self.url):
+            connection = self._begun()
+            connection.execute("ROLLBACK")
+            try:
+                yield connection
+            except BaseException:
+                if connection.closed:
+                    self._writer = None
+                raise
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(self.url, autocommit=True, **_KEEP_ALIVE)  # type: ignore[arg-type]
+        try:
+            _configure(connection)
+            expect_current(connection, self.url)
+            connection.execute(QUERIES["make_stages"].encode())
+            self._partitions = partitions.existing(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begun(self) -> psycopg.Connection[Any]:
+        if self._closed:
+            raise DatabaseAwayError("the store is closed: open it anew")
+        if self._writer is not None and not self._writer.closed:
+            try:
+                self._writer.execute("BEGIN")
+            except psycopg.OperationalError:
+                self._writer.close()
+            else:
+                return self._writer
+        self._writer = None
+        self._writer = self._connect()
+        self._writer.execute("BEGIN")
+        return self._writer
+
+    def _undo(self, connection: psycopg.Connection[Any]) -> None:
+        try:
+            connection.execute("ROLLBACK")
+        except psycopg.Error:
+            connection.close()
+            self._writer = None
+
+    def _ask_numbers(self, connection: Connection, kind: str, ids: list[str]) -> dict[str, int]:
+        return dict(connection.execute(QUERIES[f"{kind}_keys"], {"ids": ids}).fetchall())
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(_SESSION)
+    connection.adapters.register_dumper(str, _Text)
+
+
+def _configure_reader(connection: psycopg.Connection[Any]) -> None:
+    connection.autocommit = True
+    _configure(connection)
+    connection.autocommit = False
+    connection.read_only = True
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+
+_migrate = migrate

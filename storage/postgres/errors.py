@@ -1,0 +1,64 @@
+"""What the driver raises, in words and in the store's own errors: nobody else knows the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from storage.store import StorageError, StorageFullError
+
+_FULL = "53100"
+
+
+class DatabaseAwayError(StorageError):
+    """The server cannot be reached. Trying again helps once it can."""
+
+
+def where(url: str) -> str:
+    """Return server and database of a URL, without its password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "that is asked for"
+    host, port = parts.get("host") or "localhost", parts.get("port") or "5432"
+    return f"{parts.get('dbname') or parts.get('user') or 'postgres'} at {host}:{port}"
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Raise the store's errors for those of the driver.
+
+    Raises
+    ------
+    StorageFullError
+        The server has no space left.
+    DatabaseAwayError
+        It does not answer, or has broken the connection.
+    StorageError
+        It refused something.
+    """
+    try:
+        yield
+    except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if isinstance(error, psycopg.Error) and error.sqlstate == _FULL:
+            raise StorageFullError(
+                f"no space is left for the database {where(url)}: make room there "
+                "and storing goes on by itself"
+            ) from error
+        raise DatabaseAwayError(
+            f"the database {where(url)} does not answer ({_first_line(error)}): "
+            "start it, or look at its log; storing goes on by itself"
+        ) from error
+    except psycopg.Error as error:
+        raise StorageError(
+            f"the database {where(url)} refused ({_first_line(error)}): look at its log"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

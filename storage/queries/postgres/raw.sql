@@ -1,0 +1,41 @@
+-- name: grow_object
+INSERT INTO raw_objects AS o (path, length, unfinished) VALUES (%(path)s, %(length)s, true)
+ON CONFLICT (path) DO UPDATE SET length = greatest(o.length, excluded.length);
+
+-- name: put_segment
+INSERT INTO raw_segments (
+    station_id, slot_us, position, object_key, "offset", length, size, chunks, start_us, end_us, sha256
+) SELECT %(station_id)s, %(slot_us)s, %(position)s, object_key, %(offset)s, %(length)s, %(size)s, %(chunks)s,
+    %(start_us)s, %(end_us)s, %(sha256)s
+FROM raw_objects WHERE path = %(path)s
+ON CONFLICT (station_id, slot_us, position) DO UPDATE
+SET object_key = excluded.object_key, "offset" = excluded."offset", length = excluded.length,
+    size = excluded.size, chunks = excluded.chunks, start_us = excluded.start_us, end_us = excluded.end_us,
+    sha256 = excluded.sha256;
+
+-- name: open_object
+INSERT INTO raw_objects (path, unfinished) VALUES (%(path)s, true)
+ON CONFLICT (path) DO UPDATE SET unfinished = true;
+
+-- name: close_object
+UPDATE raw_objects SET unfinished = false WHERE path = %(path)s;
+
+-- name: unfinished_objects
+SELECT path, length FROM raw_objects WHERE unfinished ORDER BY path;
+
+-- name: object_length
+SELECT length FROM raw_objects WHERE path = %(path)s;
+
+-- name: segments_of_slot
+SELECT s.slot_us, s.position, o.path, s."offset", s.length, s.size, s.chunks, s.start_us,
+    s.end_us, s.sha256
+FROM raw_segments AS s JOIN raw_objects AS o USING (object_key)
+WHERE s.station_id = %(station_id)s AND s.slot_us = %(slot_us)s
+ORDER BY s.position;
+
+-- name: segments
+SELECT s.slot_us, s.position, o.path, s."offset", s.length, s.size, s.chunks, s.start_us,
+    s.end_us, s.sha256
+FROM raw_segments AS s JOIN raw_objects AS o USING (object_key)
+WHERE s.station_id = %(station_id)s AND s.slot_us > %(start_us)s - 10000000 AND s.slot_us < %(end_us)s
+ORDER BY s.slot_us, s.position;

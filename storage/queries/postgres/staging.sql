@@ -1,0 +1,132 @@
+-- name: make_stages
+-- Empty again at the end of each transaction; what is in them is not logged.
+CREATE TEMPORARY TABLE stage_reports (
+    newest smallint, epoch_us bigint, received_at_us bigint, station_key integer, reason_codes integer,
+    observations integer, observations_expected integer, latency_100us integer, jitter_100us integer,
+    slips integer, multipath_100um integer, frames integer, bad_frames integer, cn0_cdbhz smallint,
+    state smallint, score smallint, epochs smallint, epochs_expected smallint, satellites smallint,
+    reasons bytea
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE stage_figures (
+    newest smallint, time_us bigint, clock_step_at_us bigint, station_key integer, horizon_expected integer,
+    horizon_have integer, mask_expected integer, mask_have integer, slips_a_million integer,
+    roti_100utecu_min integer, clock_step_ms integer, east_mm integer, north_mm integer, up_mm integer,
+    east_sd_mm integer, north_sd_mm integer, up_sd_mm integer, expected_100ppm smallint,
+    usable_100ppm smallint, cn0_loss_cdb smallint, usable_systems text
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE stage_periods (
+    begin_us bigint, end_us bigint, station_key integer, payload bytea
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE stage_samples (
+    newest smallint, time_us bigint, received_at_us bigint, value double precision, datastream_key integer,
+    tests integer, revision smallint, flag smallint, test_flags bytea
+) ON COMMIT DELETE ROWS;
+
+-- name: copy_reports
+COPY stage_reports FROM STDIN (FORMAT BINARY);
+
+-- name: copy_figures
+COPY stage_figures FROM STDIN (FORMAT BINARY);
+
+-- name: copy_periods
+COPY stage_periods FROM STDIN (FORMAT BINARY);
+
+-- name: copy_samples
+COPY stage_samples FROM STDIN (FORMAT BINARY);
+
+-- name: take_reports
+INSERT INTO station_epochs (
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us,
+    jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
+    epochs_expected, satellites, reasons
+) SELECT epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
+    epochs_expected, satellites, reasons
+FROM stage_reports
+ON CONFLICT (station_key, epoch_us) DO UPDATE
+SET received_at_us = excluded.received_at_us, reason_codes = excluded.reason_codes,
+    observations = excluded.observations, observations_expected = excluded.observations_expected,
+    latency_100us = excluded.latency_100us, jitter_100us = excluded.jitter_100us, slips = excluded.slips,
+    multipath_100um = excluded.multipath_100um, frames = excluded.frames, bad_frames = excluded.bad_frames,
+    cn0_cdbhz = excluded.cn0_cdbhz, state = excluded.state, score = excluded.score, epochs = excluded.epochs,
+    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons;
+
+-- name: take_latest_reports
+INSERT INTO station_latest AS known (
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us,
+    jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
+    epochs_expected, satellites, reasons
+) SELECT epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
+    epochs_expected, satellites, reasons
+FROM stage_reports WHERE newest = 1
+ON CONFLICT (station_key) DO UPDATE
+SET epoch_us = excluded.epoch_us, received_at_us = excluded.received_at_us,
+    reason_codes = excluded.reason_codes, observations = excluded.observations,
+    observations_expected = excluded.observations_expected, latency_100us = excluded.latency_100us,
+    jitter_100us = excluded.jitter_100us, slips = excluded.slips, multipath_100um = excluded.multipath_100um,
+    frames = excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz = excluded.cn0_cdbhz,
+    state = excluded.state, score = excluded.score, epochs = excluded.epochs,
+    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons
+WHERE excluded.epoch_us >= known.epoch_us;
+
+-- name: take_figures
+INSERT INTO station_figures (
+    time_us, clock_step_at_us, station_key, horizon_expected, horizon_have, mask_expected, mask_have,
+    slips_a_million, roti_100utecu_min, clock_step_ms, east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm,
+    up_sd_mm, expected_100ppm, usable_100ppm, cn0_loss_cdb, usable_systems
+) SELECT time_us, clock_step_at_us, station_key, horizon_expected, horizon_have, mask_expected, mask_have,
+    slips_a_million, roti_100utecu_min, clock_step_ms, east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm,
+    up_sd_mm, expected_100ppm, usable_100ppm, cn0_loss_cdb, usable_systems
+FROM stage_figures
+ON CONFLICT (station_key, time_us) DO UPDATE
+SET clock_step_at_us = excluded.clock_step_at_us, horizon_expected = excluded.horizon_expected,
+    horizon_have = excluded.horizon_have, mask_expected = excluded.mask_expected,
+    mask_have = excluded.mask_have, slips_a_million = excluded.slips_a_million,
+    roti_100utecu_min = excluded.roti_100utecu_min, clock_step_ms = excluded.clock_step_ms,
+    east_mm = excluded.east_mm, north_mm = excluded.north_mm, up_mm = excluded.up_mm,
+    east_sd_mm = excluded.east_sd_mm, north_sd_mm = excluded.north_sd_mm, up_sd_mm = excluded.up_sd_mm,
+    expected_100ppm = excluded.expected_100ppm, usable_100ppm = excluded.usable_100ppm,
+    cn0_loss_cdb = excluded.cn0_loss_cdb, usable_systems = excluded.usable_systems;
+
+-- name: take_latest_figures
+INSERT INTO station_figures_latest AS known (
+    time_us, clock_step_at_us, station_key, horizon_expected, horizon_have, mask_expected, mask_have,
+    slips_a_million, roti_100utecu_min, clock_step_ms, east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm,
+    up_sd_mm, expected_100ppm, usable_100ppm, cn0_loss_cdb, usable_systems
+) SELECT time_us, clock_step_at_us, station_key, horizon_expected, horizon_have, mask_expected, mask_have,
+    slips_a_million, roti_100utecu_min, clock_step_ms, east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm,
+    up_sd_mm, expected_100ppm, usable_100ppm, cn0_loss_cdb, usable_systems
+FROM stage_figures WHERE newest = 1
+ON CONFLICT (station_key) DO UPDATE
+SET time_us = excluded.time_us, clock_step_at_us = excluded.clock_step_at_us,
+    horizon_expected = excluded.horizon_expected, horizon_have = excluded.horizon_have,
+    mask_expected = excluded.mask_expected, mask_have = excluded.mask_have,
+    slips_a_million = excluded.slips_a_million, roti_100utecu_min = excluded.roti_100utecu_min,
+    clock_step_ms = excluded.clock_step_ms, east_mm = excluded.east_mm, north_mm = excluded.north_mm,
+    up_mm = excluded.up_mm, east_sd_mm = excluded.east_sd_mm, north_sd_mm = excluded.north_sd_mm,
+    up_sd_mm = excluded.up_sd_mm, expected_100ppm = excluded.expected_100ppm,
+    usable_100ppm = excluded.usable_100ppm, cn0_loss_cdb = excluded.cn0_loss_cdb,
+    usable_systems = excluded.usable_systems
+WHERE excluded.time_us >= known.time_us;
+
+-- name: take_periods
+INSERT INTO station_periods (begin_us, end_us, station_key, payload)
+SELECT begin_us, end_us, station_key, payload FROM stage_periods
+ON CONFLICT (station_key, begin_us) DO UPDATE SET end_us = excluded.end_us, payload = excluded.payload;
+
+-- name: take_samples
+INSERT INTO samples AS known (
+    time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
+) SELECT time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
+FROM stage_samples
+ON CONFLICT (datastream_key, time_us) DO UPDATE
+SET received_at_us = excluded.received_at_us, value = excluded.value, tests = excluded.tests,
+    revision = excluded.revision, flag = excluded.flag, test_flags = excluded.test_flags
+WHERE excluded.revision >= known.revision;
+
+-- name: take_latest_samples
+INSERT INTO datastream_latest AS known (time_us, datastream_key)
+SELECT time_us, datastream_key FROM stage_samples WHERE newest = 1
+ON CONFLICT (datastream_key) DO UPDATE SET time_us = excluded.time_us
+WHERE excluded.time_us > known.time_us;

@@ -1,0 +1,109 @@
+-- name: stations
+SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
+    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
+    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
+    f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
+    f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+LEFT JOIN names AS n ON n.name_key = l.reason_codes
+LEFT JOIN station_figures_latest AS f USING (station_key)
+WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) = %(state)s)
+ORDER BY s.id LIMIT %(limit)s;
+
+-- name: stations_within
+SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
+    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
+    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
+    f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
+    f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+LEFT JOIN names AS n ON n.name_key = l.reason_codes
+LEFT JOIN station_figures_latest AS f USING (station_key)
+WHERE s.id > %(after)s
+    AND ST_Covers(ST_GeomFromText(%(polygon)s, 4490), s.position)
+ORDER BY s.id LIMIT %(limit)s;
+
+-- name: station
+SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
+    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
+    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
+    f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
+    f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
+LEFT JOIN names AS n ON n.name_key = l.reason_codes
+LEFT JOIN station_figures_latest AS f USING (station_key)
+WHERE s.id = %(id)s;
+
+-- name: station_reports
+SELECT e.epoch_us, e.received_at_us, e.state, e.score, n.names, e.reasons, e.epochs, e.epochs_expected,
+    e.observations, e.observations_expected, e.satellites, e.latency_100us, e.jitter_100us, e.cn0_cdbhz,
+    e.slips, e.multipath_100um, e.frames, e.bad_frames
+FROM station_epochs AS e LEFT JOIN names AS n ON n.name_key = e.reason_codes
+WHERE e.station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+    AND e.epoch_us >= %(start_us)s AND e.epoch_us < %(end_us)s
+ORDER BY e.epoch_us LIMIT %(limit)s;
+
+-- name: station_figures
+SELECT time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
+    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
+    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
+FROM station_figures
+WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+    AND time_us >= %(start_us)s AND time_us < %(end_us)s
+ORDER BY time_us LIMIT %(limit)s;
+
+-- name: station_periods
+SELECT begin_us, end_us, payload
+FROM station_periods
+WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+    AND begin_us > %(after_us)s AND begin_us < %(end_us)s AND end_us > %(start_us)s
+ORDER BY begin_us LIMIT %(limit)s;
+
+-- name: quality_windows
+SELECT epoch_us / %(window_us)s AS bucket, count(*), sum(epochs), sum(epochs_expected), sum(observations),
+    sum(observations_expected), avg(latency_100us)::float8, max(latency_100us), avg(jitter_100us)::float8,
+    avg(cn0_cdbhz)::float8, sum(slips), avg(multipath_100um::float8 * multipath_100um), sum(frames),
+    sum(bad_frames), min(score), avg(score)::float8, max(state)
+FROM station_epochs
+WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+    AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s
+GROUP BY 1 ORDER BY 1 LIMIT %(limit)s;
+
+-- name: quality_latencies
+-- Nearest-rank percentiles.
+SELECT bucket, min(CASE WHEN place >= 0.5 * n THEN latency_100us END),
+    min(CASE WHEN place >= 0.95 * n THEN latency_100us END)
+FROM (
+    SELECT bucket, latency_100us, row_number() OVER (PARTITION BY bucket ORDER BY latency_100us) AS place,
+        count(*) OVER (PARTITION BY bucket) AS n
+    FROM (
+        SELECT epoch_us / %(window_us)s AS bucket, latency_100us
+        FROM station_epochs
+        WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+            AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s AND latency_100us IS NOT NULL
+    ) AS known
+) AS ranked
+GROUP BY bucket;
+
+-- name: quality_states
+SELECT epoch_us / %(window_us)s AS bucket, state, count(DISTINCT epoch_us / 1000000)
+FROM station_epochs
+WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+    AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s
+GROUP BY 1, 2;
+
+-- name: quality_reasons
+SELECT bucket, n.names, reports
+FROM (
+    SELECT epoch_us / %(window_us)s AS bucket, reason_codes, count(*) AS reports
+    FROM station_epochs
+    WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+        AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s AND reason_codes IS NOT NULL
+    GROUP BY 1, 2
+) AS counted JOIN names AS n ON n.name_key = reason_codes;

@@ -1,0 +1,223 @@
+"""Questions about stations."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sensors.model import Station
+from storage import paging
+from storage.rows import Page, Position, QualityWindow, StationRow
+from storage.sql.database import Connection, Database
+from storage.sql.packing import (
+    CN0_SCALE,
+    LENGTH_SCALE,
+    STATES,
+    TIME_SCALE,
+    expanded,
+    figures_of_row,
+    report_of_row,
+    unscaled,
+)
+from streams.records import StationFigures, StationPeriodRecord, StationReport, StationStateName
+
+
+class StationQueries(Database):
+    """The station part of `storage.store.Store`."""
+
+    @abstractmethod
+    def _newest(self, station_id: str, row: tuple[Any, ...]) -> tuple[StationReport | None, tuple[Any, ...]]:
+        """Return the report of what stands behind a station's position in its row, and the rest of it."""
+
+    def stations(
+        self, *, after: str | None = None, limit: int = 100, state: StationStateName | None = None
+    ) -> Page[StationRow]:
+        """Return stations by id."""
+        paging.check_limit(limit)
+        (start,) = ("",) if after is None else paging.decode_cursor("stations", after, (str,))
+        number = None if state is None else STATES.index(state)
+        with self._reading() as connection:
+            rows = connection.execute(
+                self._queries["stations"], {"after": start, "limit": limit + 1, "state": number}
+            ).fetchall()
+        return self._page(rows, limit)
+
+    def station(self, station_id: str) -> StationRow | None:
+        """Return one station."""
+        with self._reading() as connection:
+            row = connection.execute(self._queries["station"], {"id": station_id}).fetchone()
+        return None if row is None else self._station(row)
+
+    def station_reports(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[StationReport]:
+        """Return reports as stored, oldest first."""
+        paging.check_limit(limit)
+        if after is not None:
+            (last_us,) = paging.decode_cursor("reports", after, (int,))
+            start_us = max(start_us, int(last_us) + 1)
+        with self._reading() as connection:
+            rows = connection.execute(
+                self._queries["station_reports"],
+                {"id": station_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1},
+            ).fetchall()
+        items = [report_of_row(station_id, row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("reports", (items[-1].epoch_us,)) if more else None)
+
+    def station_figures(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+    ) -> Page[StationFigures]:
+        """Return figures as stored, oldest first."""
+        paging.check_limit(limit)
+        if after is not None:
+            (last_us,) = paging.decode_cursor("figures", after, (int,))
+            start_us = max(start_us, int(last_us) + 1)
+        with self._reading() as connection:
+            rows = connection.execute(
+                self._queries["station_figures"],
+                {"id": station_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1},
+            ).fetchall()
+        items = [figures_of_row(station_id, row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("figures", (items[-1].time_us,)) if more else None)
+
+    def station_periods(
+        self, station_id: str, start_us: int, end_us: int, *, limit: int = 100, after: str | None = None
+    ) -> Page[StationPeriodRecord]:
+        """Return hours as stored, oldest first."""
+        paging.check_limit(limit)
+        after_us = start_us - paging.LONGEST_PERIOD_US
+        if after is not None:
+            after_us = int(paging.decode_cursor("periods", after, (int,))[0])
+        asked = {
+            "id": station_id,
+            "after_us": after_us,
+            "start_us": start_us,
+            "end_us": end_us,
+            "limit": limit + 1,
+        }
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["station_periods"], asked).fetchall()
+        items = [
+            StationPeriodRecord(
+                station_id=station_id, begin_us=begin_us, end_us=period_end_us, period=expanded(payload)
+            )
+            for begin_us, period_end_us, payload in rows[:limit]
+        ]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("periods", (items[-1].begin_us,)) if more else None)
+
+    def station_quality(
+        self, station_id: str, start_us: int, end_us: int, window_s: int, *, limit: int = paging.MAX_WINDOWS
+    ) -> list[QualityWindow]:
+        """Return the quality by windows, oldest first."""
+        paging.check_limit(limit)
+        length_us = paging.window_us(start_us, end_us, window_s)
+        asked = {
+            "id": station_id,
+            "start_us": start_us,
+            "end_us": end_us,
+            "window_us": length_us,
+            "limit": limit,
+        }
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["quality_windows"], asked).fetchall()
+            if not rows:
+                return []
+            asked["end_us"] = min(end_us, (rows[-1][0] + 1) * length_us)
+            parts = _QualityParts(connection, self._queries, asked)
+        return [parts.window(row, length_us) for row in rows]
+
+    def _page(self, rows: Sequence[tuple[Any, ...]], limit: int) -> Page[StationRow]:
+        items = [self._station(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, paging.encode_cursor("stations", (items[-1].id,)) if more else None)
+
+    def _station(self, row: tuple[Any, ...]) -> StationRow:
+        report, figures = self._newest(row[0], row[5:])
+        return _row(row[0], row[1], row[2:5], report, figures)
+
+
+class _QualityParts:
+    """What does not fit in one row a window."""
+
+    def __init__(
+        self, connection: Connection, queries: Mapping[str, str], asked: Mapping[str, object]
+    ) -> None:
+        latencies = connection.execute(queries["quality_latencies"], asked).fetchall()
+        self.latencies: dict[int, tuple[int, int]] = {row[0]: (row[1], row[2]) for row in latencies}
+        self.seconds: dict[int, dict[StationStateName, int]] = {}
+        for bucket, state, seconds in connection.execute(queries["quality_states"], asked):
+            self.seconds.setdefault(bucket, {})[STATES[state]] = seconds
+        self.reasons: dict[int, Counter[str]] = {}
+        for bucket, names, reports in connection.execute(queries["quality_reasons"], asked):
+            counter = self.reasons.setdefault(bucket, Counter())
+            for code in set(msgspec.json.decode(names, type=list[str])):
+                counter[code] += reports
+
+    def window(self, row: tuple[Any, ...], length_us: int) -> QualityWindow:
+        bucket, epochs, expected = row[0], row[2], row[3]
+        median, p95 = self.latencies.get(bucket, (None, None))
+        reasons = self.reasons.get(bucket, Counter())
+        return QualityWindow(
+            start_us=bucket * length_us,
+            reports=row[1],
+            epochs=epochs,
+            epochs_expected=expected,
+            completeness=epochs / expected if expected else None,
+            observations=row[4],
+            observations_expected=row[5],
+            latency_mean_s=unscaled(row[6], TIME_SCALE),
+            latency_median_s=unscaled(median, TIME_SCALE),
+            latency_p95_s=unscaled(p95, TIME_SCALE),
+            latency_max_s=unscaled(row[7], TIME_SCALE),
+            jitter_s=unscaled(row[8], TIME_SCALE),
+            cn0_dbhz=unscaled(row[9], CN0_SCALE),
+            slips=row[10],
+            multipath_m=None if row[11] is None else math.sqrt(row[11]) / LENGTH_SCALE,
+            frames=row[12],
+            bad_frames=row[13],
+            score_min=row[14],
+            score_mean=row[15],
+            state=STATES[row[16]],
+            seconds_by_state=self.seconds.get(bucket, {}),
+            reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        )
+
+
+def _row(
+    station_id: str,
+    definition: str | None,
+    place: Sequence[float | None],
+    report: StationReport | None,
+    figures: tuple[Any, ...],
+) -> StationRow:
+    longitude, latitude, height_m = place
+    station = (
+        Station(id=station_id, name=station_id)
+        if definition is None
+        else msgspec.json.decode(definition, type=Station)
+    )
+    streamed = None
+    if longitude is not None and latitude is not None and height_m is not None:
+        streamed = Position(longitude=longitude, latitude=latitude, height_m=height_m)
+    registered = station.longitude is not None and station.latitude is not None
+    position: Station | Position = station if registered or streamed is None else streamed
+    return StationRow(
+        id=station.id,
+        name=station.name,
+        longitude=position.longitude,
+        latitude=position.latitude,
+        height_m=position.height_m,
+        interval_s=station.interval_s,
+        report=report,
+        figures=None if figures[0] is None else figures_of_row(station_id, figures),
+        position_source="registry" if registered else "stream" if streamed is not None else None,
+        streamed=streamed,
+    )

@@ -1,0 +1,187 @@
+"""What is written row by row in every store: registry, alerts, deliveries, commands, state of the runtime.
+
+Reports and samples come by the thousands; how a store takes those is its own (`_put_columns`).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gnss.geodesy import ecef_to_geodetic
+from sensors.model import Datastream, ObservedProperty, Station, Thing
+from storage.rows import RawSegment
+from storage.sql.database import Connection, Database
+from storage.sql.packing import pack
+from streams.records import (
+    AlertTransition,
+    AlertTransitions,
+    CommandOutcomes,
+    Commands,
+    Detections,
+    Record,
+    StationReport,
+)
+
+
+class Writing(Database):
+    """The writing half of `storage.store.Store`."""
+
+    def commit(
+        self,
+        batches: Sequence[Record],
+        snapshots: Mapping[str, Sequence[bytes]] | None,
+        *,
+        now_us: int,
+        webhook_ids: Sequence[str] = (),
+        journal: Sequence[bytes] = (),
+        raw_segments: Sequence[RawSegment] = (),
+        consumed: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> None:
+        """Keep all this in one transaction (see `Store.commit`)."""
+        with self._transaction() as connection:
+            self._put_columns(connection, batches)
+            for batch in batches:
+                if isinstance(batch, Detections):
+                    self._put_detections(connection, batch)
+                elif isinstance(batch, AlertTransitions):
+                    for transition in batch.transitions:
+                        self._put_transition(connection, transition, webhook_ids, now_us)
+                elif isinstance(batch, Commands):
+                    commands = [{"id": c.id, "at_us": c.at_us, "command": pack(c)} for c in batch.commands]
+                    connection.executemany(self._queries["add_command"], commands)
+                elif isinstance(batch, CommandOutcomes):
+                    answers = [{"id": o.id, "ok": o.ok, "message": o.message} for o in batch.outcomes]
+                    connection.executemany(self._queries["answer_command"], answers)
+            self._put_segments(connection, raw_segments)
+            if consumed:
+                self._put_consumed(connection, consumed)
+            if snapshots is not None:
+                self._replace_snapshots(connection, snapshots)
+            elif journal:
+                self._add_journal(connection, journal)
+
+    @abstractmethod
+    def _put_columns(self, connection: Connection, batches: Sequence[Record]) -> None:
+        """Write the reports, figures, periods and flagged samples among these batches."""
+
+    def put_registry(
+        self,
+        *,
+        stations: Sequence[Station] = (),
+        things: Sequence[Thing] = (),
+        properties: Sequence[ObservedProperty] = (),
+        datastreams: Sequence[Datastream] = (),
+    ) -> None:
+        """Insert or replace what is defined."""
+        series = [{"id": d.id, "thing_id": d.thing_id, "definition": _json(d)} for d in datastreams]
+        with self._transaction() as connection:
+            connection.executemany(self._queries["put_station"], _definitions(stations))
+            connection.executemany(self._queries["put_thing"], _definitions(things))
+            connection.executemany(self._queries["put_property"], _definitions(properties))
+            connection.executemany(self._queries["put_datastream"], series)
+
+    def settle_delivery(
+        self, webhook_id: str, message_id: str, *, delivered_at_us: int | None, error: str = ""
+    ) -> None:
+        """Mark a delivery as done or given up."""
+        state = "given_up" if delivered_at_us is None else "delivered"
+        change = {"state": state, "delivered_at_us": delivered_at_us, "error": error}
+        key = _delivery_key(webhook_id, message_id)
+        with self._transaction() as connection:
+            connection.execute(self._queries["settle_delivery"], {**key, **change})
+
+    def postpone_delivery(
+        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str
+    ) -> None:
+        """Count a failed attempt and set the time of the next."""
+        change = {"next_attempt_us": next_attempt_us, "error": error}
+        key = _delivery_key(webhook_id, message_id)
+        with self._transaction() as connection:
+            connection.execute(self._queries["postpone_delivery"], {**key, **change})
+
+    def _put_detections(self, connection: Connection, batch: Detections) -> None:
+        rows = [
+            {
+                "detector": d.detector,
+                "subject_id": d.subject_id,
+                "onset_us": d.onset_us,
+                "at_us": d.at_us,
+                "phase": d.phase,
+                "historic": d.historic,
+                "detected_at_us": d.detected_at_us,
+                "detection": pack(d),
+            }
+            for d in batch.detections
+        ]
+        connection.executemany(self._queries["put_detection"], rows)
+
+    def _put_transition(
+        self, connection: Connection, transition: AlertTransition, webhook_ids: Sequence[str], now_us: int
+    ) -> None:
+        t = transition
+        key = {"alert_id": t.alert_id, "number": t.number}
+        known = connection.execute(self._queries["has_transition"], key).fetchone()
+        connection.execute(self._queries["put_transition"], {**key, "transition": pack(t)})
+        face = {"state": t.state, "level": t.level, "opened_at_us": t.opened_at_us}
+        connection.execute(self._queries["put_alert"], {**key, **face})
+        if known is None and not t.historic:
+            deliveries = [{**key, "webhook_id": one, "next_attempt_us": now_us} for one in webhook_ids]
+            connection.executemany(self._queries["add_delivery"], deliveries)
+
+    def _put_segments(self, connection: Connection, segments: Sequence[RawSegment]) -> None:
+        grown = [{"path": s.path, "length": s.offset + s.length} for s in segments]
+        rows = [{name: getattr(s, name) for name in RawSegment.__dataclass_fields__} for s in segments]
+        connection.executemany(self._queries["grow_object"], grown)
+        connection.executemany(self._queries["put_segment"], rows)
+
+    def _put_consumed(self, connection: Connection, consumed: Mapping[str, Mapping[int, int]]) -> None:
+        rows = [
+            {"topic": topic, "partition": partition, "next_offset": offset}
+            for topic, offsets in sorted(consumed.items())
+            for partition, offset in sorted(offsets.items())
+        ]
+        connection.executemany(self._queries["put_consumed"], rows)
+
+    def _replace_snapshots(self, connection: Connection, snapshots: Mapping[str, Sequence[bytes]]) -> None:
+        connection.execute(self._queries["drop_snapshots"])
+        connection.execute(self._queries["drop_journal"])
+        rows = [
+            {"processor": name, "number": number, "chunk": chunk}
+            for name, chunks in snapshots.items()
+            for number, chunk in enumerate(chunks)
+        ]
+        connection.executemany(self._queries["put_snapshot"], rows)
+
+    def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
+        connection.executemany(self._queries["add_journal"], [{"message": message} for message in journal])
+
+
+def streamed_position(report: StationReport) -> tuple[float, float, float] | None:
+    """Return longitude, latitude (degrees) and height (m) that a report tells; None: none on the Earth.
+
+    Stations whose position was never set send zeros.
+    """
+    if report.ecef_m is None or not 6.2e6 < math.hypot(*report.ecef_m) < 6.5e6:
+        return None
+    longitude, latitude, height_m = ecef_to_geodetic(*report.ecef_m)
+    return float(longitude), float(latitude), float(height_m)
+
+
+def _definitions(defined: Sequence[Station | Thing | ObservedProperty]) -> list[dict[str, Any]]:
+    return [{"id": one.id, "definition": _json(one)} for one in defined]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _delivery_key(webhook_id: str, message_id: str) -> dict[str, Any]:
+    alert_id, _, number = message_id.rpartition(".")
+    if not alert_id or not number.isdecimal():
+        raise ValueError(f"{message_id!r} is not the id of a webhook message, which ends with .NUMBER")
+    return {"webhook_id": webhook_id, "alert_id": alert_id, "number": int(number)}

@@ -1,0 +1,129 @@
+"""What workers send to Kafka: again and again until it is there, or all of it in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerFenced
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+REQUEST_MS = 20_000
+_REQUEST_BYTES = 1_100_000
+"""A message of `streams.topics.MESSAGE_BYTES` and what goes with it."""
+_BATCH_BYTES = 262_144
+
+
+class Message(NamedTuple):
+    """On its way to a partition."""
+
+    topic: str
+    partition: int
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+    key: bytes | None = None
+
+
+class FencedError(RuntimeError):
+    """Another process does this task now: this one has to let go of it."""
+
+
+@dataclass(slots=True)
+class Output:
+    """A producer that is made anew when it breaks.
+
+    Messages reach each partition in their order. What was sent and not confirmed is sent again and may be
+    there twice; within a transaction (`transactional_id`) it counts once.
+    """
+
+    bootstrap: str
+    client_id: str
+    transactional_id: str | None = None
+    error: str = ""
+    """Why nothing can be sent right now; empty when all is well."""
+    sent: int = 0
+    _producer: AIOKafkaProducer | None = None
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Return when the broker has all of them."""
+        if messages:
+            await self.insist(lambda producer: send_all(producer, messages))
+            self.sent += len(messages)
+
+    async def insist(self, work: Callable[[AIOKafkaProducer], Awaitable[None]]) -> None:
+        """Do something with the producer until it works; with a transactional id in one transaction.
+
+        Raises
+        ------
+        FencedError
+            Another producer has taken this transactional id.
+        """
+        while True:
+            try:
+                producer = await self._ready()
+                async with self._transaction(producer):
+                    await work(producer)
+            except ProducerFenced as error:
+                await self.close()
+                raise FencedError(f"another process works as {self.transactional_id}") from error
+            except (KafkaError, OSError, TimeoutError) as error:
+                if not self.error:
+                    log.error("cannot send to Kafka, trying again", error=repr(error))
+                self.error = f"{type(error).__name__}: {error}"
+                await self.close()
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.error = ""
+                return
+
+    async def close(self) -> None:
+        """Let go of the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(producer.stop(), 5.0)
+
+    async def _ready(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.bootstrap,
+                client_id=self.client_id,
+                acks="all",
+                enable_idempotence=True,
+                transactional_id=self.transactional_id,
+                request_timeout_ms=REQUEST_MS,
+                max_request_size=_REQUEST_BYTES,
+                max_batch_size=_BATCH_BYTES,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                with contextlib.suppress(KafkaError, OSError):
+                    await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, producer: AIOKafkaProducer) -> AsyncIterator[None]:
+        if self.transactional_id is None:
+            yield
+        else:
+            async with producer.transaction():
+                yield
+
+
+async def send_all(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+    """Return when the broker has all of them."""
+    waiting = [
+        await producer.send(m.topic, m.value, key=m.key, partition=m.partition, headers=list(m.headers))
+        for m in messages
+    ]
+    await asyncio.gather(*waiting)

@@ -1,0 +1,125 @@
+"""Reads whole topics from where the reader itself remembers to have been: no group, no commits to Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.origin import Headers
+from streams.topics import Topic
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+READ_BYTES = 8_000_000
+"""Of one read, over all partitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A message."""
+
+    topic: Topic
+    partition: int
+    offset: int
+    value: bytes
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads all partitions of some topics.
+
+    Parameters
+    ----------
+    bootstrap, prefix
+        Where Kafka is; what stands before the names of topics.
+    topics
+        What is read.
+    begin
+        The next offset by topic and partition; what is not named begins with the oldest message. None: with
+        the next new message of each.
+    """
+
+    bootstrap: str
+    topics: Sequence[Topic]
+    begin: Mapping[str, Mapping[int, int]] | None
+    prefix: str = ""
+    error: str = ""
+    """Why nothing can be read right now; empty when all is well."""
+    _consumer: AIOKafkaConsumer | None = None
+    _by_name: dict[str, Topic] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Connect, however long that takes."""
+        self._by_name = {self.prefix + topic.name: topic for topic in self.topics}
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self.bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                fetch_max_bytes=READ_BYTES,
+                max_partition_fetch_bytes=READ_BYTES // 4,
+            )
+            try:
+                await consumer.start()
+                await self._seek(consumer)
+            except (KafkaError, OSError) as error:
+                await consumer.stop()
+                if not self.error:
+                    log.error("cannot read from Kafka, trying again", error=repr(error))
+                self.error = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._consumer, self.error = consumer, ""
+                return
+
+    async def stop(self) -> None:
+        """Let go of the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+    async def next(self, timeout_s: float) -> list[Read]:
+        """Return what is there, each partition's messages in their order; nothing after `timeout_s`."""
+        assert self._consumer is not None, "the reader is not started"
+        found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
+        return [
+            Read(self._by_name[at.topic], at.partition, one.offset, one.value or b"", one.headers)
+            for at, records in found.items()
+            for one in records
+        ]
+
+    async def lag(self) -> int:
+        """Return how many messages wait to be read, at most."""
+        assert self._consumer is not None, "the reader is not started"
+        partitions = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(partitions)
+        return sum([max(ends[at] - await self._consumer.position(at), 0) for at in partitions])
+
+    async def _seek(self, consumer: AIOKafkaConsumer) -> None:
+        partitions = [TopicPartition(n, p) for n, t in self._by_name.items() for p in range(t.partitions)]
+        consumer.assign(partitions)
+        if self.begin is None:
+            await consumer.seek_to_end(*partitions)
+            return
+        known = {at: self.begin.get(self._by_name[at.topic].name, {}).get(at.partition) for at in partitions}
+        for at, offset in known.items():
+            if offset is not None:
+                consumer.seek(at, offset)
+        if fresh := [at for at, offset in known.items() if offset is None]:
+            await consumer.seek_to_beginning(*fresh)
+
+
+def following(read: Iterable[Read]) -> dict[str, dict[int, int]]:
+    """Return the next offset behind messages, by topic and partition."""
+    consumed: dict[str, dict[int, int]] = {}
+    for one in read:
+        consumed.setdefault(one.topic.name, {})[one.partition] = one.offset + 1
+    return consumed

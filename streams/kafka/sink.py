@@ -1,0 +1,339 @@
+"""The way from connectors into Kafka: what a gatherer uses in place of the embedded runtime's doors.
+
+Chunks and samples gather for a moment and go as one message for each partition, in the order of arrival.
+
+What is promised
+    `put_samples` returns when Kafka has confirmed the samples or the spool has them synced to disk. Chunks
+    are promised nothing while they are in memory (up to `linger_s` and the way to Kafka, or to the spool
+    when Kafka is away: seconds at most); a kill loses those, a stop does not.
+What may come twice
+    Nothing, as long as one producer lives: it repeats under the same sequence number, also when the broker
+    answered after the time-out. What a new producer repeats, after an error that ended the old one or after
+    a kill, may be in Kafka already. Each message says where it comes from (`streams.kafka.origin`), in
+    rising order within a partition, so that a reader recognises those. Samples that a sender repeats because
+    it was told nothing are other messages; their datastream, time and value tell.
+What is refused
+    A chunk that is larger than a message, a sample whose datastream has no usable id: counted, and nobody
+    else suffers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from streams.inbox import ITEM_BYTES, PENDING_LIMIT_BYTES, StoppedError
+from streams.kafka.link import Link
+from streams.kafka.outbox import Message, Outbox, Promise, SinkHealth
+from streams.kafka.spool import SPOOL_BYTES, Spool, SpoolError
+from streams.kafka.spool_frames import Frame
+from streams.partition_time import UNKNOWN_US, time_of
+from streams.partitions import RecordTooLargeError, pieces, rows_of, split
+from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
+from streams.samples import merge
+from streams.topics import MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
+
+__all__ = ["KafkaSink", "SinkHealth", "SpoolError"]
+
+log = structlog.get_logger()
+
+QUIET_S = 1.0
+"""A partition that got nothing for so long gets a tick."""
+BEAT_S = 0.25
+GATHER_BYTES = 4_000_000
+"""Gathered in one partition, or of samples in all: it goes without waiting any longer."""
+STOP_S = 10.0
+ID_BYTES = 1024
+"""No id of a datastream is longer."""
+STATIONS_REMEMBERED = 100_000
+_CHUNK_HEAD_BYTES = 256
+
+
+@dataclass(slots=True, eq=False)
+class _Gathered:
+    """Chunks of one partition."""
+
+    chunks: list[RawChunk] = field(default_factory=list)
+    size: int = 0
+    """What they count in memory."""
+    payload_bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class KafkaSink:
+    """Implements RawSink and SampleSink of `streams.bus`.
+
+    Parameters
+    ----------
+    bootstrap
+        HOST:PORT of a broker; several with commas between them.
+    folder
+        For the spool; its own.
+    site_of
+        Site of a datastream's id, also of one that nobody knows.
+    clock_us
+        Wall clock, UTC, of ticks and of messages.
+    prefix
+        Stands before the names of topics.
+    linger_s
+        How long chunks and samples gather.
+    client_id
+        Names this program at the broker and, with what is new at each start, in its messages.
+    spool_bytes
+        How much may wait on disk.
+    ticks
+        False for replays: time is that of the data alone.
+    """
+
+    bootstrap: str
+    folder: Path
+    site_of: Callable[[str], str]
+    clock_us: Callable[[], int]
+    prefix: str = ""
+    linger_s: float = 0.15
+    client_id: str = "groundswell-gather"
+    spool_bytes: int = SPOOL_BYTES
+    ticks: bool = True
+    health: SinkHealth = field(default_factory=SinkHealth)
+    maker: str = field(init=False)
+    """The name under which its messages go, of this run alone."""
+    _outbox: Outbox = field(init=False)
+    _number: int = 0
+    _gathered: dict[int, _Gathered] = field(default_factory=dict)
+    _samples: list[tuple[SampleBatch, asyncio.Future[None]]] = field(default_factory=list)
+    _sample_bytes: int = 0
+    _partition_of: dict[str, int] = field(default_factory=dict)
+    _newest_us: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Time of each partition, as this sink told it."""
+    _sent_s: dict[tuple[str, int], float] = field(default_factory=dict)
+    """When each partition got something, by the event loop's clock."""
+    _timer: asyncio.TimerHandle | None = None
+    _beat: asyncio.Task[None] | None = None
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _refusal: str = "the program has not started"
+
+    def __post_init__(self) -> None:
+        self.maker = f"{self.client_id}/{secrets.token_hex(4)}"
+        topics = {self.prefix + topic.name: topic.partitions for topic in (RAW, SAMPLES)}
+        link = Link(self.bootstrap, self.client_id, topics)
+        self._outbox = Outbox(link, Spool(self.folder, self.spool_bytes), self.health, self._free)
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin, whether Kafka is there or not: what an earlier run has left in the spool goes first.
+
+        Raises
+        ------
+        SpoolError
+            The spool's folder cannot be used.
+        """
+        await self._outbox.start()
+        self._refusal = ""
+        now_s = asyncio.get_running_loop().time()
+        self._sent_s = {
+            (topic.name, partition): now_s
+            for topic in (RAW, SAMPLES)
+            for partition in range(topic.partitions)
+        }
+        self._beat = asyncio.create_task(self._make_ticks())
+
+    async def stop(self) -> None:
+        """Send everything, or keep it in the spool where Kafka is away; the next start goes on with it."""
+        if self._beat is None:
+            return
+        self._refusal = "the program is stopping"
+        self._beat.cancel()
+        await asyncio.wait([self._beat])
+        self._beat = None
+        self._seal()
+        await self._outbox.stop(STOP_S)
+        self._room.set()
+
+    # --- doors --------------------------------------------------------------------------------------
+
+    def offer(self, chunk: RawChunk) -> bool:
+        """Take a live chunk without waiting (streams.bus.RawSink)."""
+        if _message_bytes(chunk) > MESSAGE_BYTES:
+            self.health.refused_chunks += 1
+            return False
+        if self._refusal or self.health.pending_bytes > PENDING_LIMIT_BYTES:
+            return False
+        self._gather(chunk)
+        return True
+
+    async def put(self, chunk: RawChunk) -> None:
+        """Take a chunk, waiting for room (streams.bus.RawSink).
+
+        Raises
+        ------
+        RecordTooLargeError
+            It is larger than a message.
+        StoppedError
+            Nothing is taken any more.
+        """
+        size = _message_bytes(chunk)
+        if size > MESSAGE_BYTES:
+            self.health.refused_chunks += 1
+            raise RecordTooLargeError(chunk.station_id, size, MESSAGE_BYTES)
+        await self._wait_for_room()
+        self._gather(chunk)
+
+    async def put_samples(self, batch: SampleBatch) -> None:
+        """Return when the batch is durable: in Kafka, or synced in the spool (streams.bus.SampleSink).
+
+        Raises
+        ------
+        StoppedError
+            It was not stored in time: whoever sent it keeps it.
+        OSError
+            The disk failed while Kafka is away: the same.
+        """
+        batch = self._usable(batch)
+        if not len(batch):
+            return
+        for name in batch.datastream_ids:
+            self.site_of(name)  # a fault of one batch is its sender's, not of all that gather with it
+        await self._wait_for_room()
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._samples.append((batch, durable))
+        self._take(size := 64 * len(batch) + 256 * len(batch.datastream_ids))
+        self._sample_bytes += size
+        self._seal_soon(self._sample_bytes)
+        await durable
+
+    # --- gathering ----------------------------------------------------------------------------------
+
+    def _gather(self, chunk: RawChunk) -> None:
+        partition = self._partition_of.get(chunk.station_id)
+        if partition is None:
+            if len(self._partition_of) >= STATIONS_REMEMBERED:
+                self._partition_of.clear()
+            partition = self._partition_of[chunk.station_id] = partition_of(chunk.station_id, RAW)
+        gathered = self._gathered.get(partition)
+        if gathered is None:
+            gathered = self._gathered[partition] = _Gathered()
+        gathered.chunks.append(chunk)
+        gathered.size += (size := ITEM_BYTES + len(chunk.payload))
+        self._take(size)
+        self._seal_soon(gathered.size)
+
+    def _usable(self, batch: SampleBatch) -> SampleBatch:
+        """Leave out samples whose datastream has an id that cannot be sent."""
+        bad = [number for number, name in enumerate(batch.datastream_ids) if not _is_usable(name)]
+        if not bad:
+            return batch
+        usable = rows_of(batch, np.flatnonzero(~np.isin(batch.series, bad)))
+        self.health.refused_samples += len(batch) - len(usable)
+        log.warning("samples without a usable id are refused", count=len(batch) - len(usable))
+        return usable
+
+    def _seal_soon(self, gathered_bytes: int) -> None:
+        if gathered_bytes > GATHER_BYTES:
+            self._seal()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.linger_s, self._seal)
+
+    def _seal(self) -> None:
+        """Make messages of what has gathered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gathered, self._gathered = self._gathered, {}
+        for partition, part in gathered.items():
+            messages = self._messages(RawBatch(chunks=part.chunks), RAW, partition)
+            self._send(messages, part.size)
+        samples, self._samples = self._samples, []
+        size, self._sample_bytes = self._sample_bytes, 0
+        if samples:
+            self._seal_samples([batch for batch, _ in samples], [durable for _, durable in samples], size)
+
+    def _seal_samples(
+        self, batches: list[SampleBatch], waiting: list[asyncio.Future[None]], size: int
+    ) -> None:
+        messages: list[Message] = []
+        try:
+            parts = split(merge(batches), SAMPLES, self.site_of)
+            for partition, part in parts.items():
+                messages += self._messages(part, SAMPLES, partition)
+        except Exception as error:
+            log.exception("samples cannot be sent")
+            messages = []
+            Promise(waiting, 0).fail(error)
+        promise = Promise(waiting, len(messages))
+        for message in messages:
+            message.promise = promise
+        self._send(messages, size)
+
+    def _messages(self, batch: Record, topic: Topic, partition: int) -> list[Message]:
+        key, now_s = (topic.name, partition), asyncio.get_running_loop().time()
+        self._newest_us[key] = max(self._newest_us.get(key, UNKNOWN_US), time_of(batch))
+        self._sent_s[key] = now_s
+        made = []
+        for payload in pieces(batch):
+            self._number += 1
+            name = self.prefix + topic.name
+            frame = Frame(name, partition, self.clock_us(), self.maker, self._number, payload)
+            made.append(Message(frame, now_s))
+        return made
+
+    def _send(self, messages: list[Message], gathered_bytes: int) -> None:
+        self._take(sum(message.size for message in messages))
+        self._free(gathered_bytes)
+        self._outbox.add(messages)
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    async def _make_ticks(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self.ticks and self._outbox.calm:
+                self._tick()
+
+    def _tick(self) -> None:
+        """Move the time of quiet partitions on; never back, and never ahead of what has gathered."""
+        self._seal()
+        now_s = asyncio.get_running_loop().time()
+        for topic in (RAW, SAMPLES):
+            for partition in range(topic.partitions):
+                key = (topic.name, partition)
+                if now_s - self._sent_s[key] >= QUIET_S:
+                    now_us = max(self.clock_us(), self._newest_us.get(key, UNKNOWN_US))
+                    messages = self._messages(Tick(now_us=now_us), topic, partition)
+                    messages[0].tick = True
+                    self._send(messages, 0)
+
+    # --- room ---------------------------------------------------------------------------------------
+
+    def _take(self, size: int) -> None:
+        self.health.pending_bytes += size
+
+    def _free(self, size: int) -> None:
+        self.health.pending_bytes -= size
+        if self.health.pending_bytes <= PENDING_LIMIT_BYTES // 2:
+            self._room.set()
+
+    async def _wait_for_room(self) -> None:
+        while not self._refusal and self.health.pending_bytes > PENDING_LIMIT_BYTES // 2:
+            self._room.clear()
+            await self._room.wait()
+        if self._refusal:
+            raise StoppedError(self._refusal)
+
+
+def _message_bytes(chunk: RawChunk) -> int:
+    """Return how large a message with this chunk alone can be."""
+    return len(chunk.payload) + 4 * len(chunk.station_id) + _CHUNK_HEAD_BYTES
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        return len(name.encode()) <= ID_BYTES
+    except UnicodeEncodeError:
+        return False

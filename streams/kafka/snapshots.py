@@ -1,0 +1,134 @@
+"""Snapshots of tasks in a compacted topic: written whole or not at all, also while a zombie writes.
+
+A snapshot is some chunks and, behind them, a head that names its writer, its number and how many chunks it
+has. Each chunk's key holds one of two generations, so that a new snapshot never overwrites the one before;
+a message's headers say whose it is. A reader takes the whole snapshot that stands for the most input. (A
+worker that was stopped for a minute and goes on may still write one: it stands for less.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+import zstandard
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streams.kafka.output import Message
+from streams.topics import SNAPSHOTS
+
+_LEVEL = 1
+MOST_BYTES = 2**30
+"""Of one snapshot, unpacked."""
+
+
+class Mark(NamedTuple):
+    """Which snapshot of a task it is."""
+
+    writer: str
+    """This process and no other."""
+    number: int
+    """Counts up with each snapshot of the task, over all its writers."""
+    reach: int
+    """How much input it stands for."""
+
+
+class _Head(msgspec.Struct, array_like=True):
+    writer: str
+    number: int
+    chunks: int
+    reach: int
+    """How much input it stands for, to compare two snapshots of a task."""
+
+
+@dataclass(slots=True)
+class _Found:
+    head: _Head | None = None
+    chunks: dict[int, bytes] = field(default_factory=dict)
+
+
+def messages(task: str, partition: int, mark: Mark, chunks: Sequence[bytes], topic: str) -> list[Message]:
+    """Return the messages of a snapshot, in the order in which they are written: the head is the last.
+
+    Parameters
+    ----------
+    task, partition
+        Name of the task, and where it is.
+    chunks
+        State, as the task gives it.
+    topic
+        Name at the broker.
+    """
+    at = partition % SNAPSHOTS.partitions
+    whose = [("snapshot", f"{mark.writer}/{mark.number}".encode())]
+    compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    slot = f"{task}/{mark.number % 2}"
+    made = [
+        Message(topic, at, compressor.compress(chunk), whose, f"{slot}/{i}".encode())
+        for i, chunk in enumerate(chunks)
+    ]
+    head = _Head(mark.writer, mark.number, len(chunks), mark.reach)
+    return [*made, Message(topic, at, msgspec.msgpack.encode(head), whose, f"{slot}/head".encode())]
+
+
+def newest(task: str, found: Iterable[ConsumerRecord]) -> tuple[int, list[bytes]] | None:
+    """Return number and chunks of the whole snapshot of a task that stands for the most input; None: none.
+
+    Messages of other tasks, and what cannot be read, are left out.
+    """
+    sets: dict[bytes, _Found] = {}
+    for record in found:
+        name, _, rest = (record.key or b"").decode(errors="replace").partition(f"{task}/")
+        whose = dict(record.headers).get("snapshot")
+        if name or not rest or whose is None or not record.value:
+            continue
+        one = sets.setdefault(whose, _Found())
+        place = rest.partition("/")[2]
+        try:
+            if place == "head":
+                one.head = msgspec.msgpack.decode(record.value, type=_Head)
+            else:
+                one.chunks[int(place)] = record.value
+        except (ValueError, msgspec.MsgspecError):
+            continue
+    whole = [
+        (one.head.reach, one.head.number, one)
+        for one in sets.values()
+        if one.head is not None and all(i in one.chunks for i in range(one.head.chunks))
+    ]
+    for _, number, one in sorted(whole, key=lambda each: each[:2], reverse=True):
+        assert one.head is not None
+        try:
+            decompressor = zstandard.ZstdDecompressor()
+            chunks = [one.chunks[i] for i in range(one.head.chunks)]
+            return number, [decompressor.decompress(c, max_output_size=MOST_BYTES) for c in chunks]
+        except zstandard.ZstdError:
+            continue
+    return None
+
+
+async def read(bootstrap: str, topic: str, task: str, partition: int) -> tuple[int, list[bytes]] | None:
+    """Return number and chunks of the newest whole snapshot of a task; None: there is none."""
+    own = f"{task}/".encode()
+    records = _records(bootstrap, TopicPartition(topic, partition % SNAPSHOTS.partitions))
+    return newest(task, [one async for one in records if one.key and one.key.startswith(own)])
+
+
+async def _records(bootstrap: str, at: TopicPartition) -> AsyncIterator[ConsumerRecord]:
+    """Yield all messages of a partition, up to its end."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level="read_committed"
+    )
+    await consumer.start()
+    try:
+        consumer.assign([at])
+        await consumer.seek_to_beginning(at)
+        end = (await consumer.end_offsets([at]))[at]
+        while await consumer.position(at) < end:
+            for records in (await consumer.getmany(at, timeout_ms=500)).values():
+                for record in records:
+                    yield record
+    finally:
+        await consumer.stop()

@@ -1,0 +1,144 @@
+"""The processors of one partition, whoever carries messages to them.
+
+A group of processors reads topics of equal partitions; a task is a group at one partition. It knows the next
+offset of each of its topics, so that what is read again after a crash, up to where its snapshot stands, is
+left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams import codec
+from streams.kafka.origin import Origin, Origins
+from streams.partition_time import time_of
+from streams.pipeline import Failure, Pipeline
+from streams.processors.snapshots import join, split
+from streams.records import Record, Tick
+from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Processors that work together."""
+
+    name: str
+    reads: tuple[Topic, ...]
+    """Of equal partitions; those of its processors that come from elsewhere."""
+
+
+SCORE = Group("score", (RAW,))
+SENSE = Group("sense", (SAMPLES,))
+ALERT = Group("alert", (DETECTIONS, COMMANDS))
+GROUPS = (SCORE, SENSE, ALERT)
+
+
+class _Snapshot(msgspec.Struct):
+    version: int
+    now_us: int
+    next_offset: dict[str, int]
+    origins: dict[str, tuple[int, int]]
+    chunks: dict[str, int]
+    """Of each processor, in their order."""
+
+
+class SnapshotError(ValueError):
+    """A snapshot is damaged, or of another version."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A group at one partition; not to be used by two threads at once."""
+
+    group: Group
+    partition: int
+    pipeline: Pipeline
+    now_us: int = 0
+    next_offset: dict[str, int] = field(default_factory=dict)
+    """By topic."""
+    origins: Origins = field(default_factory=Origins)
+    read_again: int = 0
+    """Messages that were left out, since the snapshot stands for them."""
+
+    @property
+    def name(self) -> str:
+        """Name among all tasks."""
+        return f"{self.group.name}/{self.partition}"
+
+    def is_behind(self, topic: str, offset: int) -> bool:
+        """Return whether a message is one that the state stands for already; it is counted."""
+        if offset >= self.next_offset.get(topic, 0):
+            return False
+        self.read_again += 1
+        return True
+
+    def take(self, topic: str, offset: int, message: bytes, origin: Origin | None = None) -> list[Record]:
+        """Take the next message of a topic; return what came of it.
+
+        Failures of processors stand in `pipeline.failures`.
+
+        Raises
+        ------
+        streams.codec.CodecError
+            It cannot be read. It counts as taken.
+        """
+        self.next_offset[topic] = offset + 1
+        if not self.origins.is_new(origin):
+            return []
+        batch = codec.decode(message)
+        self.now_us = max(self.now_us, time_of(batch))
+        batches = () if isinstance(batch, Tick) else (batch,)
+        return self.pipeline.run(batches, self.now_us or None)
+
+    def failures(self) -> list[Failure]:
+        """Take away what failed since the last call."""
+        failures, self.pipeline.failures = self.pipeline.failures, []
+        return failures
+
+    def snapshot(self) -> list[bytes]:
+        """Return the state as chunks that a message can carry."""
+        states = self.pipeline.snapshots()
+        head = _Snapshot(
+            version=_VERSION,
+            now_us=self.now_us,
+            next_offset=self.next_offset,
+            origins=self.origins.last,
+            chunks={name: len(chunks) for name, chunks in states.items()},
+        )
+        pieces = (chunk for chunks in states.values() for chunk in chunks)
+        return list(split([msgspec.msgpack.encode(head), *pieces]))
+
+    def restore(self, chunks: Sequence[bytes]) -> None:
+        """Take back what `snapshot` gave, before the first message.
+
+        Raises
+        ------
+        SnapshotError
+            It is damaged, or of another version; nothing was taken.
+        """
+        pieces = list(join(chunks))
+        try:
+            head = msgspec.msgpack.decode(pieces[0], type=_Snapshot)
+        except (IndexError, msgspec.MsgspecError) as error:
+            raise SnapshotError(f"the snapshot of {self.name} is damaged: {error}") from error
+        if head.version != _VERSION:
+            raise SnapshotError(f"the snapshot of {self.name} is of version {head.version}, not {_VERSION}")
+        if len(pieces) != 1 + sum(head.chunks.values()):
+            raise SnapshotError(f"the snapshot of {self.name} is not whole")
+        self.pipeline.restore(_divided(pieces[1:], head.chunks))
+        self.now_us, self.next_offset = head.now_us, head.next_offset
+        self.origins = Origins(head.origins)
+
+
+def _divided(pieces: Sequence[bytes], counts: Mapping[str, int]) -> dict[str, Sequence[bytes]]:
+    """Return the chunks of each processor."""
+    divided, at = dict[str, Sequence[bytes]](), 0
+    for name, count in counts.items():
+        divided[name] = pieces[at : at + count]
+        at += count
+    return divided

@@ -1,0 +1,272 @@
+"""A worker's tasks: restored when their partition comes, snapshotted when it goes and once a minute.
+
+An output is at the broker before its input counts as read. A group whose topics are several writes its
+outputs and its state in one transaction, since the order in which it reads them is not the same twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from streams import codec
+from streams.kafka import snapshots
+from streams.kafka.dead_letters import DeadLetter
+from streams.kafka.origin import Headers, Origin, origin_of
+from streams.kafka.output import FencedError, Message, Output
+from streams.kafka.tasks import Group, Task
+from streams.partitions import RecordTooLargeError, pieces, split
+from streams.pipeline import Pipeline
+from streams.records import Record
+from streams.topics import SNAPSHOTS, topic_of
+
+log = structlog.get_logger()
+
+SNAPSHOT_INTERVAL_US = 60_000_000
+SNAPSHOT_BYTES = 256_000_000
+"""Read since the last snapshot: as much would have to be read again."""
+
+
+@dataclass(slots=True)
+class WorkerHealth:
+    """How a worker is doing, for `/readyz` and `/metrics`."""
+
+    messages: int = 0
+    read_again: int = 0
+    repeated: int = 0
+    dead_letters: int = 0
+    failures: int = 0
+    lost_states: int = 0
+    """Tasks that began anew because their snapshot could not be read."""
+    snapshots: int = 0
+    snapshot_bytes: int = 0
+    snapshot_s: float = 0.0
+    """Longest of the last ones of each task."""
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A task that this worker has."""
+
+    task: Task
+    output: Output
+    number: int
+    """Of its last snapshot."""
+    due_us: int
+    read: list[Any] = field(default_factory=list)
+    """Messages that wait for the next snapshot to be acknowledged."""
+    read_bytes: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """Runs tasks on messages, whoever brings them.
+
+    Parameters
+    ----------
+    bootstrap, prefix
+        Where Kafka is; what stands before the names of topics.
+    name
+        Of this process and no other, also after a restart.
+    make
+        Gives the processors of a group, fresh.
+    site_of
+        Site of a datastream, which decides on its partition.
+    clock_us
+        The edge's clock, for the times of snapshots only.
+    """
+
+    bootstrap: str
+    name: str
+    make: Callable[[Group], Pipeline]
+    site_of: Callable[[str], str]
+    clock_us: Callable[[], int]
+    prefix: str = ""
+    snapshot_interval_us: int = SNAPSHOT_INTERVAL_US
+    acknowledge: Callable[[Iterable[Any]], None] = lambda _: None
+    health: WorkerHealth = field(default_factory=WorkerHealth)
+    _output: Output = field(init=False)
+    _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
+    """By group and partition."""
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _owned: set[tuple[str, int]] = field(default_factory=set)
+    """Topics and partitions."""
+
+    def __post_init__(self) -> None:
+        self._output = Output(self.bootstrap, self.name)
+
+    async def start(self) -> None:
+        """Begin."""
+
+    async def stop(self) -> None:
+        """Let go of the producers; `let_go` comes before."""
+        await self._output.close()
+
+    @property
+    def error(self) -> str:
+        """Why nothing goes on right now; empty when all is well."""
+        return self._output.error or next((o.output.error for o in self._open.values() if o.output.error), "")
+
+    def own(self, partitions: set[tuple[str, int]]) -> None:
+        """Say which topics and partitions this worker has now."""
+        self._owned = partitions
+
+    async def take(
+        self,
+        group: Group,
+        topic: str,
+        partition: int,
+        offset: int,
+        value: bytes,
+        headers: Headers,
+        message: object,
+    ) -> None:
+        """Take a message, and return when what came of it is at the broker.
+
+        Parameters
+        ----------
+        topic
+            Its name at the broker.
+        message
+            What `acknowledge` is given when the message need not be read again.
+        """
+        if (topic, partition) not in self._owned:
+            return
+        one = await self._task(group, partition)
+        async with one.lock:
+            if self._open.get((group.name, partition)) is not one:
+                return  # it was let go of meanwhile
+            self.health.messages += 1
+            if one.task.is_behind(topic, offset):
+                self.health.read_again += 1
+                self.acknowledge([message])
+                return
+            outputs = await self._judge(one, topic, offset, value, headers)
+            one.read.append(message)
+            one.read_bytes += len(value)
+            try:
+                if len(group.reads) > 1:
+                    if outputs:
+                        await self._snapshot(one, outputs)
+                else:
+                    await self._output.send(outputs)
+                if self.clock_us() >= one.due_us or one.read_bytes > SNAPSHOT_BYTES:
+                    await self._snapshot(one)
+            except FencedError as error:
+                log.warning("a task went to another worker", task=one.task.name, why=str(error))
+                self._open.pop((group.name, partition), None)
+
+    async def let_go(self, partitions: set[tuple[str, int]] | None) -> None:
+        """Write the snapshots of tasks whose partitions (None: all) go elsewhere, and forget them."""
+        for key, one in list(self._open.items()):
+            topics = {(self.prefix + topic.name, key[1]) for topic in one.task.group.reads}
+            if partitions is None or topics & partitions:
+                async with one.lock:
+                    try:
+                        if one.read:
+                            await self._snapshot(one)
+                    except FencedError:
+                        pass  # it goes on where the last snapshot stands
+                    self._open.pop(key, None)
+                    if one.output is not self._output:
+                        await one.output.close()
+        self._owned = set() if partitions is None else self._owned - partitions
+
+    async def _judge(
+        self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers
+    ) -> list[Message]:
+        """Return the messages that come of a message, dead letters among them."""
+        task = one.task
+        origin = origin_of(headers)
+        repeated = task.origins.repeated
+        try:
+            outputs = task.take(topic, offset, value, origin)
+        except codec.CodecError as error:
+            return [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]
+        self.health.repeated += task.origins.repeated - repeated
+        made = self._messages(task, topic, offset, outputs)
+        for failure in task.failures():
+            self.health.failures += 1
+            log.error("a processor failed", processor=failure.processor, error=repr(failure.error))
+            if failure.batch is not None:
+                reason = f"{failure.processor}: {failure.error!r}"
+                made.append(self._parked(task, topic, offset, value, reason))
+        return made
+
+    def _messages(self, task: Task, topic: str, offset: int, outputs: Sequence[Record]) -> list[Message]:
+        made: list[Message] = []
+        maker = f"{task.name}/{topic}"
+        for batch in outputs:
+            target = topic_of(batch)
+            for partition, part in split(batch, target, self.site_of).items():
+                try:
+                    messages = pieces(part)
+                except RecordTooLargeError as error:
+                    self.health.failures += 1
+                    log.error("what came of a message cannot travel", topic=target.name, error=str(error))
+                    continue
+                for piece in messages:
+                    origin = Origin(maker, offset, len(made))
+                    made.append(Message(self.prefix + target.name, partition, piece, origin.headers()))
+        return made
+
+    def _parked(self, task: Task, topic: str, offset: int, value: bytes, reason: str) -> Message:
+        self.health.dead_letters += 1
+        log.error("a message was parked", topic=topic, partition=task.partition, offset=offset, reason=reason)
+        letter = DeadLetter(topic, task.partition, offset, task.group.name, reason, value)
+        return letter.message(self.prefix)
+
+    async def _task(self, group: Group, partition: int) -> _Open:
+        """Return a task; one that this worker has not had is restored."""
+        key = (group.name, partition)
+        async with self._opening:
+            if key not in self._open:
+                self._open[key] = await self._restored(group, partition)
+            return self._open[key]
+
+    async def _restored(self, group: Group, partition: int) -> _Open:
+        task = Task(group, partition, self.make(group))
+        output = self._output
+        if len(group.reads) > 1:
+            output = Output(self.bootstrap, self.name, f"{self.prefix}groundswell-{task.name}")
+            await output.insist(_nothing)  # from now on nobody else writes for this task
+        found = await snapshots.read(self.bootstrap, self.prefix + SNAPSHOTS.name, task.name, partition)
+        number = 0
+        if found is not None:
+            number, chunks = found
+            try:
+                task.restore(chunks)
+            except Exception as error:  # noqa: BLE001 - an older program's state, say: it begins anew
+                self.health.lost_states += 1
+                log.error("a state was lost", task=task.name, error=repr(error))
+                task = Task(group, partition, self.make(group))
+        # not all at the same time
+        spread_us = self.snapshot_interval_us * (1 + partition % SNAPSHOTS.partitions) // SNAPSHOTS.partitions
+        return _Open(task, output, number, self.clock_us() + spread_us)
+
+    async def _snapshot(self, one: _Open, outputs: Sequence[Message] = ()) -> None:
+        """Write the state, behind outputs; what was read until now need not be read again."""
+        begin_us = self.clock_us()
+        task = one.task
+        mark = snapshots.Mark(self.name, one.number + 1, sum(task.next_offset.values()))
+        made = snapshots.messages(
+            task.name, task.partition, mark, task.snapshot(), self.prefix + SNAPSHOTS.name
+        )
+        await one.output.send([*outputs, *made])
+        one.number += 1
+        self.acknowledge(one.read)
+        one.read, one.read_bytes = [], 0
+        self.health.snapshots += 1
+        self.health.snapshot_bytes += sum(len(m.value) for m in made)
+        end_us = self.clock_us()
+        self.health.snapshot_s = max(self.health.snapshot_s, (end_us - begin_us) * 1e-6)
+        one.due_us = max(begin_us, one.due_us) + self.snapshot_interval_us
+
+
+async def _nothing(_: Any) -> None:
+    """An empty transaction: a producer with the same id is shut out by its start."""

@@ -1,0 +1,170 @@
+"""A group of processors at one partition: what it makes does not depend on crashes and repetitions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.partitioning import pipeline, site_of
+from deploy.registry import Registry
+from deploy.settings import DatastreamSettings, Settings, ThingSettings
+from streams import codec
+from streams.kafka.origin import Origin, Origins, origin_of
+from streams.kafka.tasks import ALERT, SENSE, SnapshotError, Task
+from streams.records import Command, Commands, Detection, Detections, RawBatch, Tick
+
+T0_US = 1_700_000_000_000_000
+SECOND_US = 1_000_000
+REGISTRY = Registry.of(
+    Settings(
+        thing=[
+            ThingSettings(
+                id="gauge", longitude=121.0, latitude=31.0,
+                datastream=[DatastreamSettings(property="water_level")],
+            )
+        ]
+    )
+)  # fmt: skip
+
+
+def detection(number: int) -> Detections:
+    phase = ("begin", "update", "end")[min(number % 7, 2)]
+    return Detections(
+        detections=[
+            Detection(
+                detector="sea_level", version="1", subject_id=f"gauge.{number // 7}", phase=phase,
+                level="orange", onset_us=T0_US + number // 7, at_us=T0_US + number * SECOND_US,
+                detected_at_us=T0_US + number * SECOND_US, title="High", value=1.0 + number, threshold=1.0,
+                unit="m", evidence={"n": number},
+            )
+        ]
+    )  # fmt: skip
+
+
+def messages() -> list[tuple[str, int, bytes]]:
+    """Topic, offset and value: detections, ticks and acknowledgements."""
+    made, offsets = [], {"detections": 0, "commands": 0}
+    for number in range(60):
+        batches = [
+            ("detections", detection(number)),
+            ("detections", Tick(now_us=T0_US + number * 40_000_000)),
+        ]
+        if number % 9 == 3:
+            command = Command(
+                id=f"c{number}", kind="acknowledge_alert", target="x", by="me",
+                at_us=T0_US + number * SECOND_US,
+            )  # fmt: skip
+            batches.append(("commands", Commands(commands=[command])))
+        for topic, batch in batches:
+            made.append((topic, offsets[topic], codec.encode(batch)))
+            offsets[topic] += 1
+    return made
+
+
+def alerts() -> Task:
+    return Task(ALERT, 0, pipeline(REGISTRY, [ALERT]))
+
+
+def run(task: Task, some: list[tuple[str, int, bytes]]) -> list[bytes]:
+    made = []
+    for topic, offset, value in some:
+        if not task.is_behind(topic, offset):
+            made += [codec.encode(batch) for batch in task.take(topic, offset, value)]
+    return made
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 120), min_size=1, max_size=4))
+def test_a_snapshot_anywhere_and_reading_again_change_nothing(cuts: list[int]) -> None:
+    whole = messages()
+    undisturbed = run(alerts(), whole)
+    task, made = alerts(), []
+    for cut in sorted(min(cut, len(whole)) for cut in cuts):
+        # everything from the begin is read again: what the state stands for is left out
+        made += run(task, whole[:cut])
+        chunks, task = task.snapshot(), alerts()
+        task.restore(chunks)
+    made += run(task, whole)
+    assert made == undisturbed
+    assert len(undisturbed) > 10
+
+
+def test_time_goes_on_by_receiving_times_commands_detections_and_ticks() -> None:
+    task = alerts()
+    task.take("detections", 0, codec.encode(Tick(now_us=T0_US)))
+    assert task.now_us == T0_US
+    task.take("detections", 1, codec.encode(detection(5)))
+    assert task.now_us == T0_US + 5 * SECOND_US
+    task.take("detections", 2, codec.encode(Tick(now_us=T0_US)))
+    assert task.now_us == T0_US + 5 * SECOND_US
+
+
+def test_a_message_that_was_made_twice_counts_once() -> None:
+    task = alerts()
+    first = codec.encode(detection(0))
+    assert task.take("detections", 0, first, Origin("sense/3/samples", 17))
+    assert task.take("detections", 1, codec.encode(detection(7)), Origin("sense/3/samples", 17, 1))
+    # made again after a crash, with older ones of a zombie
+    assert not task.take("detections", 2, first, Origin("sense/3/samples", 17))
+    assert not task.take("detections", 3, codec.encode(detection(14)), Origin("sense/3/samples", 16, 4))
+    assert task.origins.repeated == 2
+    assert task.take("detections", 4, codec.encode(detection(14)), Origin("sense/4/samples", 2))
+
+
+def test_what_cannot_be_read_counts_as_taken() -> None:
+    task = alerts()
+    with pytest.raises(codec.UnknownVersionError, match="version 9"):
+        task.take("detections", 5, b"\x09whatever")
+    with pytest.raises(codec.CodecError):
+        task.take("detections", 6, b"\x01\xff\xff")
+    assert task.next_offset == {"detections": 7}
+    assert task.is_behind("detections", 6)
+    assert not task.is_behind("detections", 7)
+
+
+def test_a_damaged_snapshot_is_refused() -> None:
+    task = alerts()
+    run(task, messages()[:20])
+    chunks = task.snapshot()
+    for damaged in ([], [b"\x00"], [chunks[0][:-3]], [chunks[0][:9]]):
+        with pytest.raises(SnapshotError, match="alert/0"):
+            alerts().restore(damaged)
+
+
+def test_a_processor_that_does_not_read_a_kind_leaves_it_alone() -> None:
+    task = Task(SENSE, 0, pipeline(REGISTRY, [SENSE]))
+    assert task.take("samples", 0, codec.encode(RawBatch(chunks=[]))) == []
+    assert task.failures() == []
+
+
+@given(st.text(max_size=20), st.integers(0, 2**62), st.integers(0, 2**31))
+def test_an_origin_travels_in_headers(maker: str, offset: int, number: int) -> None:
+    origin = Origin(maker, offset, number)
+    assert origin_of([("other", b"x"), *origin.headers()]) == origin
+
+
+def test_headers_that_say_nothing_are_no_origin() -> None:
+    for headers in (
+        [],
+        [("maker", b"a")],
+        [("maker", b"\xff"), ("place", b"1.2")],
+        [("maker", b"a"), ("place", b"1")],
+    ):
+        assert origin_of(headers) is None
+    assert Origins().is_new(None)
+
+
+def test_makers_that_are_remembered_are_bounded() -> None:
+    origins = Origins()
+    for number in range(10_000):
+        assert origins.is_new(Origin(f"maker {number}", 1))
+    assert len(origins.last) <= 4096
+    assert not origins.is_new(Origin("maker 9999", 1))
+
+
+def test_datastreams_of_a_site_meet() -> None:
+    site = site_of(REGISTRY)
+    assert site("gauge.water_level") == "gauge"
+    assert site("unknown/a/level") == "unknown/a"
+    assert site("lonely") == "lonely"
