@@ -103,6 +103,30 @@ def run(
 
 
 @app.command()
+def gather(
+    config: ConfigOption, ntrip: NtripOption = None, data: DataOption = None, seconds: ForOption = None
+) -> None:
+    """Gather what the configuration names into Kafka, and serve rovers with it."""
+    leave_on_signals()
+    from deploy.gather import run_gather
+    from deploy.settings_file import load
+
+    run_gather(load(config), ntrip=ntrip, data=data, seconds=seconds)
+
+
+@app.command()
+def serve(
+    config: ConfigOption, http: HttpOption = None, data: DataOption = None, seconds: ForOption = None
+) -> None:
+    """Serve the API and the page from the database and what comes over Kafka."""
+    leave_on_signals()
+    from deploy.serve import run_serve
+    from deploy.settings_file import load
+
+    run_serve(load(config), http=http, data=data, seconds=seconds)
+
+
+@app.command()
 def worker(
     config: ConfigOption,
     name: Annotated[

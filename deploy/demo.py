@@ -21,8 +21,9 @@ from connectors.mqtt_publish import publisher
 from connectors.webhook import WebhookConfig
 from deploy import demo_sources as sources
 from deploy import demo_world as world
+from deploy.addresses import Addresses
 from deploy.clock import wall_clock_us
-from deploy.service import Addresses, Service, opened
+from deploy.service import Service, opened
 from deploy.settings import Settings, StationSettings
 from deploy.start import prepare, resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -103,16 +104,16 @@ async def _demo(addresses: Addresses, folder: Path, seconds: float | None, conso
 
         settings = settings_of(upstream.port, broker_port, url)
         service = await stack.enter_async_context(opened(settings, folder, addresses))
-        service.connect()
+        service.sources.connect(service.settings)
         publish = await stack.enter_async_context(publisher("127.0.0.1", broker_port, "devices"))
         # devices send their memory once: whoever is not listening by then will not know what is usual
-        await sources.listened(service.streams)
+        await sources.listened(service.sources.streams)
         plan, start_us = world.Plan(), wall_clock_us()
         stations = world.stations(start_us, plan)
-        service.start(sources.send_stations(stations, relay, wall_clock_us), "simulated stations")
+        service.sources.start(sources.send_stations(stations, relay, wall_clock_us), "simulated stations")
         for series in world.sensors(start_us, plan):
-            service.start(sources.send_sensor(series, publish, wall_clock_us), series.datastream_id)
-        service.start(_show(console, service, subscriber), "terminal")
+            service.sources.start(sources.send_sensor(series, publish, wall_clock_us), series.datastream_id)
+        service.sources.start(_show(console, service, subscriber), "terminal")
         await until_stopped(stop, seconds)
 
 

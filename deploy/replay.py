@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connectors import replay
+from deploy.addresses import Addresses
 from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
-from deploy.service import Addresses, opened
+from deploy.service import opened
 from deploy.settings import Settings, StationSettings, check_station_id
 from deploy.start import prepare, resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -59,7 +60,7 @@ async def _replay(
     stop = stop_on_signals()
     paced = config.speed is not None
     async with opened(settings, folder, addresses, ticks=paced, end_of_input=True) as service:
-        intake = service.intake(config.station_id, "replay", config.source)
+        intake = service.sources.intake(config.station_id, "replay", config.source)
         with Progress(
             TextColumn(config.station_id),
             BarColumn(),

@@ -13,11 +13,12 @@ import structlog
 import uvloop
 from rich.console import Console
 
+from deploy.addresses import Addresses
 from deploy.data_folder import locked
 from deploy.http_server import bind
 from deploy.partitioning import pipeline
 from deploy.registry import Registry
-from deploy.service import Addresses, opened
+from deploy.service import opened
 from deploy.settings import Settings, address
 from deploy.stopping import ignore_signals, stop_on_signals, until_stopped
 from deploy.warm_up import warm_up
@@ -72,7 +73,7 @@ def run_service(
 async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: float | None) -> None:
     stop = stop_on_signals()
     async with opened(settings, folder, addresses) as service:
-        service.connect()
+        service.sources.connect(settings)
         log.info(
             "running",
             page=service.addresses.page,

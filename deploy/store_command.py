@@ -10,12 +10,14 @@ from pathlib import Path
 import structlog
 
 from deploy.clock import wall_clock_us
-from deploy.data_folder import locked, open_store, refusing_damage
+from deploy.data_folder import database, locked, open_store, refusing_damage
+from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_writer import STORED, StoreWriter
+from storage.sqlite import SqliteStore
 from storage.store import Store
 from streams.kafka.output import Output
 from streams.kafka.reader import Reader
@@ -46,6 +48,26 @@ def opened_store(settings: Settings, data: Path | None) -> Iterator[Store]:
             yield store
         finally:
             store.close()
+
+
+@contextmanager
+def reading_store(settings: Settings, data: Path) -> Iterator[Store]:  # noqa: ARG001
+    """Open the database of a configuration, to read it beside the process that writes it.
+
+    Raises
+    ------
+    Refusal
+        It is not there.
+    """
+    file = database(data)
+    if not file.exists():
+        raise Refusal(f"there is no database at {file}; start `groundswell store` first, or correct --data")
+    with refusing_damage(data):
+        store = SqliteStore(file)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 async def _run(store: Store, settings: Settings, seconds: float | None) -> None:

@@ -72,10 +72,13 @@ class Server:
             url,
         )
         kept = {"spatial_ref_sys", "schema_version"}
-        tables = [str(name) for name, is_part in rows if not is_part and name not in kept]
+        names = [str(name) for name, is_part in rows if not is_part and name not in kept]
+        ask = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names)
+        tables = [str(name) for (name,) in self.sql(ask, url)]
         parts = {str(name) for name, is_part in rows if is_part and not str(name).endswith("_other")}
-        statements = [f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"]
-        statements += [f"DROP TABLE {name}" for name in sorted(parts - self._template_parts)]
+        statements = [f"DROP TABLE {name}" for name in sorted(parts - self._template_parts)]
+        if tables:
+            statements.append(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
         self.sql("SET lock_timeout = '10s'; " + "; ".join(statements), url)
 
     def drop(self, url: str) -> None:

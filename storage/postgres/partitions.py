@@ -22,7 +22,7 @@ DAY_US = 86_400_000_000
 NEAR_US = 92 * DAY_US
 AHEAD_US = DAY_US
 """How long before its begin the next partition is made."""
-PATIENCE_S = 2
+PATIENCE_MS = 2000
 """For readers that hold a table; everybody else waits behind."""
 _LOCK = 7_203_116_202
 _FIRST_US, _END_US = 0, 7_258_118_400_000_000
@@ -149,7 +149,7 @@ def cuts(now_us: int, retention_s: Mapping[str, int]) -> Iterable[tuple[Partitio
 
 def _be_alone(connection: psycopg.Connection[Any]) -> None:
     """Wait for the others who make or drop partitions, and not for ever for those who read."""
-    connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE_S}s'".encode())
+    connection.execute(f"SET LOCAL lock_timeout = {PATIENCE_MS}".encode())
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 

@@ -62,7 +62,6 @@ class _Gathered:
     chunks: list[RawChunk] = field(default_factory=list)
     size: int = 0
     """What they count in memory."""
-    payload_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -247,7 +246,12 @@ class KafkaSink:
             self._timer = None
         gathered, self._gathered = self._gathered, {}
         for partition, part in gathered.items():
-            messages = self._messages(RawBatch(chunks=part.chunks), RAW, partition)
+            try:
+                messages = self._messages(RawBatch(chunks=part.chunks), RAW, partition)
+            except Exception:
+                log.exception("chunks cannot be sent")
+                self.health.refused_chunks += len(part.chunks)
+                messages = []
             self._send(messages, part.size)
         samples, self._samples = self._samples, []
         size, self._sample_bytes = self._sample_bytes, 0

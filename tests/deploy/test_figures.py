@@ -2,8 +2,9 @@ import httpx
 import msgspec
 import numpy as np
 
+from deploy.addresses import Addresses
 from deploy.figures import station_figures
-from deploy.service import Addresses, opened
+from deploy.service import opened
 from deploy.settings import Settings
 from gnss.rtcm.framing import build_frame
 from gnss.simulate import SimulatedStation

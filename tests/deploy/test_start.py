@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from deploy import start
+from deploy.addresses import Addresses
 from deploy.data_folder import database, locked, open_store
 from deploy.http_server import bind
 from deploy.refusal import Refusal
-from deploy.service import Addresses, opened
+from deploy.service import opened
 from deploy.settings import ServerSettings, Settings
 from deploy.stopping import leave_on_signals, stop_on_signals, until_stopped
 

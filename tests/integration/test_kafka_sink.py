@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 STATIONS = [f"STN{number:02d}" for number in range(30)]
 ONE_SECOND_US = 1_000_000
+ROOT = Path(__file__).parents[2]
 
 
 def clock_us() -> int:
@@ -256,7 +256,7 @@ async def test_a_broker_that_stands_still_and_one_that_is_killed_lose_nothing(tm
 
 
 FILLER = """
-import asyncio, sys, time
+import asyncio, sys
 from pathlib import Path
 from tests.integration.test_kafka_sink import chunk, running, samples
 
@@ -264,13 +264,14 @@ async def main(bootstrap, folder, prefix):
     async with running(bootstrap, Path(folder), prefix, spool_bytes=3_000_000) as sink:
         number = 0
         while not sink.health.full:
-            for _ in range(5):
+            put = asyncio.create_task(sink.put_samples(samples(number)))
+            for _ in range(15):
                 sink.offer(chunk("FILL", number, 20_000))
                 number += 1
-            if not sink.health.pending_bytes > 2_000_000:
-                await asyncio.wait({put := asyncio.ensure_future(sink.put_samples(samples(number)))}, timeout=0.5)
-                if put.done():
-                    print("told", number, flush=True)
+            while not put.done() and not sink.health.full:
+                await asyncio.sleep(0.01)
+            if put.done():
+                print("told", number - 15, flush=True)
         print("full", sink.health.spooled_messages, flush=True)
         await asyncio.sleep(60)
 
@@ -281,14 +282,14 @@ asyncio.run(main(*sys.argv[1:]))
 async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(kafka, prefix, tmp_path):
     await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
     nobody = f"127.0.0.1:{lasting_port()}"
-    with subprocess.Popen(
-        [sys.executable, "-c", FILLER, nobody, tmp_path, prefix], stdout=subprocess.PIPE, text=True
-    ) as process:
-        lines = []
-        while not lines or not lines[-1].startswith("full"):
-            lines.append(await asyncio.to_thread(process.stdout.readline))
-            assert lines[-1], "the process has ended"
-        process.send_signal(signal.SIGKILL)
+    command = [sys.executable, "-c", FILLER, nobody, tmp_path, prefix]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, cwd=ROOT)
+    lines = [""]
+    while not lines[-1].startswith("full"):
+        lines.append((await process.stdout.readline()).decode())
+        assert lines[-1], "the process has ended"
+    process.kill()
+    await process.wait()
     told = [float(line.split()[1]) for line in lines if line.startswith("told")]
     assert told
     async with running(kafka.bootstrap, tmp_path, prefix) as sink:

@@ -473,6 +473,39 @@ def test_snapshots_replace_each_other_and_empty_the_journal(open_store):
     assert store.load_journal() == []
 
 
+def test_offsets_are_kept_with_what_they_stand_for(open_store, make):
+    store = open_store()
+    assert store.consumed() == {}
+    commit(store, make.samples("d", [1], [1.0]), consumed={"reports": {0: 5, 7: 9}, "samples": {0: 1}})
+    commit(store, consumed={"reports": {0: 8}, "none": {}})
+    commit(store, make.samples("d", [2], [1.0]))
+    assert store.consumed() == {"reports": {0: 8, 7: 9}, "samples": {0: 1}}
+    broken = msgspec.structs.replace(make.samples("d", [3], [1.0]), series=np.array([5], np.int32))
+    with pytest.raises(IndexError):
+        commit(store, broken, consumed={"reports": {0: 99}})
+    store = open_store()
+    assert store.consumed() == {"reports": {0: 8, 7: 9}, "samples": {0: 1}}
+    commit(store, consumed={"reports": {0: 2**62}, "samples": {0: 0}})
+    assert store.consumed() == {"reports": {0: 2**62, 7: 9}, "samples": {0: 0}}, "also back to the begin"
+
+
+def test_rows_of_one_commit_count_as_if_they_came_one_after_the_other(store, make):
+    reports = [
+        make.report("B", 2 * S, score=1),
+        make.report("A", S, score=2),
+        make.report("B", 2 * S, score=3),
+    ]
+    later = StationReports(reports=[make.report("A", S, score=4)], figures=[make.figures("A", S)])
+    again = StationReports(reports=[], figures=[make.figures("A", S, usable_share=0.25)])
+    samples = [make.samples("d", [5], [k], revision=r) for k, r in ((1.0, 0), (2.0, 1), (3.0, 1), (4.0, 0))]
+    commit(store, StationReports(reports=reports), later, again, *samples)
+    assert [r.score for r in store.station_reports("A", 0, END).items] == [4]
+    assert [r.score for r in store.station_reports("B", 0, END).items] == [3]
+    assert [row.report.score for row in store.stations().items] == [4, 3]
+    assert [f.usable_share for f in store.station_figures("A", 0, END).items] == [0.25]
+    assert [o.value for o in store.observations("d", 0, END).items] == [3.0]
+
+
 def test_counts(store, registry, batches):
     commit(store, *batches, webhook_ids=["w"], journal=[b"j"])
     counts = store.counts()

@@ -183,7 +183,7 @@ def test_a_batch_that_fits_is_one_message():
 
 def test_one_record_that_is_too_large_is_named():
     chunks = [RawChunk(station_id="TINY", payload=b"x"), RawChunk(station_id="HUGE", payload=bytes(2000))]
-    with pytest.raises(RecordTooLargeError, match="'HUGE' is a message of 20.. bytes") as caught:
+    with pytest.raises(RecordTooLargeError, match=r"'HUGE' is a message of 20.. bytes") as caught:
         pieces(RawBatch(chunks=chunks), 1000)
     assert caught.value.key == "HUGE"
     one = np.zeros(1, np.int64)

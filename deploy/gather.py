@@ -1,0 +1,64 @@
+"""`groundswell gather`: connectors into Kafka, and the rovers' corrections straight from them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import structlog
+
+from connectors.caster.relay import Relay
+from deploy.addresses import Addresses
+from deploy.casting import casting
+from deploy.clock import wall_clock_us
+from deploy.data_folder import locked
+from deploy.partitioning import site_of
+from deploy.refusal import Refusal
+from deploy.registry import Registry
+from deploy.settings import Settings
+from deploy.sources import Sources
+from deploy.start import resolve, run_async
+from deploy.stopping import stop_on_signals, until_stopped
+from streams.kafka.sink import KafkaSink, SpoolError
+
+log = structlog.get_logger()
+
+
+def run_gather(settings: Settings, *, ntrip: str | None, data: Path | None, seconds: float | None) -> None:
+    """Gather until a signal, or for so long."""
+    addresses, folder = resolve(settings, None, ntrip, data)
+    run_async(_run(settings, folder, addresses, seconds))
+
+
+async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: float | None) -> None:
+    stop = stop_on_signals()
+    registry = Registry.of(settings)
+    kafka = settings.kafka
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(locked(folder))
+        sink = KafkaSink(
+            kafka.servers, folder / "spool", site_of(registry), wall_clock_us, prefix=kafka.prefix
+        )
+        try:
+            await sink.start()
+        except SpoolError as error:
+            raise Refusal(str(error)) from error
+        stack.push_async_callback(sink.stop)
+        relay = Relay(asyncio.get_running_loop().time)
+        if addresses.ntrip is not None:
+            caster = casting(relay, lambda: registry.stations, settings, addresses.ntrip)
+            addresses.ntrip = (addresses.ntrip[0], (await stack.enter_async_context(caster)).port)
+        sources = Sources(sink, relay)
+        stack.push_async_callback(sources.stop)
+        sources.connect(settings)
+        log.info(
+            "gathering",
+            kafka=kafka.servers,
+            prefix=kafka.prefix,
+            caster=addresses.caster,
+            stations=len(settings.station),
+            brokers=len(settings.mqtt),
+        )
+        await until_stopped(stop, seconds)
+        log.info("stopping")

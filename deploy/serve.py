@@ -1,0 +1,97 @@
+"""`groundswell serve`: the API and the page, from the database and what comes over Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+import structlog
+
+from dashboards.api import create_app
+from dashboards.live import LiveFeed, LiveHub, run_live
+from deploy.addresses import Addresses, is_loopback
+from deploy.clock import wall_clock_us
+from deploy.http_server import bind, serving
+from deploy.refusal import Refusal
+from deploy.settings import Settings
+from deploy.start import resolve, run_async
+from deploy.stopping import stop_on_signals, until_stopped
+from deploy.store_command import reading_store
+from storage.store import Store
+from streams import codec
+from streams.kafka.commands import KafkaCommands
+from streams.kafka.output import Output
+from streams.kafka.reader import Reader
+from streams.stream_state import StreamStates
+from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
+
+log = structlog.get_logger()
+
+SHOWN = (STATION_REPORTS, FLAGGED_SAMPLES, ALERTS, COMMAND_OUTCOMES)
+WAIT_S = 0.2
+
+
+def run_serve(settings: Settings, *, http: str | None, data: Path | None, seconds: float | None) -> None:
+    """Serve until a signal, or for so long."""
+    addresses, folder = resolve(settings, http, None, data)
+    if addresses.http is None:
+        raise Refusal("there is no address to serve on; give --http HOST:PORT")
+    with reading_store(settings, folder) as store:
+        run_async(_run(store, settings, addresses, seconds))
+
+
+async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: float | None) -> None:
+    stop = stop_on_signals()
+    kafka = settings.kafka
+    assert addresses.http is not None
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(bind(*addresses.http, "--http"))
+        addresses.http = (addresses.http[0], listener.getsockname()[1])
+        output = Output(kafka.servers, "groundswell-serve")
+        stack.push_async_callback(output.close)
+        reader = Reader(kafka.servers, SHOWN, None, kafka.prefix)
+        stack.push_async_callback(reader.stop)
+        commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
+        tasks = [
+            asyncio.create_task(_follow(reader, feed, commands), name="what comes over Kafka"),
+            asyncio.create_task(run_live(feed, hub, wall_clock_us), name="live"),
+        ]
+        stack.push_async_callback(_cancel, tasks)
+        app = create_app(
+            store,
+            commands=commands,
+            hub=hub,
+            feed=feed,
+            streams=StreamStates(),
+            version=package_version("groundswell"),
+            clock_us=wall_clock_us,
+            alive=lambda: reader.error or output.error,
+            write_token=settings.server.write_token or None,
+            open_writes=is_loopback(addresses.http[0]),
+        )
+        await stack.enter_async_context(serving(app, listener, hub.close))
+        log.info("serving", page=addresses.page, kafka=kafka.servers, prefix=kafka.prefix)
+        await until_stopped(stop, seconds)
+        log.info("stopping")
+
+
+async def _follow(reader: Reader, feed: LiveFeed, commands: KafkaCommands) -> None:
+    """Hand on what comes; the page and the API serve what is stored while Kafka is away."""
+    await reader.start()
+    while True:
+        for one in await reader.next(WAIT_S):
+            try:
+                batches = [codec.decode(one.value)]
+            except codec.CodecError as error:  # the writer parks it
+                log.warning("a message cannot be shown", topic=one.topic.name, error=str(error))
+                continue
+            feed.listen(batches)
+            commands.listen(batches)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
