@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from streams import codec
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.output import Output
 from streams.kafka.reader import Reader
+from streams.records import Command, CommandOutcome
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
 
@@ -31,6 +33,7 @@ log = structlog.get_logger()
 
 SHOWN = (STATION_REPORTS, FLAGGED_SAMPLES, ALERTS, COMMAND_OUTCOMES)
 WAIT_S = 0.2
+STORED_S, POLL_S = 3.0, 0.05
 
 
 def run_serve(settings: Settings, *, http: str | None, data: Path | None, seconds: float | None) -> None:
@@ -61,7 +64,7 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
         stack.push_async_callback(_cancel, tasks)
         app = create_app(
             store,
-            commands=commands,
+            commands=StoredCommands(commands, store),
             hub=hub,
             feed=feed,
             streams=StreamStates(),
@@ -75,6 +78,27 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
         log.info("serving", page=addresses.page, kafka=kafka.servers, prefix=kafka.prefix)
         await until_stopped(stop, seconds)
         log.info("stopping")
+
+
+@dataclass(slots=True)
+class StoredCommands:
+    """Answers a command when its effect is in the database too, as the API promises (`CommandSink`)."""
+
+    commands: KafkaCommands
+    store: Store
+
+    async def command(self, command: Command) -> CommandOutcome:
+        """Return the answer; after `STORED_S` also when the database is behind."""
+        outcome = await self.commands.command(command)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STORED_S):
+                # another process stores it: there is nothing here to wait for but the row itself
+                while not await asyncio.to_thread(self._is_stored, command.id):  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_S)
+        return outcome
+
+    def _is_stored(self, command_id: str) -> bool:
+        return any(row.command.id == command_id and row.ok is not None for row in self.store.commands())
 
 
 async def _follow(reader: Reader, feed: LiveFeed, commands: KafkaCommands) -> None:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +34,8 @@ from streams.records import (
     StationReports,
 )
 from streams.topics import COMMANDS, RAW, SAMPLES, topic_of
-from tests.program import GROUNDSWELL, groundswell
+from tests.integration.processes import started, until
+from tests.program import groundswell
 from tests.servers import KafkaServer
 
 pytestmark = pytest.mark.integration
@@ -60,47 +57,6 @@ longitude = 121.0
 latitude = 31.0
 datastream = [{{ property = "water_level", detectors = {{ sea_level = {{}} }} }}]
 """
-
-
-@dataclass
-class Process:
-    """A command that runs, can be killed and started again."""
-
-    arguments: tuple[str, ...]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [GROUNDSWELL, *self.arguments],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
-
-    def kill(self) -> None:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(40)
-
-
-@contextlib.contextmanager
-def started(folder: Path, name: str, *arguments: str) -> Iterator[Process]:
-    one = Process(arguments, folder / f"{name}.log")
-    one.start()
-    try:
-        yield one
-    finally:
-        if one.process is not None and one.process.poll() is None:
-            one.process.kill()
-            one.process.wait(10)
 
 
 @pytest.fixture
@@ -169,15 +125,6 @@ def undisturbed(registry: Registry, sent: list[Message], prefix: str) -> list[Re
 def rows(database: Path, query: str) -> list[tuple[object, ...]]:
     with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=10)) as reading:
         return reading.execute(query).fetchall()
-
-
-def until(condition: Callable[[], object], what: str, logs: Path, timeout_s: float = 60.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            told = "\n".join(f"--- {log.name}\n{log.read_text()[-1500:]}" for log in logs.glob("*.log"))
-            raise AssertionError(f"{what} did not happen\n{told}")
-        time.sleep(0.05)
 
 
 def test_killed_workers_and_a_killed_writer_lose_nothing(

@@ -1,0 +1,330 @@
+"""What the PostgreSQL store writes and reads in a second, with a bare COPY of psycopg beside it.
+
+`python -m tests.benchmarks.bench_store` takes turns, batch by batch: a commit of the store; a bare COPY of the
+same rows, as ready tuples given to psycopg's `write_row`, into the same table of another database; and a COPY of
+ready bytes, which costs the server alone. The commit also brings the newest rows into their table, which the
+others do not. All begin with empty tables of the same partitions, and each batch is one synchronous
+transaction. Then questions over a network: stations with a row each `--interval` seconds for `--days`, and a
+hundred of them each second of the last day, all made by SQL in the order in which they would have come.
+
+A server of its own is started, or GROUNDSWELL_TEST_POSTGRES names one. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from storage.postgres import PostgresStore
+from storage.postgres.columns import Reports, Samples
+from storage.sql.packing import report_row
+from streams.records import FlaggedSamples, StationReport, StationReports
+from tests.postgres import Server, postgres
+
+T0 = 1_790_000_000_000_000 // 86_400_000_000 * 86_400_000_000
+S = 1_000_000
+DAY_S = 86_400
+STATIONS, SAMPLES, SERIES = 4_000, 20_000, 2_000
+AT_1_HZ = 100
+"""Stations of which each second of the last day is stored: more than there are rows in a block, so that no two
+rows of a station share one, as with a whole network."""
+REPORT_COLUMNS = (
+    "station_key, epoch_us, received_at_us, state, score, reason_codes, reasons, epochs, epochs_expected, "
+    "observations, observations_expected, satellites, latency_100us, jitter_100us, cn0_cdbhz, slips, "
+    "multipath_100um, frames, bad_frames"
+)
+REPORT_TYPES = (
+    "int4 int8 int8 int2 int2 int4 bytea int2 int2 int4 int4 int2 int4 int4 int2 int4 int4 int4 int4"
+)
+SAMPLE_COLUMNS = "time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags"
+SAMPLE_TYPES = "int8 int8 float8 int4 int4 int2 int2 bytea"
+
+
+def reports_of(second: int) -> list[StationReport]:
+    """Return a report of each station."""
+    rng = np.random.default_rng(second)
+    us = T0 + second * S
+    noise = rng.random((STATIONS, 4))
+    return [
+        StationReport(
+            station_id=f"S{k:04d}", epoch_us=us, received_at_us=us + 230_000, state="good", score=97, reasons=[],
+            epochs=1, epochs_expected=1, observations=143, observations_expected=150, satellites=31,
+            latency_s=0.2 + a, jitter_s=0.01 * b, cn0_dbhz=40 + 5 * c, slips=1, multipath_m=0.3 * d, frames=6,
+            bad_frames=0,
+        )
+        for k, (a, b, c, d) in enumerate(noise.tolist())
+    ]  # fmt: skip
+
+
+def samples_of(second: int, revision: int = 0) -> FlaggedSamples:
+    """Return ten samples of each series, a tenth of a second apart."""
+    rng = np.random.default_rng(second)
+    steps = SAMPLES // SERIES
+    times = np.tile(T0 + second * S + np.arange(steps) * (S // steps), SERIES)
+    return FlaggedSamples(
+        datastream_ids=[f"site/{k}" for k in range(SERIES)],
+        series=np.repeat(np.arange(SERIES, dtype=np.int32), steps),
+        time_us=times,
+        value=rng.normal(0, 1, SAMPLES),
+        received_at_us=times + 400_000,
+        revision=np.full(SAMPLES, revision, np.int32),
+        tests=["gross_range", "climatology", "spike", "rate_of_change", "flat_line"],
+        flags=np.ones((SAMPLES, 5), np.uint8),
+        flag=np.ones(SAMPLES, np.uint8),
+    )
+
+
+class Bare:
+    """A COPY without anything around it."""
+
+    def __init__(self, url: str, table: str, columns: str, types: str) -> None:
+        self._connection = psycopg.connect(url)
+        self._statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
+        self._types = types.split()
+
+    def rows(self, rows: list[tuple[Any, ...]]) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(self._statement) as copy:
+            copy.set_types(self._types)
+            for row in rows:
+                copy.write_row(row)
+        self._connection.commit()
+
+    def ready(self, data: bytes) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(self._statement) as copy:
+            copy.write(data)
+        self._connection.commit()
+
+
+def without_newest(data: bytes, n: int) -> bytes:
+    """Return a staging table's bytes as rows of the table itself, whose rows all have the same length."""
+    body = np.frombuffer(data[19:-2], np.uint8).reshape(n, -1)
+    columns = int.from_bytes(body[0, :2].tobytes(), "big") - 1
+    kept = np.delete(body, np.s_[2:8], axis=1)  # the length and value of `newest`
+    kept[:, :2] = np.frombuffer(columns.to_bytes(2, "big"), np.uint8)
+    return data[:19] + kept.tobytes() + data[-2:]
+
+
+def in_turns(rounds: int, prepare: Callable[[int], dict[str, Callable[[], None]]]) -> dict[str, list[float]]:
+    """Run what `prepare` gives for each round, the order turning; return seconds by name."""
+    seconds: dict[str, list[float]] = {}
+    for k in range(rounds):
+        todo = list(prepare(k).items())
+        for name, call in todo[k % len(todo) :] + todo[: k % len(todo)]:
+            begin = time.perf_counter()
+            call()
+            seconds.setdefault(name, []).append(time.perf_counter() - begin)
+    return {name: some[2:] for name, some in seconds.items()}  # the first ones find cold caches
+
+
+def prepared_database(server: Server) -> str:
+    url = server.database()
+    with contextlib.closing(PostgresStore(url)) as store:
+        store.commit([], None, now_us=T0)
+    return url
+
+
+def write_reports(server: Server, rounds: int) -> dict[str, list[float]]:
+    urls = [prepared_database(server) for _ in range(3)]
+    store = PostgresStore(urls[0])
+    rows = Bare(urls[1], "station_epochs", REPORT_COLUMNS, REPORT_TYPES)
+    staged = (
+        "epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us, "
+        "jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs, "
+        "epochs_expected, satellites, reasons"
+    )
+    ready = Bare(urls[2], "station_epochs", staged, "")
+    keys = np.arange(1, STATIONS + 1, dtype=np.int32)
+
+    def prepare(k: int) -> dict[str, Callable[[], None]]:
+        reports = reports_of(k)
+        tuples = [report_row(report, int(key), None) for report, key in zip(reports, keys, strict=True)]
+        data = without_newest(Reports(reports).copy(keys, [None] * STATIONS), STATIONS)
+        return {
+            "store": lambda: store.commit([StationReports(reports=reports)], None, now_us=T0 + k * S),
+            "bare": lambda: rows.rows(tuples),
+            "bytes": lambda: ready.ready(data),
+        }
+
+    seconds = in_turns(rounds, prepare)
+    counted = [server.sql("SELECT count(*) FROM station_epochs", url) for url in urls]
+    assert counted == [[(rounds * STATIONS,)]] * 3, counted
+    store.close()
+    return seconds
+
+
+def write_samples(server: Server, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    urls = [prepared_database(server) for _ in range(3)]
+    store = PostgresStore(urls[0])
+    rows = Bare(urls[1], "samples", SAMPLE_COLUMNS, SAMPLE_TYPES)
+    ready = Bare(urls[2], "samples", SAMPLE_COLUMNS, "")
+
+    def prepare(k: int) -> dict[str, Callable[[], None]]:
+        batch = samples_of(k)
+        key = (batch.series + 1).tolist()
+        flags = b"\x11\x11\x01"
+        tuples = [
+            (t, r, v, i, 1, 0, 1, flags)
+            for t, r, v, i in zip(
+                batch.time_us.tolist(), batch.received_at_us.tolist(), batch.value.tolist(), key, strict=True
+            )
+        ]
+        names = {name: i + 1 for i, name in enumerate(batch.datastream_ids)}
+        some = Samples.of([batch])
+        (data,) = some.copies(names, {some.tests()[0]: 1})
+        data = without_newest(data, SAMPLES)
+        return {
+            "store": lambda: store.commit([batch], None, now_us=T0 + k * S),
+            "bare": lambda: rows.rows(tuples),
+            "bytes": lambda: ready.ready(data),
+        }
+
+    seconds = in_turns(rounds, prepare)
+    again = []
+    for k in range(rounds):
+        batch = samples_of(k, revision=1)
+        begin = time.perf_counter()
+        store.commit([batch], None, now_us=T0 + k * S)
+        again.append(time.perf_counter() - begin)
+    counted = [server.sql("SELECT count(*) FROM samples", url) for url in urls]
+    assert counted == [[(rounds * SAMPLES,)]] * 3, counted
+    store.close()
+    return seconds, again
+
+
+def fill(url: str, days: int, interval_s: int) -> int:
+    """Store a network; return how many rows there are."""
+    store = PostgresStore(url)
+    store.commit([StationReports(reports=reports_of(-1))], None, now_us=T0)
+    for day in range(days):
+        store.commit([], None, now_us=T0 + day * DAY_S * S)
+    store.close()
+    columns = (
+        "epoch_us, received_at_us, station_key, observations, observations_expected, latency_100us, "
+        "jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs, "
+        "epochs_expected, satellites"
+    )
+    values = "143, 150, 2000 + (t * 7919 + key * 104729) % 3000, 120, 1, 3000, 6, 0, 4400, 0, 97, 1, 1, 31"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET synchronous_commit = off; SET work_mem = '64MB'")
+        for day in range(days):
+            last = day == days - 1
+            step = f"(t %% {interval_s} = 0 OR key <= {AT_1_HZ})" if last else f"t %% {interval_s} = 0"
+            connection.execute(
+                f"INSERT INTO station_epochs ({columns}) "
+                f"SELECT %s + t * 1000000::bigint, %s + t * 1000000::bigint + 230000, key, {values} "
+                f"FROM generate_series(0, {DAY_S - 1}) AS t, generate_series(1, {STATIONS}) AS key "
+                f"WHERE {step}".encode(),
+                (T0 + day * DAY_S * S,) * 2,
+            )
+        connection.execute(
+            "UPDATE stations SET registered = ST_SetSRID(ST_MakePoint("
+            "73 + (station_key %% 80) * 0.77, 18 + station_key / 80 * 0.7, 50), 4490), "
+            "registered_datum = 'ellipsoidal'".replace("%%", "%")
+        )
+        connection.execute("VACUUM ANALYZE")
+        (rows,) = connection.execute("SELECT count(*) FROM station_epochs").fetchone() or (0,)
+    return int(rows)
+
+
+def read(url: str, days: int) -> dict[str, list[float]]:
+    """Ask, each time of another station; return ms by question."""
+    begin_us = T0 + (days - 1) * DAY_S * S
+    china = [(100.0, 20.0), (120.0, 25.0), (122.0, 40.0), (105.0, 42.0)]
+    with contextlib.closing(PostgresStore(url)) as store, psycopg.connect(url) as connection:
+        connection.execute("SET jit = off")
+        inside = len(store.stations_within(china, limit=STATIONS).items)
+        assert 200 < inside < STATIONS, inside
+
+        def rows(sql: bytes) -> Callable[[int], object]:
+            return lambda _: connection.execute(sql, binary=True).fetchall()
+
+        wkt = ", ".join(f"{x} {y}" for x, y in [*china, china[0]])
+        questions: dict[str, Callable[[int], object]] = {
+            "24 h of a station by minutes": lambda k: store.station_quality(
+                f"S{k % AT_1_HZ:04d}", begin_us, begin_us + DAY_S * S, 60
+            ),
+            "24 h of a station by hours": lambda k: store.station_quality(
+                f"S{k % AT_1_HZ:04d}", begin_us, begin_us + DAY_S * S, 3600
+            ),
+            "latest of all, rows": rows(b"SELECT * FROM station_latest"),
+            "latest of all, records": lambda _: store.stations(limit=STATIONS),
+            "within a polygon, ids": rows(
+                f"SELECT id FROM stations WHERE ST_Covers(ST_GeomFromText('POLYGON(({wkt}))', 4490), position)".encode()
+            ),
+            "within a polygon, records": lambda _: store.stations_within(china, limit=STATIONS),
+        }
+        found: dict[str, list[float]] = {}
+        for k in range(12):
+            for name, question in questions.items():
+                begin = time.perf_counter()
+                question(k * 7)
+                found.setdefault(name, []).append((time.perf_counter() - begin) * 1e3)
+    return {name: some[2:] for name, some in found.items()}
+
+
+@contextlib.contextmanager
+def server_of() -> Iterator[Server]:
+    if url := os.environ.get("GROUNDSWELL_TEST_POSTGRES"):
+        yield Server(url)
+        return
+    with postgres() as server:
+        yield server
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=60, help="batches of each kind")
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--interval", type=int, default=300, help="seconds between a station's rows")
+    parser.add_argument("--no-reading", action="store_true")
+    asked = parser.parse_args()
+    console, result = Console(), {}
+    with server_of() as server:
+        table = Table("batch", "store", "bare COPY of rows", "COPY of ready bytes", title="rows/s (mean)")
+        reports = write_reports(server, asked.rounds)
+        samples, again = write_samples(server, asked.rounds)
+        for name, size, seconds in (("reports", STATIONS, reports), ("samples", SAMPLES, samples)):
+            speed = {kind: size / statistics.fmean(some) for kind, some in seconds.items()}
+            table.add_row(
+                f"{size:,} {name}",
+                *(f"{speed[kind]:,.0f}" for kind in ("store", "bare", "bytes")),
+            )
+            for kind, value in speed.items():
+                result[f"{name}_{kind}_rows_s"] = round(value)
+            result[f"{name}_of_bare"] = round(speed["store"] / speed["bare"], 3)
+            result[f"{name}_of_bytes"] = round(speed["store"] / speed["bytes"], 3)
+        result["samples_again_rows_s"] = round(SAMPLES / statistics.fmean(again))
+        console.print(table)
+        console.print(
+            f"samples that come again with a higher revision: {result['samples_again_rows_s']:,} rows/s"
+        )
+        if not asked.no_reading:
+            url = server.database()
+            begin = time.perf_counter()
+            rows = fill(url, asked.days, asked.interval)
+            result["rows_stored"] = rows
+            table = Table(
+                "question", "median ms", "worst ms", title=f"over {rows:,} rows of {STATIONS:,} stations"
+            )
+            for name, some in read(url, asked.days).items():
+                table.add_row(name, f"{statistics.median(some):.1f}", f"{max(some):.1f}")
+                result[f"{name.replace(', ', ' ').replace(' ', '_')}_ms"] = round(statistics.median(some), 1)
+            console.print(table)
+            console.print(f"(filled in {time.perf_counter() - begin:.0f} s)")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Gatherer, worker, writer and server as processes of their own, over a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from connectors.caster.relay import Relay
+from connectors.caster.server import Caster
+from deploy.demo_sources import send_stations
+from gnss.simulate import SimulatedStation
+from sensors.model import Station
+from sensors.simulate import TideGauge, Tsunami
+from streams.kafka import admin
+from streams.kafka.output import Message, Output
+from streams.partitions import partition_of, pieces
+from streams.records import SampleBatch
+from streams.topics import SAMPLES
+from tests.integration.processes import eventually, started
+from tests.program import free_port
+from tests.servers import KafkaServer
+
+pytestmark = pytest.mark.integration
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+CONFIG = """
+[kafka]
+servers = "{servers}"
+prefix = "{prefix}"
+
+[[station]]
+id = "STAT00CHN"
+source = "ntrip://127.0.0.1:{port}/STAT00CHN"
+
+[[thing]]
+id = "gauge"
+longitude = 121.0
+latitude = 31.0
+datastream = [{{ property = "water_level", detectors = {{ sea_level = {{}} }} }}]
+"""
+
+
+def clock_us() -> int:
+    return time.time_ns() // 1000
+
+
+def tsunami(now_us: int) -> SampleBatch:
+    """Return six hours of a tide gauge, the last two with a tsunami."""
+    time_us = now_us - (360 - np.arange(360)) * MINUTE_US
+    gauge = TideGauge(1, Tsunami(now_us - 120 * MINUTE_US, 0.6, 1500, decay_s=3000))
+    return SampleBatch(
+        datastream_ids=["gauge.water_level"],
+        series=np.zeros(360, np.int32),
+        time_us=time_us,
+        value=np.array([gauge.value(int(t)) for t in time_us]),
+        received_at_us=time_us + SECOND_US,
+    )
+
+
+async def test_from_a_caster_to_the_page_and_to_a_rover(
+    tmp_path: Path, kafka: KafkaServer, prefix: str
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        await admin.apply(kafka.bootstrap, prefix=prefix)
+        relay = Relay(asyncio.get_running_loop().time)
+        caster = Caster(relay, lambda: [Station(id="STAT00CHN", name="Station")], clock_us)
+        await caster.start("127.0.0.1", 0)
+        stack.push_async_callback(caster.stop)
+        stations = {"STAT00CHN": SimulatedStation(1, 121.2, 31.1, 20.0, seed=1)}
+        sending = asyncio.create_task(send_stations(stations, relay, clock_us))
+        stack.callback(sending.cancel)
+
+        config = tmp_path / "groundswell.toml"
+        config.write_text(CONFIG.format(servers=kafka.bootstrap, prefix=prefix, port=caster.port))
+        http, ntrip = free_port(), free_port()
+        common = "--config", str(config)
+        data = "--data", str(tmp_path / "data")
+        stack.enter_context(started(tmp_path, "worker", "worker", *common))
+        stack.enter_context(started(tmp_path, "store", "store", *common, *data))
+        stack.enter_context(
+            started(
+                tmp_path, "gather", "gather", *common, "--ntrip", f"127.0.0.1:{ntrip}",
+                "--data", str(tmp_path / "gather"),
+            )
+        )  # fmt: skip
+        database = tmp_path / "data" / "groundswell.sqlite"
+
+        async def is_there() -> bool:
+            return database.exists()
+
+        await eventually(is_there, "the database", tmp_path)
+        stack.enter_context(
+            started(tmp_path, "serve", "serve", *common, *data, "--http", f"127.0.0.1:{http}")
+        )
+        page = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}"))
+
+        async def get(path: str) -> dict[str, object] | None:
+            try:
+                answer = await page.get(path)
+            except httpx.TransportError:
+                return None
+            return answer.json() if answer.status_code == 200 else None
+
+        async def judged() -> bool:
+            station = await get("/api/v1/stations/STAT00CHN")
+            return bool(station and station["latest"])
+
+        await eventually(judged, "a verdict in the API", tmp_path)
+
+        # a rover gets the station's frames from the gatherer itself
+        reader, writer = await asyncio.open_connection("127.0.0.1", ntrip)
+        writer.write(b"GET /STAT00CHN HTTP/1.0\r\nUser-Agent: NTRIP test\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"ICY 200 OK")
+        await asyncio.wait_for(reader.readuntil(b"\xd3"), 10)
+        writer.close()
+
+        # the live stream tells what the worker said, without the database
+        async with page.stream("GET", "/api/v1/live", timeout=20) as live:
+            event = ""
+            async for line in live.aiter_lines():
+                if line.startswith("event: "):
+                    event = line
+                elif event == "event: update" and '"STAT00CHN"' in line:
+                    break
+
+        output = Output(kafka.bootstrap, "devices")
+        stack.push_async_callback(output.close)
+        partition = partition_of("gauge", SAMPLES)
+        made = pieces(tsunami(clock_us()))
+        await output.send([Message(prefix + SAMPLES.name, partition, one) for one in made])
+
+        async def open_alert() -> str | None:
+            alerts = await get("/api/v1/alerts?state=open")
+            items = alerts["items"] if alerts else []
+            return items[0]["id"] if items else None  # type: ignore[index]
+
+        alert = await eventually(open_alert, "an alert", tmp_path)
+        answer = await page.post(
+            f"/api/v1/alerts/{alert}/acknowledge", json={"by": "duty", "comment": "seen"}, timeout=20
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["state"] == "acknowledged"
+        again = await page.post("/api/v1/alerts/none/acknowledge", json={"by": "duty"}, timeout=20)
+        assert again.status_code == 404
