@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
+# Unit tests run side by side; those with real servers one after the other.
+WORKERS ?= auto
+
 .PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality clean
 
 help:            ## this list
@@ -49,7 +52,7 @@ check: $(VENV)/.ready-dev  ## ruff, mypy --strict, import rules
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.ready-dev
-	$(BIN)/pytest -m "not integration and not acceptance"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not integration and not acceptance"
 
 integration: $(VENV)/.ready-dev servers
 	$(BIN)/pytest -m integration
@@ -58,7 +61,7 @@ acceptance: $(VENV)/.ready-dev servers
 	$(BIN)/pytest -m acceptance
 
 test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real servers, acceptance
-	$(BIN)/pytest -m "not integration and not acceptance"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not integration and not acceptance"
 	$(BIN)/pytest -m "integration"
 	$(BIN)/pytest -m "acceptance"
 

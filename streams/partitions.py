@@ -151,7 +151,7 @@ def _count(batch: Record) -> int:
 
 def _first_key(batch: Record) -> str:
     if isinstance(batch, SampleBatch | FlaggedSamples):
-        return batch.datastream_ids[batch.series[0]]
+        return batch.datastream_ids[int(batch.series[0])]
     records: Sequence[Record] = [r for name in _LISTS.get(type(batch), ()) for r in getattr(batch, name)]
     return key_of(records[0]) if records else type(batch).__name__
 

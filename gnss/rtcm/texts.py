@@ -72,7 +72,7 @@ def printable(text: str) -> str:
     Control and formatting characters (also those that turn the direction of writing) are left out, as are
     spaces around; `MAX_PRINTED` characters at most.
     """
-    return "".join(c for c in text if c.isprintable()).strip()[:MAX_PRINTED]
+    return "".join(c for c in text if c.isprintable()).strip()[:MAX_PRINTED].rstrip()
 
 
 def _bytes(bits: BitReader, size: int) -> bytes:

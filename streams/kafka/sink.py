@@ -30,9 +30,10 @@ import structlog
 
 from streams.inbox import ITEM_BYTES, PENDING_LIMIT_BYTES, StoppedError
 from streams.kafka.link import Link
-from streams.kafka.outbox import Message, Outbox, Promise, SinkHealth
+from streams.kafka.outbox import Outbox
 from streams.kafka.spool import SPOOL_BYTES, Spool, SpoolError
 from streams.kafka.spool_frames import Frame
+from streams.kafka.under_way import Message, Promise, SinkHealth
 from streams.partition_time import UNKNOWN_US, time_of
 from streams.partitions import RecordTooLargeError, pieces, rows_of, split
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick

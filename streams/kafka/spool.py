@@ -25,6 +25,7 @@ from typing import NamedTuple
 import structlog
 
 from streams.kafka.spool_frames import Found, Frame, Mark, frame_bytes, read_frame
+from streams.kafka.spool_tail import Tail
 
 __all__ = ["Frame", "Spool", "SpoolError", "Spooled"]
 
@@ -90,16 +91,13 @@ class Spool:
     """Handed out and not acknowledged, in order."""
     _done: set[int] = field(default_factory=set)
     """Acknowledged, while one before is not."""
-    _writing: int = -1
-    """Descriptor of the newest segment, while it grows."""
-    _synced: bool = True
-    """False: something that was written may not outlast a loss of power, and cannot be synced any more."""
-    _new_names: bool = False
     _lock: int = -1
     _mark: Mark = field(init=False)
+    _tail: Tail = field(init=False)
 
     def __post_init__(self) -> None:
         self._mark = Mark(self.folder / "acknowledged")
+        self._tail = Tail(self.folder)
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -134,7 +132,7 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the folder; what is in it waits for the next `open`."""
-        self._end_segment()
+        self._tail.end()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -249,23 +247,10 @@ class Spool:
         of the program does it no harm.
         """
         try:
-            if self._writing >= 0:
-                os.fsync(self._writing)
-            if self._new_names:
-                folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
-                self._new_names = False
+            return self._tail.sync()
         except OSError as error:
-            # A second fsync would not tell what the first one has lost: go on in another file.
             self.full = _disk_says(error)
-            self._end_segment()
-            self._synced = True
             return False
-        synced, self._synced = self._synced, True
-        return synced
 
     def _write(self, data: bytes, reserve_bytes: int) -> _Place | None:
         if self.size + len(data) > self.most_bytes + reserve_bytes:
@@ -276,46 +261,16 @@ class Spool:
             return None
         try:
             segment = next(reversed(self._sizes), 0)
-            if self._writing < 0 or self._sizes[segment] >= self.segment_bytes:
-                segment = self._begin_segment()
-            offset = self._sizes[segment]
-            self._write_all(data, offset)
+            if not self._tail.is_open or self._tail.size >= self.segment_bytes:
+                segment = self._end
+                self._tail.begin(self._path(segment))
+                self._sizes[segment] = 0
+            self._tail.write(data)
         except OSError as error:
             self.full = _disk_says(error)
             return None
-        self._sizes[segment] = offset + len(data)
+        offset, self._sizes[segment] = self._sizes[segment], self._tail.size
         return _Place(segment, offset)
-
-    def _write_all(self, data: bytes, offset: int) -> None:
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._writing, view) :]
-        except OSError:
-            try:
-                os.ftruncate(self._writing, offset)
-                os.lseek(self._writing, offset, os.SEEK_SET)
-            except OSError:
-                self._end_segment()  # with a torn tail, which the sizes leave out
-            raise
-
-    def _begin_segment(self) -> int:
-        self._end_segment()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._writing = os.open(self._path(self._end), flags, 0o644)
-        self._sizes[self._end] = 0
-        self._new_names = True
-        return self._end
-
-    def _end_segment(self, *, sync: bool = True) -> None:
-        if self._writing >= 0:
-            try:
-                if sync:
-                    os.fsync(self._writing)
-            except OSError:
-                self._synced = False
-            os.close(self._writing)
-            self._writing = -1
 
     # --- out ----------------------------------------------------------------------------------------
 
@@ -376,7 +331,7 @@ class Spool:
         if later:
             self._next, self._cursor = later[0], _Place(later[0], 0)
         else:
-            self._end_segment()
+            self._tail.end()
             self._next = self._end
         self._move_low()
 
@@ -393,10 +348,10 @@ class Spool:
     def _trim(self) -> None:
         """Remove segments of which everything has arrived."""
         if self._low >= self._end:
-            self._end_segment(sync=False)
+            self._tail.end(sync=False)
         firsts = list(self._sizes)
         for first, following in zip(firsts, [*firsts[1:], self._end], strict=False):
-            if following > self._low or (following == self._end and self._writing >= 0):
+            if following > self._low or (following == self._end and self._tail.is_open):
                 break
             with contextlib.suppress(OSError):
                 self._path(first).unlink(missing_ok=True)

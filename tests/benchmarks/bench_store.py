@@ -53,7 +53,7 @@ SAMPLE_TYPES = "int8 int8 float8 int4 int4 int2 int2 bytea"
 
 def reports_of(second: int) -> list[StationReport]:
     """Return a report of each station."""
-    rng = np.random.default_rng(second)
+    rng = np.random.default_rng(second + 1)
     us = T0 + second * S
     noise = rng.random((STATIONS, 4))
     return [
@@ -69,7 +69,7 @@ def reports_of(second: int) -> list[StationReport]:
 
 def samples_of(second: int, revision: int = 0) -> FlaggedSamples:
     """Return ten samples of each series, a tenth of a second apart."""
-    rng = np.random.default_rng(second)
+    rng = np.random.default_rng(second + 1)
     steps = SAMPLES // SERIES
     times = np.tile(T0 + second * S + np.arange(steps) * (S // steps), SERIES)
     return FlaggedSamples(

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from streams.inbox import StoppedError
 from streams.kafka import outbox as module
-from streams.kafka.outbox import Message, Outbox, Promise, SinkHealth
+from streams.kafka.outbox import Outbox
 from streams.kafka.spool import Spool
 from streams.kafka.spool_frames import Frame
+from streams.kafka.under_way import Message, Promise, SinkHealth
 from tests.streams.kafka.fake_link import FakeLink
 from tests.waiting import until
 

@@ -264,7 +264,7 @@ class AgainstAQueue(RuleBasedStateMachine):
 
     @rule()
     def kill(self):
-        for file in (self.spool._lock, self.spool._writing):  # as the system does
+        for file in (self.spool._lock, self.spool._tail._file):  # as the system does
             if file >= 0:
                 os.close(file)
         self.spool = opened(self.folder, segment_bytes=300, most_bytes=4000)
