@@ -32,7 +32,17 @@ class Round:
     """Given: replaces the old snapshots and the journal; it holds what this round did."""
 
 
-class Keeper(Protocol):
+class KnownSamples(Protocol):
+    """Who knows what samples came before."""
+
+    def stored(
+        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Return which of these samples came before, with this value (NaN: without one)."""
+        ...
+
+
+class Keeper(KnownSamples, Protocol):
     """Durable memory of the runtime (storage implements it)."""
 
     def keep(self, work: Round) -> None:
@@ -41,12 +51,6 @@ class Keeper(Protocol):
 
     def recall(self) -> tuple[dict[str, list[bytes]], Iterable[bytes]]:
         """Return the last snapshots and the journal since then, oldest first."""
-        ...
-
-    def stored(
-        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
-        """Return which of these samples are in the store with this value (NaN: without one)."""
         ...
 
 
@@ -77,7 +81,7 @@ class Repetitions:
     newest of its datastream is new; of the rest the store is asked.
     """
 
-    keeper: Keeper
+    known: KnownSamples
     left_out: int = 0
     _newest_us: dict[str, int] = field(default_factory=dict)
 
@@ -100,7 +104,7 @@ class Repetitions:
             old = np.searchsorted(time_us[begin:end], before_us, side="right")
             if old:
                 rows = order[begin : begin + old]
-                new[rows] &= ~self.keeper.stored(name, batch.time_us[rows], batch.value[rows])
+                new[rows] &= ~self.known.stored(name, batch.time_us[rows], batch.value[rows])
             last_us = int(time_us[end - 1])
             newest_us[name] = max(last_us, self._newest_us.get(name, last_us))
         if len(self._newest_us) > DATASTREAMS_REMEMBERED:  # names come from devices; the store knows them all

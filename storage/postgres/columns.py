@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.postgres.copying import Column, copy_bytes, fitted, integer_column, scaled_column
+from storage.postgres.copying import Column, fitted, integer_column, row_bytes, scaled_column
 from storage.sql.packing import (
     CN0_SCALE,
     LENGTH_SCALE,
@@ -34,6 +34,7 @@ _REPORT = attrgetter(
     "multipath_m", "frames", "bad_frames",
 )  # fmt: skip
 _NOWHERE = (None, None, None)
+_PIECE = 1_000
 
 
 class Reports:
@@ -48,44 +49,60 @@ class Reports:
             for report in reports
         ]
 
-    def copy(self, key: Int32, codes: Sequence[int | None]) -> bytes:
-        """Return the bytes of the staging table; `key` and `codes` are the numbers of ids and of names."""
+    def copy(self, key: Int32, codes: Sequence[int | None]) -> tuple[Iterator[bytes], int]:
+        """Return the rows of the staging table in pieces, and how many are the newest of their station.
+
+        `key` and `codes` are the numbers of ids and of names. A piece is made while the server takes the one
+        before.
+        """
         order, newest = last_of_each(key, self.time_us)
         reports = self.reports
         if not np.array_equal(order, np.arange(len(reports))):
             reports = [reports[i] for i in order]
             codes = [codes[i] for i in order]
-        (
-            _, _, received_at_us, state, score, reasons, epochs, epochs_expected, observations,
-            observations_expected, satellites, latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames,
-            bad_frames,
-        ) = zip(*map(_REPORT, reports), strict=True)  # fmt: skip
-        columns = [
-            Column(newest.astype(np.int16)),
-            Column(self.time_us[order]),
-            integer_column(received_at_us, np.int64),
-            Column(key[order]),
-            integer_column(codes, np.int32),
-            integer_column(observations, np.int32),
-            integer_column(observations_expected, np.int32),
-            scaled_column(latency_s, TIME_SCALE, np.int32),
-            scaled_column(jitter_s, TIME_SCALE, np.int32),
-            integer_column(slips, np.int32),
-            scaled_column(multipath_m, LENGTH_SCALE, np.int32),
-            integer_column(frames, np.int32),
-            integer_column(bad_frames, np.int32),
-            scaled_column(cn0_dbhz, CN0_SCALE, np.int16),
-            integer_column([_STATE_NUMBERS[name] for name in state], np.int16),
-            integer_column(score, np.int16),
-            integer_column(epochs, np.int16),
-            integer_column(epochs_expected, np.int16),
-            integer_column(satellites, np.int16),
-        ]
-        packed = [
-            pack([(r.text, r.value, r.threshold, r.check) for r in some]) if some else None
-            for some in reasons
-        ]
-        return copy_bytes(columns, packed)
+        times, keys = self.time_us[order], key[order]
+        pieces = (slice(k, k + _PIECE) for k in range(0, len(order), _PIECE))
+        some = (_report_rows(reports[p], keys[p], times[p], newest[p], codes[p]) for p in pieces)
+        return some, int(newest.sum())
+
+
+def _report_rows(
+    reports: Sequence[StationReport],
+    key: Int32,
+    time_us: Int64,
+    newest: NDArray[np.bool_],
+    codes: Sequence[int | None],
+) -> bytes:
+    (
+        _, _, received_at_us, state, score, reasons, epochs, epochs_expected, observations,
+        observations_expected, satellites, latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames,
+        bad_frames,
+    ) = zip(*map(_REPORT, reports), strict=True)  # fmt: skip
+    columns = [
+        Column(newest.astype(np.int16)),
+        Column(time_us),
+        integer_column(received_at_us, np.int64),
+        Column(key),
+        integer_column(codes, np.int32),
+        integer_column(observations, np.int32),
+        integer_column(observations_expected, np.int32),
+        scaled_column(latency_s, TIME_SCALE, np.int32),
+        scaled_column(jitter_s, TIME_SCALE, np.int32),
+        integer_column(slips, np.int32),
+        scaled_column(multipath_m, LENGTH_SCALE, np.int32),
+        integer_column(frames, np.int32),
+        integer_column(bad_frames, np.int32),
+        scaled_column(cn0_dbhz, CN0_SCALE, np.int16),
+        integer_column([_STATE_NUMBERS[name] for name in state], np.int16),
+        integer_column(score, np.int16),
+        integer_column(epochs, np.int16),
+        integer_column(epochs_expected, np.int16),
+        integer_column(satellites, np.int16),
+    ]
+    packed = [
+        pack([(r.text, r.value, r.threshold, r.check) for r in some]) if some else None for some in reasons
+    ]
+    return row_bytes(columns, packed)
 
 
 class Figures:
@@ -97,7 +114,7 @@ class Figures:
         self.time_us = np.array([one.time_us for one in figures], np.int64)
 
     def copy(self, key: Int32) -> bytes:
-        """Return the bytes of the staging table."""
+        """Return the rows of the staging table."""
         order, newest = last_of_each(key, self.time_us)
         some = [self.figures[i] for i in order]
 
@@ -127,7 +144,7 @@ class Figures:
             scaled("usable_share", SHARE_SCALE, np.int16),
             scaled("cn0_loss_db", CN0_SCALE, np.int16),
         ]
-        return copy_bytes(columns, [one.usable_systems.encode().replace(b"\0", b"") for one in some])
+        return row_bytes(columns, [one.usable_systems.encode().replace(b"\0", b"") for one in some])
 
 
 class Periods:
@@ -139,7 +156,7 @@ class Periods:
         self.time_us = np.array([one.begin_us for one in periods], np.int64)
 
     def copy(self, key: Int32) -> bytes:
-        """Return the bytes of the staging table."""
+        """Return the rows of the staging table."""
         order, _ = last_of_each(key, self.time_us)
         some = [self.periods[i] for i in order]
         columns = [
@@ -147,7 +164,7 @@ class Periods:
             integer_column([one.end_us for one in some], np.int64),
             Column(key[order]),
         ]
-        return copy_bytes(columns, [compressed(one.period) for one in some])
+        return row_bytes(columns, [compressed(one.period) for one in some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +190,8 @@ class Samples:
         """Return the lists of tests as they are kept, one a batch."""
         return [msgspec.json.encode(batch.tests).decode() for batch in self.batches]
 
-    def copies(self, keys: dict[str, int], tests: dict[str, int]) -> list[bytes]:
-        """Return the bytes of the staging table, some for each number of tests."""
+    def copy(self, keys: dict[str, int], tests: dict[str, int]) -> tuple[list[bytes], int, bool]:
+        """Return the rows of the staging table, the number of the newest, and whether some are revisions."""
         key = np.concatenate(
             [
                 np.array([keys[one] for one in batch.datastream_ids], np.int32)[batch.series]
@@ -208,8 +225,8 @@ class Samples:
                 Column(flag[rows]),
                 Column(flags[rows]),
             ]
-            copies.append(copy_bytes(columns))
-        return copies
+            copies.append(row_bytes(columns))
+        return copies, int(newest.sum()), bool((revision > 0).any())
 
 
 def last_of_each(

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER = b"\xff\xff"
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
 _NULL = -1
 Bools = NDArray[np.bool_]
 
@@ -56,8 +56,11 @@ def integer_column(values: Sequence[int | None], kind: type[np.signedinteger[Any
     return Column(fitted(np.array(values, np.int64), kind))
 
 
-def copy_bytes(columns: Sequence[Column], last: Sequence[bytes | None] | None = None) -> bytes:
-    """Return the bytes of a COPY of these columns and, if given, a last one of bytes (None is NULL)."""
+def row_bytes(columns: Sequence[Column], last: Sequence[bytes | None] | None = None) -> bytes:
+    """Return rows of these columns and, if given, a last one of bytes (None is NULL).
+
+    They stand between `HEADER` and `TRAILER`, in any number of pieces.
+    """
     n = len(columns[0].values)
     layout: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = [("count", ">i2")]
     for i, column in enumerate(columns):
@@ -102,12 +105,12 @@ def _place(layout: np.dtype[Any], name: str) -> tuple[int, int]:
 def _joined(rows: bytes, lengths: NDArray[np.int64], last: Sequence[bytes | None] | None) -> bytes:
     """Put the bytes of the last column behind their rows."""
     if last is None or not any(last):
-        return b"".join((_HEADER, rows, _TRAILER))
+        return rows
     ends = np.cumsum(lengths).tolist()
-    pieces: list[bytes] = [_HEADER]
+    pieces: list[bytes] = []
     begin = 0
     for end, value in zip(ends, last, strict=True):
         if value:
             pieces += (rows[begin:end], value)
             begin = end
-    return b"".join((*pieces, rows[begin:], _TRAILER))
+    return b"".join((*pieces, rows[begin:]))

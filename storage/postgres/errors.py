@@ -12,10 +12,16 @@ from psycopg_pool import PoolClosed, PoolTimeout
 from storage.store import StorageError, StorageFullError
 
 _FULL = "53100"
+_COLLISION = "40"
+"""Class of deadlocks and of transactions that do not fit together."""
 
 
 class DatabaseAwayError(StorageError):
     """The server cannot be reached. Trying again helps once it can."""
+
+
+class CollisionError(StorageError):
+    """Two writers wanted the same rows, and this one gave way. Trying again helps."""
 
 
 def where(url: str) -> str:
@@ -36,6 +42,8 @@ def translated(url: str) -> Iterator[None]:
     ------
     StorageFullError
         The server has no space left.
+    CollisionError
+        Another writer was in the way.
     DatabaseAwayError
         It does not answer, or has broken the connection.
     StorageError
@@ -48,6 +56,11 @@ def translated(url: str) -> Iterator[None]:
             raise StorageFullError(
                 f"no space is left for the database {where(url)}: make room there "
                 "and storing goes on by itself"
+            ) from error
+        if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_COLLISION):
+            raise CollisionError(
+                f"another program writes the same rows of {where(url)} ({_first_line(error)}): "
+                "let one do it, or try again"
             ) from error
         raise DatabaseAwayError(
             f"the database {where(url)} does not answer ({_first_line(error)}): "

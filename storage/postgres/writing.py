@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
+import psycopg
+from numpy.typing import NDArray
 
 from storage.postgres import partitions
 from storage.postgres.columns import Figures, Periods, Reports, Samples
+from storage.postgres.copying import HEADER, TRAILER
 from storage.postgres.database import PostgresDatabase, Session
-from storage.postgres.errors import DatabaseAwayError
+from storage.postgres.errors import CollisionError, DatabaseAwayError
 from storage.rows import RawSegment
 from storage.sql.database import Connection
 from storage.sql.writing import Writing, streamed_position
 from storage.store import StorageError
 from streams.records import FlaggedSamples, Record, StationPeriods, StationReport, StationReports
 
+_CAREFUL_COMMITS = 30
+"""So many look for rows that exist, after one has found some: what comes again comes in a row."""
+_ATTEMPTS = 3
 _RETRY_US = 60_000_000
 """After how long a partition that had to wait is tried again."""
 
@@ -29,6 +36,7 @@ class PostgresWriting(Writing, PostgresDatabase):
         super().__init__(url, migrate=migrate)
         self.rows_apart: Counter[str] = Counter()
         """Rows by table that went to the default partition, since they lie far from the commit's time."""
+        self._careful: Counter[str] = Counter()
         self._waiting_since_us: int | None = None
         self._doubt: tuple[str, tuple[bytes, ...]] | None = None
         """Transaction and journal of a commit whose answer did not come."""
@@ -60,16 +68,12 @@ class PostgresWriting(Writing, PostgresDatabase):
             apart = self._prepare_partitions(columns, now_us)
             self._columns = columns
             self._journal = None
+            once = partial(
+                super().commit, batches, snapshots, now_us=now_us, webhook_ids=webhook_ids, journal=journal,
+                raw_segments=raw_segments, consumed=consumed,
+            )  # fmt: skip
             try:
-                super().commit(
-                    batches,
-                    snapshots,
-                    now_us=now_us,
-                    webhook_ids=webhook_ids,
-                    journal=journal,
-                    raw_segments=raw_segments,
-                    consumed=consumed,
-                )
+                _repeated(once)
             except DatabaseAwayError:
                 self._doubt = self._journal or self._doubt
                 raise
@@ -119,25 +123,36 @@ class PostgresWriting(Writing, PostgresDatabase):
         if columns.reports.reports:
             self._put_reports(session, columns.reports)
         if columns.figures.figures:
-            keys = self._numbers(session, "station", columns.figures.station_ids)
-            key = np.array([keys[one] for one in columns.figures.station_ids], np.int32)
-            self._take(session, "figures", [columns.figures.copy(key)], latest=True)
+            key = self._station_keys(session, columns.figures.station_ids)
+            self._stage(session, "figures", [columns.figures.copy(key)])
+            session.execute(self._queries["take_figures"])
+            session.execute(self._queries["take_latest_figures"])
         if columns.periods.periods:
-            keys = self._numbers(session, "station", columns.periods.station_ids)
-            key = np.array([keys[one] for one in columns.periods.station_ids], np.int32)
-            self._take(session, "periods", [columns.periods.copy(key)], latest=False)
+            key = self._station_keys(session, columns.periods.station_ids)
+            self._stage(session, "periods", [columns.periods.copy(key)])
+            session.execute(self._queries["take_periods"])
         if columns.samples.batches:
             series = self._numbers(session, "datastream", columns.samples.datastream_ids)
             tests = self._numbers(session, "name", columns.samples.tests())
-            self._take(session, "samples", columns.samples.copies(series, tests), latest=True)
+            pieces, newest, revised = columns.samples.copy(series, tests)
+            self._stage(session, "samples", pieces)
+            if self._take(session, "samples") and revised:
+                session.execute(self._queries["take_revised_samples"])
+            self._renew(session, "samples", newest)
 
     def _put_reports(self, session: Session, some: Reports) -> None:
         keys = self._numbers(session, "station", some.station_ids)
         names = self._numbers(session, "name", [one for one in some.codes if one is not None])
         key = np.array([keys[one] for one in some.station_ids], np.int32)
-        codes = [None if one is None else names[one] for one in some.codes]
-        self._take(session, "reports", [some.copy(key, codes)], latest=True)
+        pieces, newest = some.copy(key, [None if one is None else names[one] for one in some.codes])
+        self._stage(session, "reports", pieces)
+        self._take(session, "reports")
+        self._renew(session, "reports", newest)
         self._put_positions(session, some.reports, keys)
+
+    def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
+        keys = self._numbers(session, "station", station_ids)
+        return np.array([keys[one] for one in station_ids], np.int32)
 
     def _put_positions(
         self, session: Session, reports: Sequence[StationReport], keys: Mapping[str, int]
@@ -154,16 +169,34 @@ class PostgresWriting(Writing, PostgresDatabase):
             lists = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
             session.execute(self._queries["put_streamed_positions"], lists)
 
-    def _take(self, session: Session, what: str, copies: Sequence[bytes], *, latest: bool) -> None:
-        """Send bytes to a staging table and take them from there."""
-        for data in copies:
-            with (
-                session.plain.cursor() as cursor,
-                cursor.copy(self._queries[f"copy_{what}"].encode()) as copy,
-            ):
-                copy.write(data)
+    def _stage(self, session: Session, what: str, pieces: Iterable[bytes]) -> None:
+        """Send rows to a staging table."""
+        statement = self._queries[f"copy_{what}"].encode()
+        with session.plain.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(HEADER)
+            for piece in pieces:
+                copy.write(piece)
+            copy.write(TRAILER)
+
+    def _take(self, session: Session, what: str) -> bool:
+        """Take the staged rows as new ones, else all of them with a look at what is there; True: as new."""
+        if self._careful[what] > 0:
+            self._careful[what] -= 1
+        else:
+            session.plain.execute("SAVEPOINT before_new")
+            try:
+                session.execute(self._queries[f"take_new_{what}"])
+            except psycopg.errors.UniqueViolation:
+                session.plain.execute("ROLLBACK TO SAVEPOINT before_new")
+                self._careful[what] = _CAREFUL_COMMITS
+            else:
+                return True
         session.execute(self._queries[f"take_{what}"])
-        if latest:
+        return False
+
+    def _renew(self, session: Session, what: str, newest: int) -> None:
+        """Bring the newest rows into their table."""
+        if session.plain.execute(self._queries[f"renew_latest_{what}"].encode()).rowcount < newest:
             session.execute(self._queries[f"take_latest_{what}"])
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
@@ -179,6 +212,16 @@ class PostgresWriting(Writing, PostgresDatabase):
         (number,) = connection.execute(self._queries["transaction_id"]).fetchone()
         self._journal = (number, messages)
         super()._add_journal(connection, journal)
+
+
+def _repeated(once: Callable[[], None]) -> None:
+    """Do it again when another writer wanted the same rows."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return once()
+        except CollisionError:
+            continue
+    return once()
 
 
 class _Columns:

@@ -29,7 +29,7 @@ from streams.kafka.under_way import Message, SinkHealth
 log = structlog.get_logger()
 T = TypeVar("T")
 
-PATIENCE_S = 2.0
+PATIENCE_S = 1.0
 RETRY_S = 1.0
 ROUND_S = 0.2
 FLIGHT_BYTES = 16_000_000
@@ -293,7 +293,7 @@ class Outbox:
     async def _look(self) -> None:
         health, spool = self.health, self.spool
         health.kafka_error = self.link.error
-        if not health.kafka_error and self._is_stuck():
+        if not health.kafka_error and (self._is_stuck() or not self.link.ready):
             health.kafka_error = f"Kafka at {self.link.bootstrap} does not answer"
         health.full = spool.full if self._must_spill() else ""
         health.spooled_messages = spool.messages

@@ -33,7 +33,7 @@ from streams.kafka.link import Link
 from streams.kafka.outbox import Outbox
 from streams.kafka.spool import SPOOL_BYTES, Spool, SpoolError
 from streams.kafka.spool_frames import Frame
-from streams.kafka.under_way import Message, Promise, SinkHealth
+from streams.kafka.under_way import Message, Promise, Room, SinkHealth
 from streams.partition_time import UNKNOWN_US, time_of
 from streams.partitions import RecordTooLargeError, pieces, rows_of, split
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
@@ -115,14 +115,15 @@ class KafkaSink:
     """When each partition got something, by the event loop's clock."""
     _timer: asyncio.TimerHandle | None = None
     _beat: asyncio.Task[None] | None = None
-    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _room: Room = field(init=False)
     _refusal: str = "the program has not started"
 
     def __post_init__(self) -> None:
         self.maker = f"{self.client_id}/{secrets.token_hex(4)}"
+        self._room = Room(self.health, PENDING_LIMIT_BYTES)
         topics = {self.prefix + topic.name: topic.partitions for topic in (RAW, SAMPLES)}
         link = Link(self.bootstrap, self.client_id, topics)
-        self._outbox = Outbox(link, Spool(self.folder, self.spool_bytes), self.health, self._free)
+        self._outbox = Outbox(link, Spool(self.folder, self.spool_bytes), self.health, self._room.free)
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ class KafkaSink:
         self._beat = None
         self._seal()
         await self._outbox.stop(STOP_S)
-        self._room.set()
+        self._room.wake()
 
     # --- doors --------------------------------------------------------------------------------------
 
@@ -163,7 +164,7 @@ class KafkaSink:
         if _message_bytes(chunk) > MESSAGE_BYTES:
             self.health.refused_chunks += 1
             return False
-        if self._refusal or self.health.pending_bytes > PENDING_LIMIT_BYTES:
+        if self._refusal or self._room.is_full:
             return False
         self._gather(chunk)
         return True
@@ -203,7 +204,7 @@ class KafkaSink:
         await self._wait_for_room()
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._samples.append((batch, durable))
-        self._take(size := 64 * len(batch) + 256 * len(batch.datastream_ids))
+        self._room.take(size := 64 * len(batch) + 256 * len(batch.datastream_ids))
         self._sample_bytes += size
         self._seal_soon(self._sample_bytes)
         await durable
@@ -221,7 +222,7 @@ class KafkaSink:
             gathered = self._gathered[partition] = _Gathered()
         gathered.chunks.append(chunk)
         gathered.size += (size := ITEM_BYTES + len(chunk.payload))
-        self._take(size)
+        self._room.take(size)
         self._seal_soon(gathered.size)
 
     def _usable(self, batch: SampleBatch) -> SampleBatch:
@@ -289,8 +290,8 @@ class KafkaSink:
         return made
 
     def _send(self, messages: list[Message], gathered_bytes: int) -> None:
-        self._take(sum(message.size for message in messages))
-        self._free(gathered_bytes)
+        self._room.take(sum(message.size for message in messages))
+        self._room.free(gathered_bytes)
         self._outbox.add(messages)
 
     # --- time ---------------------------------------------------------------------------------------
@@ -314,20 +315,9 @@ class KafkaSink:
                     messages[0].tick = True
                     self._send(messages, 0)
 
-    # --- room ---------------------------------------------------------------------------------------
-
-    def _take(self, size: int) -> None:
-        self.health.pending_bytes += size
-
-    def _free(self, size: int) -> None:
-        self.health.pending_bytes -= size
-        if self.health.pending_bytes <= PENDING_LIMIT_BYTES // 2:
-            self._room.set()
-
     async def _wait_for_room(self) -> None:
-        while not self._refusal and self.health.pending_bytes > PENDING_LIMIT_BYTES // 2:
-            self._room.clear()
-            await self._room.wait()
+        while not self._refusal and not await self._room.half_free():
+            pass
         if self._refusal:
             raise StoppedError(self._refusal)
 

@@ -17,7 +17,9 @@ from streams.kafka.origin import Origin, Origins
 from streams.partition_time import time_of
 from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
-from streams.records import Record, Tick
+from streams.recent_samples import RecentSamples
+from streams.records import Record, SampleBatch, Tick
+from streams.rounds import Repetitions
 from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
 
 _VERSION = 1
@@ -43,6 +45,7 @@ class _Snapshot(msgspec.Struct):
     now_us: int
     next_offset: dict[str, int]
     origins: dict[str, tuple[int, int]]
+    recent: bytes
     chunks: dict[str, int]
     """Of each processor, in their order."""
 
@@ -62,8 +65,13 @@ class Task:
     next_offset: dict[str, int] = field(default_factory=dict)
     """By topic."""
     origins: Origins = field(default_factory=Origins)
+    recent: RecentSamples = field(default_factory=RecentSamples)
+    repetitions: Repetitions = field(init=False)
     read_again: int = 0
     """Messages that were left out, since the snapshot stands for them."""
+
+    def __post_init__(self) -> None:
+        self.repetitions = Repetitions(self.recent)
 
     @property
     def name(self) -> str:
@@ -92,6 +100,9 @@ class Task:
             return []
         batch = codec.decode(message)
         self.now_us = max(self.now_us, time_of(batch))
+        if isinstance(batch, SampleBatch):  # brokers send again what they were not told to be safe
+            batch = self.repetitions.without(batch)
+            self.recent.remember(batch)
         batches = () if isinstance(batch, Tick) else (batch,)
         return self.pipeline.run(batches, self.now_us or None)
 
@@ -108,6 +119,7 @@ class Task:
             now_us=self.now_us,
             next_offset=self.next_offset,
             origins=self.origins.last,
+            recent=self.recent.snapshot(),
             chunks={name: len(chunks) for name, chunks in states.items()},
         )
         pieces = (chunk for chunks in states.values() for chunk in chunks)
@@ -133,6 +145,8 @@ class Task:
         self.pipeline.restore(_divided(pieces[1:], head.chunks))
         self.now_us, self.next_offset = head.now_us, head.next_offset
         self.origins = Origins(head.origins)
+        self.recent = RecentSamples(head.recent)
+        self.repetitions = Repetitions(self.recent)
 
 
 def _divided(pieces: Sequence[bytes], counts: Mapping[str, int]) -> dict[str, Sequence[bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.kafka.spool_frames import Frame
 
@@ -90,3 +90,39 @@ class Message:
         promise, self.promise = self.promise, None
         if promise is not None:
             promise.fail(error)
+
+
+@dataclass(slots=True, eq=False)
+class Room:
+    """How much may be in memory alone; it counts in `SinkHealth.pending_bytes`."""
+
+    health: SinkHealth
+    most_bytes: int
+    _event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more may be taken without waiting."""
+        return self.health.pending_bytes > self.most_bytes
+
+    def take(self, size: int) -> None:
+        """Something has come."""
+        self.health.pending_bytes += size
+
+    def free(self, size: int) -> None:
+        """Something has gone."""
+        self.health.pending_bytes -= size
+        if self.health.pending_bytes <= self.most_bytes // 2:
+            self._event.set()
+
+    def wake(self) -> None:
+        """Let all who wait look again, whether there is room or not."""
+        self._event.set()
+
+    async def half_free(self) -> bool:
+        """Return True at once where half of it is free; else wait until that may be so, and return False."""
+        if self.health.pending_bytes <= self.most_bytes // 2:
+            return True
+        self._event.clear()
+        await self._event.wait()
+        return False

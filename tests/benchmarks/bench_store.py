@@ -28,6 +28,7 @@ from rich.table import Table
 
 from storage.postgres import PostgresStore
 from storage.postgres.columns import Reports, Samples
+from storage.postgres.copying import HEADER, TRAILER
 from storage.sql.packing import report_row
 from streams.records import FlaggedSamples, StationReport, StationReports
 from tests.postgres import Server, postgres
@@ -108,11 +109,11 @@ class Bare:
 
 def without_newest(data: bytes, n: int) -> bytes:
     """Return a staging table's bytes as rows of the table itself, whose rows all have the same length."""
-    body = np.frombuffer(data[19:-2], np.uint8).reshape(n, -1)
+    body = np.frombuffer(data, np.uint8).reshape(n, -1)
     columns = int.from_bytes(body[0, :2].tobytes(), "big") - 1
     kept = np.delete(body, np.s_[2:8], axis=1)  # the length and value of `newest`
     kept[:, :2] = np.frombuffer(columns.to_bytes(2, "big"), np.uint8)
-    return data[:19] + kept.tobytes() + data[-2:]
+    return HEADER + kept.tobytes() + TRAILER
 
 
 def in_turns(rounds: int, prepare: Callable[[int], dict[str, Callable[[], None]]]) -> dict[str, list[float]]:
@@ -149,7 +150,8 @@ def write_reports(server: Server, rounds: int) -> dict[str, list[float]]:
     def prepare(k: int) -> dict[str, Callable[[], None]]:
         reports = reports_of(k)
         tuples = [report_row(report, int(key), None) for report, key in zip(reports, keys, strict=True)]
-        data = without_newest(Reports(reports).copy(keys, [None] * STATIONS), STATIONS)
+        pieces, _ = Reports(reports).copy(keys, [None] * STATIONS)
+        data = without_newest(b"".join(pieces), STATIONS)
         return {
             "store": lambda: store.commit([StationReports(reports=reports)], None, now_us=T0 + k * S),
             "bare": lambda: rows.rows(tuples),
@@ -181,7 +183,7 @@ def write_samples(server: Server, rounds: int) -> tuple[dict[str, list[float]], 
         ]
         names = {name: i + 1 for i, name in enumerate(batch.datastream_ids)}
         some = Samples.of([batch])
-        (data,) = some.copies(names, {some.tests()[0]: 1})
+        ((data,), _, _) = some.copy(names, {some.tests()[0]: 1})
         data = without_newest(data, SAMPLES)
         return {
             "store": lambda: store.commit([batch], None, now_us=T0 + k * S),
