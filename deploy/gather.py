@@ -12,14 +12,16 @@ from connectors.caster.relay import Relay
 from deploy.addresses import Addresses
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
-from deploy.data_folder import locked
+from deploy.data_folder import locked, open_store
 from deploy.partitioning import site_of
+from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
+from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
 
 log = structlog.get_logger()
@@ -38,7 +40,11 @@ async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: 
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(locked(folder))
         sink = KafkaSink(
-            kafka.servers, folder / "spool", site_of(registry), wall_clock_us, prefix=kafka.prefix
+            kafka.servers,
+            folder=folder / "spool",
+            site_of=site_of(registry),
+            clock_us=wall_clock_us,
+            prefix=kafka.prefix,
         )
         try:
             await sink.start()
@@ -49,7 +55,14 @@ async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: 
         if addresses.ntrip is not None:
             caster = casting(relay, lambda: registry.stations, settings, addresses.ntrip)
             addresses.ntrip = (addresses.ntrip[0], (await stack.enter_async_context(caster)).port)
-        sources = Sources(sink, relay)
+        store = open_store(folder)
+        stack.callback(store.close)
+        archive = RawArchive(folder / "raw", store)
+        stack.callback(archive.close)
+        keeper = RawKeeper(sink, archive, store, wall_clock_us)
+        archiving = asyncio.create_task(keeper.run(), name="raw archive")
+        stack.push_async_callback(_cancelled, archiving)
+        sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
         sources.connect(settings)
         log.info(
@@ -62,3 +75,9 @@ async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: 
         )
         await until_stopped(stop, seconds)
         log.info("stopping")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

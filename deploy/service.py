@@ -86,7 +86,7 @@ async def opened(
         figures = pipeline_figures(runtime, keeper, archive) + station_figures(runtime.pipeline.processors)
 
         relay = Relay(asyncio.get_running_loop().time)
-        sources = Sources(runtime, relay)
+        sources = Sources(runtime, runtime, relay)
         service = Service(settings, registry, store, runtime, sources, addresses)
         stack.push_async_callback(sources.stop)
         if addresses.ntrip is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -20,15 +20,12 @@ from streams.stream_state import StreamStates
 log = structlog.get_logger()
 
 
-class Sink(RawSink, SampleSink, Protocol):
-    """Where stations' bytes and samples go."""
-
-
 @dataclass(slots=True)
 class Sources:
     """What this process gathers."""
 
-    sink: Sink
+    raw: RawSink
+    samples: SampleSink
     relay: Relay
     streams: StreamStates = field(default_factory=StreamStates)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -36,7 +33,7 @@ class Sources:
     def intake(self, station_id: str, kind: str, source: str) -> StationIntake:
         """Return the door for the bytes of one station."""
         state = self.streams.add(station_id, kind, source)
-        return StationIntake(station_id, self.sink, self.relay.publish, state)
+        return StationIntake(station_id, self.raw, self.relay.publish, state)
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a connector until `stop`; one that dies is reported, the others go on."""
@@ -58,7 +55,7 @@ class Sources:
         for i, broker in enumerate(settings.mqtt):
             name = f"{broker.source}#{i + 1}"  # several sessions at one broker are several streams
             state = self.streams.add(name, "mqtt", broker.source)
-            self.start(mqtt.run(broker, self.sink, state, clock_us=wall_clock_us), name)
+            self.start(mqtt.run(broker, self.samples, state, clock_us=wall_clock_us), name)
 
     async def stop(self) -> None:
         """End all connectors."""

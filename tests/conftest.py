@@ -42,5 +42,5 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=120))
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=300))
     return True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,12 +31,14 @@ Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 _STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
 _REPORT = attrgetter(
-    "station_id", "epoch_us", "received_at_us", "state", "score", "reasons", "epochs", "epochs_expected",
+    "station_id", "epoch_us", "received_at_us", "state", "score", "epochs", "epochs_expected",
     "observations", "observations_expected", "satellites", "latency_s", "jitter_s", "cn0_dbhz", "slips",
     "multipath_m", "frames", "bad_frames",
 )  # fmt: skip
 _NOWHERE = (None, None, None)
 _PIECE = 1_000
+_SYSTEMS = 32
+_HEX = np.array([[ord(digit) for digit in f"{byte:02x}"] for byte in range(256)], np.uint8)
 
 
 class Reports:
@@ -44,46 +48,103 @@ class Reports:
         self.reports = reports
         self.station_ids = [report.station_id for report in reports]
         self.time_us = np.array([report.epoch_us for report in reports], np.int64)
-        self.codes = [
-            msgspec.json.encode([r.code for r in report.reasons]).decode() if report.reasons else None
-            for report in reports
+        self.codes = {
+            i: msgspec.json.encode([r.code for r in report.reasons]).decode()
+            for i, report in enumerate(reports)
+            if report.reasons
+        }
+        """The list of codes of each report that has reasons."""
+
+    def sorted(self, key: Int32, names: dict[str, int]) -> SortedReports:
+        """Return what counts of it; `key` are the numbers of stations, `names` those of lists of codes."""
+        codes = np.zeros(len(key), np.int32)
+        codes[np.fromiter(self.codes, np.int64, len(self.codes))] = [
+            names[one] for one in self.codes.values()
         ]
-
-    def copy(self, key: Int32, codes: Sequence[int | None]) -> tuple[Iterator[bytes], int]:
-        """Return the rows of the staging table in pieces, and how many are the newest of their station.
-
-        `key` and `codes` are the numbers of ids and of names. A piece is made while the server takes the one
-        before.
-        """
         order, newest = last_of_each(key, self.time_us)
         reports = self.reports
         if not np.array_equal(order, np.arange(len(reports))):
             reports = [reports[i] for i in order]
-            codes = [codes[i] for i in order]
-        times, keys = self.time_us[order], key[order]
-        pieces = (slice(k, k + _PIECE) for k in range(0, len(order), _PIECE))
-        some = (_report_rows(reports[p], keys[p], times[p], newest[p], codes[p]) for p in pieces)
-        return some, int(newest.sum())
+        return SortedReports(reports, key[order], self.time_us[order], codes[order], newest)
 
 
-def _report_rows(
-    reports: Sequence[StationReport],
-    key: Int32,
-    time_us: Int64,
-    newest: NDArray[np.bool_],
-    codes: Sequence[int | None],
-) -> bytes:
+class SortedReports:
+    """Reports in the order of station and time, each key once."""
+
+    def __init__(
+        self,
+        reports: Sequence[StationReport],
+        key: Int32,
+        time_us: Int64,
+        codes: Int32,
+        newest: NDArray[np.bool_],
+    ) -> None:
+        self._reports, self._key, self._time_us, self._codes = reports, key, time_us, codes
+        self._newest = np.flatnonzero(newest)
+        self._silent = np.flatnonzero(codes == 0)
+        self._reasoned = np.flatnonzero(codes)
+        self._packed = [
+            pack([(r.text, r.value, r.threshold, r.check) for r in reports[i].reasons])
+            for i in self._reasoned.tolist()
+        ]
+        self._shared: list[bytes] = []
+
+    @property
+    def newest(self) -> int:
+        """How many are the newest of their station."""
+        return len(self._newest)
+
+    def table(self) -> Iterator[bytes]:
+        """Return the rows of the table. A piece is made while the server takes the one before."""
+        self._shared = []
+        for piece in self._pieces(self._silent):
+            self._shared.append(piece)
+            yield piece
+        if self._packed:
+            yield self._rows(self._reasoned, self._packed)
+
+    def staged(self) -> Iterator[bytes]:
+        """Return all rows without reasons, for the staging table."""
+        return self._pieces(np.arange(len(self._reports)))
+
+    def staged_newest(self) -> Iterator[bytes]:
+        """Return the newest rows without reasons; mostly those that were just made for the table."""
+        if not self._shared or len(self._newest) < len(self._reports):
+            return self._pieces(self._newest)
+        return chain(self._shared, self._pieces(self._reasoned))
+
+    def reasons(self) -> dict[str, list[Any]] | None:
+        """Return the reasons and whose they are; None: there are none."""
+        if not self._packed:
+            return None
+        return {
+            "station_key": self._key[self._reasoned].tolist(),
+            "epoch_us": self._time_us[self._reasoned].tolist(),
+            "reasons": self._packed,
+        }
+
+    def _pieces(self, rows: Int64) -> Iterator[bytes]:
+        return (self._rows(rows[k : k + _PIECE], None) for k in range(0, len(rows), _PIECE))
+
+    def _rows(self, rows: Int64, reasons: Sequence[bytes] | None) -> bytes:
+        reports = [self._reports[i] for i in rows.tolist()]
+        columns = _report_columns(reports, self._key[rows], self._time_us[rows], self._codes[rows])
+        return row_bytes(columns, reasons or [None] * len(reports))
+
+
+def _report_columns(
+    reports: Sequence[StationReport], key: Int32, time_us: Int64, codes: Int32
+) -> list[Column]:
     (
-        _, _, received_at_us, state, score, reasons, epochs, epochs_expected, observations,
+        _, _, received_at_us, state, score, epochs, epochs_expected, observations,
         observations_expected, satellites, latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames,
         bad_frames,
     ) = zip(*map(_REPORT, reports), strict=True)  # fmt: skip
-    columns = [
-        Column(newest.astype(np.int16)),
+    return [
         Column(time_us),
         integer_column(received_at_us, np.int64),
         Column(key),
-        integer_column(codes, np.int32),
+        Column(codes, codes == 0),
         integer_column(observations, np.int32),
         integer_column(observations_expected, np.int32),
         scaled_column(latency_s, TIME_SCALE, np.int32),
@@ -99,10 +160,6 @@ def _report_rows(
         integer_column(epochs_expected, np.int16),
         integer_column(satellites, np.int16),
     ]
-    packed = [
-        pack([(r.text, r.value, r.threshold, r.check) for r in some]) if some else None for some in reasons
-    ]
-    return row_bytes(columns, packed)
 
 
 class Figures:
@@ -113,7 +170,7 @@ class Figures:
         self.station_ids = [one.station_id for one in figures]
         self.time_us = np.array([one.time_us for one in figures], np.int64)
 
-    def copy(self, key: Int32) -> bytes:
+    def staged(self, key: Int32) -> bytes:
         """Return the rows of the staging table."""
         order, newest = last_of_each(key, self.time_us)
         some = [self.figures[i] for i in order]
@@ -144,7 +201,9 @@ class Figures:
             scaled("usable_share", SHARE_SCALE, np.int16),
             scaled("cn0_loss_db", CN0_SCALE, np.int16),
         ]
-        return row_bytes(columns, [one.usable_systems.encode().replace(b"\0", b"") for one in some])
+        return row_bytes(
+            columns, [one.usable_systems[:_SYSTEMS].encode().replace(b"\0", b"") for one in some]
+        )
 
 
 class Periods:
@@ -155,16 +214,16 @@ class Periods:
         self.station_ids = [one.station_id for one in periods]
         self.time_us = np.array([one.begin_us for one in periods], np.int64)
 
-    def copy(self, key: Int32) -> bytes:
-        """Return the rows of the staging table."""
+    def arrays(self, key: Int32) -> dict[str, list[Any]]:
+        """Return the columns as lists."""
         order, _ = last_of_each(key, self.time_us)
         some = [self.periods[i] for i in order]
-        columns = [
-            Column(self.time_us[order]),
-            integer_column([one.end_us for one in some], np.int64),
-            Column(key[order]),
-        ]
-        return row_bytes(columns, [compressed(one.period) for one in some])
+        return {
+            "begin_us": [one.begin_us for one in some],
+            "end_us": [one.end_us for one in some],
+            "station_key": key[order].tolist(),
+            "payload": [compressed(one.period) for one in some],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +249,8 @@ class Samples:
         """Return the lists of tests as they are kept, one a batch."""
         return [msgspec.json.encode(batch.tests).decode() for batch in self.batches]
 
-    def copy(self, keys: dict[str, int], tests: dict[str, int]) -> tuple[list[bytes], int, bool]:
-        """Return the rows of the staging table, the number of the newest, and whether some are revisions."""
+    def sorted(self, keys: dict[str, int], tests: dict[str, int]) -> SortedSamples:
+        """Return what counts of it; `keys` are the numbers of datastreams, `tests` those of lists of tests."""
         key = np.concatenate(
             [
                 np.array([keys[one] for one in batch.datastream_ids], np.int32)[batch.series]
@@ -201,32 +260,83 @@ class Samples:
         revision = np.concatenate([batch.revision for batch in self.batches])
         order, newest = last_of_each(key, self.time_us, revision)
         lengths = [len(batch) for batch in self.batches]
-        names = np.repeat(np.array([tests[one] for one in self.tests()], np.int32), lengths)
-        value = np.concatenate([batch.value for batch in self.batches]).astype(np.float64)
-        received = np.concatenate([batch.received_at_us for batch in self.batches]).astype(np.int64)
-        flag = np.concatenate([batch.flag for batch in self.batches]).astype(np.int16)
         packed = [nibbles(batch.flags) for batch in self.batches]
         widths = np.repeat([some.shape[1] for some in packed], lengths)
-        copies = []
-        for width in np.unique(widths):
-            mask = widths[order] == width
-            rows = order[mask]
-            flags = np.zeros((len(self.time_us), width), np.uint8)
-            flags[widths == width] = np.concatenate([some for some in packed if some.shape[1] == width])
-            nulls = np.isnan(value[rows])
-            columns = [
-                Column(newest[mask].astype(np.int16)),
-                Column(self.time_us[rows]),
-                Column(received[rows]),
-                Column(value[rows], nulls if nulls.any() else None),
-                Column(key[rows]),
-                Column(names[rows]),
-                Column(fitted(revision[rows], np.int16)),
-                Column(flag[rows]),
-                Column(flags[rows]),
-            ]
-            copies.append(row_bytes(columns))
-        return copies, int(newest.sum()), bool((revision > 0).any())
+        flags = np.zeros((len(key), int(widths.max())), np.uint8)
+        begin = 0
+        for some in packed:
+            flags[begin : begin + len(some), : some.shape[1]] = some
+            begin += len(some)
+        value = np.concatenate([batch.value for batch in self.batches]).astype(np.float64)
+        received_us = np.concatenate([batch.received_at_us for batch in self.batches]).astype(np.int64)
+        flag = np.concatenate([batch.flag for batch in self.batches]).astype(np.int16)
+        names = np.repeat(np.array([tests[one] for one in self.tests()], np.int32), lengths)
+        return SortedSamples(
+            time_us=self.time_us[order],
+            received_us=received_us[order],
+            value=value[order],
+            key=key[order],
+            tests=names[order],
+            revision=fitted(revision[order], np.int16),
+            flag=flag[order],
+            flags=flags[order],
+            widths=widths[order],
+            newest=newest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SortedSamples:
+    """Samples in the order of datastream and time, each key once."""
+
+    time_us: Int64
+    received_us: Int64
+    value: NDArray[np.float64]
+    key: Int32
+    tests: Int32
+    revision: NDArray[np.int16]
+    flag: NDArray[np.int16]
+    flags: NDArray[np.uint8]
+    """Shape (n, bytes), `widths` of them count."""
+    widths: Int64
+    newest: NDArray[np.bool_]
+
+    def revised(self) -> NDArray[np.bool_]:
+        """Return which ones replace another, most probably."""
+        return self.revision > 0
+
+    def table(self, which: NDArray[np.bool_]) -> Iterator[bytes]:
+        """Return rows of the table."""
+        return self._rows(which, self.flags)
+
+    def staged(self, which: NDArray[np.bool_]) -> Iterator[bytes]:
+        """Return rows of the staging table, whose flags are hex."""
+        return self._rows(which, _HEX[self.flags].reshape(len(self.flags), -1))
+
+    def staged_newest(self) -> Iterator[bytes]:
+        """Return the newest time of each datastream."""
+        yield row_bytes([Column(self.time_us[self.newest]), Column(self.key[self.newest])])
+
+    def _rows(self, which: NDArray[np.bool_], flags: NDArray[np.uint8]) -> Iterator[bytes]:
+        digits = flags.shape[1] // max(1, self.flags.shape[1])
+        for width in np.unique(self.widths[which]).tolist():
+            rows = np.flatnonzero(which & (self.widths == width))
+            for k in range(0, len(rows), _PIECE):
+                yield self._piece(rows[k : k + _PIECE], flags[:, : width * digits])
+
+    def _piece(self, rows: Int64, flags: NDArray[np.uint8]) -> bytes:
+        nulls = np.isnan(self.value[rows])
+        columns = [
+            Column(self.time_us[rows]),
+            Column(self.received_us[rows]),
+            Column(self.value[rows], nulls if nulls.any() else None),
+            Column(self.key[rows]),
+            Column(self.tests[rows]),
+            Column(self.revision[rows]),
+            Column(self.flag[rows]),
+            Column(flags[rows]),
+        ]
+        return row_bytes(columns)
 
 
 def last_of_each(

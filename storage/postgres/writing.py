@@ -124,31 +124,42 @@ class PostgresWriting(Writing, PostgresDatabase):
             self._put_reports(session, columns.reports)
         if columns.figures.figures:
             key = self._station_keys(session, columns.figures.station_ids)
-            self._stage(session, "figures", [columns.figures.copy(key)])
+            self._send(session, "stage_figures", [columns.figures.staged(key)])
             session.execute(self._queries["take_figures"])
             session.execute(self._queries["take_latest_figures"])
         if columns.periods.periods:
             key = self._station_keys(session, columns.periods.station_ids)
-            self._stage(session, "periods", [columns.periods.copy(key)])
-            session.execute(self._queries["take_periods"])
+            session.execute(self._queries["take_periods"], columns.periods.arrays(key))
         if columns.samples.batches:
-            series = self._numbers(session, "datastream", columns.samples.datastream_ids)
-            tests = self._numbers(session, "name", columns.samples.tests())
-            pieces, newest, revised = columns.samples.copy(series, tests)
-            self._stage(session, "samples", pieces)
-            if self._take(session, "samples") and revised:
-                session.execute(self._queries["take_revised_samples"])
-            self._renew(session, "samples", newest)
+            self._put_samples(session, columns.samples)
 
     def _put_reports(self, session: Session, some: Reports) -> None:
         keys = self._numbers(session, "station", some.station_ids)
-        names = self._numbers(session, "name", [one for one in some.codes if one is not None])
-        key = np.array([keys[one] for one in some.station_ids], np.int32)
-        pieces, newest = some.copy(key, [None if one is None else names[one] for one in some.codes])
-        self._stage(session, "reports", pieces)
-        self._take(session, "reports")
-        self._renew(session, "reports", newest)
+        names = self._numbers(session, "name", some.codes.values())
+        rows = some.sorted(np.array([keys[one] for one in some.station_ids], np.int32), names)
+        reasons = rows.reasons()
+        if not self._are_new(session, "reports", rows.table()):
+            self._send(session, "stage_reports", rows.staged())
+            session.execute(self._queries["take_reports"])
+            if reasons is not None:
+                session.execute(self._queries["put_reasons"], reasons)
+        self._send(session, "stage_newest_reports", rows.staged_newest())
+        self._renew(session, "reports", rows.newest)
+        if reasons is not None:
+            session.execute(self._queries["put_latest_reasons"], reasons)
         self._put_positions(session, some.reports, keys)
+
+    def _put_samples(self, session: Session, some: Samples) -> None:
+        keys = self._numbers(session, "datastream", some.datastream_ids)
+        rows = some.sorted(keys, self._numbers(session, "name", some.tests()))
+        staged = rows.revised()
+        if not staged.all() and not self._are_new(session, "samples", rows.table(~staged)):
+            staged[:] = True
+        if staged.any():
+            self._send(session, "stage_samples", rows.staged(staged))
+            session.execute(self._queries["take_samples"])
+        self._send(session, "stage_newest_samples", rows.staged_newest())
+        self._renew(session, "samples", int(rows.newest.sum()))
 
     def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
         keys = self._numbers(session, "station", station_ids)
@@ -169,30 +180,27 @@ class PostgresWriting(Writing, PostgresDatabase):
             lists = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
             session.execute(self._queries["put_streamed_positions"], lists)
 
-    def _stage(self, session: Session, what: str, pieces: Iterable[bytes]) -> None:
-        """Send rows to a staging table."""
-        statement = self._queries[f"copy_{what}"].encode()
-        with session.plain.cursor() as cursor, cursor.copy(statement) as copy:
+    def _send(self, session: Session, query: str, pieces: Iterable[bytes]) -> None:
+        """Send rows by a COPY."""
+        with session.plain.cursor() as cursor, cursor.copy(self._queries[query].encode()) as copy:
             copy.write(HEADER)
             for piece in pieces:
                 copy.write(piece)
             copy.write(TRAILER)
 
-    def _take(self, session: Session, what: str) -> bool:
-        """Take the staged rows as new ones, else all of them with a look at what is there; True: as new."""
+    def _are_new(self, session: Session, what: str, pieces: Iterable[bytes]) -> bool:
+        """Send rows straight into their table; False, and nothing is sent, when one is there already."""
         if self._careful[what] > 0:
             self._careful[what] -= 1
-        else:
-            session.plain.execute("SAVEPOINT before_new")
-            try:
-                session.execute(self._queries[f"take_new_{what}"])
-            except psycopg.errors.UniqueViolation:
-                session.plain.execute("ROLLBACK TO SAVEPOINT before_new")
-                self._careful[what] = _CAREFUL_COMMITS
-            else:
-                return True
-        session.execute(self._queries[f"take_{what}"])
-        return False
+            return False
+        session.plain.execute("SAVEPOINT before_new")
+        try:
+            self._send(session, f"copy_{what}", pieces)
+        except psycopg.errors.UniqueViolation:
+            session.plain.execute("ROLLBACK TO SAVEPOINT before_new")
+            self._careful[what] = _CAREFUL_COMMITS
+            return False
+        return True
 
     def _renew(self, session: Session, what: str, newest: int) -> None:
         """Bring the newest rows into their table."""

@@ -293,7 +293,7 @@ class Outbox:
     async def _look(self) -> None:
         health, spool = self.health, self.spool
         health.kafka_error = self.link.error
-        if not health.kafka_error and (self._is_stuck() or not self.link.ready):
+        if not health.kafka_error and (self._is_stuck() or not (self.link.ready or self._stopping)):
             health.kafka_error = f"Kafka at {self.link.bootstrap} does not answer"
         health.full = spool.full if self._must_spill() else ""
         health.spooled_messages = spool.messages

@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,7 @@ class KafkaSink:
     """
 
     bootstrap: str
+    _: KW_ONLY
     folder: Path
     site_of: Callable[[str], str]
     clock_us: Callable[[], int]

@@ -107,15 +107,6 @@ class Bare:
         self._connection.commit()
 
 
-def without_newest(data: bytes, n: int) -> bytes:
-    """Return a staging table's bytes as rows of the table itself, whose rows all have the same length."""
-    body = np.frombuffer(data, np.uint8).reshape(n, -1)
-    columns = int.from_bytes(body[0, :2].tobytes(), "big") - 1
-    kept = np.delete(body, np.s_[2:8], axis=1)  # the length and value of `newest`
-    kept[:, :2] = np.frombuffer(columns.to_bytes(2, "big"), np.uint8)
-    return HEADER + kept.tobytes() + TRAILER
-
-
 def in_turns(rounds: int, prepare: Callable[[int], dict[str, Callable[[], None]]]) -> dict[str, list[float]]:
     """Run what `prepare` gives for each round, the order turning; return seconds by name."""
     seconds: dict[str, list[float]] = {}
@@ -150,8 +141,7 @@ def write_reports(server: Server, rounds: int) -> dict[str, list[float]]:
     def prepare(k: int) -> dict[str, Callable[[], None]]:
         reports = reports_of(k)
         tuples = [report_row(report, int(key), None) for report, key in zip(reports, keys, strict=True)]
-        pieces, _ = Reports(reports).copy(keys, [None] * STATIONS)
-        data = without_newest(b"".join(pieces), STATIONS)
+        data = b"".join([HEADER, *Reports(reports).sorted(keys, {}).table(), TRAILER])
         return {
             "store": lambda: store.commit([StationReports(reports=reports)], None, now_us=T0 + k * S),
             "bare": lambda: rows.rows(tuples),
@@ -183,8 +173,8 @@ def write_samples(server: Server, rounds: int) -> tuple[dict[str, list[float]], 
         ]
         names = {name: i + 1 for i, name in enumerate(batch.datastream_ids)}
         some = Samples.of([batch])
-        ((data,), _, _) = some.copy(names, {some.tests()[0]: 1})
-        data = without_newest(data, SAMPLES)
+        sorted_ = some.sorted(names, {some.tests()[0]: 1})
+        data = b"".join([HEADER, *sorted_.table(~sorted_.revised()), TRAILER])
         return {
             "store": lambda: store.commit([batch], None, now_us=T0 + k * S),
             "bare": lambda: rows.rows(tuples),

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from tests.program import GROUNDSWELL
 
+WAIT_S = 120.0
+"""The first worker may have to compile its kernels."""
+
 
 @dataclass
 class Process:
@@ -56,7 +59,7 @@ def started(folder: Path, name: str, *arguments: str) -> Iterator[Process]:
             one.process.wait(10)
 
 
-def until(condition: Callable[[], object], what: str, logs: Path, timeout_s: float = 60.0) -> None:
+def until(condition: Callable[[], object], what: str, logs: Path, timeout_s: float = WAIT_S) -> None:
     """Return when `condition()` is truthy; else fail with the logs."""
     end = time.monotonic() + timeout_s
     while not condition():
@@ -66,7 +69,7 @@ def until(condition: Callable[[], object], what: str, logs: Path, timeout_s: flo
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[object]], what: str, logs: Path, timeout_s: float = 60.0
+    condition: Callable[[], Awaitable[object]], what: str, logs: Path, timeout_s: float = WAIT_S
 ) -> object:
     """Return what `condition()` gives when it is truthy; else fail with the logs."""
     end = time.monotonic() + timeout_s

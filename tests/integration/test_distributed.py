@@ -23,7 +23,7 @@ from streams.partitions import partition_of, pieces
 from streams.records import SampleBatch
 from streams.topics import SAMPLES
 from tests.integration.processes import eventually, started
-from tests.program import free_port
+from tests.program import free_port, groundswell
 from tests.servers import KafkaServer
 
 pytestmark = pytest.mark.integration
@@ -84,7 +84,7 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
         data = "--data", str(tmp_path / "data")
         stack.enter_context(started(tmp_path, "worker", "worker", *common))
         stack.enter_context(started(tmp_path, "store", "store", *common, *data))
-        stack.enter_context(
+        gatherer = stack.enter_context(
             started(
                 tmp_path, "gather", "gather", *common, "--ntrip", f"127.0.0.1:{ntrip}",
                 "--data", str(tmp_path / "gather"),
@@ -147,5 +147,13 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
         )
         assert answer.status_code == 200, answer.text
         assert answer.json()["state"] == "acknowledged"
+
+        # raw bytes are kept where they were gathered
+        assert gatherer.stop() == 0
+        archived = groundswell(
+            "rinex", "--config", str(config), "--data", str(tmp_path / "gather"), "--station", "STAT00CHN",
+            "--out", str(tmp_path / "rinex"), "--from", "2026-01-01", "--to", "2100-01-01",
+        )  # fmt: skip
+        assert list((tmp_path / "rinex").glob("STAT00CHN_*_MO.rnx")), archived.stdout
         again = await page.post("/api/v1/alerts/none/acknowledge", json={"by": "duty"}, timeout=20)
         assert again.status_code == 404

@@ -1,102 +1,119 @@
 -- name: make_stages
--- Empty again at the end of each transaction; what is in them is not logged.
+-- Empty again at the end of each transaction; what is in them is not logged. No column may be so long that the
+-- table gets a second one for long values: to empty that costs as much as a thousand rows. So flags are hex, and
+-- the reasons of reports come as arrays.
 CREATE TEMPORARY TABLE stage_reports (
-    newest smallint, epoch_us bigint, received_at_us bigint, station_key integer, reason_codes integer,
+    epoch_us bigint, received_at_us bigint, station_key integer, reason_codes integer,
     observations integer, observations_expected integer, latency_100us integer, jitter_100us integer,
     slips integer, multipath_100um integer, frames integer, bad_frames integer, cn0_cdbhz smallint,
     state smallint, score smallint, epochs smallint, epochs_expected smallint, satellites smallint,
-    reasons bytea
+    nothing smallint    -- NULL: so that rows without reasons are the same bytes as those of the table
 ) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE stage_newest_reports (LIKE stage_reports) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE stage_figures (
     newest smallint, time_us bigint, clock_step_at_us bigint, station_key integer, horizon_expected integer,
     horizon_have integer, mask_expected integer, mask_have integer, slips_a_million integer,
     roti_100utecu_min integer, clock_step_ms integer, east_mm integer, north_mm integer, up_mm integer,
     east_sd_mm integer, north_sd_mm integer, up_sd_mm integer, expected_100ppm smallint,
-    usable_100ppm smallint, cn0_loss_cdb smallint, usable_systems text
-) ON COMMIT DELETE ROWS;
-CREATE TEMPORARY TABLE stage_periods (
-    begin_us bigint, end_us bigint, station_key integer, payload bytea
+    usable_100ppm smallint, cn0_loss_cdb smallint, usable_systems varchar(32)
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE stage_samples (
-    newest smallint, time_us bigint, received_at_us bigint, value double precision, datastream_key integer,
-    tests integer, revision smallint, flag smallint, test_flags bytea
+    time_us bigint, received_at_us bigint, value double precision, datastream_key integer, tests integer,
+    revision smallint, flag smallint, test_flags varchar(400)
 ) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE stage_newest_samples (time_us bigint, datastream_key integer) ON COMMIT DELETE ROWS;
+
+-- Rows that are most probably new go straight into their table. That fails as a whole when one of them is
+-- there already; then all are staged and taken from there, with a look at what is there.
 
 -- name: copy_reports
-COPY stage_reports FROM STDIN (FORMAT BINARY);
-
--- name: copy_figures
-COPY stage_figures FROM STDIN (FORMAT BINARY);
-
--- name: copy_periods
-COPY stage_periods FROM STDIN (FORMAT BINARY);
+COPY station_epochs (
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites, reasons
+) FROM STDIN (FORMAT BINARY);
 
 -- name: copy_samples
+COPY samples (time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags)
+FROM STDIN (FORMAT BINARY);
+
+-- name: stage_reports
+COPY stage_reports FROM STDIN (FORMAT BINARY);
+
+-- name: stage_newest_reports
+COPY stage_newest_reports FROM STDIN (FORMAT BINARY);
+
+-- name: stage_figures
+COPY stage_figures FROM STDIN (FORMAT BINARY);
+
+-- name: stage_samples
 COPY stage_samples FROM STDIN (FORMAT BINARY);
 
--- Rows that are most probably new: a plain INSERT costs two thirds of one that looks for what is there. It fails
--- as a whole when one of them is not.
-
--- name: take_new_reports
-INSERT INTO station_epochs (
-    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us,
-    jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
-    epochs_expected, satellites, reasons
-) SELECT epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
-    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
-    epochs_expected, satellites, reasons
-FROM stage_reports;
+-- name: stage_newest_samples
+COPY stage_newest_samples FROM STDIN (FORMAT BINARY);
 
 -- name: take_reports
 INSERT INTO station_epochs (
-    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us,
-    jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
-    epochs_expected, satellites, reasons
-) SELECT epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
-    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
-    epochs_expected, satellites, reasons
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites
+) SELECT
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites
 FROM stage_reports
 ON CONFLICT (station_key, epoch_us) DO UPDATE
-SET received_at_us = excluded.received_at_us, reason_codes = excluded.reason_codes,
-    observations = excluded.observations, observations_expected = excluded.observations_expected,
-    latency_100us = excluded.latency_100us, jitter_100us = excluded.jitter_100us, slips = excluded.slips,
-    multipath_100um = excluded.multipath_100um, frames = excluded.frames, bad_frames = excluded.bad_frames,
-    cn0_cdbhz = excluded.cn0_cdbhz, state = excluded.state, score = excluded.score, epochs = excluded.epochs,
-    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons;
+SET received_at_us = excluded.received_at_us, reason_codes = excluded.reason_codes, observations =
+    excluded.observations, observations_expected = excluded.observations_expected, latency_100us =
+    excluded.latency_100us, jitter_100us = excluded.jitter_100us, slips = excluded.slips, multipath_100um
+    = excluded.multipath_100um, frames = excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz =
+    excluded.cn0_cdbhz, state = excluded.state, score = excluded.score, epochs = excluded.epochs,
+    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = NULL;
 
--- The newest rows are known to nearly all commits: an UPDATE first, and what it did not find after it.
+-- name: put_reasons
+UPDATE station_epochs AS e SET reasons = r.reasons
+FROM unnest(%(station_key)s::integer[], %(epoch_us)s::bigint[], %(reasons)s::bytea[])
+    AS r (station_key, epoch_us, reasons)
+WHERE e.station_key = r.station_key AND e.epoch_us = r.epoch_us;
+
+-- The newest rows are known to nearly all commits: an UPDATE first, and after it what that did not find.
 
 -- name: renew_latest_reports
 UPDATE station_latest AS known
-SET epoch_us = s.epoch_us, received_at_us = s.received_at_us,
-    reason_codes = s.reason_codes, observations = s.observations,
-    observations_expected = s.observations_expected, latency_100us = s.latency_100us,
-    jitter_100us = s.jitter_100us, slips = s.slips, multipath_100um = s.multipath_100um,
-    frames = s.frames, bad_frames = s.bad_frames, cn0_cdbhz = s.cn0_cdbhz,
-    state = s.state, score = s.score, epochs = s.epochs,
-    epochs_expected = s.epochs_expected, satellites = s.satellites, reasons = s.reasons
-FROM stage_reports AS s
-WHERE s.newest = 1 AND known.station_key = s.station_key AND s.epoch_us >= known.epoch_us;
+SET epoch_us = s.epoch_us, received_at_us = s.received_at_us, reason_codes = s.reason_codes, observations =
+    s.observations, observations_expected = s.observations_expected, latency_100us = s.latency_100us,
+    jitter_100us = s.jitter_100us, slips = s.slips, multipath_100um = s.multipath_100um, frames =
+    s.frames, bad_frames = s.bad_frames, cn0_cdbhz = s.cn0_cdbhz, state = s.state, score = s.score, epochs
+    = s.epochs, epochs_expected = s.epochs_expected, satellites = s.satellites, reasons = NULL
+FROM stage_newest_reports AS s
+WHERE known.station_key = s.station_key AND s.epoch_us >= known.epoch_us;
 
 -- name: take_latest_reports
 INSERT INTO station_latest AS known (
-    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us,
-    jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
-    epochs_expected, satellites, reasons
-) SELECT epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
-    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs,
-    epochs_expected, satellites, reasons
-FROM stage_reports AS s
-WHERE newest = 1 AND NOT EXISTS (SELECT FROM station_latest AS k WHERE k.station_key = s.station_key)
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites
+) SELECT
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites
+FROM stage_newest_reports AS s
+WHERE NOT EXISTS (SELECT FROM station_latest AS k WHERE k.station_key = s.station_key)
 ON CONFLICT (station_key) DO UPDATE
-SET epoch_us = excluded.epoch_us, received_at_us = excluded.received_at_us,
-    reason_codes = excluded.reason_codes, observations = excluded.observations,
-    observations_expected = excluded.observations_expected, latency_100us = excluded.latency_100us,
-    jitter_100us = excluded.jitter_100us, slips = excluded.slips, multipath_100um = excluded.multipath_100um,
-    frames = excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz = excluded.cn0_cdbhz,
-    state = excluded.state, score = excluded.score, epochs = excluded.epochs,
-    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons
+SET epoch_us = excluded.epoch_us, received_at_us = excluded.received_at_us, reason_codes =
+    excluded.reason_codes, observations = excluded.observations, observations_expected =
+    excluded.observations_expected, latency_100us = excluded.latency_100us, jitter_100us =
+    excluded.jitter_100us, slips = excluded.slips, multipath_100um = excluded.multipath_100um, frames =
+    excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz = excluded.cn0_cdbhz, state =
+    excluded.state, score = excluded.score, epochs = excluded.epochs, epochs_expected =
+    excluded.epochs_expected, satellites = excluded.satellites, reasons = NULL
 WHERE excluded.epoch_us >= known.epoch_us;
+
+-- name: put_latest_reasons
+UPDATE station_latest AS known SET reasons = r.reasons
+FROM unnest(%(station_key)s::integer[], %(epoch_us)s::bigint[], %(reasons)s::bytea[])
+    AS r (station_key, epoch_us, reasons)
+WHERE known.station_key = r.station_key AND known.epoch_us = r.epoch_us;
 
 -- name: take_figures
 INSERT INTO station_figures (
@@ -140,29 +157,15 @@ WHERE excluded.time_us >= known.time_us;
 
 -- name: take_periods
 INSERT INTO station_periods (begin_us, end_us, station_key, payload)
-SELECT begin_us, end_us, station_key, payload FROM stage_periods
+SELECT * FROM unnest(
+    %(begin_us)s::bigint[], %(end_us)s::bigint[], %(station_key)s::integer[], %(payload)s::bytea[]
+)
 ON CONFLICT (station_key, begin_us) DO UPDATE SET end_us = excluded.end_us, payload = excluded.payload;
-
--- name: take_new_samples
-INSERT INTO samples (
-    time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
-) SELECT time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
-FROM stage_samples WHERE revision <= 0;
-
--- name: take_revised_samples
-INSERT INTO samples AS known (
-    time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
-) SELECT time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
-FROM stage_samples WHERE revision > 0
-ON CONFLICT (datastream_key, time_us) DO UPDATE
-SET received_at_us = excluded.received_at_us, value = excluded.value, tests = excluded.tests,
-    revision = excluded.revision, flag = excluded.flag, test_flags = excluded.test_flags
-WHERE excluded.revision >= known.revision;
 
 -- name: take_samples
 INSERT INTO samples AS known (
     time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
-) SELECT time_us, received_at_us, value, datastream_key, tests, revision, flag, test_flags
+) SELECT time_us, received_at_us, value, datastream_key, tests, revision, flag, decode(test_flags, 'hex')
 FROM stage_samples
 ON CONFLICT (datastream_key, time_us) DO UPDATE
 SET received_at_us = excluded.received_at_us, value = excluded.value, tests = excluded.tests,
@@ -170,14 +173,13 @@ SET received_at_us = excluded.received_at_us, value = excluded.value, tests = ex
 WHERE excluded.revision >= known.revision;
 
 -- name: renew_latest_samples
-UPDATE datastream_latest AS known
-SET time_us = s.time_us
-FROM stage_samples AS s
-WHERE s.newest = 1 AND known.datastream_key = s.datastream_key AND s.time_us > known.time_us;
+UPDATE datastream_latest AS known SET time_us = s.time_us
+FROM stage_newest_samples AS s
+WHERE known.datastream_key = s.datastream_key AND s.time_us > known.time_us;
 
 -- name: take_latest_samples
 INSERT INTO datastream_latest AS known (time_us, datastream_key)
-SELECT time_us, datastream_key FROM stage_samples AS s
-WHERE newest = 1 AND NOT EXISTS (SELECT FROM datastream_latest AS k WHERE k.datastream_key = s.datastream_key)
+SELECT time_us, datastream_key FROM stage_newest_samples AS s
+WHERE NOT EXISTS (SELECT FROM datastream_latest AS k WHERE k.datastream_key = s.datastream_key)
 ON CONFLICT (datastream_key) DO UPDATE SET time_us = excluded.time_us
 WHERE excluded.time_us > known.time_us;

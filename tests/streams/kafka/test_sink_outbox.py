@@ -1,5 +1,6 @@
 import asyncio
 import tempfile
+import threading
 from collections import defaultdict
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def _in_a_hurry(monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.02)
     monkeypatch.setattr(module, "RETRY_S", 0.005)
     monkeypatch.setattr(module, "ROUND_S", 0.005)
+    monkeypatch.setattr(module, "FLIGHT_BYTES", 12 * (module.OVERHEAD_BYTES + 30))
+    monkeypatch.setattr(module, "READ_AHEAD_BYTES", 1_000)
 
 
 class World:
@@ -69,33 +72,27 @@ class World:
         await until(lambda: self.spool.size == 0)
 
 
-STEP = st.one_of(
-    st.tuples(st.just("add"), st.integers(1, 12)),
-    st.tuples(st.just("promise"), st.integers(1, 4)),
-    st.tuples(st.just("write"), st.integers(1, 10)),
-    st.tuples(st.just("deliver"), st.integers(1, 10)),
-    st.sampled_from(
-        [
-            ("silent", 0),
-            ("answers", 0),
-            ("away", 0),
-            ("back", 0),
-            ("fail", 0),
-            ("wait", 0),
-            ("restart", 0),
-            ("full", 0),
-            ("room", 0),
-        ]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(1, 8)),
+        st.tuples(st.just("promise"), st.integers(1, 3)),
+        st.tuples(st.sampled_from(["write", "deliver"]), st.integers(1, 6)),
+        st.tuples(st.just("room"), st.sampled_from([0, 100, 250, 10**9])),
+        st.tuples(
+            st.sampled_from(["silent", "answers", "away", "back", "fail", "wait", "restart"]), st.just(0)
+        ),
     ),
+    max_size=30,
 )
 
 
-@given(st.lists(STEP, max_size=25))
-@settings(max_examples=150, deadline=None)
+@given(STEPS)
+@settings(max_examples=60, deadline=None)
 def test_whatever_happens_each_partition_gets_everything_in_order(steps):
     async def play(folder: Path) -> None:
         world = World(folder)
         await world.start()
+        await until(lambda: world.link.ready)
         for step, count in steps:
             match step:
                 case "add":
@@ -115,14 +112,14 @@ def test_whatever_happens_each_partition_gets_everything_in_order(steps):
                 case "fail":
                     world.link.fail()
                 case "wait":
-                    await asyncio.sleep(0.03)
-                case "full" | "room":
-                    world.spool.most_bytes = world.most_bytes if step == "room" else 300
+                    await asyncio.sleep(2 * module.PATIENCE_S)
+                case "room":
+                    world.spool.most_bytes = world.spool.size + count
                 case "restart":
                     await world.stop()
                     assert world.health.lost_messages == 0
                     await world.start()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         world.link.there = world.link.answers = True
         world.link.deliver(10**6)
         await world.settled()
@@ -133,6 +130,80 @@ def test_whatever_happens_each_partition_gets_everything_in_order(steps):
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder)))
+
+
+async def test_copies_of_what_was_under_way_are_sent_when_the_producer_breaks(
+    tmp_path,
+):
+    world = World(tmp_path)
+    world.link.answers = False
+    await world.start()
+    world.add(6)
+    await until(lambda: len(world.link.under_way) == 6)
+    await until(lambda: world.health.spooled_messages == 6)
+    assert world.pending == 0
+    world.link.answers = True
+    world.link.fail()
+    await world.settled()
+    assert world.link.read() == world.added
+    await world.stop()
+
+
+async def test_a_producer_that_breaks_while_the_spool_drains_begins_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    world = World(tmp_path)
+    world.link.there = False
+    await world.start()
+    world.add(40)
+    await until(lambda: world.health.spooled_messages == 40)
+    world.link.there, world.link.answers = True, False
+    await until(lambda: world.link.under_way and world.box._ahead)
+    world.add(4)
+    world.link.deliver(2)
+    world.link.fail()
+    world.link.answers = True
+    await world.settled()
+    assert world.link.read() == world.added
+    await world.stop()
+
+
+async def test_what_arrives_while_it_is_copied_to_the_spool_does_not_stay_there(tmp_path, monkeypatch):
+    world = World(tmp_path)
+    world.link.answers = False
+    await world.start()
+    write, begun, go_on = Spool._write, threading.Event(), threading.Event()
+
+    def slowly(spool, *arguments):
+        begun.set()
+        go_on.wait(10)
+        return write(spool, *arguments)
+
+    monkeypatch.setattr(Spool, "_write", slowly)
+    world.add(3, promised=True)
+    await until(begun.is_set)
+    world.link.deliver(3)
+    await asyncio.gather(*world.promised)
+    go_on.set()
+    await until(lambda: world.health.spooled_ever == 3)
+    await world.settled()
+    assert world.pending == 0
+    assert world.link.read() == world.added
+    await world.stop()
+
+
+async def test_what_has_no_room_on_the_disk_is_not_overtaken_there(tmp_path):
+    world = World(tmp_path, most_bytes=200)
+    world.link.answers = False
+    await world.start()
+    world.add(3, size=150)
+    await until(lambda: len(world.link.under_way) == 3)
+    world.add(3, size=1)
+    await until(lambda: world.health.full)
+    world.link.answers = True
+    world.link.fail()
+    await world.settled()
+    assert world.link.read() == world.added
+    await world.stop()
 
 
 async def test_a_promise_is_kept_by_kafka_or_by_the_synced_spool_and_not_before(tmp_path):
