@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from deploy import kernel_cache
+from deploy.db_command import db
 from deploy.deadletter_command import deadletter
 from deploy.refusal import Refusal
 from deploy.stopping import leave_on_signals
@@ -42,6 +43,7 @@ DateOption = Annotated[
 ]
 app.add_typer(topics, name="topics")
 app.add_typer(deadletter, name="deadletter")
+app.add_typer(db, name="db")
 
 
 class TableFormat(StrEnum):

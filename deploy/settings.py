@@ -47,6 +47,13 @@ class KafkaSettings(_Section, frozen=True, kw_only=True):
     """Before the name of each topic: another installation at the same broker has another one."""
 
 
+class DatabaseSettings(_Section, frozen=True, kw_only=True):
+    """`[database]`: of `groundswell store` and `serve`."""
+
+    url: str = ""
+    """postgresql://user@host:port/database; empty: SQLite in the data folder."""
+
+
 class CasterSettings(_Section, frozen=True, kw_only=True):
     """`[caster]`."""
 
@@ -177,6 +184,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     caster: CasterSettings = CasterSettings()
     kafka: KafkaSettings = KafkaSettings()
+    database: DatabaseSettings = DatabaseSettings()
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_writer import STORED, StoreWriter
 from storage.sqlite import SqliteStore
-from storage.store import Store
+from storage.store import StorageError, Store
 from streams.kafka.output import Output
 from streams.kafka.reader import Reader
 
@@ -41,17 +42,18 @@ def run_store(settings: Settings, *, data: Path | None, seconds: float | None) -
 @contextmanager
 def opened_store(settings: Settings, data: Path | None) -> Iterator[Store]:
     """Open the database of a configuration, to write into it."""
-    folder = data or Path(settings.server.data)
-    with locked(folder), refusing_damage(folder):
-        store = open_store(folder)
-        try:
-            yield store
-        finally:
-            store.close()
+    with contextlib.ExitStack() as stack:
+        if settings.database.url:
+            yield stack.enter_context(_postgres(settings.database.url))
+            return
+        folder = data or Path(settings.server.data)
+        stack.enter_context(locked(folder))
+        stack.enter_context(refusing_damage(folder))
+        yield stack.enter_context(contextlib.closing(open_store(folder)))
 
 
 @contextmanager
-def reading_store(settings: Settings, data: Path) -> Iterator[Store]:  # noqa: ARG001
+def reading_store(settings: Settings, data: Path) -> Iterator[Store]:
     """Open the database of a configuration, to read it beside the process that writes it.
 
     Raises
@@ -59,15 +61,27 @@ def reading_store(settings: Settings, data: Path) -> Iterator[Store]:  # noqa: A
     Refusal
         It is not there.
     """
+    if settings.database.url:
+        with _postgres(settings.database.url) as store:
+            yield store
+        return
     file = database(data)
     if not file.exists():
         raise Refusal(f"there is no database at {file}; start `groundswell store` first, or correct --data")
-    with refusing_damage(data):
-        store = SqliteStore(file)
+    with refusing_damage(data), contextlib.closing(SqliteStore(file)) as sqlite:
+        yield sqlite
+
+
+@contextmanager
+def _postgres(url: str) -> Iterator[Store]:
+    from storage.postgres import PostgresStore
+
     try:
+        store = PostgresStore(url)
+    except StorageError as error:
+        raise Refusal(str(error)) from error
+    with contextlib.closing(store):
         yield store
-    finally:
-        store.close()
 
 
 async def _run(store: Store, settings: Settings, seconds: float | None) -> None:

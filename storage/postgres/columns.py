@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -30,11 +29,6 @@ from streams.records import FlaggedSamples, StationFigures, StationPeriodRecord,
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 _STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
-_REPORT = attrgetter(
-    "station_id", "epoch_us", "received_at_us", "state", "score", "epochs", "epochs_expected",
-    "observations", "observations_expected", "satellites", "latency_s", "jitter_s", "cn0_dbhz", "slips",
-    "multipath_m", "frames", "bad_frames",
-)  # fmt: skip
 _NOWHERE = (None, None, None)
 _PIECE = 1_000
 _SYSTEMS = 32
@@ -87,7 +81,7 @@ class SortedReports:
             pack([(r.text, r.value, r.threshold, r.check) for r in reports[i].reasons])
             for i in self._reasoned.tolist()
         ]
-        self._shared: list[bytes] = []
+        self._shared: list[bytes] | None = None
 
     @property
     def newest(self) -> int:
@@ -96,10 +90,11 @@ class SortedReports:
 
     def table(self) -> Iterator[bytes]:
         """Return the rows of the table. A piece is made while the server takes the one before."""
-        self._shared = []
+        made = []
         for piece in self._pieces(self._silent):
-            self._shared.append(piece)
+            made.append(piece)
             yield piece
+        self._shared = made
         if self._packed:
             yield self._rows(self._reasoned, self._packed)
 
@@ -109,7 +104,7 @@ class SortedReports:
 
     def staged_newest(self) -> Iterator[bytes]:
         """Return the newest rows without reasons; mostly those that were just made for the table."""
-        if not self._shared or len(self._newest) < len(self._reports):
+        if self._shared is None or len(self._newest) < len(self._reports):
             return self._pieces(self._newest)
         return chain(self._shared, self._pieces(self._reasoned))
 
@@ -132,33 +127,27 @@ class SortedReports:
         return row_bytes(columns, reasons or [None] * len(reports))
 
 
-def _report_columns(
-    reports: Sequence[StationReport], key: Int32, time_us: Int64, codes: Int32
-) -> list[Column]:
-    (
-        _, _, received_at_us, state, score, epochs, epochs_expected, observations,
-        observations_expected, satellites, latency_s, jitter_s, cn0_dbhz, slips, multipath_m, frames,
-        bad_frames,
-    ) = zip(*map(_REPORT, reports), strict=True)  # fmt: skip
+def _report_columns(some: Sequence[StationReport], key: Int32, time_us: Int64, codes: Int32) -> list[Column]:
+    # one list a field: tuples of all fields would set the garbage collector to work
     return [
         Column(time_us),
-        integer_column(received_at_us, np.int64),
+        integer_column([r.received_at_us for r in some], np.int64),
         Column(key),
         Column(codes, codes == 0),
-        integer_column(observations, np.int32),
-        integer_column(observations_expected, np.int32),
-        scaled_column(latency_s, TIME_SCALE, np.int32),
-        scaled_column(jitter_s, TIME_SCALE, np.int32),
-        integer_column(slips, np.int32),
-        scaled_column(multipath_m, LENGTH_SCALE, np.int32),
-        integer_column(frames, np.int32),
-        integer_column(bad_frames, np.int32),
-        scaled_column(cn0_dbhz, CN0_SCALE, np.int16),
-        integer_column([_STATE_NUMBERS[name] for name in state], np.int16),
-        integer_column(score, np.int16),
-        integer_column(epochs, np.int16),
-        integer_column(epochs_expected, np.int16),
-        integer_column(satellites, np.int16),
+        integer_column([r.observations for r in some], np.int32),
+        integer_column([r.observations_expected for r in some], np.int32),
+        scaled_column([r.latency_s for r in some], TIME_SCALE, np.int32),
+        scaled_column([r.jitter_s for r in some], TIME_SCALE, np.int32),
+        integer_column([r.slips for r in some], np.int32),
+        scaled_column([r.multipath_m for r in some], LENGTH_SCALE, np.int32),
+        integer_column([r.frames for r in some], np.int32),
+        integer_column([r.bad_frames for r in some], np.int32),
+        scaled_column([r.cn0_dbhz for r in some], CN0_SCALE, np.int16),
+        integer_column([_STATE_NUMBERS[r.state] for r in some], np.int16),
+        integer_column([r.score for r in some], np.int16),
+        integer_column([r.epochs for r in some], np.int16),
+        integer_column([r.epochs_expected for r in some], np.int16),
+        integer_column([r.satellites for r in some], np.int16),
     ]
 
 
@@ -250,7 +239,7 @@ class Samples:
         return [msgspec.json.encode(batch.tests).decode() for batch in self.batches]
 
     def sorted(self, keys: dict[str, int], tests: dict[str, int]) -> SortedSamples:
-        """Return what counts of it; `keys` are the numbers of datastreams, `tests` those of lists of tests."""
+        """Return what counts; `keys` are the numbers of datastreams, `tests` those of lists of tests."""
         key = np.concatenate(
             [
                 np.array([keys[one] for one in batch.datastream_ids], np.int32)[batch.series]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.postgres import shared_postgres
 from tests.servers import KafkaServer, kafka_server
 
 
@@ -15,6 +16,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """Return one running broker. Leave it running, and put a prefix before each topic and group."""
     with kafka_server(tmp_path_factory.mktemp("kafka")) as server:
         yield server
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """Return an empty database with the schema."""
+    with shared_postgres() as server:
+        url = server.database()
+        yield url
+        server.drop(url)
 
 
 @pytest.fixture

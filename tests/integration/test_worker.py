@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 
 from deploy.partitioning import pipeline, site_of
@@ -16,7 +17,7 @@ from deploy.registry import Registry
 from deploy.settings_file import load
 from gnss.simulate import simulated_network
 from sensors.simulate import TideGauge, Tsunami
-from storage.sqlite import SqliteStore
+from storage.postgres import PostgresStore
 from streams import codec
 from streams.kafka import admin
 from streams.kafka.output import Message, Output
@@ -128,11 +129,11 @@ def rows(database: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def test_killed_workers_and_a_killed_writer_lose_nothing(
-    tmp_path: Path, kafka: KafkaServer, config: Path, prefix: str
+    tmp_path: Path, kafka: KafkaServer, config: Path, prefix: str, postgres_url: str
 ) -> None:
+    with config.open("a") as more:
+        more.write(f'[database]\nurl = "{postgres_url}"\n')
     registry = Registry.of(load(config))
-    data = tmp_path / "data"
-    database = data / "groundswell.sqlite"
     sent: list[Message] = []
 
     async def send(part: list[list[Record]]) -> None:
@@ -144,10 +145,9 @@ def test_killed_workers_and_a_killed_writer_lose_nothing(
         await output.close()
 
     def stored(table: str) -> int:
-        try:
-            return len(rows(database, f"SELECT 1 FROM {table}"))
-        except sqlite3.OperationalError:  # it is not made yet
-            return 0
+        with psycopg.connect(postgres_url) as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+        return int(count)
 
     everything = list(seconds())
     worker = "worker", "--config", str(config), "--name", "one"
@@ -155,7 +155,7 @@ def test_killed_workers_and_a_killed_writer_lose_nothing(
     with (
         started(tmp_path, "one", *worker) as one,
         started(tmp_path, "two", *other) as two,
-        started(tmp_path, "store", "store", "--config", str(config), "--data", str(data)) as store,
+        started(tmp_path, "store", "store", "--config", str(config)) as store,
     ):
         asyncio.run(send(everything[:20]))
         until(lambda: stored("station_epochs") > 20, "the first reports", tmp_path)
@@ -186,7 +186,7 @@ def test_killed_workers_and_a_killed_writer_lose_nothing(
         assert two.stop() == 0
         assert store.stop() == 0
 
-    opened = SqliteStore(database)
+    opened = PostgresStore(postgres_url)
     try:
         for name in STATIONS:
             own = [r for r in reports if r.station_id == name]
