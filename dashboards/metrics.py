@@ -40,6 +40,13 @@ class Figure:
     labels: tuple[str, ...] = ()
 
 
+def exposition(figures: Sequence[Figure], streams: Iterable[StreamState] = ()) -> bytes:
+    """Return the text of a process that has figures and incoming streams of its own, and no store."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Some(figures, streams))
+    return generate_latest(registry)
+
+
 class Metrics:
     """All figures of this process.
 
@@ -74,7 +81,7 @@ class _Figures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield from self._stored()
-        yield from self._incoming(list(self._streams))
+        yield from _incoming(list(self._streams))
         yield GaugeMetricFamily("groundswell_live_viewers", "Viewers of the live stream.", len(self._hub))
         dropped = self._hub.dropped_viewers
         yield CounterMetricFamily("groundswell_live_dropped_viewers", "Viewers that were too slow.", dropped)
@@ -102,16 +109,26 @@ class _Figures(Collector):
         ):
             yield GaugeMetricFamily(f"groundswell_{name}", text, value)
 
-    def _incoming(self, states: Sequence[StreamState]) -> Iterator[Metric]:
-        up = GaugeMetricFamily("groundswell_stream_up", "1 while data arrive.", labels=["stream", "kind"])
+
+class _Some(Collector):
+    def __init__(self, figures: Sequence[Figure], streams: Iterable[StreamState]) -> None:
+        self._figures, self._streams = figures, streams
+
+    def collect(self) -> Iterable[Metric]:
+        yield from _incoming(list(self._streams))
+        yield from map(_family, self._figures)
+
+
+def _incoming(states: Sequence[StreamState]) -> Iterator[Metric]:
+    up = GaugeMetricFamily("groundswell_stream_up", "1 while data arrive.", labels=["stream", "kind"])
+    for state in states:
+        up.add_metric([state.id, state.kind], float(state.phase == "streaming"))
+    yield up
+    for name, text, figure in _STREAM_COUNTERS:
+        family = CounterMetricFamily(f"groundswell_stream_{name}", text, labels=["stream", "kind"])
         for state in states:
-            up.add_metric([state.id, state.kind], float(state.phase == "streaming"))
-        yield up
-        for name, text, figure in _STREAM_COUNTERS:
-            family = CounterMetricFamily(f"groundswell_stream_{name}", text, labels=["stream", "kind"])
-            for state in states:
-                family.add_metric([state.id, state.kind], figure(state))
-            yield family
+            family.add_metric([state.id, state.kind], figure(state))
+        yield family
 
 
 def _family(figure: Figure) -> Metric:

@@ -31,6 +31,9 @@ NtripOption = Annotated[str | None, typer.Option("--ntrip", metavar="HOST:PORT",
 ConfigOption = Annotated[
     Path, typer.Option("--config", metavar="FILE.toml", help="What to gather, judge, keep and serve.")
 ]
+WatchOption = Annotated[
+    str | None, typer.Option("--http", metavar="HOST:PORT", help="Serve /metrics and /readyz there.")
+]
 DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where data are kept.")]
 ForOption = Annotated[
     float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop cleanly after so long.")
@@ -106,14 +109,18 @@ def run(
 
 @app.command()
 def gather(
-    config: ConfigOption, ntrip: NtripOption = None, data: DataOption = None, seconds: ForOption = None
+    config: ConfigOption,
+    ntrip: NtripOption = None,
+    http: WatchOption = None,
+    data: DataOption = None,
+    seconds: ForOption = None,
 ) -> None:
     """Gather what the configuration names into Kafka, and serve rovers with it."""
     leave_on_signals()
     from deploy.gather import run_gather
     from deploy.settings_file import load
 
-    run_gather(load(config), ntrip=ntrip, data=data, seconds=seconds)
+    run_gather(load(config), ntrip=ntrip, http=http, data=data, seconds=seconds)
 
 
 @app.command()
@@ -135,6 +142,7 @@ def worker(
         str | None,
         typer.Option("--name", metavar="NAME", help="Stays over a restart; another one for each worker."),
     ] = None,
+    http: WatchOption = None,
     seconds: ForOption = None,
 ) -> None:
     """Judge what comes over Kafka; any number of workers share it."""
@@ -142,17 +150,19 @@ def worker(
     from deploy.settings_file import load
     from deploy.worker import run_worker
 
-    run_worker(load(config), name=name, seconds=seconds)
+    run_worker(load(config), name=name, http=http, seconds=seconds)
 
 
 @app.command()
-def store(config: ConfigOption, data: DataOption = None, seconds: ForOption = None) -> None:
+def store(
+    config: ConfigOption, http: WatchOption = None, data: DataOption = None, seconds: ForOption = None
+) -> None:
     """Keep what workers say; one runs for each database."""
     leave_on_signals()
     from deploy.settings_file import load
     from deploy.store_command import run_store
 
-    run_store(load(config), data=data, seconds=seconds)
+    run_store(load(config), http=http, data=data, seconds=seconds)
 
 
 @app.command()

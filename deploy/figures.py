@@ -51,14 +51,14 @@ def pipeline_figures(runtime: EmbeddedRuntime, keeper: StoreKeeper, archive: Raw
             "processor_left_out", "What was left out or failed.", "counter", counts, ("processor", "what")
         ),
         Figure("storage_failing", "1 while it cannot be written to.", "gauge", failing, ("part",)),
-        _counter("pipeline_rounds", "Rounds of the pipeline.", lambda: health.rounds),
-        _counter("pipeline_failures", "Batches that a processor failed on.", lambda: health.failures),
-        _counter(
+        counter("pipeline_rounds", "Rounds of the pipeline.", lambda: health.rounds),
+        counter("pipeline_failures", "Batches that a processor failed on.", lambda: health.failures),
+        counter(
             "pipeline_repeated_samples", "Samples that had come before.", lambda: runtime.repeated_samples
         ),
-        _gauge("pipeline_pending_bytes", "Input that waits to be judged.", lambda: health.pending_bytes),
-        _gauge("pipeline_last_round_seconds", "When, since 1970.", lambda: health.last_round_us / 1e6),
-        _counter("archive_dropped_bytes", "Raw bytes never archived.", lambda: archive.dropped_bytes),
+        gauge("pipeline_pending_bytes", "Input that waits to be judged.", lambda: health.pending_bytes),
+        gauge("pipeline_last_round_seconds", "When, since 1970.", lambda: health.last_round_us / 1e6),
+        counter("archive_dropped_bytes", "Raw bytes never archived.", lambda: archive.dropped_bytes),
     ]
 
 
@@ -76,7 +76,7 @@ def station_figures(processors: Sequence[Processor]) -> list[Figure]:
 
     return [
         Figure("rtcm_messages", "Good frames of all stations, by number.", "counter", messages, ("message",)),
-        _gauge("ephemerides", "Known ephemerides.", lambda: sum(judge.ephemerides for judge in judges)),
+        gauge("ephemerides", "Known ephemerides.", lambda: sum(judge.ephemerides for judge in judges)),
     ]
 
 
@@ -88,13 +88,13 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
         return {(reason,): n for reason, n in served.refused.copy().items()}
 
     return [
-        _gauge("caster_connections", "Open connections.", lambda: served.connections),
-        _gauge("caster_rovers", "Rovers that get a stream.", lambda: sent.rovers),
-        _counter("caster_requests", "Requests answered.", lambda: served.requests),
+        gauge("caster_connections", "Open connections.", lambda: served.connections),
+        gauge("caster_rovers", "Rovers that get a stream.", lambda: sent.rovers),
+        counter("caster_requests", "Requests answered.", lambda: served.requests),
         Figure("caster_refused", "Connections and requests refused.", "counter", refused, ("reason",)),
-        _counter("caster_cut_rovers", "Rovers cut since they could not follow.", lambda: sent.cut),
-        _counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
-        _counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
+        counter("caster_cut_rovers", "Rovers cut since they could not follow.", lambda: sent.cut),
+        counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
+        counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
     ]
 
 
@@ -125,11 +125,13 @@ class DetectorFaults:
             log.error("a detector failed", total=failures, last=[d.last_failure for d in self._detects])
 
 
-def _counter(name: str, text: str, value: Callable[[], float]) -> Figure:
+def counter(name: str, text: str, value: Callable[[], float]) -> Figure:
+    """Return a figure that only grows."""
     return _single(name, text, "counter", value)
 
 
-def _gauge(name: str, text: str, value: Callable[[], float]) -> Figure:
+def gauge(name: str, text: str, value: Callable[[], float]) -> Figure:
+    """Return a figure that goes up and down."""
     return _single(name, text, "gauge", value)
 
 

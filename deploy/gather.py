@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 
 import structlog
@@ -13,6 +14,7 @@ from deploy.addresses import Addresses
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
+from deploy.kafka_figures import gatherer_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
@@ -21,19 +23,24 @@ from deploy.settings import Settings
 from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
+from deploy.watched import watched
 from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
 
 log = structlog.get_logger()
 
 
-def run_gather(settings: Settings, *, ntrip: str | None, data: Path | None, seconds: float | None) -> None:
+def run_gather(
+    settings: Settings, *, ntrip: str | None, http: str | None, data: Path | None, seconds: float | None
+) -> None:
     """Gather until a signal, or for so long."""
     addresses, folder = resolve(settings, None, ntrip, data)
-    run_async(_run(settings, folder, addresses, seconds))
+    run_async(_run(settings, folder, addresses, http, seconds))
 
 
-async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: float | None) -> None:
+async def _run(
+    settings: Settings, folder: Path, addresses: Addresses, http: str | None, seconds: float | None
+) -> None:
     stop = stop_on_signals()
     registry = Registry.of(settings)
     kafka = settings.kafka
@@ -45,6 +52,8 @@ async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: 
             site_of=site_of(registry),
             clock_us=wall_clock_us,
             prefix=kafka.prefix,
+            client_id=f"groundswell-gather-{socket.gethostname()}",
+            spool_bytes=round(kafka.spool_gb * 1e9),
         )
         try:
             await sink.start()
@@ -64,6 +73,10 @@ async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: 
         stack.push_async_callback(_cancelled, archiving)
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
+        figures = gatherer_figures(sink.health, keeper)
+        await stack.enter_async_context(
+            watched(http, figures, lambda: sink.health.full or keeper.error, sources.streams)
+        )
         sources.connect(settings)
         log.info(
             "gathering",

@@ -45,6 +45,8 @@ class KafkaSettings(_Section, frozen=True, kw_only=True):
     """host:port, several divided by commas."""
     prefix: str = ""
     """Before the name of each topic: another installation at the same broker has another one."""
+    spool_gb: Annotated[float, msgspec.Meta(gt=0)] = 4.0
+    """How much a gatherer keeps on disk while the brokers are away."""
 
 
 class DatabaseSettings(_Section, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -54,6 +55,8 @@ def prepare(settings: Settings, data: Path, addresses: Addresses, console: Conso
 
 def run_async(main: Coroutine[Any, Any, None]) -> None:
     """Run the program's event loop."""
+    # It tells each attempt; what is wrong is said once, in our own words.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other.
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

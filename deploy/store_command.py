@@ -12,12 +12,14 @@ import structlog
 
 from deploy.clock import wall_clock_us
 from deploy.data_folder import database, locked, open_store, refusing_damage
+from deploy.kafka_figures import writer_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_writer import STORED, StoreWriter
+from deploy.watched import watched
 from storage.sqlite import SqliteStore
 from storage.store import StorageError, Store
 from streams.kafka.output import Output
@@ -26,7 +28,7 @@ from streams.kafka.reader import Reader
 log = structlog.get_logger()
 
 
-def run_store(settings: Settings, *, data: Path | None, seconds: float | None) -> None:
+def run_store(settings: Settings, *, data: Path | None, http: str | None, seconds: float | None) -> None:
     """Keep what comes until a signal, or for so long."""
     with opened_store(settings, data) as store:
         registry = Registry.of(settings)
@@ -36,7 +38,7 @@ def run_store(settings: Settings, *, data: Path | None, seconds: float | None) -
             properties=registry.properties,
             datastreams=registry.datastreams,
         )
-        run_async(_run(store, settings, seconds))
+        run_async(_run(store, settings, http, seconds))
 
 
 @contextmanager
@@ -84,7 +86,7 @@ def _postgres(url: str) -> Iterator[Store]:
         yield store
 
 
-async def _run(store: Store, settings: Settings, seconds: float | None) -> None:
+async def _run(store: Store, settings: Settings, http: str | None, seconds: float | None) -> None:
     stop = stop_on_signals()
     kafka: KafkaSettings = settings.kafka
 
@@ -99,11 +101,12 @@ async def _run(store: Store, settings: Settings, seconds: float | None) -> None:
         kafka.prefix,
         [webhook.id for webhook in settings.webhook],
     )
-    work = asyncio.create_task(writer.run())
-    stopping = asyncio.create_task(until_stopped(stop, seconds))
-    log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)
-    await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
-    for task in (stopping, work):
-        task.cancel()
-    await asyncio.gather(stopping, work, return_exceptions=True)
-    log.info("stopped", commits=writer.health.commits, messages=writer.health.messages)
+    async with watched(http, writer_figures(writer.health), lambda: writer.health.error):
+        work = asyncio.create_task(writer.run())
+        stopping = asyncio.create_task(until_stopped(stop, seconds))
+        log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)
+        await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, work):
+            task.cancel()
+        await asyncio.gather(stopping, work, return_exceptions=True)
+        log.info("stopped", commits=writer.health.commits, messages=writer.health.messages)

@@ -11,19 +11,21 @@ import structlog
 from rich.console import Console
 
 from deploy.clock import wall_clock_us
+from deploy.kafka_figures import worker_figures
 from deploy.partitioning import pipeline, site_of
 from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.warm_up import warm_up
+from deploy.watched import watched
 from streams.faust_app import FaustConfig, FaustRuntime
 from streams.kafka.worker import Worker
 
 log = structlog.get_logger()
 
 
-def run_worker(settings: Settings, *, name: str | None, seconds: float | None) -> None:
+def run_worker(settings: Settings, *, name: str | None, http: str | None, seconds: float | None) -> None:
     """Run a worker until a signal, or for so long.
 
     Parameters
@@ -34,10 +36,12 @@ def run_worker(settings: Settings, *, name: str | None, seconds: float | None) -
     registry = Registry.of(settings)
     pipeline(registry)  # refuses what makes no sense before the long compilation
     warm_up(registry, Console(stderr=True))
-    run_async(_run(registry, settings.kafka, name, seconds))
+    run_async(_run(registry, settings.kafka, name, http, seconds))
 
 
-async def _run(registry: Registry, kafka: KafkaSettings, name: str | None, seconds: float | None) -> None:
+async def _run(
+    registry: Registry, kafka: KafkaSettings, name: str | None, http: str | None, seconds: float | None
+) -> None:
     stop = stop_on_signals()
     worker = Worker(
         kafka.servers,
@@ -48,15 +52,16 @@ async def _run(registry: Registry, kafka: KafkaSettings, name: str | None, secon
         kafka.prefix,
     )
     runtime = FaustRuntime(FaustConfig(kafka.servers, kafka.prefix, name), worker)
-    starting = asyncio.create_task(runtime.start())
-    stopping = asyncio.create_task(until_stopped(stop, seconds))
-    try:
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            await starting
-            log.info("working", kafka=kafka.servers, prefix=kafka.prefix, name=worker.name)
-            await stopping
-    finally:
-        starting.cancel()
-        log.info("stopping")
-        await runtime.stop()
+    async with watched(http, worker_figures(worker), lambda: worker.error):
+        starting = asyncio.create_task(runtime.start())
+        stopping = asyncio.create_task(until_stopped(stop, seconds))
+        try:
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+                log.info("working", kafka=kafka.servers, prefix=kafka.prefix, name=worker.name)
+                await stopping
+        finally:
+            starting.cancel()
+            log.info("stopping")
+            await runtime.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -49,7 +49,7 @@ class Reports:
         }
         """The list of codes of each report that has reasons."""
 
-    def sorted(self, key: Int32, names: dict[str, int]) -> SortedReports:
+    def sorted(self, key: Int32, names: Mapping[str, int]) -> SortedReports:
         """Return what counts of it; `key` are the numbers of stations, `names` those of lists of codes."""
         codes = np.zeros(len(key), np.int32)
         codes[np.fromiter(self.codes, np.int64, len(self.codes))] = [
@@ -238,7 +238,7 @@ class Samples:
         """Return the lists of tests as they are kept, one a batch."""
         return [msgspec.json.encode(batch.tests).decode() for batch in self.batches]
 
-    def sorted(self, keys: dict[str, int], tests: dict[str, int]) -> SortedSamples:
+    def sorted(self, keys: Mapping[str, int], tests: Mapping[str, int]) -> SortedSamples:
         """Return what counts; `keys` are the numbers of datastreams, `tests` those of lists of tests."""
         key = np.concatenate(
             [

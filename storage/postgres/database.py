@@ -9,6 +9,7 @@ prepared statements, so a pooler between must hand out whole sessions.
 from __future__ import annotations
 
 import threading
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,7 @@ READERS = 8
 WAIT_S = 10.0
 """For a connection, or for a reader to become free."""
 KEYS_REMEMBERED = 500_000
+"""Of each kind."""
 _KEEP_ALIVE = {
     "connect_timeout": round(WAIT_S),
     "keepalives_idle": 10,
@@ -76,8 +78,8 @@ class PostgresDatabase(Database):
         if migrate:
             _migrate(url)
         self._lock = threading.RLock()
-        self._keys: dict[tuple[str, str], int] = {}
-        self._new_keys: dict[tuple[str, str], int] = {}
+        self._keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
+        self._new_keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._partitions: set[str] = set()
         self._closed = False
         with translated(url):
@@ -118,16 +120,18 @@ class PostgresDatabase(Database):
                 yield Session(connection)
                 connection.execute("COMMIT")
             except BaseException:
-                self._new_keys.clear()
+                for new in self._new_keys.values():
+                    new.clear()
                 if connection.closed:
                     self._writer = None
                 else:
                     self._undo(connection)
                 raise
-            if len(self._keys) + len(self._new_keys) > KEYS_REMEMBERED:  # names come from devices, too
-                self._keys.clear()
-            self._keys.update(self._new_keys)
-            self._new_keys.clear()
+            for kind, new in self._new_keys.items():
+                if len(self._keys[kind]) + len(new) > KEYS_REMEMBERED:  # names come from devices, too
+                    self._keys[kind].clear()
+                self._keys[kind].update(new)
+                new.clear()
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
@@ -135,26 +139,20 @@ class PostgresDatabase(Database):
         with translated(self.url), self._readers.connection() as connection:
             yield Session(connection)
 
-    def _numbers(self, connection: Connection, kind: str, names: Iterable[str]) -> dict[str, int]:
-        """Return the numbers of stations, datastreams or lists of names; new ones get one."""
-        wanted = dict.fromkeys(names)
-        found = {}
-        missing = []
-        for name in wanted:
-            key = self._keys.get((kind, name)) or self._new_keys.get((kind, name))
-            if key is None:
-                missing.append(name)
-            else:
-                found[name] = key
-        if missing:
-            stored = {name.replace("\0", "\u2400"): name for name in missing}
-            known = self._ask_numbers(connection, kind, list(stored))
-            if new := sorted(stored.keys() - known.keys()):  # sorted: two writers cannot wait for each other
-                connection.execute(QUERIES[_ADDED[kind]], {"ids": new})
-                known |= self._ask_numbers(connection, kind, new)
-            for name in missing:
-                found[name] = self._new_keys[kind, name] = known[name.replace("\0", "\u2400")]
-        return found
+    def _numbers(self, connection: Connection, kind: str, names: Iterable[str]) -> Mapping[str, int]:
+        """Return the numbers of stations, datastreams or lists of names, and of others; new ones get one."""
+        known, new = self._keys[kind], self._new_keys[kind]
+        missing = [name for name in names if name not in known]
+        if not missing:
+            return known
+        stored = {name.replace("\0", "\u2400"): name for name in missing if name not in new}
+        if stored:
+            found = self._ask_numbers(connection, kind, list(stored))
+            if absent := sorted(stored.keys() - found.keys()):  # sorted: no two writers wait for each other
+                connection.execute(QUERIES[_ADDED[kind]], {"ids": absent})
+                found |= self._ask_numbers(connection, kind, absent)
+            new.update({name: found[name.replace("\0", "\u2400")] for name in missing if name not in new})
+        return ChainMap(new, known)
 
     def _make_partitions(
         self, wanted: Mapping[partitions.Partitioned, set[partitions.Partition]]

@@ -62,7 +62,7 @@ class Reader:
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self.bootstrap,
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",
+                auto_offset_reset="latest" if self.begin is None else "earliest",
                 isolation_level="read_committed",
                 fetch_max_bytes=READ_BYTES,
                 max_partition_fetch_bytes=READ_BYTES // 4,
@@ -106,15 +106,12 @@ class Reader:
     async def _seek(self, consumer: AIOKafkaConsumer) -> None:
         partitions = [TopicPartition(n, p) for n, t in self._by_name.items() for p in range(t.partitions)]
         consumer.assign(partitions)
-        if self.begin is None:
-            await consumer.seek_to_end(*partitions)
-            return
-        known = {at: self.begin.get(self._by_name[at.topic].name, {}).get(at.partition) for at in partitions}
-        for at, offset in known.items():
+        for at in partitions:
+            offset = (self.begin or {}).get(self._by_name[at.topic].name, {}).get(at.partition)
             if offset is not None:
                 consumer.seek(at, offset)
-        if fresh := [at for at, offset in known.items() if offset is None]:
-            await consumer.seek_to_beginning(*fresh)
+        for at in partitions:  # where nobody knows: at one end, from now on
+            await consumer.position(at)
 
 
 def following(read: Iterable[Read]) -> dict[str, dict[int, int]]:

@@ -119,12 +119,14 @@ async def read(bootstrap: str, topic: str, task: str, partition: int) -> tuple[i
 async def _records(bootstrap: str, at: TopicPartition) -> AsyncIterator[ConsumerRecord]:
     """Yield all messages of a partition, up to its end."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level="read_committed"
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",  # a seek behind the assignment may come too late
     )
     await consumer.start()
     try:
         consumer.assign([at])
-        await consumer.seek_to_beginning(at)
         end = (await consumer.end_offsets([at]))[at]
         while await consumer.position(at) < end:
             for records in (await consumer.getmany(at, timeout_ms=500)).values():

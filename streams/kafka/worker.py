@@ -108,6 +108,11 @@ class Worker:
         await self._output.close()
 
     @property
+    def tasks(self) -> int:
+        """How many tasks it has."""
+        return len(self._open)
+
+    @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
         return self._output.error or next((o.output.error for o in self._open.values() if o.output.error), "")

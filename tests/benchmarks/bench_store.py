@@ -206,7 +206,7 @@ def fill(url: str, days: int, interval_s: int) -> int:
         "jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs, "
         "epochs_expected, satellites"
     )
-    values = "143, 150, 2000 + (t * 7919 + key * 104729) % 3000, 120, 1, 3000, 6, 0, 4400, 0, 97, 1, 1, 31"
+    values = "143, 150, 2000 + (t * 7919 + key * 104729) %% 3000, 120, 1, 3000, 6, 0, 4400, 0, 97, 1, 1, 31"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off; SET work_mem = '64MB'")
         for day in range(days):
@@ -221,8 +221,8 @@ def fill(url: str, days: int, interval_s: int) -> int:
             )
         connection.execute(
             "UPDATE stations SET registered = ST_SetSRID(ST_MakePoint("
-            "73 + (station_key %% 80) * 0.77, 18 + station_key / 80 * 0.7, 50), 4490), "
-            "registered_datum = 'ellipsoidal'".replace("%%", "%")
+            "73 + (station_key % 80) * 0.77, 18 + station_key / 80 * 0.7, 50), 4490), "
+            "registered_datum = 'ellipsoidal'"
         )
         connection.execute("VACUUM ANALYZE")
         (rows,) = connection.execute("SELECT count(*) FROM station_epochs").fetchone() or (0,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from pathlib import Path
 
@@ -47,6 +48,10 @@ datastream = [{{ property = "water_level", detectors = {{ sea_level = {{}} }} }}
 """
 
 
+def watch_at(port: int) -> tuple[str, str]:
+    return "--http", f"127.0.0.1:{port}"
+
+
 def clock_us() -> int:
     return time.time_ns() // 1000
 
@@ -79,15 +84,15 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
 
         config = tmp_path / "groundswell.toml"
         config.write_text(CONFIG.format(servers=kafka.bootstrap, prefix=prefix, port=caster.port))
-        http, ntrip = free_port(), free_port()
+        http, ntrip, *watch = (free_port() for _ in range(5))
         common = "--config", str(config)
         data = "--data", str(tmp_path / "data")
-        stack.enter_context(started(tmp_path, "worker", "worker", *common))
-        stack.enter_context(started(tmp_path, "store", "store", *common, *data))
+        stack.enter_context(started(tmp_path, "worker", "worker", *common, *watch_at(watch[0])))
+        stack.enter_context(started(tmp_path, "store", "store", *common, *data, *watch_at(watch[1])))
         gatherer = stack.enter_context(
             started(
                 tmp_path, "gather", "gather", *common, "--ntrip", f"127.0.0.1:{ntrip}",
-                "--data", str(tmp_path / "gather"),
+                "--data", str(tmp_path / "gather"), *watch_at(watch[2]),
             )
         )  # fmt: skip
         database = tmp_path / "data" / "groundswell.sqlite"
@@ -148,6 +153,12 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
         assert answer.status_code == 200, answer.text
         assert answer.json()["state"] == "acknowledged"
 
+        figures = ("worker_messages_total", "store_messages_total", "kafka_messages_total")
+        for port, figure in zip(watch, figures, strict=True):
+            told = (await page.get(f"http://127.0.0.1:{port}/metrics")).text
+            (value,) = re.findall(rf"^groundswell_{figure} (\S+)$", told, re.MULTILINE)
+            assert float(value) > 5
+            assert (await page.get(f"http://127.0.0.1:{port}/readyz")).text == "ok\n"
         # raw bytes are kept where they were gathered
         assert gatherer.stop() == 0
         archived = groundswell(

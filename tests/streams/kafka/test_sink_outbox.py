@@ -290,6 +290,7 @@ async def test_a_producer_that_breaks_is_replaced_and_what_it_had_goes_first(tmp
 
 async def test_no_partition_gets_more_at_a_time_than_one_request_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BATCH_BYTES", 2_000)
+    monkeypatch.setattr(module, "FLIGHT_BYTES", 10**9)
     monkeypatch.setattr(module, "PATIENCE_S", 60.0)
     world = World(tmp_path)
     world.link.answers = False
