@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 
 from connectors.caster.relay import Relay
-from connectors.webhook import WebhookSender
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses, is_loopback
@@ -23,18 +22,17 @@ from deploy.figures import (
     caster_figures,
     pipeline_figures,
     station_figures,
-    webhook_figures,
 )
 from deploy.http_server import bind, serving
 from deploy.partitioning import pipeline
 from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.sources import Sources
+from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
-from streams.records import AlertTransitions, Record
 
 
 @dataclass(slots=True)
@@ -97,11 +95,9 @@ async def opened(
         hub, feed = LiveHub(), LiveFeed()
         runtime.listeners.append(feed.listen)
         sources.start(run_live(feed, hub, wall_clock_us), "live")
-        if settings.webhook:
-            sender = WebhookSender(settings.webhook, store, wall_clock_us, addresses.page)
-            runtime.listeners.append(_waker(sender.wake))
-            sources.start(sender.run(), "webhooks")
-            figures += webhook_figures(sender)
+        webhooks = await stack.enter_async_context(sending(settings, store, addresses.page))
+        runtime.listeners.append(webhooks.listen)
+        figures += webhooks.figures
         if listener is not None and addresses.http is not None:
             app = create_app(
                 store,
@@ -118,11 +114,3 @@ async def opened(
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service
-
-
-def _waker(wake: Callable[[], None]) -> Callable[[Sequence[Record]], None]:
-    def listen(outputs: Sequence[Record]) -> None:
-        if any(isinstance(batch, AlertTransitions) for batch in outputs):
-            wake()
-
-    return listen

@@ -94,6 +94,8 @@ class StoreWriter:
     clock_us: Callable[[], int]
     prefix: str = ""
     webhook_ids: Sequence[str] = ()
+    stored: Callable[[Sequence[Record]], None] = lambda _: None
+    """Called with what was stored, after each commit."""
     health: WriterHealth = field(default_factory=WriterHealth)
     _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
     _commands: dict[str, None] = field(default_factory=dict)
@@ -134,17 +136,18 @@ class StoreWriter:
                 batches.append(batch)
             if isinstance(batch, Commands):
                 self._commands.update(dict.fromkeys(command.id for command in batch.commands))
-        answers = self._answers()
+        batches += self._answers()
         consumed = following(read)
         if self._held:  # they are read again if this process ends before their questions come
             consumed[COMMAND_OUTCOMES.name] = {0: self._held[0][0]}
         work = partial(
-            self.store.commit, [*batches, *answers], None, now_us=self.clock_us(),
+            self.store.commit, batches, None, now_us=self.clock_us(),
             webhook_ids=self.webhook_ids, consumed=consumed,
         )  # fmt: skip
         await self._insist(work)
         self.health.commits += 1
         self.health.messages += len(read)
+        self.stored(batches)
 
     def _answers(self) -> list[CommandOutcomes]:
         """Take the answers whose questions are known; of too many that wait, the oldest wait no longer."""

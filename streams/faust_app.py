@@ -8,6 +8,7 @@ for, and what is behind is read again by whoever gets the partition next.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +43,8 @@ class FaustRuntime:
 
     def __init__(self, config: FaustConfig, worker: Worker) -> None:
         self._worker = worker
-        self._app = _app(config)
+        self._folder = tempfile.TemporaryDirectory(prefix="groundswell-faust-")  # Faust wants one, empty
+        self._app = _app(config, self._folder.name)
         worker.acknowledge = self._acknowledge
         self._app.on_partitions_revoked.connect(self._revoked)
         self._app.on_partitions_assigned.connect(self._assigned)
@@ -65,6 +67,7 @@ class FaustRuntime:
             await self._app.consumer.commit()
         await self._app.stop()
         await self._worker.stop()
+        self._folder.cleanup()
 
     async def _read(self, group: Group, stream: Any) -> None:
         events: AsyncIterator[Any] = stream.noack().events()
@@ -89,12 +92,13 @@ class FaustRuntime:
         self._worker.own({(tp.topic, tp.partition) for tp in assigned})
 
 
-def _app(config: FaustConfig) -> Any:
+def _app(config: FaustConfig, folder: str) -> Any:
     servers = ";".join(f"kafka://{one.strip()}" for one in config.bootstrap.split(","))
     app = faust.App(
         f"{config.prefix}groundswell",
         broker=servers,
         store="memory://",
+        datadir=folder,
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,

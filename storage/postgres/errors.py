@@ -12,6 +12,8 @@ from psycopg_pool import PoolClosed, PoolTimeout
 from storage.store import StorageError, StorageFullError
 
 _FULL = "53100"
+_GONE = ("08", "57")
+"""Classes of lost connections and of servers that stop."""
 _COLLISION = "40"
 """Class of deadlocks and of transactions that do not fit together."""
 
@@ -62,14 +64,18 @@ def translated(url: str) -> Iterator[None]:
                 f"another program writes the same rows of {where(url)} ({_first_line(error)}): "
                 "let one do it, or try again"
             ) from error
+        if isinstance(error, psycopg.Error) and error.sqlstate and error.sqlstate[:2] not in _GONE:
+            raise _refused(url, error) from error
         raise DatabaseAwayError(
             f"the database {where(url)} does not answer ({_first_line(error)}): "
             "start it, or look at its log; storing goes on by itself"
         ) from error
     except psycopg.Error as error:
-        raise StorageError(
-            f"the database {where(url)} refused ({_first_line(error)}): look at its log"
-        ) from error
+        raise _refused(url, error) from error
+
+
+def _refused(url: str, error: Exception) -> StorageError:
+    return StorageError(f"the database {where(url)} refused ({_first_line(error)}): look at its log")
 
 
 def _first_line(error: Exception) -> str:

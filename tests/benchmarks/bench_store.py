@@ -1,11 +1,13 @@
 """What the PostgreSQL store writes and reads in a second, with a bare COPY of psycopg beside it.
 
-`python -m tests.benchmarks.bench_store` takes turns, batch by batch: a commit of the store; a bare COPY of the
-same rows, as ready tuples given to psycopg's `write_row`, into the same table of another database; and a COPY of
-ready bytes, which costs the server alone. The commit also brings the newest rows into their table, which the
-others do not. All begin with empty tables of the same partitions, and each batch is one synchronous
-transaction. Then questions over a network: stations with a row each `--interval` seconds for `--days`, and a
-hundred of them each second of the last day, all made by SQL in the order in which they would have come.
+`python -m tests.benchmarks.bench_store` takes turns, batch by batch: a commit of the store; a bare COPY of
+the same rows, as ready tuples given to psycopg's `write_row`, into the same table of another database; and a
+COPY of ready bytes, which costs the server alone. The commit makes rows of records, finds rows that exist,
+and brings the newest into their table; the others do none of that. All begin with empty tables of the same
+partitions, and each batch is one synchronous transaction.
+
+Then questions over a network: stations with a row each `--interval` seconds for `--days`, and a hundred of
+them each second of the last day, all made by SQL in the order in which they would have come.
 
 A server of its own is started, or GROUNDSWELL_TEST_POSTGRES names one. The last line is one JSON object.
 """
@@ -19,6 +21,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +33,7 @@ from storage.postgres import PostgresStore
 from storage.postgres.columns import Reports, Samples
 from storage.postgres.copying import HEADER, TRAILER
 from storage.sql.packing import report_row
-from streams.records import FlaggedSamples, StationReport, StationReports
+from streams.records import FlaggedSamples, Record, StationReport, StationReports
 from tests.postgres import Server, postgres
 
 T0 = 1_790_000_000_000_000 // 86_400_000_000 * 86_400_000_000
@@ -38,12 +41,18 @@ S = 1_000_000
 DAY_S = 86_400
 STATIONS, SAMPLES, SERIES = 4_000, 20_000, 2_000
 AT_1_HZ = 100
-"""Stations of which each second of the last day is stored: more than there are rows in a block, so that no two
-rows of a station share one, as with a whole network."""
+"""Stations of which each second of the last day is stored: more than there are rows in a block, so that no
+two rows of a station share one, as with a whole network."""
 REPORT_COLUMNS = (
     "station_key, epoch_us, received_at_us, state, score, reason_codes, reasons, epochs, epochs_expected, "
     "observations, observations_expected, satellites, latency_100us, jitter_100us, cn0_cdbhz, slips, "
     "multipath_100um, frames, bad_frames"
+)
+PACKED_REPORT_COLUMNS = (
+    "epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, "
+    "latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, "
+    "epochs, "
+    "epochs_expected, satellites, reasons"
 )
 REPORT_TYPES = (
     "int4 int8 int8 int2 int2 int4 bytea int2 int2 int4 int4 int2 int4 int4 int2 int4 int4 int4 int4"
@@ -59,10 +68,10 @@ def reports_of(second: int) -> list[StationReport]:
     noise = rng.random((STATIONS, 4))
     return [
         StationReport(
-            station_id=f"S{k:04d}", epoch_us=us, received_at_us=us + 230_000, state="good", score=97, reasons=[],
-            epochs=1, epochs_expected=1, observations=143, observations_expected=150, satellites=31,
-            latency_s=0.2 + a, jitter_s=0.01 * b, cn0_dbhz=40 + 5 * c, slips=1, multipath_m=0.3 * d, frames=6,
-            bad_frames=0,
+            station_id=f"S{k:04d}", epoch_us=us, received_at_us=us + 230_000, state="good", score=97,
+            reasons=[], epochs=1, epochs_expected=1, observations=143, observations_expected=150,
+            satellites=31, latency_s=0.2 + a, jitter_s=0.01 * b, cn0_dbhz=40 + 5 * c, slips=1,
+            multipath_m=0.3 * d, frames=6, bad_frames=0,
         )
         for k, (a, b, c, d) in enumerate(noise.tolist())
     ]  # fmt: skip
@@ -87,24 +96,57 @@ def samples_of(second: int, revision: int = 0) -> FlaggedSamples:
 
 
 class Bare:
-    """A COPY without anything around it."""
+    """COPYs without anything around them, one transaction for all."""
 
-    def __init__(self, url: str, table: str, columns: str, types: str) -> None:
+    def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url)
-        self._statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
-        self._types = types.split()
 
-    def rows(self, rows: list[tuple[Any, ...]]) -> None:
-        with self._connection.cursor() as cursor, cursor.copy(self._statement) as copy:
-            copy.set_types(self._types)
-            for row in rows:
-                copy.write_row(row)
+    def rows(self, tables: list[Rows]) -> None:
+        for one in tables:
+            with self._connection.cursor() as cursor, cursor.copy(one.statement(one.columns)) as copy:
+                copy.set_types(one.types.split())
+                for row in one.tuples:
+                    copy.write_row(row)
         self._connection.commit()
 
-    def ready(self, data: bytes) -> None:
-        with self._connection.cursor() as cursor, cursor.copy(self._statement) as copy:
-            copy.write(data)
+    def ready(self, tables: list[Rows]) -> None:
+        for one in tables:
+            with self._connection.cursor() as cursor, cursor.copy(one.statement(one.packed_columns)) as copy:
+                copy.write(one.packed)
         self._connection.commit()
+
+
+@dataclass
+class Rows:
+    """Rows of one table, ready to be sent in either way."""
+
+    table: str
+    columns: str
+    types: str
+    tuples: list[tuple[Any, ...]]
+    packed_columns: str
+    packed: bytes
+
+    def statement(self, columns: str) -> bytes:
+        return f"COPY {self.table} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
+
+
+def report_rows(reports: list[StationReport]) -> Rows:
+    keys = np.arange(1, STATIONS + 1, dtype=np.int32)
+    tuples = [report_row(report, int(key), None) for report, key in zip(reports, keys, strict=True)]
+    packed = b"".join([HEADER, *Reports(reports).sorted(keys, {}).table(), TRAILER])
+    return Rows("station_epochs", REPORT_COLUMNS, REPORT_TYPES, tuples, PACKED_REPORT_COLUMNS, packed)
+
+
+def sample_rows(batch: FlaggedSamples) -> Rows:
+    columns = (batch.time_us, batch.received_at_us, batch.value, batch.series + 1)
+    tuples = [
+        (*row, 1, 0, 1, b"\x11\x11\x01") for row in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    some = Samples.of([batch])
+    rows = some.sorted({name: i + 1 for i, name in enumerate(batch.datastream_ids)}, {some.tests()[0]: 1})
+    packed = b"".join([HEADER, *rows.table(~rows.revised()), TRAILER])
+    return Rows("samples", SAMPLE_COLUMNS, SAMPLE_TYPES, tuples, SAMPLE_COLUMNS, packed)
 
 
 def in_turns(rounds: int, prepare: Callable[[int], dict[str, Callable[[], None]]]) -> dict[str, list[float]]:
@@ -126,72 +168,46 @@ def prepared_database(server: Server) -> str:
     return url
 
 
-def write_reports(server: Server, rounds: int) -> dict[str, list[float]]:
+def write(server: Server, rounds: int, *, reports: bool, samples: bool) -> dict[str, list[float]]:
+    """Return seconds of each batch by who wrote it; the three databases hold the same in the end."""
     urls = [prepared_database(server) for _ in range(3)]
-    store = PostgresStore(urls[0])
-    rows = Bare(urls[1], "station_epochs", REPORT_COLUMNS, REPORT_TYPES)
-    staged = (
-        "epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected, latency_100us, "
-        "jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score, epochs, "
-        "epochs_expected, satellites, reasons"
-    )
-    ready = Bare(urls[2], "station_epochs", staged, "")
-    keys = np.arange(1, STATIONS + 1, dtype=np.int32)
+    store, rows, ready = PostgresStore(urls[0]), Bare(urls[1]), Bare(urls[2])
 
     def prepare(k: int) -> dict[str, Callable[[], None]]:
-        reports = reports_of(k)
-        tuples = [report_row(report, int(key), None) for report, key in zip(reports, keys, strict=True)]
-        data = b"".join([HEADER, *Reports(reports).sorted(keys, {}).table(), TRAILER])
+        batches: list[Record] = []
+        tables = []
+        if reports:
+            made = reports_of(k)
+            batches.append(StationReports(reports=made))
+            tables.append(report_rows(made))
+        if samples:
+            batches.append(samples_of(k))
+            tables.append(sample_rows(samples_of(k)))
         return {
-            "store": lambda: store.commit([StationReports(reports=reports)], None, now_us=T0 + k * S),
-            "bare": lambda: rows.rows(tuples),
-            "bytes": lambda: ready.ready(data),
+            "store": lambda: store.commit(batches, None, now_us=T0 + k * S),
+            "bare": lambda: rows.rows(tables),
+            "bytes": lambda: ready.ready(tables),
         }
 
     seconds = in_turns(rounds, prepare)
-    counted = [server.sql("SELECT count(*) FROM station_epochs", url) for url in urls]
-    assert counted == [[(rounds * STATIONS,)]] * 3, counted
+    count = "SELECT (SELECT count(*) FROM station_epochs), (SELECT count(*) FROM samples)"
+    assert [server.sql(count, url) for url in urls] == [
+        [(rounds * STATIONS * reports, rounds * SAMPLES * samples)]
+    ] * 3
     store.close()
     return seconds
 
 
-def write_samples(server: Server, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
-    urls = [prepared_database(server) for _ in range(3)]
-    store = PostgresStore(urls[0])
-    rows = Bare(urls[1], "samples", SAMPLE_COLUMNS, SAMPLE_TYPES)
-    ready = Bare(urls[2], "samples", SAMPLE_COLUMNS, "")
-
-    def prepare(k: int) -> dict[str, Callable[[], None]]:
-        batch = samples_of(k)
-        key = (batch.series + 1).tolist()
-        flags = b"\x11\x11\x01"
-        tuples = [
-            (t, r, v, i, 1, 0, 1, flags)
-            for t, r, v, i in zip(
-                batch.time_us.tolist(), batch.received_at_us.tolist(), batch.value.tolist(), key, strict=True
-            )
-        ]
-        names = {name: i + 1 for i, name in enumerate(batch.datastream_ids)}
-        some = Samples.of([batch])
-        sorted_ = some.sorted(names, {some.tests()[0]: 1})
-        data = b"".join([HEADER, *sorted_.table(~sorted_.revised()), TRAILER])
-        return {
-            "store": lambda: store.commit([batch], None, now_us=T0 + k * S),
-            "bare": lambda: rows.rows(tuples),
-            "bytes": lambda: ready.ready(data),
-        }
-
-    seconds = in_turns(rounds, prepare)
-    again = []
-    for k in range(rounds):
-        batch = samples_of(k, revision=1)
-        begin = time.perf_counter()
-        store.commit([batch], None, now_us=T0 + k * S)
-        again.append(time.perf_counter() - begin)
-    counted = [server.sql("SELECT count(*) FROM samples", url) for url in urls]
-    assert counted == [[(rounds * SAMPLES,)]] * 3, counted
-    store.close()
-    return seconds, again
+def write_revisions(server: Server, rounds: int) -> list[float]:
+    """Return seconds of batches whose samples are all stored already."""
+    seconds = []
+    with contextlib.closing(PostgresStore(prepared_database(server))) as store:
+        for k in range(2 * rounds):
+            batch = samples_of(k % rounds, revision=k // rounds)
+            begin = time.perf_counter()
+            store.commit([batch], None, now_us=T0 + k * S)
+            seconds.append(time.perf_counter() - begin)
+    return seconds[rounds:]
 
 
 def fill(url: str, days: int, interval_s: int) -> int:
@@ -242,6 +258,7 @@ def read(url: str, days: int) -> dict[str, list[float]]:
             return lambda _: connection.execute(sql, binary=True).fetchall()
 
         wkt = ", ".join(f"{x} {y}" for x, y in [*china, china[0]])
+        within = f"ST_Covers(ST_GeomFromText('POLYGON(({wkt}))', 4490), position)"
         questions: dict[str, Callable[[int], object]] = {
             "24 h of a station by minutes": lambda k: store.station_quality(
                 f"S{k % AT_1_HZ:04d}", begin_us, begin_us + DAY_S * S, 60
@@ -251,9 +268,7 @@ def read(url: str, days: int) -> dict[str, list[float]]:
             ),
             "latest of all, rows": rows(b"SELECT * FROM station_latest"),
             "latest of all, records": lambda _: store.stations(limit=STATIONS),
-            "within a polygon, ids": rows(
-                f"SELECT id FROM stations WHERE ST_Covers(ST_GeomFromText('POLYGON(({wkt}))', 4490), position)".encode()
-            ),
+            "within a polygon, ids": rows(f"SELECT id FROM stations WHERE {within}".encode()),
             "within a polygon, records": lambda _: store.stations_within(china, limit=STATIONS),
         }
         found: dict[str, list[float]] = {}
@@ -284,24 +299,26 @@ def main() -> None:
     asked = parser.parse_args()
     console, result = Console(), {}
     with server_of() as server:
-        table = Table("batch", "store", "bare COPY of rows", "COPY of ready bytes", title="rows/s (mean)")
-        reports = write_reports(server, asked.rounds)
-        samples, again = write_samples(server, asked.rounds)
-        for name, size, seconds in (("reports", STATIONS, reports), ("samples", SAMPLES, samples)):
-            speed = {kind: size / statistics.fmean(some) for kind, some in seconds.items()}
-            table.add_row(
-                f"{size:,} {name}",
-                *(f"{speed[kind]:,.0f}" for kind in ("store", "bare", "bytes")),
-            )
-            for kind, value in speed.items():
-                result[f"{name}_{kind}_rows_s"] = round(value)
-            result[f"{name}_of_bare"] = round(speed["store"] / speed["bare"], 3)
-            result[f"{name}_of_bytes"] = round(speed["store"] / speed["bytes"], 3)
-        result["samples_again_rows_s"] = round(SAMPLES / statistics.fmean(again))
-        console.print(table)
-        console.print(
-            f"samples that come again with a higher revision: {result['samples_again_rows_s']:,} rows/s"
+        table = Table(
+            "batch", "store", "bare COPY of rows", "COPY of ready bytes", "share", title="rows/s (mean)"
         )
+        for name, size, kinds in (
+            ("reports", STATIONS, {"reports": True, "samples": False}),
+            ("samples", SAMPLES, {"reports": False, "samples": True}),
+            ("rows of both", STATIONS + SAMPLES, {"reports": True, "samples": True}),
+        ):
+            seconds = write(server, asked.rounds, **kinds)
+            speed = {kind: size / statistics.fmean(some) for kind, some in seconds.items()}
+            shown = [f"{speed[kind]:,.0f}" for kind in ("store", "bare", "bytes")]
+            table.add_row(f"{size:,} {name}", *shown, f"{speed['store'] / speed['bare']:.0%}")
+            word = name.split()[-1]
+            for kind, value in speed.items():
+                result[f"{word}_{kind}_rows_s"] = round(value)
+            result[f"{word}_of_bare"] = round(speed["store"] / speed["bare"], 3)
+        console.print(table)
+        revisions = SAMPLES / statistics.fmean(write_revisions(server, asked.rounds))
+        result["revisions_store_rows_s"] = round(revisions)
+        console.print(f"samples that come again with a higher revision: {revisions:,.0f} rows/s")
         if not asked.no_reading:
             url = server.database()
             begin = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import re
 import time
@@ -26,9 +27,11 @@ from streams.topics import SAMPLES
 from tests.integration.processes import eventually, started
 from tests.program import free_port, groundswell
 from tests.servers import KafkaServer
+from tests.webhook_receiver import receiver
 
 pytestmark = pytest.mark.integration
 
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 CONFIG = """
@@ -39,6 +42,12 @@ prefix = "{prefix}"
 [[station]]
 id = "STAT00CHN"
 source = "ntrip://127.0.0.1:{port}/STAT00CHN"
+
+[[webhook]]
+id = "subscriber"
+url = "{url}"
+secret = "{secret}"
+allow_private = true
 
 [[thing]]
 id = "gauge"
@@ -82,8 +91,13 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
         sending = asyncio.create_task(send_stations(stations, relay, clock_us))
         stack.callback(sending.cancel)
 
+        subscriber = stack.enter_context(receiver(tmp_path / "webhooks", SECRET, "204"))
         config = tmp_path / "groundswell.toml"
-        config.write_text(CONFIG.format(servers=kafka.bootstrap, prefix=prefix, port=caster.port))
+        config.write_text(
+            CONFIG.format(
+                servers=kafka.bootstrap, prefix=prefix, port=caster.port, url=subscriber.url, secret=SECRET
+            )
+        )
         http, ntrip, *watch = (free_port() for _ in range(5))
         common = "--config", str(config)
         data = "--data", str(tmp_path / "data")
@@ -152,6 +166,13 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
         )
         assert answer.status_code == 200, answer.text
         assert answer.json()["state"] == "acknowledged"
+
+        async def told() -> bool:
+            return any(request["event"]["type"].endswith("acknowledged") for request in subscriber.requests())
+
+        await eventually(told, "a webhook of the answer", tmp_path)
+        ids = [request["id"] for request in subscriber.requests()]
+        assert len(set(ids)) == len(ids)
 
         figures = ("worker_messages_total", "store_messages_total", "kafka_messages_total")
         for port, figure in zip(watch, figures, strict=True):

@@ -1,4 +1,7 @@
-"""A program to be killed: keeps rounds, and says `n` when round n is durable. Arguments: folder, rounds."""
+"""A program to be killed: keeps rounds, and says `n` when round n is durable.
+
+Arguments: folder, rounds, and the URL of a PostgreSQL database when it is not SQLite.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.keeper import StoreKeeper
+from storage.postgres import PostgresStore
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.embedded import Round
@@ -90,9 +94,9 @@ def round_(k: int) -> Round:
     return Round(now_us, [RawBatch(chunks=chunks)], outputs, [str(k).encode()], snapshots)
 
 
-def main(folder: str, rounds: int) -> None:
+def main(folder: str, rounds: int, url: str = "") -> None:
     """Keep the rounds from the first on."""
-    store = SqliteStore(Path(folder) / "store.db")
+    store = PostgresStore(url) if url else SqliteStore(Path(folder) / "store.db")
     keeper = StoreKeeper(store, RawArchive(Path(folder) / "raw", store), ["w"])
     for k in range(rounds):
         keeper.keep(round_(k))
@@ -103,4 +107,4 @@ def main(folder: str, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

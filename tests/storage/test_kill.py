@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from storage.postgres import PostgresStore
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.records import RawBatch, RawChunk
@@ -23,6 +24,7 @@ WORKER = Path(__file__).with_name("kill_worker.py")
 ROOT = Path(__file__).parents[2]
 ROUNDS = 120
 END = 2**62
+AnyStore = SqliteStore | PostgresStore
 spec = importlib.util.spec_from_file_location("kill_worker", WORKER)
 assert spec is not None
 assert spec.loader is not None
@@ -30,10 +32,10 @@ worker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(worker)
 
 
-def run(folder: Path, kill_after: int | None, rng: random.Random) -> int:
+def run(folder: Path, kill_after: int | None, rng: random.Random, *url: str) -> int:
     """Run the worker, kill it soon after it said `kill_after`; return the last round it said."""
     program = subprocess.Popen(
-        [sys.executable, str(WORKER), str(folder), str(ROUNDS)],
+        [sys.executable, str(WORKER), str(folder), str(ROUNDS), *url],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -59,9 +61,13 @@ def chunks_of(station_id: str) -> list[RawChunk]:
     return found
 
 
-def check(folder: Path, said: int, done: int) -> int:
+def opened(folder: Path, *url: str) -> AnyStore:
+    return PostgresStore(*url) if url else SqliteStore(folder / "store.db")
+
+
+def check(folder: Path, said: int, done: int, *url: str) -> int:
     """Check the store after a kill; return how many rounds it holds."""
-    with closing(SqliteStore(folder / "store.db")) as store:
+    with closing(opened(folder, *url)) as store:
         samples = store.observations("d", 0, END, limit=100_000).items
         held, rest = divmod(len(samples), worker.SAMPLES)
         assert rest == 0
@@ -79,7 +85,7 @@ def check(folder: Path, said: int, done: int) -> int:
     return held
 
 
-def check_snapshot(store: SqliteStore, held: int, done: int) -> None:
+def check_snapshot(store: AnyStore, held: int, done: int) -> None:
     """Snapshot and journal stand for consecutive rounds (a later run begins anew, so not for the last)."""
     (snapshot,) = store.load_snapshots()["p"]
     numbers = [int(message) for message in store.load_journal()]
@@ -89,7 +95,7 @@ def check_snapshot(store: SqliteStore, held: int, done: int) -> None:
         assert int(snapshot) + len(numbers) == held - 1
 
 
-def check_archive(folder: Path, store: SqliteStore) -> None:
+def check_archive(folder: Path, store: AnyStore) -> None:
     archive = RawArchive(folder / "raw", store)
     for station_id in worker.STATIONS:
         found = list(archive.read(station_id, 0, END))
@@ -106,14 +112,23 @@ def check_archive(folder: Path, store: SqliteStore) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_again_and_again_the_store_is_that_of_an_undisturbed_run(tmp_path, seed):
+    killed_again_and_again(tmp_path, seed, 4)
+
+
+@pytest.mark.integration
+def test_a_writer_of_postgresql_is_killed_again_and_again(tmp_path, postgres_url):
+    killed_again_and_again(tmp_path, 3, 3, postgres_url)
+
+
+def killed_again_and_again(tmp_path: Path, seed: int, times: int, *url: str) -> None:
     rng = random.Random(seed)
     held = 0
-    for _ in range(4):
+    for _ in range(times):
         kill_after = rng.randrange(2, ROUNDS - 20)
-        held = check(tmp_path, run(tmp_path, kill_after, rng), held)
-    assert run(tmp_path, None, rng) == ROUNDS - 1
-    assert check(tmp_path, ROUNDS - 1, held) == ROUNDS
-    with closing(SqliteStore(tmp_path / "store.db")) as store:
+        held = check(tmp_path, run(tmp_path, kill_after, rng, *url), held, *url)
+    assert run(tmp_path, None, rng, *url) == ROUNDS - 1
+    assert check(tmp_path, ROUNDS - 1, held, *url) == ROUNDS
+    with closing(opened(tmp_path, *url)) as store:
         archive = RawArchive(tmp_path / "raw", store)
         for station_id in worker.STATIONS:
             assert list(archive.read(station_id, 0, END)) == chunks_of(station_id)
