@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Unit tests run side by side; those with real servers one after the other.
 WORKERS ?= auto
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality clean
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-store clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,12 @@ bench-assembly: $(VENV)/.ready-dev servers
 
 bench-quality: $(VENV)/.ready-dev servers
 	@$(BIN)/python -m tests.benchmarks.bench_quality
+
+bench-national: $(VENV)/.ready-dev servers  ## a country through Kafka, two workers and PostgreSQL, all here
+	@$(BIN)/python -m tests.benchmarks.bench_national $(ARGS)
+
+bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare COPY beside it
+	@$(BIN)/python -m tests.benchmarks.bench_store $(ARGS)
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
+PIECE = 1_000
+"""Rows that are made at once."""
 _NULL = -1
 Bools = NDArray[np.bool_]
 

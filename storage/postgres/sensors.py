@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.postgres.columns import unpacked_nibbles
+from storage.postgres.sample_columns import unpacked_nibbles
 from storage.sql.sensors import SensorQueries
 
 

@@ -12,10 +12,11 @@ import psycopg
 from numpy.typing import NDArray
 
 from storage.postgres import partitions
-from storage.postgres.columns import Figures, Periods, Reports, Samples
 from storage.postgres.copying import HEADER, TRAILER
 from storage.postgres.database import PostgresDatabase, Session
 from storage.postgres.errors import CollisionError, DatabaseAwayError
+from storage.postgres.sample_columns import Samples
+from storage.postgres.station_columns import Figures, Periods, Reports
 from storage.rows import RawSegment
 from storage.sql.database import Connection
 from storage.sql.writing import Writing, streamed_position

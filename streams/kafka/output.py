@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
@@ -15,6 +16,8 @@ from aiokafka.errors import KafkaError, ProducerFenced
 log = structlog.get_logger()
 
 RETRY_S = 1.0
+POSTED_BYTES = 16_000_000
+"""That may be on their way."""
 REQUEST_MS = 20_000
 _REQUEST_BYTES = 1_100_000
 """A message of `streams.topics.MESSAGE_BYTES` and what goes with it."""
@@ -50,12 +53,54 @@ class Output:
     """Why nothing can be sent right now; empty when all is well."""
     sent: int = 0
     _producer: AIOKafkaProducer | None = None
+    _posted: deque[Message] = field(default_factory=deque)
+    _posted_bytes: int = 0
+    _pump: asyncio.Task[None] | None = None
+    _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Return when the broker has all of them."""
         if messages:
             await self.insist(lambda producer: send_all(producer, messages))
             self.sent += len(messages)
+
+    async def post(self, messages: Sequence[Message]) -> None:
+        """Send messages behind those that were posted before; return at once unless many wait.
+
+        While some are on their way others gather, and go together. `flush` waits for all of them.
+        """
+        self._posted.extend(messages)
+        self._posted_bytes += sum(len(m.value) for m in messages)
+        self._begin()
+        while self._posted_bytes > POSTED_BYTES:
+            await self._some_sent()
+
+    async def flush(self) -> None:
+        """Return when the broker has everything that was posted."""
+        while self._posted:
+            await self._some_sent()
+
+    async def _some_sent(self) -> None:
+        self._begin()
+        self._settled.clear()
+        await self._settled.wait()
+
+    def _begin(self) -> None:
+        if self._posted and self._pump is None:
+            self._pump = asyncio.create_task(self._send_posted(), name=f"output of {self.client_id}")
+
+    async def _send_posted(self) -> None:
+        try:
+            while self._posted:
+                some = list(self._posted)
+                await self.send(some)
+                for message in some:
+                    self._posted.popleft()
+                    self._posted_bytes -= len(message.value)
+                self._settled.set()
+        finally:
+            self._pump = None
+            self._settled.set()
 
     async def insist(self, work: Callable[[AIOKafkaProducer], Awaitable[None]]) -> None:
         """Do something with the producer until it works; with a transactional id in one transaction.

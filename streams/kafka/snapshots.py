@@ -8,7 +8,7 @@ worker that was stopped for a minute and goes on may still write one: it stands 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -109,15 +109,19 @@ def newest(task: str, found: Iterable[ConsumerRecord]) -> tuple[int, list[bytes]
     return None
 
 
-async def read(bootstrap: str, topic: str, task: str, partition: int) -> tuple[int, list[bytes]] | None:
-    """Return number and chunks of the newest whole snapshot of a task; None: there is none."""
-    own = f"{task}/".encode()
-    records = _records(bootstrap, TopicPartition(topic, partition % SNAPSHOTS.partitions))
-    return newest(task, [one async for one in records if one.key and one.key.startswith(own)])
+async def read(
+    bootstrap: str, topic: str, tasks: Mapping[str, int]
+) -> AsyncIterator[tuple[str, tuple[int, list[bytes]] | None]]:
+    """Yield each task's name with number and chunks of its newest whole snapshot; None: there is none.
 
-
-async def _records(bootstrap: str, at: TopicPartition) -> AsyncIterator[ConsumerRecord]:
-    """Yield all messages of a partition, up to its end."""
+    Parameters
+    ----------
+    tasks
+        Partition of each, by name. One partition's messages are in memory at a time.
+    """
+    by_place: dict[int, list[str]] = {}
+    for task, partition in tasks.items():
+        by_place.setdefault(partition % SNAPSHOTS.partitions, []).append(task)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -126,11 +130,21 @@ async def _records(bootstrap: str, at: TopicPartition) -> AsyncIterator[Consumer
     )
     await consumer.start()
     try:
-        consumer.assign([at])
-        end = (await consumer.end_offsets([at]))[at]
-        while await consumer.position(at) < end:
-            for records in (await consumer.getmany(at, timeout_ms=500)).values():
-                for record in records:
-                    yield record
+        for place, names in by_place.items():
+            own = tuple(f"{name}/".encode() for name in names)
+            records = _records(consumer, TopicPartition(topic, place))
+            found = [one async for one in records if one.key and one.key.startswith(own)]
+            for name in names:
+                yield name, newest(name, found)
     finally:
         await consumer.stop()
+
+
+async def _records(consumer: AIOKafkaConsumer, at: TopicPartition) -> AsyncIterator[ConsumerRecord]:
+    """Yield all messages of a partition, up to its end."""
+    consumer.assign([at])
+    end = (await consumer.end_offsets([at]))[at]
+    while await consumer.position(at) < end:
+        for records in (await consumer.getmany(at, timeout_ms=500)).values():
+            for record in records:
+                yield record

@@ -1,7 +1,8 @@
 """A worker's tasks: restored when their partition comes, snapshotted when it goes and once a minute.
 
-An output is at the broker before its input counts as read. A group whose topics are several writes its
-outputs and its state in one transaction, since the order in which it reads them is not the same twice.
+What came of the messages that were read is at the broker before a snapshot says that they were read. A group
+whose topics are several writes its outputs and its state in one transaction, since the order in which it
+reads them is not the same twice.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from streams import codec
 from streams.kafka import snapshots
 from streams.kafka.dead_letters import DeadLetter
 from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
-from streams.kafka.tasks import Group, Task
+from streams.kafka.tasks import GROUPS, Group, Task
 from streams.partitions import RecordTooLargeError, pieces, split
 from streams.pipeline import Pipeline
 from streams.records import Record
@@ -27,6 +29,7 @@ from streams.topics import SNAPSHOTS, topic_of
 log = structlog.get_logger()
 
 SNAPSHOT_INTERVAL_US = 60_000_000
+RETRY_S = 1.0
 SNAPSHOT_BYTES = 256_000_000
 """Read since the last snapshot: as much would have to be read again."""
 
@@ -88,12 +91,13 @@ class Worker:
     clock_us: Callable[[], int]
     prefix: str = ""
     snapshot_interval_us: int = SNAPSHOT_INTERVAL_US
+    groups: Sequence[Group] = GROUPS
     acknowledge: Callable[[Iterable[Any]], None] = lambda _: None
     health: WorkerHealth = field(default_factory=WorkerHealth)
     _output: Output = field(init=False)
     _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
     """By group and partition."""
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _restoring: asyncio.Task[None] | None = None
     _owned: set[tuple[str, int]] = field(default_factory=set)
     """Topics and partitions."""
 
@@ -118,8 +122,19 @@ class Worker:
         return self._output.error or next((o.output.error for o in self._open.values() if o.output.error), "")
 
     def own(self, partitions: set[tuple[str, int]]) -> None:
-        """Say which topics and partitions this worker has now."""
+        """Say which topics and partitions this worker has now; their tasks are restored meanwhile."""
         self._owned = partitions
+        wanted = {
+            (group.name, partition): (group, partition)
+            for group in self.groups
+            for topic in group.reads
+            for name, partition in partitions
+            if name == self.prefix + topic.name
+        }
+        missing = [one for key, one in wanted.items() if key not in self._open]
+        if missing:
+            before = self._restoring
+            self._restoring = asyncio.create_task(self._restore(missing, before), name="restore")
 
     async def take(
         self,
@@ -131,7 +146,7 @@ class Worker:
         headers: Headers,
         message: object,
     ) -> None:
-        """Take a message, and return when what came of it is at the broker.
+        """Take a message, and return when what came of it is on its way to the broker.
 
         Parameters
         ----------
@@ -143,6 +158,8 @@ class Worker:
         if (topic, partition) not in self._owned:
             return
         one = await self._task(group, partition)
+        if one is None:
+            return
         async with one.lock:
             if self._open.get((group.name, partition)) is not one:
                 return  # it was let go of meanwhile
@@ -159,7 +176,7 @@ class Worker:
                     if outputs:
                         await self._snapshot(one, outputs)
                 else:
-                    await self._output.send(outputs)
+                    await self._output.post(outputs)
                 if self.clock_us() >= one.due_us or one.read_bytes > SNAPSHOT_BYTES:
                     await self._snapshot(one)
             except FencedError as error:
@@ -168,6 +185,8 @@ class Worker:
 
     async def let_go(self, partitions: set[tuple[str, int]] | None) -> None:
         """Write the snapshots of tasks whose partitions (None: all) go elsewhere, and forget them."""
+        if self._restoring is not None:
+            await asyncio.wait([self._restoring])
         for key, one in list(self._open.items()):
             topics = {(self.prefix + topic.name, key[1]) for topic in one.task.group.reads}
             if partitions is None or topics & partitions:
@@ -226,22 +245,42 @@ class Worker:
         letter = DeadLetter(topic, task.partition, offset, task.group.name, reason, value)
         return letter.message(self.prefix)
 
-    async def _task(self, group: Group, partition: int) -> _Open:
-        """Return a task; one that this worker has not had is restored."""
+    async def _task(self, group: Group, partition: int) -> _Open | None:
+        """Return a task; one that is being restored is waited for. None: it is another worker's by now."""
         key = (group.name, partition)
-        async with self._opening:
-            if key not in self._open:
-                self._open[key] = await self._restored(group, partition)
-            return self._open[key]
+        if key not in self._open and self._restoring is not None:
+            await asyncio.wait([self._restoring])
+        return self._open.get(key)
 
-    async def _restored(self, group: Group, partition: int) -> _Open:
-        task = Task(group, partition, self.make(group))
-        output = self._output
-        if len(group.reads) > 1:
-            output = Output(self.bootstrap, self.name, f"{self.prefix}groundswell-{task.name}")
-            await output.insist(_nothing)  # from now on nobody else writes for this task
-        found = await snapshots.read(self.bootstrap, self.prefix + SNAPSHOTS.name, task.name, partition)
-        number = 0
+    async def _restore(self, wanted: Sequence[tuple[Group, int]], before: asyncio.Task[None] | None) -> None:
+        """Open tasks with their newest snapshots, again and again until that works."""
+        if before is not None:
+            await asyncio.wait([before])
+        tasks = {f"{group.name}/{partition}": (group, partition) for group, partition in wanted}
+        while tasks:
+            try:
+                places = {name: partition for name, (_, partition) in tasks.items()}
+                topic = self.prefix + SNAPSHOTS.name
+                outputs = {name: await self._output_of(name, group) for name, (group, _) in tasks.items()}
+                async for name, found in snapshots.read(self.bootstrap, topic, places):
+                    group, partition = tasks[name]
+                    self._open[group.name, partition] = self._opened(group, partition, outputs[name], found)
+                return
+            except (KafkaError, OSError, FencedError) as error:
+                log.error("cannot restore the state, trying again", error=repr(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _output_of(self, name: str, group: Group) -> Output:
+        if len(group.reads) == 1:
+            return self._output
+        output = Output(self.bootstrap, self.name, f"{self.prefix}groundswell-{name}")
+        await output.insist(_nothing)  # from now on nobody else writes for this task
+        return output
+
+    def _opened(
+        self, group: Group, partition: int, output: Output, found: tuple[int, list[bytes]] | None
+    ) -> _Open:
+        task, number = Task(group, partition, self.make(group)), 0
         if found is not None:
             number, chunks = found
             try:
@@ -259,6 +298,7 @@ class Worker:
         begin_us = self.clock_us()
         task = one.task
         mark = snapshots.Mark(self.name, one.number + 1, sum(task.next_offset.values()))
+        await one.output.flush()  # the state stands for what is at the broker
         made = snapshots.messages(
             task.name, task.partition, mark, task.snapshot(), self.prefix + SNAPSHOTS.name
         )

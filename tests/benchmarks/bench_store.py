@@ -30,8 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from storage.postgres import PostgresStore
-from storage.postgres.columns import Reports, Samples
 from storage.postgres.copying import HEADER, TRAILER
+from storage.postgres.sample_columns import Samples
+from storage.postgres.station_columns import Reports
 from storage.sql.packing import report_row
 from streams.records import FlaggedSamples, Record, StationReport, StationReports
 from tests.postgres import Server, postgres

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.postgres.columns import last_of_each, nibbles, unpacked_nibbles
 from storage.postgres.copying import (
     HEADER,
     TRAILER,
@@ -18,6 +17,8 @@ from storage.postgres.copying import (
     row_bytes,
     scaled_column,
 )
+from storage.postgres.order import last_of_each
+from storage.postgres.sample_columns import nibbles, unpacked_nibbles
 
 FORMATS = {"int16": ">h", "int32": ">i", "int64": ">q", "float64": ">d"}
 

@@ -77,19 +77,15 @@ GROUP BY 1 ORDER BY 1 LIMIT %(limit)s;
 
 -- name: quality_latencies
 -- Nearest-rank percentiles.
-SELECT bucket, min(CASE WHEN place >= 0.5 * n THEN latency_100us END),
-    min(CASE WHEN place >= 0.95 * n THEN latency_100us END)
+SELECT bucket, p[1], p[2]
 FROM (
-    SELECT bucket, latency_100us, row_number() OVER (PARTITION BY bucket ORDER BY latency_100us) AS place,
-        count(*) OVER (PARTITION BY bucket) AS n
-    FROM (
-        SELECT epoch_us / %(window_us)s AS bucket, latency_100us
-        FROM station_epochs
-        WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
-            AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s AND latency_100us IS NOT NULL
-    ) AS known
-) AS ranked
-GROUP BY bucket;
+    SELECT epoch_us / %(window_us)s AS bucket,
+        percentile_disc(ARRAY[0.5, 0.95]::float8[]) WITHIN GROUP (ORDER BY latency_100us) AS p
+    FROM station_epochs
+    WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
+        AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s AND latency_100us IS NOT NULL
+    GROUP BY 1
+) AS ranked;
 
 -- name: quality_states
 SELECT epoch_us / %(window_us)s AS bucket, state, count(DISTINCT epoch_us / 1000000)
