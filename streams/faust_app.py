@@ -7,6 +7,7 @@ for, and what is behind is read again by whoever gets the partition next.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -15,10 +16,15 @@ from functools import partial
 from typing import Any
 
 import faust
+import structlog
 
 from streams.kafka.tasks import GROUPS, Group
 from streams.kafka.worker import Worker
 
+log = structlog.get_logger()
+
+STOP_S = 15.0
+"""How long each step of a stop may take."""
 _MESSAGES_WAITING = 32
 """Of one group, before Faust stops reading: a message may be a megabyte."""
 
@@ -61,13 +67,19 @@ class FaustRuntime:
         await self._app.start()
 
     async def stop(self) -> None:
-        """Write the snapshots of all tasks, leave the group, stop."""
+        """Write the snapshots of all tasks, leave the group, stop; while Kafka is away, without all that."""
+        for work in (self._last_words, self._app.stop, self._worker.stop):
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await work()
+            except TimeoutError:  # what was not written is read again
+                log.warning("Kafka is away: stopping without its answer")
+        self._folder.cleanup()
+
+    async def _last_words(self) -> None:
         await self._worker.let_go(None)
         if self._app.started:
             await self._app.consumer.commit()
-        await self._app.stop()
-        await self._worker.stop()
-        self._folder.cleanup()
 
     async def _read(self, group: Group, stream: Any) -> None:
         events: AsyncIterator[Any] = stream.noack().events()

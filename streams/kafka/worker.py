@@ -15,7 +15,6 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from streams import codec
 from streams.kafka import snapshots
 from streams.kafka.dead_letters import DeadLetter
 from streams.kafka.origin import Headers, Origin, origin_of
@@ -48,7 +47,7 @@ class WorkerHealth:
     snapshots: int = 0
     snapshot_bytes: int = 0
     snapshot_s: float = 0.0
-    """Longest of the last ones of each task."""
+    """The longest one took so long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -209,11 +208,10 @@ class Worker:
         origin = origin_of(headers)
         repeated = task.origins.repeated
         try:
-            outputs = task.take(topic, offset, value, origin)
-        except codec.CodecError as error:
+            made = self._messages(task, topic, offset, task.take(topic, offset, value, origin))
+        except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
             return [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]
         self.health.repeated += task.origins.repeated - repeated
-        made = self._messages(task, topic, offset, outputs)
         for failure in task.failures():
             self.health.failures += 1
             log.error("a processor failed", processor=failure.processor, error=repr(failure.error))

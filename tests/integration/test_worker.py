@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.partitioning import pipeline, site_of
 from deploy.registry import Registry
@@ -128,6 +130,26 @@ def rows(database: Path, query: str) -> list[tuple[object, ...]]:
         return reading.execute(query).fetchall()
 
 
+async def unread(bootstrap: str, prefix: str) -> int:
+    """Return how many messages of stations and sensors the workers' group has not done with."""
+    admin_client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await admin_client.start()
+    await consumer.start()
+    try:
+        done = await admin_client.list_consumer_group_offsets(f"{prefix}groundswell")
+        partitions = [
+            TopicPartition(prefix + topic.name, p)
+            for topic in (RAW, SAMPLES)
+            for p in range(topic.partitions)
+        ]
+        ends = await consumer.end_offsets(partitions)
+        return sum(ends[at] - (done[at].offset if at in done else 0) for at in partitions)
+    finally:
+        await consumer.stop()
+        await admin_client.close()
+
+
 def test_killed_workers_and_a_killed_writer_lose_nothing(
     tmp_path: Path, kafka: KafkaServer, config: Path, prefix: str, postgres_url: str
 ) -> None:
@@ -185,6 +207,8 @@ def test_killed_workers_and_a_killed_writer_lose_nothing(
         assert one.stop() == 0
         assert two.stop() == 0
         assert store.stop() == 0
+    # what was sent counts as read, and nobody reads it again
+    assert asyncio.run(unread(kafka.bootstrap, prefix)) == 0
 
     opened = PostgresStore(postgres_url)
     try:
