@@ -54,6 +54,7 @@ JUDGEMENT = np.dtype(
         ("bad_frames", "<i4"),
         ("remarks", "<i4"),
         ("interruptions", "<i4"),
+        ("reserved", "<i4"),  # so that no byte is without a name: copies of judgements are alike
         ("latency_s", "<f8"),
         ("jitter_s", "<f8"),
         ("cn0_dbhz", "<f8"),
@@ -73,6 +74,7 @@ JUDGEMENT = np.dtype(
         ("unusual", "<i4"),  # which figure of the history
         ("values", "<f8", (len(INDICATORS),)),  # NaN: not known
         ("points", "<f4", (len(INDICATORS),)),
+        ("reserved_2", "<i4"),
         ("thresholds", "<f8", (len(INDICATORS),)),  # the one that was reached, else that of degraded
     ],
     align=True,

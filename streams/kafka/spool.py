@@ -278,19 +278,20 @@ class Spool:
         """Hand out the next messages: one at least where there is one, about `most_bytes` at most."""
         out: list[Spooled] = []
         size = 0
-        while self.unread and size < most_bytes:
+        # what has arrived already is passed over, also behind the last one that is handed out
+        while self.unread and (size < most_bytes or self._next in self._done):
             segment, begin = self._cursor
             offset = begin
             try:
                 with self._path(segment).open("rb") as file:
                     file.seek(offset)
-                    while offset < self._sizes[segment] and size < most_bytes:
+                    while offset < self._sizes[segment] and (size < most_bytes or self._next in self._done):
                         found = read_frame(file)
                         if found is None:
                             break
-                        self._hand_out(found, _Place(segment, offset), out)
+                        if self._hand_out(found, _Place(segment, offset), out):
+                            size += found.size
                         offset += found.size
-                        size += found.size
             except OSError as error:
                 if error.errno not in _DAMAGED:
                     log.error("the spool cannot be read, trying again", error=str(error))
@@ -315,11 +316,14 @@ class Spool:
                 self._done.add(position)
         self._move_low()
 
-    def _hand_out(self, found: Found, place: _Place, out: list[Spooled]) -> None:
+    def _hand_out(self, found: Found, place: _Place, out: list[Spooled]) -> bool:
+        """Add a message to `out`; one that has arrived already is passed over."""
         self._next = found.position + 1
-        if found.position >= self._low and found.position not in self._done:
-            self._handed[found.position] = place
-            out.append(Spooled(found.position, found.frame))
+        if found.position < self._low or found.position in self._done:
+            return False
+        self._handed[found.position] = place
+        out.append(Spooled(found.position, found.frame))
+        return True
 
     def _go_on_behind(self, segment: int) -> None:
         """Move the cursor to the segment after this one; what of this one was not read is damaged."""

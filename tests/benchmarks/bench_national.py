@@ -35,6 +35,8 @@ from tests.servers import kafka_server
 
 STATIONS, SAMPLES, SECONDS = 4_000, 20_000, 60
 DRAIN_S = 120.0
+WATCHED = 40
+"""Stations whose rows are looked for: to look for all would be a load of its own."""
 _HZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -91,6 +93,8 @@ class Watcher:
         await reader.start()
         while not self._stopped.is_set():
             for one in await reader.next(0.2):
+                if one.partition:
+                    continue  # one of twelve tells enough
                 batch = codec.decode(one.value)
                 now_s = time.time()
                 if isinstance(batch, StationReports):
@@ -98,13 +102,20 @@ class Watcher:
         await reader.stop()
 
     def _rows(self, url: str) -> None:
-        """Look ten times a second which epochs have come; a row was there at most 0.1 s before."""
+        """Look ten times a second which epochs of some stations have come: a row is at most 0.1 s old."""
         seen: dict[int, int] = {}
-        query = "SELECT station_key, epoch_us, received_at_us FROM station_epochs WHERE epoch_us > %s"
+        query = (
+            "SELECT station_key, epoch_us, received_at_us FROM station_epochs "
+            "WHERE station_key = ANY(%s) AND epoch_us > %s"
+        )
         with psycopg.connect(url, autocommit=True) as connection:
-            since_us = time.time_ns() // 1000
+            since_us, keys = time.time_ns() // 1000, list[int]()
             while not self._stopped.wait(0.1):
-                rows = connection.execute(query, (since_us,)).fetchall()
+                if not keys:
+                    some = "SELECT station_key FROM stations ORDER BY md5(id) LIMIT %s"
+                    keys = [key for (key,) in connection.execute(some, (WATCHED,))]
+                    continue
+                rows = connection.execute(query, (keys, since_us)).fetchall()
                 now_us = time.time_ns() // 1000
                 for key, epoch_us, received_us in rows:
                     if epoch_us > seen.get(key, 0) and received_us:
