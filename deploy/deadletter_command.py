@@ -73,7 +73,7 @@ async def _letters(kafka: str, prefix: str) -> list[tuple[int, DeadLetter]]:
     try:
         await asyncio.wait_for(reader.start(), CONNECT_S)
         found = []
-        while await reader.lag():
+        while await reader.remaining():
             for one in await reader.next(1.0):
                 letter = dead_letter(one.value, one.headers)
                 if letter is not None:

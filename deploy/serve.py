@@ -70,7 +70,7 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
             streams=StreamStates(),
             version=package_version("groundswell"),
             clock_us=wall_clock_us,
-            alive=lambda: reader.error or output.error,
+            alive=lambda: reader.error or output.error or _ended(tasks),
             write_token=settings.server.write_token or None,
             open_writes=is_loopback(addresses.http[0]),
         )
@@ -113,6 +113,12 @@ async def _follow(reader: Reader, feed: LiveFeed, commands: KafkaCommands) -> No
                 continue
             feed.listen(batches)
             commands.listen(batches)
+
+
+def _ended(tasks: list[asyncio.Task[None]]) -> str:
+    """Return in a sentence that something ended by a fault, or an empty text."""
+    names = ", ".join(task.get_name() for task in tasks if task.done())
+    return f"{names} ended by a fault: restart this process" if names else ""
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -112,6 +112,9 @@ async def _run(store: Store, settings: Settings, http: str | None, seconds: floa
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)
         await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            stopping.cancel()
+            await work  # it ends by a fault only, and a supervisor is to know
         for task in (stopping, work):
             task.cancel()
         await asyncio.gather(stopping, work, return_exceptions=True)

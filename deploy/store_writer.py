@@ -112,7 +112,7 @@ class StoreWriter:
                 read = await reader.next(WAIT_S)
                 if read:
                     await self.keep(read)
-                    self.health.lag = await reader.lag()
+                    self.health.lag = reader.lag()
         finally:
             await reader.stop()
             await self.output.close()

@@ -63,7 +63,6 @@ class FaustRuntime:
 
     async def start(self) -> None:
         """Join the group of workers and begin."""
-        await self._worker.start()
         await self._app.start()
 
     async def stop(self) -> None:

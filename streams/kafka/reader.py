@@ -54,6 +54,7 @@ class Reader:
     """Why nothing can be read right now; empty when all is well."""
     _consumer: AIOKafkaConsumer | None = None
     _by_name: dict[str, Topic] = field(default_factory=dict)
+    _next: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def start(self) -> None:
         """Connect, however long that takes."""
@@ -90,14 +91,28 @@ class Reader:
         """Return what is there, each partition's messages in their order; nothing after `timeout_s`."""
         assert self._consumer is not None, "the reader is not started"
         found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
+        for at, records in found.items():
+            self._next[at] = records[-1].offset + 1
         return [
             Read(self._by_name[at.topic], at.partition, one.offset, one.value or b"", one.headers)
             for at, records in found.items()
             for one in records
         ]
 
-    async def lag(self) -> int:
-        """Return how many messages wait to be read, at most."""
+    def lag(self) -> int:
+        """Return how many messages wait to be read, as the brokers told with the last ones: no question."""
+        assert self._consumer is not None, "the reader is not started"
+        ends = {at: self._consumer.highwater(at) or 0 for at in self._next}
+        return sum(max(ends[at] - behind, 0) for at, behind in self._next.items())
+
+    async def remaining(self) -> int:
+        """Ask how many messages wait to be read.
+
+        Raises
+        ------
+        aiokafka.errors.KafkaError
+            No broker answers.
+        """
         assert self._consumer is not None, "the reader is not started"
         partitions = list(self._consumer.assignment())
         ends = await self._consumer.end_offsets(partitions)

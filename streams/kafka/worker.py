@@ -103,9 +103,6 @@ class Worker:
     def __post_init__(self) -> None:
         self._output = Output(self.bootstrap, self.name)
 
-    async def start(self) -> None:
-        """Begin."""
-
     async def stop(self) -> None:
         """Let go of the producers; `let_go` comes before."""
         await self._output.close()
@@ -167,7 +164,7 @@ class Worker:
                 self.health.read_again += 1
                 self.acknowledge([message])
                 return
-            outputs = await self._judge(one, topic, offset, value, headers)
+            outputs = self._judge(one, topic, offset, value, headers)
             one.read.append(message)
             one.read_bytes += len(value)
             try:
@@ -200,9 +197,7 @@ class Worker:
                         await one.output.close()
         self._owned = set() if partitions is None else self._owned - partitions
 
-    async def _judge(
-        self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers
-    ) -> list[Message]:
+    def _judge(self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers) -> list[Message]:
         """Return the messages that come of a message, dead letters among them."""
         task = one.task
         origin = origin_of(headers)

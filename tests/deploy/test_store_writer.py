@@ -1,0 +1,100 @@
+"""What the writer commits, and how far it says that it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deploy.store_writer import StoreWriter
+from streams import codec
+from streams.kafka.dead_letters import dead_letter
+from streams.kafka.origin import Origin
+from streams.kafka.reader import Read
+from streams.records import Command, CommandOutcome, CommandOutcomes, Commands, Detections, Record
+from streams.topics import COMMAND_OUTCOMES, COMMANDS, DEAD_LETTERS, DETECTIONS, Topic
+
+
+class Store:
+    """Remembers commits; fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[Record] = []
+        self.offsets: dict[str, dict[int, int]] = {}
+        self.failures = 0
+
+    def commit(self, batches: Sequence[Record], snapshots: Any, *, consumed: Any, **_: Any) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("away")
+        self.batches += batches
+        for topic, places in consumed.items():
+            self.offsets.setdefault(topic, {}).update(places)
+
+    def consumed(self) -> Mapping[str, Mapping[int, int]]:
+        return self.offsets
+
+
+class Output:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def send(self, messages: Sequence[Any]) -> None:
+        self.sent += messages
+
+
+def writer() -> tuple[StoreWriter, Store, Output]:
+    store, output = Store(), Output()
+    made = StoreWriter(store, lambda _: None, output, lambda: 1, "p.")  # type: ignore[arg-type, return-value]
+    return made, store, output
+
+
+def read(topic: Topic, offset: int, batch: Record | bytes, origin: Origin | None = None) -> Read:
+    value = batch if isinstance(batch, bytes) else codec.encode(batch)
+    return Read(topic, 0, offset, value, origin.headers() if origin else [])
+
+
+def question(name: str) -> Commands:
+    return Commands(commands=[Command(id=name, kind="acknowledge_alert", target="a", by="me", at_us=1)])
+
+
+def answer(name: str) -> CommandOutcomes:
+    return CommandOutcomes(outcomes=[CommandOutcome(id=name, ok=True, message="")])
+
+
+async def test_an_answer_waits_for_its_question_and_is_not_counted_as_read_before():
+    one, store, _ = writer()
+    await one.keep([read(COMMAND_OUTCOMES, 4, answer("x")), read(COMMAND_OUTCOMES, 5, answer("y"))])
+    assert store.batches == []
+    assert store.offsets == {"command-outcomes": {0: 4}}
+    await one.keep([read(COMMANDS, 0, question("y"))])
+    assert store.batches == [question("y"), answer("y")]
+    assert store.offsets == {"command-outcomes": {0: 4}, "commands": {0: 1}}
+    await one.keep([read(COMMANDS, 1, question("x")), read(COMMAND_OUTCOMES, 6, answer("x"))])
+    assert store.batches[2:] == [question("x"), answer("x"), answer("x")]
+    assert store.offsets == {"command-outcomes": {0: 7}, "commands": {0: 2}}
+
+
+async def test_what_cannot_be_read_is_parked_and_what_was_made_twice_is_left_out():
+    one, store, output = writer()
+    origin, found = Origin("sense/3/samples", 9), Detections(detections=[])
+    await one.keep(
+        [read(DETECTIONS, 0, found, origin), read(DETECTIONS, 1, found, origin), read(DETECTIONS, 2, b"\x09")]
+    )
+    assert store.batches == [found]
+    assert store.offsets == {"detections": {0: 3}}
+    assert (one.health.repeated, one.health.dead_letters) == (1, 1)
+    (message,) = output.sent
+    assert message.topic == "p." + DEAD_LETTERS.name
+    letter = dead_letter(message.value, message.headers)
+    assert letter is not None
+    assert (letter.topic, letter.offset, letter.group, letter.value) == ("p.detections", 2, "store", b"\x09")
+    assert "version 9" in letter.reason
+
+
+async def test_a_store_that_is_away_is_waited_for(monkeypatch):
+    monkeypatch.setattr("deploy.store_writer.RETRY_S", 0.01)
+    one, store, _ = writer()
+    store.failures = 3
+    await one.keep([read(COMMANDS, 0, question("x"))])
+    assert store.batches == [question("x")]
+    assert one.health.error == ""
