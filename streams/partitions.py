@@ -15,7 +15,9 @@ from streams.records import (
     CommandOutcomes,
     Commands,
     Detections,
+    EphemerisMessages,
     FlaggedSamples,
+    NetworkShare,
     RawBatch,
     Record,
     SampleBatch,
@@ -23,12 +25,13 @@ from streams.records import (
     StationReports,
     Tick,
 )
-from streams.topics import MESSAGE_BYTES, Topic, partition_of
+from streams.topics import IN_LINE, MESSAGE_BYTES, Topic, partition_of
 
 Samples = TypeVar("Samples", bound=SampleBatch | FlaggedSamples)
 
 _LISTS: dict[type[Record], tuple[str, ...]] = {
     RawBatch: ("chunks",),
+    EphemerisMessages: ("messages",),
     StationReports: ("reports", "figures"),
     StationPeriods: ("periods",),
     Detections: ("detections",),
@@ -37,6 +40,8 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     CommandOutcomes: ("outcomes",),
 }
 """Batches that are lists of records, and where these stand."""
+_WHOLE = Tick | NetworkShare
+"""Batches that are never cut."""
 _KEYS = ("station_id", "alert_id", "subject_id", "target", "id")
 _ROWS: dict[type[Record], tuple[str, ...]] = {
     SampleBatch: ("series", "time_us", "value", "received_at_us"),
@@ -75,16 +80,19 @@ def split(batch: Record, topic: Topic, site_of: Callable[[str], str]) -> dict[in
     -------
     dict[int, Record]
         What goes to each partition, in the order in which it stood in the batch; partitions that get
-        nothing are left out. Datastreams without a sample are no longer named.
+        nothing are left out. A batch that comes in line (`IN_LINE`) goes to every partition. Datastreams
+        without a sample are no longer named.
 
     Raises
     ------
     TypeError
         The batch is of a kind that has no partition.
     """
+    if topic in IN_LINE.get(type(batch), ()):
+        return dict.fromkeys(range(topic.partitions), batch)
     if isinstance(batch, SampleBatch | FlaggedSamples):
         return dict(_split_samples(batch, topic, site_of))
-    if type(batch) not in _LISTS:
+    if type(batch) not in _LISTS or type(batch) in IN_LINE:
         raise TypeError(f"{type(batch).__name__} has no partition of its own")
     names = _LISTS[type(batch)]
     if topic.partitions == 1:
@@ -114,12 +122,12 @@ def pieces(batch: Record, most_bytes: int = MESSAGE_BYTES) -> list[bytes]:
     RecordTooLargeError
         A single record does not fit.
     """
-    if not isinstance(batch, Tick) and not _count(batch):
+    if not isinstance(batch, _WHOLE) and not _count(batch):
         return []
     message = codec.encode(batch)
     if len(message) <= most_bytes:
         return [message]
-    if isinstance(batch, Tick) or _count(batch) == 1:
+    if isinstance(batch, _WHOLE) or _count(batch) == 1:
         raise RecordTooLargeError(_first_key(batch), len(message), most_bytes)
     first, second = _halves(batch)
     return pieces(first, most_bytes) + pieces(second, most_bytes)
@@ -152,6 +160,8 @@ def _count(batch: Record) -> int:
 def _first_key(batch: Record) -> str:
     if isinstance(batch, SampleBatch | FlaggedSamples):
         return batch.datastream_ids[int(batch.series[0])]
+    if isinstance(batch, NetworkShare):
+        return batch.source
     records: Sequence[Record] = [r for name in _LISTS.get(type(batch), ()) for r in getattr(batch, name)]
     return key_of(records[0]) if records else type(batch).__name__
 

@@ -13,7 +13,7 @@ from functools import partial
 from streams import codec
 from streams.processor import Outputs, Processor
 from streams.records import AlertTransitions, Detections, Record
-from streams.topics import topic_of
+from streams.topics import topics_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Pipeline:
     def _read(self, processor: Processor, batches: Sequence[Record]) -> list[Record]:
         made: list[Record] = []
         for batch in batches:
-            if topic_of(batch) in processor.reads:
+            if any(topic in processor.reads for topic in topics_of(batch)):
                 made.extend(self._guarded(processor, batch, partial(processor.on_batch, batch)))
         return made
 

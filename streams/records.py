@@ -45,6 +45,33 @@ class RawBatch(Record, frozen=True, kw_only=True, tag="raw"):
     chunks: list[RawChunk]
 
 
+class EphemerisMessage(Record, frozen=True, kw_only=True):
+    """An ephemeris as a station sent it, an RTCM message without header and CRC."""
+
+    payload: bytes
+    known_us: int
+    """When it was received first."""
+
+
+class EphemerisMessages(Record, frozen=True, kw_only=True, tag="ephemerides"):
+    """Ephemerides that are new to the stations of one partition, for those of all others."""
+
+    messages: list[EphemerisMessage]
+
+
+class NetworkShare(Record, frozen=True, kw_only=True, tag="network"):
+    """What the stations of one partition showed in a minute, for the medians of the whole network."""
+
+    source: str
+    """The first id of these stations: no other partition has it."""
+    minute: int
+    """Minutes since 1970."""
+    roti_tecu_min: NDArray[np.float32]
+    """Mean of each station, shape (n,)."""
+    slipped_share: NDArray[np.float32]
+    """Mean share of slipped satellites of each station, shape (m,)."""
+
+
 class Tick(Record, frozen=True, kw_only=True, tag="tick"):
     """Time goes on although nothing arrived."""
 
@@ -292,6 +319,8 @@ class CommandOutcomes(Record, frozen=True, kw_only=True, tag="command_outcomes")
 Batch = (
     RawBatch
     | Tick
+    | EphemerisMessages
+    | NetworkShare
     | StationReports
     | StationPeriods
     | SampleBatch

@@ -14,7 +14,7 @@ from streams import codec
 from streams.pipeline import Pipeline
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
 from streams.samples import merge
-from streams.topics import topic_of
+from streams.topics import topics_of
 
 _LAST_US = np.iinfo(np.int64).max
 DATASTREAMS_REMEMBERED = 100_000
@@ -145,10 +145,10 @@ class Journal:
         processors = self.pipeline.processors
         reads = {topic for processor in processors for topic in processor.reads}
         known = reads.union(*(processor.writes for processor in processors))
-        batches = [batch for batch in (*inputs, *outputs) if topic_of(batch) in known]
+        batches = [batch for batch in (*inputs, *outputs) if known.intersection(topics_of(batch))]
         if not batches:
             return []
-        written: list[Record] = [batch for batch in batches if topic_of(batch) in reads]
+        written: list[Record] = [batch for batch in batches if reads.intersection(topics_of(batch))]
         if before_us > self._time_us:
             written.insert(0, Tick(now_us=before_us))
         written.append(Tick(now_us=now_us))

@@ -57,12 +57,29 @@ DEAD_LETTERS = Topic("dead-letters", None, "topic", partitions=1, retention_s=30
 ALL_TOPICS = (*TOPICS, SNAPSHOTS, DEAD_LETTERS)
 
 
-def topic_of(batch: records.Record) -> Topic:
-    """Return the topic that carries batches of this type."""
-    for topic in TOPICS:
-        if topic.batch is type(batch):
-            return topic
-    raise TypeError(f"no topic carries {type(batch).__name__}")
+IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {
+    records.EphemerisMessages: (RAW,),
+    records.NetworkShare: (RAW,),
+}
+"""Batches of which each partition of these topics gets a copy, in line with what comes there.
+
+So who reads a partition needs no other topic, and takes them at the same place when it reads again.
+"""
+
+
+def topics_of(batch: records.Record) -> tuple[Topic, ...]:
+    """Return the topics that carry batches of this type: its own, and those in whose line it comes.
+
+    Raises
+    ------
+    TypeError
+        None does.
+    """
+    kind = type(batch)
+    found = *(topic for topic in TOPICS if topic.batch is kind), *IN_LINE.get(kind, ())
+    if not found:
+        raise TypeError(f"no topic carries {kind.__name__}")
+    return found
 
 
 def partition_of(identity: str, topic: Topic) -> int:

@@ -23,7 +23,7 @@ from streams.kafka.tasks import GROUPS, Group, Task
 from streams.partitions import RecordTooLargeError, pieces, split
 from streams.pipeline import Pipeline
 from streams.records import Record
-from streams.topics import SNAPSHOTS, topic_of
+from streams.topics import SNAPSHOTS, topics_of
 
 log = structlog.get_logger()
 
@@ -219,8 +219,12 @@ class Worker:
         made: list[Message] = []
         maker = f"{task.name}/{topic}"
         for batch in outputs:
-            target = topic_of(batch)
-            for partition, part in split(batch, target, self.site_of).items():
+            parts = (
+                (target, partition, part)
+                for target in topics_of(batch)
+                for partition, part in split(batch, target, self.site_of).items()
+            )
+            for target, partition, part in parts:
                 try:
                     messages = pieces(part)
                 except RecordTooLargeError as error:

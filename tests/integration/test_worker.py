@@ -36,7 +36,7 @@ from streams.records import (
     SampleBatch,
     StationReports,
 )
-from streams.topics import COMMANDS, RAW, SAMPLES, topic_of
+from streams.topics import COMMANDS, RAW, SAMPLES, topics_of
 from tests.integration.processes import started, until
 from tests.program import groundswell
 from tests.servers import KafkaServer
@@ -94,9 +94,10 @@ def seconds() -> Iterator[list[Record]]:
 
 def messages(registry: Registry, batches: list[Record], prefix: str) -> list[Message]:
     return [
-        Message(prefix + topic_of(batch).name, partition, piece)
+        Message(prefix + topic.name, partition, piece)
         for batch in batches
-        for partition, part in split(batch, topic_of(batch), site_of(registry)).items()
+        for topic in topics_of(batch)
+        for partition, part in split(batch, topic, site_of(registry)).items()
         for piece in pieces(part)
     ]
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from streams import codec
 from streams.records import Command, Commands, FlaggedSamples, RawBatch, RawChunk, Record, SampleBatch
-from streams.topics import TOPICS, partition_of, topic_of
+from streams.topics import TOPICS, partition_of, topics_of
 
 
 def same(a: Record, b: Record) -> bool:
@@ -88,7 +88,7 @@ def test_cut_or_flipped_batches_raise_or_decode_but_never_crash(cut, flip, bit):
 
 def test_each_batch_type_has_one_topic():
     assert len({t.name for t in TOPICS}) == len({t.batch for t in TOPICS}) == len(TOPICS)
-    assert topic_of(RawBatch(chunks=[])).name == "raw"
+    assert [topic.name for topic in topics_of(RawBatch(chunks=[]))] == ["raw"]
 
 
 def test_partitions_are_fixed_for_ever():

@@ -12,7 +12,10 @@ from streams.records import (
     CommandOutcomes,
     Commands,
     Detections,
+    EphemerisMessage,
+    EphemerisMessages,
     FlaggedSamples,
+    NetworkShare,
     RawBatch,
     RawChunk,
     Record,
@@ -214,3 +217,39 @@ def test_topics_of_one_partition_get_the_batch_whole():
 def test_a_tick_belongs_to_every_partition():
     with pytest.raises(TypeError, match="Tick has no partition"):
         split(Tick(now_us=1), RAW, site_of)
+
+
+def share() -> NetworkShare:
+    return NetworkShare(
+        source="A",
+        minute=7,
+        roti_tecu_min=np.array([0.5], np.float32),
+        slipped_share=np.zeros(0, np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    "batch", [share(), EphemerisMessages(messages=[EphemerisMessage(payload=b"\x3f", known_us=1)])]
+)
+def test_what_all_must_know_goes_to_every_partition_of_the_line(batch: Record):
+    assert split(batch, RAW, site_of) == dict.fromkeys(range(RAW.partitions), batch)
+    with pytest.raises(TypeError):
+        split(batch, SAMPLES, site_of)
+
+
+def test_a_share_of_the_network_travels_whole():
+    (message,) = pieces(share())
+    read = codec.decode(message)
+    assert isinstance(read, NetworkShare)
+    assert (read.source, read.minute) == ("A", 7)
+    assert read.roti_tecu_min.tolist() == [0.5]
+    assert len(read.slipped_share) == 0
+    with pytest.raises(RecordTooLargeError):
+        pieces(share(), 10)
+
+
+def test_ephemerides_travel_in_parts_where_they_are_many():
+    many = EphemerisMessages(messages=[EphemerisMessage(payload=bytes(100), known_us=i) for i in range(50)])
+    parts = [codec.decode(piece) for piece in pieces(many, 1000)]
+    assert len(parts) > 4
+    assert [one.known_us for part in parts for one in part.messages] == list(range(50))  # type: ignore[union-attr]

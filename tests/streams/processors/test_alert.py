@@ -14,7 +14,7 @@ from streams.records import (
     Detection,
     Detections,
 )
-from streams.topics import ALERTS, COMMAND_OUTCOMES, topic_of
+from streams.topics import ALERTS, COMMAND_OUTCOMES, topics_of
 
 
 def detection(phase="begin", onset_us=1, level="blue", **changes):
@@ -56,7 +56,11 @@ def test_it_is_a_processor_that_writes_what_it_says():
         *processor.on_batch(Detections(detections=[detection()])),
         *processor.on_batch(acknowledgement()),
     ]
-    assert {topic_of(o) for o in outputs} == {ALERTS, COMMAND_OUTCOMES} == set(processor.writes)
+    assert (
+        {topic for o in outputs for topic in topics_of(o)}
+        == {ALERTS, COMMAND_OUTCOMES}
+        == set(processor.writes)
+    )
     assert all(codec.decode(codec.encode(o)) == o for o in outputs)
     assert (list(processor.on_time(10)), list(processor.on_end())) == ([], [])
 

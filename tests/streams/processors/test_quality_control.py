@@ -7,7 +7,7 @@ from streams.processor import Processor
 from streams.processors.quality_control import QualityControl
 from streams.processors.snapshots import CHUNK_BYTES, join, split
 from streams.records import Detections, SampleBatch
-from streams.topics import FLAGGED_SAMPLES, topic_of
+from streams.topics import FLAGGED_SAMPLES, topics_of
 
 S = 1_000_000
 START_US = 1_700_000_000 * S
@@ -67,7 +67,7 @@ def test_it_is_a_processor_and_its_output_can_travel():
     processor = control()
     (flagged,) = processor.on_batch(batch([("s0", 0, 1.0), ("s1", 0, 2.0)]))
     assert isinstance(processor, Processor)
-    assert topic_of(flagged) is FLAGGED_SAMPLES
+    assert topics_of(flagged) == (FLAGGED_SAMPLES,)
     assert rows_of([codec.decode(codec.encode(flagged))]) == rows_of([flagged])
     assert (list(processor.on_time(1)), list(processor.on_end())) == ([], [])
 
