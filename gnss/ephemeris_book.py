@@ -15,7 +15,8 @@ from gnss.systems import System
 from gnss.time import NO_TIME, SECOND_US, utc_to_gps
 
 SLOT_US = 30 * SECOND_US
-"""What came to be known within a slot serves from the next one on."""
+"""What came to be known within a slot serves from the begin of the next but one: others of the network, who
+heard it first, have a slot's time to tell of it."""
 MOST_TIMED = 4
 """Ephemerides of a satellite (of Galileo: and kind) with a time from which they are known."""
 MOST_UNTIMED = 512
@@ -78,8 +79,8 @@ class _Shelf:
         return None
 
     def timed_known(self, slot_us: int) -> list[_Kept]:
-        """Return those that came to be known before a time, oldest first."""
-        return [one for one in self.timed if one.known_us <= slot_us]
+        """Return those that came to be known a slot before a time, oldest first."""
+        return [one for one in self.timed if one.known_us <= slot_us - SLOT_US]
 
     def untimed_near(self, slot_gps_us: int) -> list[_Kept]:
         """Return those without a time that are next to a time on both sides, oldest first."""
@@ -99,8 +100,9 @@ class _Snapshot(msgspec.Struct):
 class EphemerisBook:
     """Ephemerides of all satellites of a network, bounded.
 
-    What serves at a time depends only on what was known when its slot of 30 seconds began, so that it does
-    not depend on how the input was cut; as long as no satellite had more than `MOST_TIMED` issues since.
+    What serves at a time depends only on what was known when the slot of 30 seconds before it began, so that
+    it does not depend on how the input was cut, nor among how many books that tell each other a network is
+    divided; as long as no satellite had more than `MOST_TIMED` issues since.
     """
 
     def __init__(self) -> None:
@@ -126,7 +128,8 @@ class EphemerisBook:
 
         Returns
         -------
-        Whether it was new: one that differs from another in the time of sending alone is not.
+        Whether it was new, or known earlier than before: one that differs from another in the time of sending
+        alone is not.
         """
         key = _key(ephemeris)
         shelf = self._shelves.get(key)
@@ -135,6 +138,7 @@ class EphemerisBook:
             if known_us < same.known_us:
                 shelf.put(same._replace(known_us=known_us))
                 self.version += 1
+                return True
             return False
         if not is_orbit(ephemeris) or (known_us != NO_TIME and _is_far(ephemeris, known_us)):
             self.refused += 1

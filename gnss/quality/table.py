@@ -28,7 +28,7 @@ from gnss.quality.memory import (
     grown,
     new_memory,
 )
-from gnss.quality.network import MINUTE_US, Network
+from gnss.quality.network import TURN_US, Network
 from gnss.quality.score import Thresholds
 from gnss.systems import UNKNOWN_CHANNEL
 
@@ -112,6 +112,7 @@ class QualityTable:
     def remove(self, s: int) -> None:
         """Forget a station; its row may be given to another."""
         forget(self._memory, s)
+        self.network.forget(s)
         self._free.append(s)
 
     def place(self, s: int, ecef_m: NDArray[np.float64], placed: int) -> None:
@@ -232,10 +233,10 @@ class QualityTable:
         if not len(epochs):
             return np.zeros(0, JUDGEMENT)
         now_us = np.where(epochs.received_at_us == NO_TIME_US, epochs.time_us, epochs.received_at_us)
-        minute = now_us // MINUTE_US
-        if (minute != minute[0]).any():
-            epochs, now_us, minute = _by_minute(epochs, now_us, minute)
-        cuts = [0, *(np.flatnonzero(np.diff(minute)) + 1).tolist(), len(epochs)]
+        turn = now_us // TURN_US
+        if (turn != turn[0]).any():
+            epochs, now_us, turn = _by_turn(epochs, now_us, turn)
+        cuts = [0, *(np.flatnonzero(np.diff(turn)) + 1).tolist(), len(epochs)]
         parts = []
         for begin, end in itertools.pairwise(cuts):
             self.network.turn(int(now_us[begin]))
@@ -332,14 +333,14 @@ def _up(ecef_m: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-def _by_minute(
-    epochs: EpochColumns, now_us: NDArray[np.int64], minute: NDArray[np.int64]
+def _by_turn(
+    epochs: EpochColumns, now_us: NDArray[np.int64], turn: NDArray[np.int64]
 ) -> tuple[EpochColumns, NDArray[np.int64], NDArray[np.int64]]:
-    """Put epochs in the order of minutes, but each station's in their own: the network turns with minutes."""
-    reached = minute.copy()
+    """Put epochs in the order of the network's turns, but each station's in their own."""
+    reached = turn.copy()
     for s in np.unique(epochs.station).tolist():
         own = epochs.station == s
-        reached[own] = np.maximum.accumulate(minute[own])
+        reached[own] = np.maximum.accumulate(turn[own])
     order = np.argsort(reached, kind="stable")
     names = [f.name for f in fields(EpochColumns) if f.name != "observations"]
     columns = {name: getattr(epochs, name)[order] for name in names}

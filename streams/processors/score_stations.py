@@ -11,7 +11,9 @@ known. Snapshots hold every station's memory and what its decoder has not used y
 
 All stations of a batch are decoded and judged together, as columns (`gnss.assembly`, `gnss.quality`). The
 ephemerides that any station sends serve all of them; what a station says of itself counts for epochs that
-come behind it.
+come behind it. Where the stations of a network are divided among instances, each tells the others what
+ephemerides are new to it and what its stations showed in each minute, in time: verdicts do not depend on how
+they are divided.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.judgements import Judgements
 from gnss.quality.measure import REGISTERED
 from gnss.quality.message_set import FOLLOWED, MessageTable, promised_messages
+from gnss.quality.network import Share
 from gnss.quality.registry import Registered
 from gnss.quality.score import Finding, Thresholds
 from gnss.quality.station_facts import StationFacts
@@ -48,6 +51,9 @@ from streams.processors.station_figures import NEW, FigureMaker, Saved
 from streams.processors.station_hours import StationHours
 from streams.processors.station_reports import error_report, reports
 from streams.records import (
+    EphemerisMessage,
+    EphemerisMessages,
+    NetworkShare,
     RawBatch,
     RawChunk,
     Record,
@@ -109,6 +115,7 @@ class _Shared(msgspec.Struct):
     book: bytes
     periods: list[StationPeriodRecord] = []
     """Hours that are over and did not come out yet."""
+    network: bytes = b""
 
 
 class ScoreStations:
@@ -124,7 +131,7 @@ class ScoreStations:
 
     name = "score-stations"
     reads: tuple[Topic, ...] = (RAW,)
-    writes: tuple[Topic, ...] = (STATION_REPORTS, STATION_PERIODS)
+    writes: tuple[Topic, ...] = (STATION_REPORTS, STATION_PERIODS, RAW)
 
     def __init__(self, stations: Iterable[Station] = (), thresholds: Thresholds | None = None) -> None:
         self._registry = {station.id: station for station in stations}
@@ -136,6 +143,7 @@ class ScoreStations:
         self._sky = Skies(self._book)
         self._figures = FigureMaker()
         self._made_figures: list[StationFigures] = []
+        self._new_ephemerides: list[EphemerisMessage] = []
         self._hours = StationHours(
             self._table,
             self._registry_findings,
@@ -149,7 +157,16 @@ class ScoreStations:
         """Rows of stations that told a place which is not reported yet."""
 
     def on_batch(self, batch: Record) -> Outputs:
-        """Judge the epochs that the chunks complete."""
+        """Judge the epochs that the chunks complete; or take what stations elsewhere told."""
+        if isinstance(batch, EphemerisMessages):
+            for message in batch.messages:
+                self._book.add_message(message.payload, message.known_us)
+            return ()
+        if isinstance(batch, NetworkShare):
+            if batch.source not in self._by_id:  # it is not our own
+                share = Share(batch.minute, batch.roti_tecu_min, batch.slipped_share)
+                self._table.network.hear(batch.source, share)
+            return ()
         if not isinstance(batch, RawBatch):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         made: list[StationReport] = []
@@ -197,7 +214,10 @@ class ScoreStations:
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all stations."""
-        shared = msgspec.msgpack.encode(_Shared(self._book.snapshot(), self._hours.snapshot_waiting()))
+        network = self._table.network.snapshot([one.s for one in self._by_id.values()])
+        shared = msgspec.msgpack.encode(
+            _Shared(self._book.snapshot(), self._hours.snapshot_waiting(), network)
+        )
         return split([shared, *(self._saved(one) for one in self._by_id.values())])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
@@ -227,6 +247,8 @@ class ScoreStations:
             one.errors, one.failed_us = state.errors, state.failed_us
             if one.facts.has_place:
                 self._with_places.add(one.s)
+        if state_of_all.network:
+            self._table.network.restore(state_of_all.network, [one.s for one in self._by_id.values()])
 
     def counts(self) -> Counter[str]:
         """What was left out of judging, over all stations; `failures` are errors of the program."""
@@ -242,7 +264,25 @@ class ScoreStations:
         periods = self._hours.records(of_all=is_end)
         if periods:
             outputs.append(StationPeriods(periods=periods))
-        return outputs
+        return outputs + self._told()
+
+    def _told(self) -> list[Record]:
+        """Return what other instances have to know."""
+        told: list[Record] = []
+        if self._new_ephemerides:
+            told.append(EphemerisMessages(messages=self._new_ephemerides))
+            self._new_ephemerides = []
+        told.extend(
+            NetworkShare(
+                source=min(self._by_id),
+                minute=share.minute,
+                roti_tecu_min=share.roti_tecu_min,
+                slipped_share=share.slipped,
+            )
+            for share in self._table.network.untold()
+            if len(share.roti_tecu_min) or len(share.slipped)
+        )
+        return told
 
     @property
     def ephemerides(self) -> int:
@@ -378,7 +418,8 @@ class ScoreStations:
         some = some[np.argsort(-known_us[some], kind="stable")]
         told_us = dict(zip([others.payload[i] for i in some.tolist()], known_us[some].tolist(), strict=True))
         for payload, at_us in sorted(told_us.items(), key=itemgetter(1)):
-            self._book.add_message(payload, at_us)
+            if self._book.add_message(payload, at_us):
+                self._new_ephemerides.append(EphemerisMessage(payload=payload, known_us=at_us))
 
     def _reports(self, judgements: Judgements) -> list[StationReport]:
         if not len(judgements):

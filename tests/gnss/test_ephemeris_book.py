@@ -125,10 +125,11 @@ def test_the_nearest_reference_time_serves():
 @pytest.mark.parametrize(
     ("after_us", "is_known"), [(0, True), (1, False), (SLOT_US, True), (SLOT_US + 1, False)]
 )
-def test_what_comes_within_a_slot_serves_from_the_next_one_on(after_us, is_known):
+def test_what_comes_within_a_slot_serves_from_the_next_but_one(after_us, is_known):
     book = EphemerisBook()
     book.add(kepler(), known_us=NOON_US + after_us)
-    slot_us = NOON_US + after_us // SLOT_US * SLOT_US
+    slot_us = NOON_US + after_us // SLOT_US * SLOT_US + SLOT_US
+    assert not book.chosen(slot_us - 1)
     for time_us in (slot_us, slot_us + SLOT_US // 2, slot_us + SLOT_US - 1):
         assert bool(book.chosen(time_us)) is is_known
     assert book.chosen(slot_us + SLOT_US)
@@ -170,7 +171,7 @@ def test_an_earlier_time_of_the_same_one_counts():
     book.add(kepler(), NOON_US + HOUR_US)
     version = book.version
     assert not book.chosen(NOON_US + MINUTE_US)
-    assert not book.add(kepler(), NOON_US)
+    assert book.add(kepler(), NOON_US)
     assert book.version != version
     assert book.chosen(NOON_US + MINUTE_US)
 
@@ -195,7 +196,8 @@ def test_the_same_reference_time_with_other_values_takes_its_place():
     book.add(kepler(), NOON_US)
     book.add(kepler(health=1, issue=2), NOON_US + HOUR_US)
     assert [one.ephemeris.issue for one in book.chosen(NOON_US + MINUTE_US)] == [1]
-    assert [(one.ephemeris.issue, one.usable) for one in book.chosen(NOON_US + HOUR_US)] == [(2, False)]
+    late = book.chosen(NOON_US + HOUR_US + SLOT_US)
+    assert [(one.ephemeris.issue, one.usable) for one in late] == [(2, False)]
 
 
 def test_of_the_same_reference_time_in_a_file_the_last_one_serves():
@@ -211,7 +213,7 @@ def test_four_are_kept_live_and_many_of_files():
         book.add(kepler(NOON_US + k * HOUR_US), NOON_US + k * HOUR_US)
     assert len(book) == MOST_TIMED
     assert not book.chosen(NOON_US + 3 * HOUR_US)
-    assert serving(book, NOON_US + 9 * HOUR_US) == [NOON_US + 9 * HOUR_US]
+    assert serving(book, NOON_US + 9 * HOUR_US + SLOT_US) == [NOON_US + 9 * HOUR_US]
     for k in range(MOST_UNTIMED + 10):
         book.add(kepler(NOON_US + k * HOUR_US, satellite=6))
     assert len(book) == MOST_TIMED + MOST_UNTIMED

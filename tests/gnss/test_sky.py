@@ -107,15 +107,15 @@ def test_without_an_ephemeris_there_is_no_sky():
     assert skies(NOON_US).known.sum() == 1
 
 
-def test_a_new_ephemeris_shows_in_the_next_slot_and_not_before():
+def test_a_new_ephemeris_shows_in_the_next_slot_but_one_and_not_before():
     book = EphemerisBook()
-    book.add(kepler(), NOON_US)
+    book.add(kepler(), NOON_US - SLOT_US)
     before = sky_at(book, NOON_US + SECOND_US)
     book.add(state_vector(), NOON_US + 2 * SECOND_US)
     book.add(kepler(health=1), NOON_US + 2 * SECOND_US)
     assert sky_at(book, NOON_US + SECOND_US) is before
-    assert sky_at(book, NOON_US + SLOT_US - 1).known.sum() == 1
-    after = sky_at(book, NOON_US + SLOT_US)
+    assert sky_at(book, NOON_US + 2 * SLOT_US - 1).known.sum() == 1
+    after = sky_at(book, NOON_US + 2 * SLOT_US)
     assert np.flatnonzero(after.known).tolist() == [4, 70]
     assert (before.healthy[4], after.healthy[4]) == (1, 0)
 

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gnss.quality.ionosphere import network_median, update
 from gnss.quality.judgements import JUDGEMENT, STORM
 from gnss.quality.memory import CELL, NEVER_US, SATELLITE
-from gnss.quality.network import MINUTE_US, Network
+from gnss.quality.network import MINUTE_US, TURN_US, Network
 from tests.gnss.quality.one_station import StationQuality
 
 L1_HZ, L2_HZ = 1575.42e6, 1227.60e6
@@ -70,9 +72,61 @@ def test_the_network_of_a_minute_is_known_two_minutes_later() -> None:
 
     assert np.allclose(states(3), [[2.5, 0.2, 2.5], [2.5, 0.2, np.nan], [2.5, 0.2, np.nan]], equal_nan=True)
     assert np.isnan(states(4)).all(), "not over yet"
+    assert [share.minute for share in network.untold()] == [0, 1]
+    assert network.untold() == []
     network.turn(100 * MINUTE_US)
     assert np.isnan(states(3)).all(), "forgotten"
     assert not network._sums
+
+
+def test_a_minute_is_closed_half_a_minute_after_its_end() -> None:
+    network = Network()
+    network.turn(MINUTE_US)
+    network.add(rows(1, [1.0] * 5, 0.1), 5)
+    network.turn(5 * MINUTE_US // 2 - 1)
+    assert network.untold() == []
+    network.add(rows(1, [2.0] * 5, 0.1), 5)
+    network.turn(5 * MINUTE_US // 2)
+    (share,) = network.untold()
+    assert share.roti_tecu_min.tolist() == [1.5] * 5
+    network.add(rows(1, [90.0] * 5, 0.1), 5)
+    assert network.states(np.full(1, 3 * MINUTE_US), np.zeros(1, np.int32)).tolist()[0][0] == 1.5
+
+
+@given(st.lists(st.integers(0, 2), min_size=8, max_size=8), st.booleans())
+def test_divided_stations_that_tell_each_other_know_what_one_table_knows(
+    table_of: list[int], restart: bool
+) -> None:
+    random = np.random.default_rng(4)
+    whole, parts = Network(), [Network() for _ in range(3)]
+    row_of = [table_of[:k].count(table_of[k]) for k in range(8)]
+    for turn in range(14):
+        minute = turn // 2
+        roti = random.gamma(2.0, 0.4, 8)
+        roti[random.integers(0, 8)] = np.nan
+        whole.turn(turn * TURN_US)
+        whole.add(rows(minute, roti.tolist(), 0.1), 8)
+        for number, part in enumerate(parts):
+            own = [k for k in range(8) if table_of[k] == number]
+            part.turn(turn * TURN_US)
+            some = rows(minute, [roti[k] for k in own], 0.1)
+            part.add(some, len(own))
+            for share in part.untold():
+                for other in parts:
+                    if other is not part:
+                        other.hear(str(number), share)
+            if restart and turn % 3 == number:
+                backwards = list(range(len(own)))[::-1]
+                parts[number] = Network()
+                parts[number].restore(part.snapshot(backwards), backwards)
+        if turn % 2:
+            continue
+        at = np.full(8, turn * TURN_US)
+        expected = whole.states(at, np.arange(8, dtype=np.int32))
+        for k in range(8):
+            known = parts[table_of[k]].states(at[:1], np.array([row_of[k]], np.int32))
+            assert np.array_equal(known[0], expected[k], equal_nan=True)
+    assert np.isfinite(expected[:, 0]).all()
 
 
 def test_a_storm_is_not_blamed_on_a_station(new_sky: Any) -> None:

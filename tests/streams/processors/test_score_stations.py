@@ -16,7 +16,16 @@ from gnss.simulate import Fault, SimulatedStation
 from sensors.model import Station
 from streams.processor import Processor
 from streams.processors.score_stations import ScoreStations
-from streams.records import RawBatch, RawChunk, Record, StationPeriods, StationReport, StationReports
+from streams.records import (
+    EphemerisMessages,
+    NetworkShare,
+    RawBatch,
+    RawChunk,
+    Record,
+    StationPeriods,
+    StationReport,
+    StationReports,
+)
 
 SECOND_US = 1_000_000
 T0_US = 1_760_000_000 * SECOND_US
@@ -26,7 +35,7 @@ STR17_US = 1_554_595_200 * SECOND_US
 def reports_of(outputs: Sequence[Record]) -> list[StationReport]:
     reports: list[StationReport] = []
     for output in outputs:
-        assert isinstance(output, StationReports | StationPeriods)
+        assert isinstance(output, StationReports | StationPeriods | EphemerisMessages | NetworkShare)
         if isinstance(output, StationReports):
             reports += output.reports
     return reports
