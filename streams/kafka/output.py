@@ -55,6 +55,8 @@ class Output:
     _producer: AIOKafkaProducer | None = None
     _posted: deque[Message] = field(default_factory=deque)
     _posted_bytes: int = 0
+    _settled_messages: int = 0
+    """Of those that were posted: how many the broker has."""
     _pump: asyncio.Task[None] | None = None
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,8 +78,9 @@ class Output:
             await self._some_sent()
 
     async def flush(self) -> None:
-        """Return when the broker has everything that was posted."""
-        while self._posted:
+        """Return when the broker has everything that was posted before this call."""
+        end = self._settled_messages + len(self._posted)
+        while self._settled_messages < end:
             await self._some_sent()
 
     async def _some_sent(self) -> None:
@@ -97,6 +100,7 @@ class Output:
                 for message in some:
                     self._posted.popleft()
                     self._posted_bytes -= len(message.value)
+                self._settled_messages += len(some)
                 self._settled.set()
         finally:
             self._pump = None

@@ -62,7 +62,21 @@ class _Open:
     read: list[Any] = field(default_factory=list)
     """Messages that wait for the next snapshot to be acknowledged."""
     read_bytes: int = 0
+    writing: asyncio.Task[None] | None = None
+    """A snapshot that is on its way."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A task's state at a moment."""
+
+    begin_us: int
+    mark: snapshots.Mark
+    chunks: list[bytes]
+    read: list[Any]
+    """Messages that it stands for."""
+    read_bytes: int
 
 
 @dataclass(slots=True, eq=False)
@@ -173,11 +187,12 @@ class Worker:
                         await self._snapshot(one, outputs)
                 else:
                     await self._output.post(outputs)
-                if self.clock_us() >= one.due_us or one.read_bytes > SNAPSHOT_BYTES:
+                if one.read_bytes > SNAPSHOT_BYTES:
                     await self._snapshot(one)
+                elif self.clock_us() >= one.due_us and one.writing is None:
+                    self._begin_snapshot(one)
             except FencedError as error:
-                log.warning("a task went to another worker", task=one.task.name, why=str(error))
-                self._open.pop((group.name, partition), None)
+                self._lose(one, error)
 
     async def let_go(self, partitions: set[tuple[str, int]] | None) -> None:
         """Write the snapshots of tasks whose partitions (None: all) go elsewhere, and forget them."""
@@ -187,6 +202,8 @@ class Worker:
             topics = {(self.prefix + topic.name, key[1]) for topic in one.task.group.reads}
             if partitions is None or topics & partitions:
                 async with one.lock:
+                    if one.writing is not None:
+                        await asyncio.wait([one.writing])
                     try:
                         if one.read:
                             await self._snapshot(one)
@@ -196,6 +213,12 @@ class Worker:
                     if one.output is not self._output:
                         await one.output.close()
         self._owned = set() if partitions is None else self._owned - partitions
+
+    def _lose(self, one: _Open, why: FencedError) -> None:
+        log.warning("a task went to another worker", task=one.task.name, why=str(why))
+        key = one.task.group.name, one.task.partition
+        if self._open.get(key) is one:
+            del self._open[key]
 
     def _judge(self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers) -> list[Message]:
         """Return the messages that come of a message, dead letters among them."""
@@ -291,23 +314,51 @@ class Worker:
         return _Open(task, output, number, self.clock_us() + spread_us)
 
     async def _snapshot(self, one: _Open, outputs: Sequence[Message] = ()) -> None:
-        """Write the state, behind outputs; what was read until now need not be read again."""
+        """Write the state, behind outputs, and return when it is there."""
+        if one.writing is not None:
+            await asyncio.wait([one.writing])
+        await self._written(one, self._taken(one), outputs)
+
+    def _begin_snapshot(self, one: _Open) -> None:
+        """Write the state as it is now while the next messages are taken."""
+
+        async def write(taken: _Taken) -> None:
+            try:
+                await self._written(one, taken)
+            except FencedError as error:
+                self._lose(one, error)
+            except Exception as error:  # noqa: BLE001 - the next one stands for all that this one did
+                log.error("a snapshot was not written", task=one.task.name, error=repr(error))
+                one.read[:0] = taken.read
+                one.read_bytes += taken.read_bytes
+            finally:
+                one.writing = None
+
+        one.writing = asyncio.create_task(write(self._taken(one)), name=f"snapshot of {one.task.name}")
+
+    def _taken(self, one: _Open) -> _Taken:
+        """Return the state, and what need not be read again when it is written."""
         begin_us = self.clock_us()
+        mark = snapshots.Mark(self.name, one.number + 1, sum(one.task.next_offset.values()))
+        taken = _Taken(begin_us, mark, one.task.snapshot(), one.read, one.read_bytes)
+        one.read, one.read_bytes = [], 0
+        one.due_us = max(begin_us, one.due_us) + self.snapshot_interval_us
+        return taken
+
+    async def _written(self, one: _Open, taken: _Taken, outputs: Sequence[Message] = ()) -> None:
+        """Write a state, behind outputs; what was read until then need not be read again."""
         task = one.task
-        mark = snapshots.Mark(self.name, one.number + 1, sum(task.next_offset.values()))
         await one.output.flush()  # the state stands for what is at the broker
-        made = snapshots.messages(
-            task.name, task.partition, mark, task.snapshot(), self.prefix + SNAPSHOTS.name
+        topic = self.prefix + SNAPSHOTS.name
+        made = await asyncio.to_thread(
+            snapshots.messages, task.name, task.partition, taken.mark, taken.chunks, topic
         )
         await one.output.send([*outputs, *made])
-        one.number += 1
-        self.acknowledge(one.read)
-        one.read, one.read_bytes = [], 0
+        one.number = taken.mark.number
+        self.acknowledge(taken.read)
         self.health.snapshots += 1
         self.health.snapshot_bytes += sum(len(m.value) for m in made)
-        end_us = self.clock_us()
-        self.health.snapshot_s = max(self.health.snapshot_s, (end_us - begin_us) * 1e-6)
-        one.due_us = max(begin_us, one.due_us) + self.snapshot_interval_us
+        self.health.snapshot_s = max(self.health.snapshot_s, (self.clock_us() - taken.begin_us) * 1e-6)
 
 
 async def _nothing(_: Any) -> None:

@@ -1,9 +1,10 @@
 """A country on this machine: stations at 1 Hz and sensors through Kafka, two workers and PostgreSQL.
 
-`python -m tests.benchmarks.bench_national [STATIONS [SAMPLES_A_SECOND [SECONDS]]]`. Everything runs here: the
-generator (a gatherer without its sockets), Kafka, two workers, the writer, PostgreSQL. Every row is counted
-against the generator's ledger. `live` is the time from a station's last byte to its verdict at a reader of
-Kafka, `db` to its row. The last line is one JSON object.
+`python -m tests.benchmarks.bench_national [STATIONS [SAMPLES_A_SECOND [SECONDS]]]`. Everything runs here:
+stations (a gatherer without its sockets), sensors (over Mosquitto and a real gatherer), Kafka, two workers,
+the writer, PostgreSQL, the server of the page, and who watches. Every row is counted against the ledgers.
+`db` is the time from a station's last byte to its row, `topic` to a reader of Kafka, `live` to a page's live
+stream. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -15,29 +16,43 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import psycopg
 from rich.console import Console
 
-from streams import codec
 from streams.kafka import admin
-from streams.kafka.reader import Reader
-from streams.records import StationReports
-from streams.topics import STATION_REPORTS
+from tests.mosquitto import mosquitto
 from tests.postgres import postgres
-from tests.program import GROUNDSWELL
+from tests.program import GROUNDSWELL, free_port
 from tests.servers import kafka_server
 
-STATIONS, SAMPLES, SECONDS = 4_000, 20_000, 60
+STATIONS, SAMPLES, SECONDS = 4_000, 20_000, 600
 DRAIN_S = 120.0
-WATCHED = 40
-"""Stations whose rows are looked for: to look for all would be a load of its own."""
 _HZ = os.sysconf("SC_CLK_TCK")
+CONFIG = """
+[kafka]
+servers = "{kafka}"
+prefix = "{prefix}"
+[database]
+url = "{url}"
+[server]
+http = "127.0.0.1:{http}"
+[[mqtt]]
+host = "127.0.0.1"
+port = {mqtt}
+client_id = "national"
+  [[mqtt.mappings]]
+  topic = "sensors/+"
+  samples = "samples"
+  datastream = "{{id}}"
+  value = "v"
+  time = "t"
+  time_format = "epoch_ms"
+"""
 
 
 def cpu_s(pid: int) -> float:
@@ -69,64 +84,15 @@ def started(folder: Path, name: str, *command: str) -> Iterator[subprocess.Popen
             process.kill()
 
 
-class Watcher:
-    """Reads verdicts as a live page does, and looks for rows, until it is stopped."""
-
-    def __init__(self, bootstrap: str, prefix: str, url: str) -> None:
-        self.live_s: list[float] = []
-        self.db_s: list[float] = []
-        self._stopped = threading.Event()
-        self._threads = [
-            threading.Thread(target=lambda: asyncio.run(self._live(bootstrap, prefix))),
-            threading.Thread(target=self._rows, args=(url,)),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-
-    async def _live(self, bootstrap: str, prefix: str) -> None:
-        reader = Reader(bootstrap, [STATION_REPORTS], None, prefix)
-        await reader.start()
-        while not self._stopped.is_set():
-            for one in await reader.next(0.2):
-                if one.partition:
-                    continue  # one of twelve tells enough
-                batch = codec.decode(one.value)
-                now_s = time.time()
-                if isinstance(batch, StationReports):
-                    self.live_s += [now_s - r.received_at_us / 1e6 for r in batch.reports if r.received_at_us]
-        await reader.stop()
-
-    def _rows(self, url: str) -> None:
-        """Look ten times a second which epochs of some stations have come: a row is at most 0.1 s old."""
-        seen: dict[int, int] = {}
-        query = (
-            "SELECT station_key, epoch_us, received_at_us FROM station_epochs "
-            "WHERE station_key = ANY(%s) AND epoch_us > %s"
-        )
-        with psycopg.connect(url, autocommit=True) as connection:
-            since_us, keys = time.time_ns() // 1000, list[int]()
-            while not self._stopped.wait(0.1):
-                if not keys:
-                    some = "SELECT station_key FROM stations ORDER BY md5(id) LIMIT %s"
-                    keys = [key for (key,) in connection.execute(some, (WATCHED,))]
-                    continue
-                rows = connection.execute(query, (keys, since_us)).fetchall()
-                now_us = time.time_ns() // 1000
-                for key, epoch_us, received_us in rows:
-                    if epoch_us > seen.get(key, 0) and received_us:
-                        self.db_s.append((now_us - received_us) / 1e6)
-                for key, epoch_us, _ in rows:
-                    seen[key] = max(seen.get(key, 0), epoch_us)
-                since_us = max(since_us, now_us - 10_000_000)
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def percentile(values: list[float], share: float) -> float | None:
-    return round(float(np.quantile(values, share)), 3) if values else None
+def told(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return the JSON object that a process prints at its end."""
+    output, _ = process.communicate()
+    answer: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return answer
 
 
 def main() -> None:
@@ -139,85 +105,109 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka = stack.enter_context(kafka_server(folder / "kafka"))
-        server = stack.enter_context(postgres())
-        url = server.database()
+        broker = stack.enter_context(mosquitto(folder / "mqtt", "max_queued_messages 100000"))
+        url = stack.enter_context(postgres()).database()
         asyncio.run(admin.apply(kafka.bootstrap, prefix=prefix))
-        config = folder / "groundswell.toml"
+        http, config = free_port(), folder / "groundswell.toml"
         config.write_text(
-            f'[kafka]\nservers = "{kafka.bootstrap}"\nprefix = "{prefix}"\n[database]\nurl = "{url}"\n'
+            CONFIG.format(kafka=kafka.bootstrap, prefix=prefix, url=url, http=http, mqtt=broker.port)
         )
-        common = "--config", str(config)
-        processes = {
-            "worker one": stack.enter_context(
-                started(folder, "one", str(GROUNDSWELL), "worker", *common, "--name", "one")
-            ),
-            "worker two": stack.enter_context(
-                started(folder, "two", str(GROUNDSWELL), "worker", *common, "--name", "two")
-            ),
-            "store": stack.enter_context(started(folder, "store", str(GROUNDSWELL), "store", *common)),
+        with psycopg.connect(url) as connection:
+            database_pid = parent(connection.info.backend_pid)
+        assert broker.process is not None
+        pids = {"kafka": kafka.pid, "database": database_pid, "mosquitto": broker.process.pid}
+        commands = {
+            "worker one": ("worker", "--name", "one"),
+            "worker two": ("worker", "--name", "two"),
+            "store": ("store",),
+            "gather": ("gather", "--data", str(folder / "gather")),
+            "serve": ("serve", "--data", str(folder / "serve")),
         }
-        while "working" not in (folder / "two.log").read_text() + (folder / "one.log").read_text():
-            time.sleep(0.5)
-        time.sleep(15)  # the workers divide the partitions
-        watcher = Watcher(kafka.bootstrap, prefix, url)
-        before = {name: family(process.pid) for name, process in processes.items()}
-        before["kafka"] = family(kafka.pid)
-        begin_s = time.monotonic()
+        for name, (command, *options) in commands.items():
+            arguments = (str(GROUNDSWELL), command, "--config", str(config), *options)
+            pids[name] = stack.enter_context(started(folder, name, *arguments)).pid
+        with console.status("the processes start"):
+            while "working" not in (folder / "worker two.log").read_text():
+                time.sleep(0.5)
+            time.sleep(20)  # the workers divide the partitions
+        me = (sys.executable, "-m")
+        watching = {
+            "db": ("rows", url),
+            "topic": ("topic", kafka.bootstrap, prefix),
+            "live": ("page", f"http://127.0.0.1:{http}/api/v1/live"),
+        }
+        watchers = {
+            name: subprocess.Popen(
+                (*me, "tests.benchmarks.national_watcher", *arguments), stdout=subprocess.PIPE
+            )
+            for name, arguments in watching.items()
+        }
+        begin_s, before = time.monotonic(), {name: family(pid) for name, pid in pids.items()}
+        first_us = str((int(time.time()) + 8) * 1_000_000)
+        sensors = subprocess.Popen(
+            (
+                *me,
+                "tests.benchmarks.national_sensors",
+                str(broker.port),
+                str(samples),
+                first_us,
+                str(seconds),
+            ),
+            stdout=subprocess.PIPE,
+        )
+        generator = subprocess.Popen(
+            (
+                *me, "tests.benchmarks.national_generator", kafka.bootstrap, prefix, str(folder / "spool"),
+                str(stations), first_us, str(seconds),
+            ),
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
         with console.status(f"{stations:,} stations and {samples:,} samples a second for {seconds} s"):
-            generator = subprocess.Popen(
-                [
-                    sys.executable, "-m", "tests.benchmarks.national_generator", kafka.bootstrap, prefix,
-                    str(folder / "spool"), str(stations), str(samples), str(seconds),
-                ],
-                stdout=subprocess.PIPE,
-            )  # fmt: skip
-            output, _ = generator.communicate()
+            ledger, published = told(generator), told(sensors)
         took_s = time.monotonic() - begin_s
-        used = {name: family(process.pid) - before[name] for name, process in processes.items()}
-        used["kafka"] = family(kafka.pid) - before["kafka"]
-        ledger = json.loads(output.splitlines()[-1])
-        rows = drained(url, ledger, console)
-        watcher.stop()
-        logs = "".join((folder / f"{name}.log").read_text() for name in ("one", "two", "store"))
+        used = {name: family(pid) - before[name] for name, pid in pids.items()}
+        epochs, kept = drained(url, ledger, published["samples"], console)
+        for watcher in watchers.values():
+            watcher.terminate()
+        ages = {name: told(watcher) for name, watcher in watchers.items()}
+        logs = "".join((folder / f"{name}.log").read_text() for name in commands)
         if "error" in logs:
             console.print(logs[-3000:])
+    rows, expected = epochs + kept, ledger["epochs"] + published["samples"]
+    figures = {f"{name}_{share}": value for name, one in ages.items() for share, value in one.items()}
     print(
         json.dumps(
             {
                 "stations": stations,
                 "samples_a_second": samples,
                 "seconds": seconds,
-                "lost": ledger["epochs"] + ledger["samples"] - rows,
+                "lost": max(expected - rows, 0),
+                "duplicated": max(rows - expected, 0),
                 "dropped": ledger["dropped"],
+                "unconfirmed": published["samples"] - published["confirmed"],
                 "generator_late_s": ledger["late_s"],
-                "live_p50_s": percentile(watcher.live_s, 0.5),
-                "live_p99_s": percentile(watcher.live_s, 0.99),
-                "db_p50_s": percentile(watcher.db_s, 0.5),
-                "db_p99_s": percentile(watcher.db_s, 0.99),
+                "sensors_late_s": round(published["late_s"], 2),
+                **figures,
                 "cpu_by_process": {name: round(cpu / took_s, 3) for name, cpu in used.items()},
             }
         )
     )
 
 
-def drained(url: str, ledger: dict[str, int], console: Console) -> int:
-    """Return how many rows there are, when all have come or no more do."""
+def drained(url: str, ledger: dict[str, int], samples: int, console: Console) -> tuple[int, int]:
+    """Return how many rows of epochs and samples there are, when all have come or no more do."""
     epochs = "SELECT count(*) FROM station_epochs WHERE epochs = 1 AND epoch_us BETWEEN %s AND %s"
     before, since = -1, time.monotonic()
     with psycopg.connect(url, autocommit=True) as connection, console.status("the rest arrives"):
         while True:
-            (reports,) = connection.execute(epochs, (ledger["first_us"], ledger["last_us"])).fetchone() or (
-                0,
-            )
-            (samples,) = connection.execute("SELECT count(*) FROM samples").fetchone() or (0,)
-            rows = int(reports) + int(samples)
-            if rows >= ledger["epochs"] + ledger["samples"]:
-                return rows
+            (found,) = connection.execute(epochs, (ledger["first_us"], ledger["last_us"])).fetchone() or (0,)
+            (kept,) = connection.execute("SELECT count(*) FROM samples").fetchone() or (0,)
+            rows = int(found) + int(kept)
+            if rows >= ledger["epochs"] + samples or time.monotonic() - since > DRAIN_S:
+                return int(found), int(kept)
             if rows > before:
                 before, since = rows, time.monotonic()
-            elif time.monotonic() - since > DRAIN_S:
-                return rows
-            time.sleep(1)
+            time.sleep(2)
 
 
 if __name__ == "__main__":

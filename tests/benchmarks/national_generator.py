@@ -1,7 +1,7 @@
-"""A country's gatherer without its sockets: simulated stations and sensors into Kafka, and a ledger of them.
+"""A country's stations, and their gatherer without its sockets: into Kafka, and a ledger of them.
 
-`python -m tests.benchmarks.national_generator SERVERS PREFIX FOLDER STATIONS SAMPLES SECONDS` prints one JSON
-object when all of it is in Kafka.
+`python -m tests.benchmarks.national_generator SERVERS PREFIX FOLDER STATIONS FIRST_US SECONDS` prints one
+JSON object when all of it is in Kafka.
 """
 
 from __future__ import annotations
@@ -14,14 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from gnss.simulate import simulated_network
 from streams.kafka.sink import KafkaSink
-from streams.records import RawChunk, SampleBatch
+from streams.records import RawChunk
 
 T = TypeVar("T")
-SERIES = 20_000
 SPREAD = 20
 """Pieces of a second: stations do not send all at once."""
 
@@ -36,18 +33,15 @@ def clock_us() -> int:
 
 async def main() -> None:
     servers, prefix, folder = sys.argv[1:4]
-    stations, samples_a_second, seconds = (int(argument) for argument in sys.argv[4:7])
+    stations, first_us, seconds = (int(argument) for argument in sys.argv[4:7])
     sink = KafkaSink(
         servers, folder=Path(folder), site_of=lambda name: name[:6], clock_us=clock_us, prefix=prefix
     )
     await sink.start()
-    first_us = (clock_us() // 1_000_000 + 3) * 1_000_000
     times = [first_us + k * 1_000_000 for k in range(seconds)]
     network = simulated_network(stations, times, 1)
-    random = np.random.default_rng(1)
-    names = [f"B{k // 10:05d}.series{k % 10}" for k in range(SERIES)]
-    dropped, waits = 0, []
-    for k, epoch_us in enumerate(times):
+    dropped = 0
+    for epoch_us in times:
         sent = await asyncio.to_thread(next, network)
         for piece, some in enumerate(batched(list(enumerate(sent)), -(-stations // SPREAD))):
             due_us = epoch_us + 100_000 + piece * 800_000 // SPREAD
@@ -55,25 +49,11 @@ async def main() -> None:
             for i, (_, payload) in some:
                 chunk = RawChunk(station_id=f"S{i:04d}", payload=payload, received_at_us=clock_us())
                 dropped += not sink.offer(chunk)
-            n = samples_a_second // SPREAD
-            if n:
-                series = ((k * SPREAD + piece) * n + np.arange(n)) % SERIES
-                now_us = clock_us()
-                batch = SampleBatch(
-                    datastream_ids=[names[s] for s in series],
-                    series=np.arange(n, dtype=np.int32),
-                    time_us=np.full(n, now_us),
-                    value=random.normal(size=n),
-                    received_at_us=np.full(n, now_us),
-                )
-                waits.append(asyncio.create_task(sink.put_samples(batch)))
-    await asyncio.gather(*waits)
     await sink.stop()
     ledger = {
         "first_us": first_us,
         "last_us": times[-1],
         "epochs": stations * seconds,
-        "samples": samples_a_second // SPREAD * SPREAD * seconds,
         "dropped": dropped,
         "late_s": round((clock_us() - times[-1]) / 1e6 - 1.0, 2),
     }

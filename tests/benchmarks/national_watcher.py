@@ -1,0 +1,117 @@
+"""How old a verdict is when it comes out, until SIGTERM; each way out in a process of its own.
+
+`python -m tests.benchmarks.national_watcher topic SERVERS PREFIX`: at a reader of one partition of Kafka.
+`... rows URL`: as a row of PostgreSQL. `... page URL`: in the live stream that pages show. Prints one JSON
+object of percentiles, s, from when the station's bytes were read to when the verdict was here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import threading
+import time
+from datetime import datetime
+
+import httpx
+import numpy as np
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams import codec
+from streams.records import StationReports
+from streams.topics import STATION_REPORTS
+
+WATCHED = 40
+"""Stations whose rows are looked for: to look for all would be a load of its own."""
+LOOK_S = 0.1
+
+
+async def topic(ages_s: list[float], bootstrap: str, prefix: str) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="latest")
+    await consumer.start()
+    consumer.assign([TopicPartition(prefix + STATION_REPORTS.name, 0)])
+    try:
+        async for record in consumer:
+            batch, now_s = codec.decode(record.value), time.time()
+            assert isinstance(batch, StationReports)
+            ages_s += [now_s - r.received_at_us / 1e6 for r in batch.reports if r.received_at_us]
+    finally:
+        await consumer.stop()
+
+
+async def page(ages_s: list[float], url: str) -> None:
+    async with httpx.AsyncClient(timeout=None) as client, client.stream("GET", url) as answer:
+        is_update = False
+        async for line in answer.aiter_lines():
+            if line.startswith("event: "):
+                is_update = line == "event: update"
+            elif is_update and line.startswith("data: "):
+                now_s = time.time()
+                for station in json.loads(line[6:])["stations"]:
+                    told = (station["latest"] or {}).get("received_at")
+                    if told:
+                        ages_s.append(now_s - datetime.fromisoformat(told).timestamp())
+
+
+def rows(ages_s: list[float], url: str, stop: threading.Event) -> None:
+    """Look ten times a second which epochs of some stations have come: a row is at most 0.1 s old."""
+    seen: dict[int, int] = {}
+    query = (
+        "SELECT station_key, epoch_us, received_at_us FROM station_epochs "
+        "WHERE station_key = ANY(%s) AND epoch_us > %s"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        since_us, keys = time.time_ns() // 1000, list[int]()
+        while not stop.wait(LOOK_S):
+            if not keys:
+                some = "SELECT station_key FROM stations ORDER BY md5(id) LIMIT %s"
+                keys = [key for (key,) in connection.execute(some, (WATCHED,))]
+                continue
+            found = connection.execute(query, (keys, since_us)).fetchall()
+            now_us = time.time_ns() // 1000
+            for key, epoch_us, received_us in found:
+                if epoch_us > seen.get(key, 0) and received_us:
+                    ages_s.append((now_us - received_us) / 1e6)
+            for key, epoch_us, _ in found:
+                seen[key] = max(seen.get(key, 0), epoch_us)
+            since_us = max(since_us, now_us - 10_000_000)
+
+
+async def until_told(ages_s: list[float], way: str, arguments: list[str]) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    halt = threading.Event()
+    if way == "rows":
+        work = asyncio.ensure_future(asyncio.to_thread(rows, ages_s, arguments[0], halt))
+    else:
+        work = asyncio.ensure_future(
+            topic(ages_s, *arguments) if way == "topic" else page(ages_s, *arguments)
+        )
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+    halt.set()
+    if not work.done() and way != "rows":
+        work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+def main() -> None:
+    ages_s: list[float] = []
+    way, *arguments = sys.argv[1:]
+    asyncio.run(until_told(ages_s, way, arguments))
+    shares = {"p50_s": 0.5, "p99_s": 0.99, "p999_s": 0.999, "max_s": 1.0}
+    told = (
+        {name: round(float(np.quantile(ages_s, share)), 3) for name, share in shares.items()}
+        if ages_s
+        else {}
+    )
+    print(json.dumps(told | {"verdicts": len(ages_s)}))
+
+
+if __name__ == "__main__":
+    main()
