@@ -38,7 +38,7 @@ from streams.partition_time import UNKNOWN_US, time_of
 from streams.partitions import RecordTooLargeError, pieces, rows_of, split
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
 from streams.samples import merge
-from streams.topics import MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
+from streams.topics import DETECTIONS, MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
 
 __all__ = ["KafkaSink", "SinkHealth", "SpoolError"]
 
@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 QUIET_S = 1.0
 """A partition that got nothing for so long gets a tick."""
+_TICKED = (RAW, SAMPLES, DETECTIONS)
+"""Where time goes on: what is detected comes seldom, and alerts end by the time."""
 BEAT_S = 0.25
 GATHER_BYTES = 4_000_000
 """Gathered in one partition, or of samples in all: it goes without waiting any longer."""
@@ -122,7 +124,7 @@ class KafkaSink:
     def __post_init__(self) -> None:
         self.maker = f"{self.client_id}/{secrets.token_hex(4)}"
         self._room = Room(self.health, PENDING_LIMIT_BYTES)
-        topics = {self.prefix + topic.name: topic.partitions for topic in (RAW, SAMPLES)}
+        topics = {self.prefix + topic.name: topic.partitions for topic in _TICKED}
         link = Link(self.bootstrap, self.client_id, topics)
         self._outbox = Outbox(link, Spool(self.folder, self.spool_bytes), self.health, self._room.free)
 
@@ -140,9 +142,7 @@ class KafkaSink:
         self._refusal = ""
         now_s = asyncio.get_running_loop().time()
         self._sent_s = {
-            (topic.name, partition): now_s
-            for topic in (RAW, SAMPLES)
-            for partition in range(topic.partitions)
+            (topic.name, partition): now_s for topic in _TICKED for partition in range(topic.partitions)
         }
         self._beat = asyncio.create_task(self._make_ticks())
 
@@ -307,7 +307,7 @@ class KafkaSink:
         """Move the time of quiet partitions on; never back, and never ahead of what has gathered."""
         self._seal()
         now_s = asyncio.get_running_loop().time()
-        for topic in (RAW, SAMPLES):
+        for topic in _TICKED:
             for partition in range(topic.partitions):
                 key = (topic.name, partition)
                 if now_s - self._sent_s[key] >= QUIET_S:

@@ -10,7 +10,7 @@ from streams.kafka import sink as module
 from streams.kafka.sink import KafkaSink
 from streams.partitions import RecordTooLargeError
 from streams.records import RawBatch, RawChunk, SampleBatch, Tick
-from streams.topics import MESSAGE_BYTES, RAW, SAMPLES, partition_of
+from streams.topics import DETECTIONS, MESSAGE_BYTES, RAW, SAMPLES, partition_of
 from tests.streams.kafka.fake_link import FakeLink
 from tests.waiting import until
 
@@ -168,14 +168,14 @@ async def test_quiet_partitions_get_ticks_never_behind_what_was_sent(tmp_path, m
     monkeypatch.setattr(module, "BEAT_S", 0.01)
     async with Gate(tmp_path, ticks=True) as gate:
         gate.sink.offer(chunk("ABCD", received_at_us=NOW_US + 5))
-        await until(lambda: gate.health.ticks_sent >= 48)
+        await until(lambda: gate.health.ticks_sent >= 50)
         gate.now_us -= 100  # a clock that is set back
         before = gate.health.ticks_sent
-        await until(lambda: gate.health.ticks_sent >= before + 48)
+        await until(lambda: gate.health.ticks_sent >= before + 50)
         gate.now_us += 1_000
         before = gate.health.ticks_sent
-        await until(lambda: gate.health.ticks_sent >= before + 48)
-    for topic in (RAW, SAMPLES):
+        await until(lambda: gate.health.ticks_sent >= before + 50)
+    for topic in (RAW, SAMPLES, DETECTIONS):
         found = gate.batches(topic.name)
         assert len(found) == topic.partitions
         for partition, batches in found.items():
