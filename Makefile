@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Unit tests run side by side; those with real servers one after the other.
 WORKERS ?= auto
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-store clean
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench-quality: $(VENV)/.ready-dev servers
 
 bench-national: $(VENV)/.ready-dev servers  ## a country through Kafka, two workers and PostgreSQL, all here
 	@$(BIN)/python -m tests.benchmarks.bench_national $(ARGS)
+
+bench-embedded: $(VENV)/.ready-dev servers  ## 8,000 stations and 20,000 samples a second in one process
+	@$(BIN)/python -m tests.benchmarks.bench_embedded $(ARGS)
 
 bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare COPY beside it
 	@$(BIN)/python -m tests.benchmarks.bench_store $(ARGS)

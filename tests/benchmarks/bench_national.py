@@ -12,19 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from rich.console import Console
 
 from streams.kafka import admin
+from tests.benchmarks.processes import family, started, told
 from tests.mosquitto import mosquitto
 from tests.postgres import postgres
 from tests.program import GROUNDSWELL, free_port
@@ -32,7 +30,6 @@ from tests.servers import kafka_server
 
 STATIONS, SAMPLES, SECONDS = 4_000, 20_000, 600
 DRAIN_S = 120.0
-_HZ = os.sysconf("SC_CLK_TCK")
 CONFIG = """
 [kafka]
 servers = "{kafka}"
@@ -55,44 +52,8 @@ client_id = "national"
 """
 
 
-def cpu_s(pid: int) -> float:
-    """Return the processor time of a process and its children."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(int(fields[i]) for i in (11, 12, 13, 14)) / _HZ
-
-
-def family(pid: int) -> float:
-    """Return the processor time of a process and all that it started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if pid else []
-    return cpu_s(pid) + sum(family(int(child)) for child in children)
-
-
-@contextlib.contextmanager
-def started(folder: Path, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def told(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Return the JSON object that a process prints at its end."""
-    output, _ = process.communicate()
-    answer: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return answer
 
 
 def main() -> None:

@@ -1,0 +1,133 @@
+"""Stations at 1 Hz and sensors into one process without any server: `groundswell run`.
+
+`python -m tests.benchmarks.bench_embedded [STATIONS [SAMPLES_A_SECOND [SECONDS]]]`. Stations come over NTRIP
+from a caster, each by a connection of its own, samples over Mosquitto; who watches the page is beside. Every
+row is counted against the ledgers. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.benchmarks.processes import family, started, told
+from tests.mosquitto import mosquitto
+from tests.program import GROUNDSWELL, free_port
+
+STATIONS, SAMPLES, SECONDS = 8_000, 20_000, 120
+WARM_S = 60.0
+"""Connections are made, and kernels compiled, before the first epoch."""
+DRAIN_S = 120.0
+CONFIG = """
+[server]
+http = "127.0.0.1:{http}"
+[[mqtt]]
+host = "127.0.0.1"
+port = {mqtt}
+client_id = "embedded"
+  [[mqtt.mappings]]
+  topic = "sensors/+"
+  samples = "samples"
+  datastream = "{{id}}"
+  value = "v"
+  time = "t"
+  time_format = "epoch_ms"
+"""
+STATION = '[[station]]\nid = "S{k:04d}"\nsource = "ntrip://127.0.0.1:{port}/S{k}"\nversion = "1"\n'
+
+
+def main() -> None:
+    stations, samples, seconds = (
+        int(sys.argv[i]) if len(sys.argv) > i else default
+        for i, default in ((1, STATIONS), (2, SAMPLES), (3, SECONDS))
+    )
+    console, me = Console(stderr=True), (sys.executable, "-m")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker = stack.enter_context(mosquitto(folder / "mqtt", "max_queued_messages 100000"))
+        http, port, config = free_port(), free_port(), folder / "groundswell.toml"
+        config.write_text(
+            CONFIG.format(http=http, mqtt=broker.port)
+            + "".join(STATION.format(k=k, port=port) for k in range(stations))
+        )
+        first_us = str(int(time.time() + WARM_S) * 1_000_000)
+        caster = subprocess.Popen(
+            (*me, "tests.benchmarks.national_caster", str(port), str(stations), first_us, str(seconds)),
+            stdout=subprocess.PIPE,
+        )
+        command = (str(GROUNDSWELL), "run", "--config", str(config), "--data", str(folder / "data"))
+        program = stack.enter_context(started(folder, "run", *command))
+        sensors = subprocess.Popen(
+            (
+                *me,
+                "tests.benchmarks.national_sensors",
+                str(broker.port),
+                str(samples),
+                first_us,
+                str(seconds),
+            ),
+            stdout=subprocess.PIPE,
+        )
+        with console.status("connections are made"):
+            time.sleep(max(int(first_us) / 1e6 - time.time() - 1, 0))
+        watching = (*me, "tests.benchmarks.national_watcher", "page", f"http://127.0.0.1:{http}/api/v1/live")
+        watcher = subprocess.Popen(watching, stdout=subprocess.PIPE)
+        before, begin_s = family(program.pid), time.monotonic()
+        with console.status(f"{stations:,} stations and {samples:,} samples a second for {seconds} s"):
+            published, ledger = told(sensors), told(caster)
+        used, took_s = family(program.pid) - before, time.monotonic() - begin_s
+        expected = ledger["epochs"] + published["samples"]
+        rows, since = -1, time.monotonic()
+        while rows < expected and time.monotonic() - since < DRAIN_S:
+            time.sleep(2)
+            rows = stored(folder / "data" / "groundswell.sqlite", ledger)
+        watcher.terminate()
+        live = told(watcher)
+        with urllib.request.urlopen(f"http://127.0.0.1:{http}/metrics") as answer:
+            figures = answer.read().decode()
+        log = (folder / "run.log").read_text()
+        if "error" in log:
+            console.print(log[-3000:])
+    dropped = [
+        line.rpartition(" ")[2] for line in figures.splitlines() if "overload" in line and line[0] != "#"
+    ]
+    print(
+        json.dumps(
+            {
+                "stations": stations,
+                "samples_a_second": samples,
+                "seconds": seconds,
+                "lost": max(expected - rows, 0),
+                "duplicated": max(rows - expected, 0),
+                "dropped_by_overload": sum(map(float, dropped)),
+                "unfollowed": ledger["unfollowed"],
+                "cut": ledger["cut"],
+                "drained_s": round(time.monotonic() - since, 1),
+                "caster_late_s": ledger["late_s"],
+                **{f"live_{share}": value for share, value in live.items()},
+                "cpu": round(used / took_s, 3),
+            }
+        )
+    )
+
+
+def stored(database: Path, ledger: dict[str, int]) -> int:
+    """Return how many rows of epochs and samples there are."""
+    epochs = "SELECT count(*) FROM station_epochs WHERE epochs = 1 AND epoch_us BETWEEN ? AND ?"
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)) as reading:
+        (found,) = reading.execute(epochs, (ledger["first_us"], ledger["last_us"])).fetchone()
+        (kept,) = reading.execute("SELECT count(*) FROM samples").fetchone()
+    return int(found) + int(kept)
+
+
+if __name__ == "__main__":
+    main()
