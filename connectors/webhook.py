@@ -14,14 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 import structlog
 
-from connectors.address_guard import GuardedTransport
-from connectors.webhook_message import payload, retry_after_seconds, retry_delay_s, secret_key, sign
+from connectors.webhook_message import retry_delay_s, sign
+from connectors.webhook_post import PLACES, WebhookConfig, WebhookState, client_of, post
 from streams.records import AlertTransition
 
 log = structlog.get_logger()
@@ -29,34 +27,9 @@ T = TypeVar("T")
 
 __all__ = ["Delivery", "DeliveryStore", "WebhookConfig", "WebhookSender", "WebhookState", "sign"]
 
-PLACES = 4
-"""Requests at one time to one webhook."""
 POLL_S = 1.0
 STORE_RETRY_S = 5.0
 _PAGE, _MAX_PAGE = 100, 10_000
-
-
-class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[webhook]]`: who is told about alerts."""
-
-    id: str
-    url: str
-    secret: str
-    """`whsec_` and 24 to 64 random bytes in base64."""
-    timeout_s: float = 15.0
-    allow_private: bool = False
-    """Let the URL lead to private, loopback or link-local addresses."""
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"webhook {self.id}: url must begin with https:// or http:// and name a host")
-        if not 0 < self.timeout_s <= 60:
-            raise ValueError(f"webhook {self.id}: timeout_s must lie between 0 and 60")
-        secret_key(self.secret)
-
-    def __repr__(self) -> str:
-        return f"WebhookConfig({self.id})"  # the secret belongs in no log, and often nor does the URL
 
 
 class Delivery(Protocol):
@@ -103,23 +76,6 @@ class DeliveryStore(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class WebhookState:
-    """Live figures of one webhook."""
-
-    delivered: int = 0
-    failed_attempts: int = 0
-    given_up: int = 0
-    last_error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    error: str
-    retry_after_s: float = 0.0
-    gone: bool = False
-
-
 @dataclass(slots=True, eq=False)
 class WebhookSender:
     """Delivers what is due, until cancelled."""
@@ -150,7 +106,7 @@ class WebhookSender:
     async def run(self) -> None:
         """Deliver until cancelled. A failing store is reported and tried again."""
         by_id = {config.id: config for config in self.configs}
-        self._clients = {config.id: _client(config) for config in self.configs}
+        self._clients = {config.id: client_of(config) for config in self.configs}
         try:
             while True:
                 self._woken.clear()
@@ -213,7 +169,8 @@ class WebhookSender:
 
     async def _deliver(self, config: WebhookConfig, delivery: Delivery) -> None:
         state = self.states[config.id]
-        failure = await self._post(config, delivery)
+        client = self._clients[config.id]
+        failure = await post(client, config, delivery.transition, self.clock_us(), self.api_url)
         if failure is None:
             await self._settle(delivery, self.clock_us(), "")
             state.delivered += 1
@@ -236,31 +193,6 @@ class WebhookSender:
             )
         )
 
-    async def _post(self, config: WebhookConfig, delivery: Delivery) -> _Failure | None:
-        body = payload(delivery.transition, self.api_url)
-        now_us = self.clock_us()
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": delivery.message_id,
-            "webhook-timestamp": str(now_us // 1_000_000),
-            "webhook-signature": sign(config.secret, delivery.message_id, now_us // 1_000_000, body),
-        }
-        try:
-            async with (
-                asyncio.timeout(config.timeout_s),  # over all: a receiver may also drip its answer
-                self._clients[config.id].stream("POST", config.url, content=body, headers=headers) as answer,
-            ):
-                if answer.is_success:
-                    return None
-                retry_after_s = retry_after_seconds(answer.headers.get("retry-after", ""), now_us)
-                return _Failure(
-                    f"{config.id} answered {answer.status_code}", retry_after_s, answer.status_code == 410
-                )
-        except TimeoutError:
-            return _Failure(f"{config.id} did not answer within {config.timeout_s:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return _Failure(f"{config.id} cannot be reached: {str(error) or type(error).__name__}")
-
     async def _settle(self, delivery: Delivery, delivered_at_us: int | None, error: str) -> None:
         await self._note(
             lambda: self.store.settle_delivery(
@@ -281,13 +213,3 @@ class WebhookSender:
 
     async def _with_store(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._store_thread, call, *arguments)
-
-
-def _client(config: WebhookConfig) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=GuardedTransport(allow_private=config.allow_private, threads=PLACES),
-        timeout=config.timeout_s,
-        headers={"user-agent": "groundswell"},
-        follow_redirects=False,
-        trust_env=False,
-    )

@@ -17,6 +17,10 @@ from streams.records import AlertTransition
 
 RETRY_DELAYS_S = (5, 15, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Quicker at first than the specification proposes: an alert is of use in the first minute."""
+IN_ORDER_DELAYS_S = (5, 15, 60)
+"""Where all that comes later waits behind a message: a receiver that comes back is noticed in a minute."""
+IN_ORDER_ATTEMPTS = 5760
+"""Four days, at one a minute."""
 JITTER = 0.1
 MAX_RETRY_AFTER_S = 3600.0
 MAX_PAYLOAD_BYTES = 20_000
@@ -105,6 +109,17 @@ def retry_delay_s(attempts: int, jitter: float, retry_after_s: float = 0.0) -> f
         return None
     delay_s = RETRY_DELAYS_S[attempts] * (1 - JITTER + 2 * JITTER * jitter)
     return max(delay_s, min(retry_after_s, MAX_RETRY_AFTER_S))
+
+
+def in_order_delay_s(attempts: int, jitter: float, retry_after_s: float = 0.0) -> float | None:
+    """Return seconds until the next attempt, None when it is time to give up; as `retry_delay_s`.
+
+    For a sender that tells a receiver one message after the other.
+    """
+    if attempts >= IN_ORDER_ATTEMPTS:
+        return None
+    delay_s = IN_ORDER_DELAYS_S[min(attempts, len(IN_ORDER_DELAYS_S) - 1)]
+    return max(delay_s * (1 - JITTER + 2 * JITTER * jitter), min(retry_after_s, MAX_RETRY_AFTER_S))
 
 
 def retry_after_seconds(retry_after: str, now_us: int) -> float:

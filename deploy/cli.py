@@ -166,6 +166,16 @@ def store(
 
 
 @app.command()
+def notify(config: ConfigOption, http: WatchOption = None, seconds: ForOption = None) -> None:
+    """Tell webhooks of alerts; of several, one does it and the others stand by."""
+    leave_on_signals()
+    from deploy.notify_command import run_notify
+    from deploy.settings_file import load
+
+    run_notify(load(config), http=http, seconds=seconds)
+
+
+@app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="RTCM 3 captures, in order.")],
     station: Annotated[str, typer.Option("--station", metavar="ID", help="The station they come from.")],

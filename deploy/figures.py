@@ -10,7 +10,7 @@ import structlog
 
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
-from connectors.webhook import WebhookSender, WebhookState
+from connectors.webhook_post import WebhookState
 from dashboards.metrics import Figure
 from gnss.assembly.run import is_observation
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
@@ -98,11 +98,11 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
     ]
 
 
-def webhook_figures(sender: WebhookSender) -> list[Figure]:
+def webhook_figures(states: Mapping[str, WebhookState]) -> list[Figure]:
     """Return how the webhooks are doing."""
 
     def values(figure: Callable[[WebhookState], int]) -> Callable[[], Mapping[tuple[str, ...], float]]:
-        return lambda: {(name,): figure(state) for name, state in sender.states.items()}
+        return lambda: {(name,): figure(state) for name, state in states.items()}
 
     return [
         Figure(f"webhook_{name}", text, "counter", values(figure), ("webhook",))

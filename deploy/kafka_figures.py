@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dashboards.metrics import Figure
-from deploy.figures import counter, gauge
+from deploy.figures import counter, gauge, webhook_figures
+from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.store_writer import WriterHealth
+from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 
@@ -40,6 +42,32 @@ def writer_figures(health: WriterHealth) -> list[Figure]:
         counter("store_repeated", "Messages that had been made twice.", lambda: health.repeated),
         counter("store_dead_letters", "Messages that were parked.", lambda: health.dead_letters),
     ]
+
+
+def notifier_figures(notifier: Notifier, lease: Lease) -> list[Figure]:
+    """Return how the telling of webhooks is doing."""
+
+    def waiting() -> dict[tuple[str, ...], float]:
+        return {(name,): notifier.waiting(name) for name in notifier.states} if lease.held else {}
+
+    def attempts() -> dict[tuple[str, ...], float]:
+        own = notifier.progress if lease.held else {}
+        return {(name,): own[name].attempts for name in notifier.states if name in own}
+
+    return [
+        gauge("kafka_failing", "1 while nothing can be sent.", lambda: float(bool(notifier.trouble))),
+        gauge("notify_active", "1 while this process tells webhooks.", lambda: float(lease.held)),
+        counter("notify_unreadable", "Messages that were passed over.", lambda: notifier.unreadable),
+        Figure(
+            "webhook_waiting", "Messages of the topic of alerts that it waits for.", "gauge", waiting,
+            ("webhook",),
+        ),
+        Figure(
+            "webhook_attempts", "Failed ones of the message that is on its way.", "gauge", attempts,
+            ("webhook",),
+        ),
+        *webhook_figures(notifier.states),
+    ]  # fmt: skip
 
 
 def gatherer_figures(health: SinkHealth, keeper: RawKeeper) -> list[Figure]:

@@ -95,7 +95,9 @@ async def opened(
         hub, feed = LiveHub(), LiveFeed()
         runtime.listeners.append(feed.listen)
         sources.start(run_live(feed, hub, wall_clock_us), "live")
-        webhooks = await stack.enter_async_context(sending(settings, store, addresses.page))
+        webhooks = await stack.enter_async_context(
+            sending(settings, store, settings.server.public_url or addresses.page)
+        )
         runtime.listeners.append(webhooks.listen)
         figures += webhooks.figures
         if listener is not None and addresses.http is not None:

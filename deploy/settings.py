@@ -34,6 +34,8 @@ class ServerSettings(_Section, frozen=True, kw_only=True):
     http: str = defaults.HTTP
     ntrip: str = defaults.NTRIP
     data: Text = defaults.DATA
+    public_url: str = ""
+    """Where people reach the page and the API, for links in webhooks; empty: at `http`."""
     write_token: str = ""
     """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
 

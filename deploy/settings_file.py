@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -87,6 +88,12 @@ def _step(step: str) -> str:
 
 
 def _check(settings: Settings) -> None:
+    public = urlsplit(settings.server.public_url)
+    if settings.server.public_url and (public.scheme not in {"http", "https"} or not public.hostname):
+        raise Refusal(
+            f"server: public_url {settings.server.public_url!r} is no address of a page; "
+            "write for instance https://warnings.example.org"
+        )
     things = settings.thing
     datastreams = [d.id for t in things for d in t.datastreams()]
     for kind, ids in (

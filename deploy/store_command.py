@@ -16,11 +16,10 @@ from deploy.kafka_figures import writer_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
-from deploy.start import resolve, run_async
+from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_writer import STORED, StoreWriter
 from deploy.watched import watched
-from deploy.webhooks import sending
 from storage.sqlite import SqliteStore
 from storage.store import StorageError, Store
 from streams.kafka.output import Output
@@ -100,14 +99,8 @@ async def _run(store: Store, settings: Settings, http: str | None, seconds: floa
         Output(kafka.servers, "groundswell-store"),
         wall_clock_us,
         kafka.prefix,
-        [webhook.id for webhook in settings.webhook],
     )
-    page = resolve(settings, None, None, None)[0].page
-    async with contextlib.AsyncExitStack() as stack:
-        webhooks = await stack.enter_async_context(sending(settings, store, page))
-        writer.stored = webhooks.listen
-        figures = writer_figures(writer.health) + webhooks.figures
-        await stack.enter_async_context(watched(http, figures, lambda: writer.health.error))
+    async with watched(http, writer_figures(writer.health), lambda: writer.health.error):
         work = asyncio.create_task(writer.run())
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)

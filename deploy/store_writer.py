@@ -20,6 +20,7 @@ from streams.topics import (
     ALERTS,
     COMMAND_OUTCOMES,
     COMMANDS,
+    DELIVERIES,
     DETECTIONS,
     FLAGGED_SAMPLES,
     STATION_PERIODS,
@@ -29,7 +30,8 @@ from streams.topics import (
 log = structlog.get_logger()
 
 STORED = (
-    STATION_REPORTS, STATION_PERIODS, FLAGGED_SAMPLES, DETECTIONS, ALERTS, COMMANDS, COMMAND_OUTCOMES,
+    STATION_REPORTS, STATION_PERIODS, FLAGGED_SAMPLES, DETECTIONS, ALERTS, DELIVERIES, COMMANDS,
+    COMMAND_OUTCOMES,
 )  # fmt: skip
 WAIT_S = 0.2
 RETRY_S = 1.0
@@ -47,7 +49,6 @@ class Committing(Protocol):
         snapshots: Mapping[str, Sequence[bytes]] | None,
         *,
         now_us: int,
-        webhook_ids: Sequence[str] = (),
         consumed: Mapping[str, Mapping[int, int]] | None = None,
     ) -> None:
         """Keep all this in one transaction."""
@@ -84,8 +85,6 @@ class StoreWriter:
         Gives a reader of `STORED` that begins at the given offsets.
     output
         For what cannot be read: it goes to the dead letters.
-    webhook_ids
-        That get a delivery of each transition of an alert.
     """
 
     store: Committing
@@ -93,9 +92,6 @@ class StoreWriter:
     output: Output
     clock_us: Callable[[], int]
     prefix: str = ""
-    webhook_ids: Sequence[str] = ()
-    stored: Callable[[Sequence[Record]], None] = lambda _: None
-    """Called with what was stored, after each commit."""
     health: WriterHealth = field(default_factory=WriterHealth)
     _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
     _commands: dict[str, None] = field(default_factory=dict)
@@ -140,14 +136,10 @@ class StoreWriter:
         consumed = following(read)
         if self._held:  # they are read again if this process ends before their questions come
             consumed[COMMAND_OUTCOMES.name] = {0: self._held[0][0]}
-        work = partial(
-            self.store.commit, batches, None, now_us=self.clock_us(),
-            webhook_ids=self.webhook_ids, consumed=consumed,
-        )  # fmt: skip
+        work = partial(self.store.commit, batches, None, now_us=self.clock_us(), consumed=consumed)
         await self._insist(work)
         self.health.commits += 1
         self.health.messages += len(read)
-        self.stored(batches)
 
     def _answers(self) -> list[CommandOutcomes]:
         """Take the answers whose questions are known; of too many that wait, the oldest wait no longer."""

@@ -38,7 +38,7 @@ async def sending(settings: Settings, store: DeliveryStore, page: str) -> AsyncI
 
     task = asyncio.create_task(sender.run(), name="webhooks")
     try:
-        yield Sending(listen, webhook_figures(sender))
+        yield Sending(listen, webhook_figures(sender.states))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

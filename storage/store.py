@@ -69,7 +69,8 @@ class Store(Protocol):
         A row that exists with the same key is replaced (samples: only by a revision at least as high).
         A figure beyond what its column holds is stored as the largest that it does hold.
         Each new alert transition that is not historic becomes a pending `Delivery` for each webhook; one
-        that was stored before does not become a second delivery.
+        that was stored before does not become a second delivery. A `DeliveryStep` from elsewhere is kept as
+        it is: one that is behind what is stored changes nothing, nor does anything after the settling.
 
         Parameters
         ----------

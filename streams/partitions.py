@@ -14,6 +14,7 @@ from streams.records import (
     AlertTransitions,
     CommandOutcomes,
     Commands,
+    Deliveries,
     Detections,
     EphemerisMessages,
     FlaggedSamples,
@@ -36,13 +37,14 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     StationPeriods: ("periods",),
     Detections: ("detections",),
     AlertTransitions: ("transitions",),
+    Deliveries: ("steps",),
     Commands: ("commands",),
     CommandOutcomes: ("outcomes",),
 }
 """Batches that are lists of records, and where these stand."""
 _WHOLE = Tick | NetworkShare
 """Batches that are never cut."""
-_KEYS = ("station_id", "alert_id", "subject_id", "target", "id")
+_KEYS = ("station_id", "webhook_id", "alert_id", "subject_id", "target", "id")
 _ROWS: dict[type[Record], tuple[str, ...]] = {
     SampleBatch: ("series", "time_us", "value", "received_at_us"),
     FlaggedSamples: ("series", "time_us", "value", "received_at_us", "revision", "flags", "flag"),

@@ -285,6 +285,27 @@ class AlertTransitions(Record, frozen=True, kw_only=True, tag="alerts"):
     transitions: list[AlertTransition]
 
 
+class DeliveryStep(Record, frozen=True, kw_only=True):
+    """How far the telling of one transition to one webhook is. Key: webhook_id, alert_id, number."""
+
+    webhook_id: str
+    alert_id: str
+    number: int
+    """Of the transition."""
+    state: Literal["pending", "delivered", "given_up"]
+    next_attempt_us: int
+    """When a pending one is due; of others, when that was settled."""
+    attempts: int = 0
+    error: str = ""
+    """Of the last attempt that failed."""
+
+
+class Deliveries(Record, frozen=True, kw_only=True, tag="deliveries"):
+    """Steps in order."""
+
+    steps: list[DeliveryStep]
+
+
 class Command(Record, frozen=True, kw_only=True):
     """What a person or program wants changed. Validated, audited, answered."""
 
@@ -327,6 +348,7 @@ Batch = (
     | FlaggedSamples
     | Detections
     | AlertTransitions
+    | Deliveries
     | Commands
     | CommandOutcomes
 )

@@ -35,6 +35,7 @@ SAMPLES = Topic("samples", records.SampleBatch, "site_id")
 FLAGGED_SAMPLES = Topic("flagged-samples", records.FlaggedSamples, "site_id")
 DETECTIONS = Topic("detections", records.Detections, "site_id", partitions=1)
 ALERTS = Topic("alerts", records.AlertTransitions, "alert_id", partitions=1, retention_s=-1)
+DELIVERIES = Topic("deliveries", records.Deliveries, "webhook_id", partitions=1)
 COMMANDS = Topic("commands", records.Commands, "target", partitions=1, retention_s=90 * _DAY_S)
 COMMAND_OUTCOMES = Topic("command-outcomes", records.CommandOutcomes, "id", partitions=1)
 
@@ -46,6 +47,7 @@ TOPICS = (
     FLAGGED_SAMPLES,
     DETECTIONS,
     ALERTS,
+    DELIVERIES,
     COMMANDS,
     COMMAND_OUTCOMES,
 )
@@ -54,7 +56,9 @@ SNAPSHOTS = Topic("snapshots", None, "chunk", retention_s=-1, compacted=True)
 """State of processors, each in the partition of the same number as its input (`streams.kafka.snapshots`)."""
 DEAD_LETTERS = Topic("dead-letters", None, "topic", partitions=1, retention_s=30 * _DAY_S)
 """Messages that could not be read or judged, as they were, with the reason in their headers."""
-ALL_TOPICS = (*TOPICS, SNAPSHOTS, DEAD_LETTERS)
+DELIVERY_STATE = Topic("delivery-state", None, "webhook_id", partitions=1, retention_s=-1, compacted=True)
+"""How far each webhook has been told of the alerts (`streams.deliveries`)."""
+ALL_TOPICS = (*TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE)
 
 
 IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {

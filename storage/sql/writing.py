@@ -22,6 +22,7 @@ from streams.records import (
     AlertTransitions,
     CommandOutcomes,
     Commands,
+    Deliveries,
     Detections,
     Record,
     StationReport,
@@ -51,6 +52,8 @@ class Writing(Database):
                 elif isinstance(batch, AlertTransitions):
                     for transition in batch.transitions:
                         self._put_transition(connection, transition, webhook_ids, now_us)
+                elif isinstance(batch, Deliveries):
+                    self._put_deliveries(connection, batch)
                 elif isinstance(batch, Commands):
                     commands = [{"id": c.id, "at_us": c.at_us, "command": pack(c)} for c in batch.commands]
                     connection.executemany(self._queries["add_command"], commands)
@@ -132,6 +135,22 @@ class Writing(Database):
         if known is None and not t.historic:
             deliveries = [{**key, "webhook_id": one, "next_attempt_us": now_us} for one in webhook_ids]
             connection.executemany(self._queries["add_delivery"], deliveries)
+
+    def _put_deliveries(self, connection: Connection, batch: Deliveries) -> None:
+        steps = [
+            {
+                "webhook_id": s.webhook_id,
+                "alert_id": s.alert_id,
+                "number": s.number,
+                "state": s.state,
+                "attempts": s.attempts,
+                "next_attempt_us": s.next_attempt_us,
+                "delivered_at_us": s.next_attempt_us if s.state == "delivered" else None,
+                "error": s.error,
+            }
+            for s in batch.steps
+        ]
+        connection.executemany(self._queries["put_delivery"], steps)
 
     def _put_segments(self, connection: Connection, segments: Sequence[RawSegment]) -> None:
         grown = [{"path": s.path, "length": s.offset + s.length} for s in segments]

@@ -105,6 +105,20 @@ class Reader:
         ends = {at: self._consumer.highwater(at) or 0 for at in self._next}
         return sum(max(ends[at] - behind, 0) for at, behind in self._next.items())
 
+    async def ends(self) -> dict[str, dict[int, int]]:
+        """Ask for the offsets behind the last messages, by topic and partition.
+
+        Raises
+        ------
+        aiokafka.errors.KafkaError
+            No broker answers.
+        """
+        assert self._consumer is not None, "the reader is not started"
+        found: dict[str, dict[int, int]] = {}
+        for at, end in (await self._consumer.end_offsets(list(self._consumer.assignment()))).items():
+            found.setdefault(self._by_name[at.topic].name, {})[at.partition] = end
+        return found
+
     async def remaining(self) -> int:
         """Ask how many messages wait to be read.
 

@@ -166,7 +166,7 @@ async def sending(monkeypatch, store, handler: Handler, *configs: WebhookConfig)
     monkeypatch.setattr(webhook, "POLL_S", 0.01)
     monkeypatch.setattr(webhook, "STORE_RETRY_S", 0.01)
     monkeypatch.setattr(
-        webhook, "_client", lambda _: httpx.AsyncClient(transport=httpx.MockTransport(handler))
+        webhook, "client_of", lambda _: httpx.AsyncClient(transport=httpx.MockTransport(handler))
     )
     sender = WebhookSender(configs, store, Clock(), draw=lambda: 0.5)
     task = asyncio.create_task(sender.run())

@@ -14,6 +14,8 @@ from streams.records import (
     CommandOutcome,
     CommandOutcomes,
     Commands,
+    Deliveries,
+    DeliveryStep,
     Detection,
     Detections,
     FlaggedSamples,
@@ -431,6 +433,28 @@ def test_a_transition_makes_a_delivery_once_and_history_calls_nobody(store, make
     commit(store, batch, historic, webhook_ids=["w", "later"])
     assert store.due_deliveries(END) == []
     assert store.counts().deliveries_pending == 0
+
+
+def test_steps_of_deliveries_are_kept_in_any_order_and_as_often_as_they_come(store, make):
+    def step(number, state="pending", attempts=0, at_us=5, error="", webhook_id="w"):
+        return DeliveryStep(
+            webhook_id=webhook_id, alert_id="a1", number=number, state=state, attempts=attempts,
+            next_attempt_us=at_us, error=error,
+        )  # fmt: skip
+
+    commit(store, AlertTransitions(transitions=[make.transition(n) for n in (1, 2, 3)]))
+    steps = [
+        step(1), step(2), step(3), step(1, attempts=1, at_us=9, error="503"),
+        step(1, "delivered", 2, 11), step(2, "given_up", 1, 12, "410"), step(3, webhook_id="v"),
+    ]  # fmt: skip
+    for some in ([steps[-3], *steps], steps[:4], steps):
+        commit(store, Deliveries(steps=some))
+    counts = store.counts()
+    assert (counts.deliveries_pending, counts.deliveries_given_up) == (2, 1)
+    assert {(d.webhook_id, d.message_id) for d in store.due_deliveries(5)} == {("w", "a1.3"), ("v", "a1.3")}
+    commit(store, Deliveries(steps=[step(3, attempts=2, at_us=40), step(3), step(3, attempts=1, at_us=20)]))
+    (late,) = [d for d in store.due_deliveries(END) if d.webhook_id == "w"]
+    assert (late.message_id, late.attempts, late.next_attempt_us) == ("a1.3", 2, 40)
 
 
 def test_settling_twice_keeps_the_first(store, make):

@@ -89,6 +89,15 @@ INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us)
 VALUES (%(webhook_id)s, %(alert_id)s, %(number)s, %(next_attempt_us)s)
 ON CONFLICT (webhook_id, alert_id, number) DO NOTHING;
 
+-- name: put_delivery
+INSERT INTO deliveries AS known (webhook_id, alert_id, number, state, attempts, next_attempt_us, delivered_at_us, error)
+VALUES (%(webhook_id)s, %(alert_id)s, %(number)s, %(state)s, %(attempts)s,
+    %(next_attempt_us)s, %(delivered_at_us)s, %(error)s)
+ON CONFLICT (webhook_id, alert_id, number) DO UPDATE
+SET state = excluded.state, attempts = excluded.attempts, next_attempt_us = excluded.next_attempt_us,
+    delivered_at_us = excluded.delivered_at_us, error = excluded.error
+WHERE known.state = 'pending' AND excluded.attempts >= known.attempts;
+
 -- name: settle_delivery
 UPDATE deliveries
 SET state = %(state)s, delivered_at_us = %(delivered_at_us)s, error = %(error)s, attempts = attempts + 1

@@ -102,6 +102,15 @@ INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us)
 VALUES (:webhook_id, :alert_id, :number, :next_attempt_us)
 ON CONFLICT (webhook_id, alert_id, number) DO NOTHING;
 
+-- name: put_delivery
+INSERT INTO deliveries (webhook_id, alert_id, number, state, attempts, next_attempt_us, delivered_at_us, error)
+VALUES (:webhook_id, :alert_id, :number, :state, :attempts,
+    :next_attempt_us, :delivered_at_us, :error)
+ON CONFLICT (webhook_id, alert_id, number) DO UPDATE
+SET state = excluded.state, attempts = excluded.attempts, next_attempt_us = excluded.next_attempt_us,
+    delivered_at_us = excluded.delivered_at_us, error = excluded.error
+WHERE deliveries.state = 'pending' AND excluded.attempts >= deliveries.attempts;
+
 -- name: settle_delivery
 UPDATE deliveries
 SET state = :state, delivered_at_us = :delivered_at_us, error = :error, attempts = attempts + 1

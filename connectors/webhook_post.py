@@ -1,0 +1,120 @@
+"""One message to one webhook: who it goes to, the request, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from connectors.address_guard import GuardedTransport
+from connectors.webhook_message import payload, retry_after_seconds, secret_key, sign
+from streams.records import AlertTransition
+
+PLACES = 4
+"""Requests at one time to one webhook."""
+_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+
+
+class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[webhook]]`: who is told about alerts."""
+
+    id: str
+    url: str
+    secret: str
+    """`whsec_` and 24 to 64 random bytes in base64."""
+    timeout_s: float = 15.0
+    allow_private: bool = False
+    """Let the URL lead to private, loopback or link-local addresses."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"webhook {self.id}: url must begin with https:// or http:// and name a host")
+        if not 0 < self.timeout_s <= 60:
+            raise ValueError(f"webhook {self.id}: timeout_s must lie between 0 and 60")
+        secret_key(self.secret)
+
+    def __repr__(self) -> str:
+        return f"WebhookConfig({self.id})"  # the secret belongs in no log, and often nor does the URL
+
+
+@dataclass(slots=True)
+class WebhookState:
+    """Live figures of one webhook."""
+
+    delivered: int = 0
+    failed_attempts: int = 0
+    given_up: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a webhook did not take a message."""
+
+    error: str
+    retry_after_s: float = 0.0
+    """What the receiver asked for."""
+    status: int = 0
+    """Of its answer; 0: there was none."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the receiver wants no more messages, and says so."""
+        return self.status == httpx.codes.GONE
+
+    @property
+    def refused(self) -> bool:
+        """Whether the receiver is there and does not want this message; else it is away or busy."""
+        return self.status > 0 and self.status not in _BUSY
+
+
+def client_of(config: WebhookConfig) -> httpx.AsyncClient:
+    """Return connections to one webhook that no other shares."""
+    return httpx.AsyncClient(
+        transport=GuardedTransport(allow_private=config.allow_private, threads=PLACES),
+        timeout=config.timeout_s,
+        headers={"user-agent": "groundswell"},
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+async def post(
+    client: httpx.AsyncClient, config: WebhookConfig, transition: AlertTransition, now_us: int, api_url: str
+) -> Failure | None:
+    """Send a message, signed; None: the receiver took it.
+
+    Parameters
+    ----------
+    client
+        Of `client_of(config)`.
+    now_us
+        Goes into the signature.
+    api_url
+        Where the API is reached from outside.
+    """
+    message_id = f"{transition.alert_id}.{transition.number}"
+    body = payload(transition, api_url)
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(now_us // 1_000_000),
+        "webhook-signature": sign(config.secret, message_id, now_us // 1_000_000, body),
+    }
+    try:
+        async with (
+            asyncio.timeout(config.timeout_s),  # over all: a receiver may also drip its answer
+            client.stream("POST", config.url, content=body, headers=headers) as answer,
+        ):
+            if answer.is_success:
+                return None
+            retry_after_s = retry_after_seconds(answer.headers.get("retry-after", ""), now_us)
+            return Failure(f"{config.id} answered {answer.status_code}", retry_after_s, answer.status_code)
+    except TimeoutError:
+        return Failure(f"{config.id} did not answer within {config.timeout_s:g} s")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return Failure(f"{config.id} cannot be reached: {str(error) or type(error).__name__}")

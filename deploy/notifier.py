@@ -1,0 +1,274 @@
+"""Tells webhooks of alerts from the topic of alerts, without a database.
+
+Each webhook has a reader, a place and a pause of its own, so that one that hangs or is away delays no other.
+It is told one message after the other. Where it is stands in Kafka before the next message goes out: a kill
+repeats at most the one that was on its way, with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import structlog
+
+from connectors.webhook_message import MAX_RETRY_AFTER_S, in_order_delay_s
+from connectors.webhook_post import Failure, WebhookConfig, WebhookState, client_of, post
+from streams import deliveries
+from streams.deliveries import Announced, Item, Progress, State
+from streams.kafka.alert_queue import AlertQueue
+from streams.kafka.output import Message, Output
+from streams.kafka.reader import Reader
+from streams.partitions import pieces
+from streams.records import Deliveries, DeliveryStep
+from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
+
+log = structlog.get_logger()
+
+READ_S = 0.2
+NAP_S = 1.0
+UNREADABLE_S = 10.0
+_LONGEST_PAUSE_US = int(1.2e6 * MAX_RETRY_AFTER_S)
+"""A longer one can come of a clock that was set only."""
+_NOT_CONFIGURED = "this webhook is no longer configured"
+
+
+@dataclass(slots=True, eq=False)
+class Notifier:
+    """Delivers while `work` runs. Of several, the one that began last shuts the others out.
+
+    Parameters
+    ----------
+    bootstrap, prefix
+        Where Kafka is; what stands before the names of topics.
+    configs
+        Whom to tell.
+    clock_us
+        Microseconds of UTC since 1970.
+    api_url
+        Where the API is reached from outside.
+    draw
+        A number in 0 to 1, for the jitter of pauses.
+    """
+
+    bootstrap: str
+    prefix: str
+    configs: Sequence[WebhookConfig]
+    clock_us: Callable[[], int]
+    api_url: str = ""
+    draw: Callable[[], float] = random.random
+    states: dict[str, WebhookState] = field(init=False)
+    progress: dict[str, Progress] = field(default_factory=dict)
+    announced: Announced = field(default_factory=lambda: Announced(offset=0))
+    unreadable: int = 0
+    """Messages of the topic of alerts that were passed over."""
+    error: str = ""
+    """Why it cannot begin; empty when all is well."""
+    _output: Output | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.states = {config.id: WebhookState() for config in self.configs}
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be told right now; empty when all is well."""
+        return self.error or (self._output.error if self._output else "")
+
+    def waiting(self, webhook_id: str) -> int:
+        """Return how far a webhook is behind the alerts, in messages of their topic."""
+        own = self.progress.get(webhook_id)
+        return 0 if own is None else max(self.announced.offset - own.offset, 0)
+
+    async def work(self) -> None:
+        """Deliver until cancelled. It returns after a while when the state cannot be read.
+
+        Raises
+        ------
+        FencedError
+            Another one has begun.
+        """
+        self._output = Output(self.bootstrap, "groundswell-notify", f"{self.prefix}groundswell-notify")
+        self._lock = asyncio.Lock()
+        try:
+            await self._output.insist(_nothing)  # from now on no other writes the state
+            try:
+                await self._restore()
+            except deliveries.UnreadableStateError as error:
+                log.error("cannot tell webhooks, trying again", error=str(error))
+                self.error = str(error)
+                await asyncio.sleep(UNREADABLE_S)
+                return
+            self.error = ""
+            log.info("telling", webhooks=[config.id for config in self.configs])
+            configs = {config.id: config for config in self.configs}
+            await _together(
+                [
+                    self._announce(),
+                    *(self._tell(configs[name]) for name in configs),
+                    *(self._give_up_all(name) for name in self.progress if name not in configs),
+                ]
+            )
+        finally:
+            await self._output.close()
+
+    async def _restore(self) -> None:
+        states = Reader(self.bootstrap, (DELIVERY_STATE,), {}, self.prefix)
+        alerts = Reader(self.bootstrap, (ALERTS,), None, self.prefix)
+        try:
+            await states.start()
+            await alerts.start()
+            (end,) = (await alerts.ends())[ALERTS.name].values()
+            found = []
+            while await states.remaining():
+                found += [deliveries.decode(one.value) for one in await states.next(READ_S)]
+        finally:
+            await states.stop()
+            await alerts.stop()
+        names = [config.id for config in self.configs]
+        self.announced, self.progress, new = deliveries.restored(found, names, end)
+        await self._write(new)
+
+    async def _announce(self) -> None:
+        """Say of new transitions that they are to be told."""
+        names = [config.id for config in self.configs]
+        async with self._queue(deliveries.Place(self.announced.offset)) as queue:
+            while True:
+                found = await queue.take_all()
+                self.unreadable = queue.unreadable
+                if queue.read_to > self.announced.offset:
+                    announced = Announced(offset=queue.read_to)
+                    steps = deliveries.announcements(found, names, self.clock_us())
+                    await self._write([announced], steps)
+                    self.announced = announced
+
+    async def _tell(self, config: WebhookConfig) -> None:
+        """Tell one webhook everything, in order."""
+        async with self._queue(self.progress[config.id].place) as queue, client_of(config) as client:
+            while True:
+                head = await queue.get()
+                if head is None:
+                    self._pass(config.id, queue.read_to)
+                    continue
+                await self._pause(self.progress[config.id].next_attempt_us)
+                failure = await self._post(client, config, head)
+                if failure is None:
+                    await self._settle(config.id, queue, head)
+                else:
+                    await self._failed(client, config, queue, head, failure)
+
+    def _pass(self, webhook_id: str, read_to: int) -> None:
+        """Go by what calls nobody; that need not be written."""
+        if self.progress[webhook_id].offset < read_to:
+            self.progress[webhook_id] = Progress(webhook_id=webhook_id, offset=read_to)
+
+    async def _failed(
+        self,
+        client: httpx.AsyncClient,
+        config: WebhookConfig,
+        queue: AlertQueue,
+        head: Item,
+        failure: Failure,
+    ) -> None:
+        state, now = self.states[config.id], self.progress[config.id]
+        state.failed_attempts += 1
+        state.last_error = failure.error
+        log.warning("a webhook failed", webhook=config.id, message=_id_of(head), error=failure.error)
+        delay_s = in_order_delay_s(now.attempts, self.draw(), failure.retry_after_s)
+        if failure.gone or delay_s is None:
+            await self._settle(config.id, queue, head, failure.error)
+            return
+        if failure.refused and now.refusals + 1 >= deliveries.REFUSALS:
+            # Does it refuse everything, or this message? In the first case all wait on, in their order.
+            second = await queue.get(1, 0.0)
+            if second is not None and await self._post(client, config, second) is None:
+                await self._settle(config.id, queue, head, f"{failure.error}, and took the next message")
+                await self._settle(config.id, queue, second)
+                return
+        next_attempt_us = self.clock_us() + int(delay_s * 1e6)
+        after, step = deliveries.postponed(now, head, next_attempt_us, failure.error, refused=failure.refused)
+        await self._write([after], [step])
+        self.progress[config.id] = after
+
+    async def _give_up_all(self, webhook_id: str) -> None:
+        """Settle what waits for a webhook that is not configured any more."""
+        async with self._queue(self.progress[webhook_id].place) as queue:
+            end = self.announced.offset
+            while (head := await queue.get()) is not None or queue.read_to < end:
+                if head is None:
+                    continue
+                if head.place.offset >= end:
+                    break
+                await self._settle(webhook_id, queue, head, _NOT_CONFIGURED)
+        over = Progress(webhook_id=webhook_id, offset=end, over=True)
+        await self._write([over])
+        self.progress[webhook_id] = over
+
+    async def _post(self, client: httpx.AsyncClient, config: WebhookConfig, item: Item) -> Failure | None:
+        try:
+            return await post(client, config, item.transition, self.clock_us(), self.api_url)
+        except Exception as error:  # noqa: BLE001 - whatever one receiver does, the others are told
+            return Failure(f"{config.id}: {error!r}")
+
+    async def _settle(
+        self, webhook_id: str, queue: AlertQueue, item: Item, given_up: str | None = None
+    ) -> None:
+        """Note that a message was taken, or why it was given up."""
+        after, step = deliveries.settled(self.progress[webhook_id], item, self.clock_us(), given_up)
+        await self._write([after], [step])
+        self.progress[webhook_id] = after
+        queue.drop()
+        if (state := self.states.get(webhook_id)) is not None:
+            state.delivered += given_up is None
+            state.given_up += given_up is not None
+
+    async def _pause(self, until_us: int) -> None:
+        while 0 < (left_us := until_us - self.clock_us()) <= _LONGEST_PAUSE_US:  # noqa: ASYNC110
+            await asyncio.sleep(min(left_us * 1e-6, NAP_S))  # a clock may be set meanwhile
+
+    async def _write(self, states: Sequence[State], steps: Sequence[DeliveryStep] = ()) -> None:
+        """Return when these are in Kafka, all or nothing."""
+        assert self._output is not None
+        made = []
+        for state in states:
+            key, value = deliveries.encode(state)
+            made.append(Message(self.prefix + DELIVERY_STATE.name, 0, value, (), key))
+        topic = self.prefix + DELIVERIES.name
+        made += [Message(topic, 0, piece) for piece in pieces(Deliveries(steps=list(steps)))]
+        async with self._lock:
+            await self._output.send(made)
+
+    @contextlib.asynccontextmanager
+    async def _queue(self, begin: deliveries.Place) -> AsyncIterator[AlertQueue]:
+        queue = AlertQueue(self.bootstrap, self.prefix, begin)
+        try:
+            await queue.start()
+            yield queue
+        finally:
+            await queue.stop()
+
+
+def _id_of(item: Item) -> str:
+    return f"{item.transition.alert_id}.{item.transition.number}"
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines until one of them fails, or this is cancelled."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _nothing(_: Any) -> None:
+    """An empty transaction: a producer with the same id is shut out by its start."""

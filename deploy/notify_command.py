@@ -1,0 +1,45 @@
+"""`groundswell notify`: tells webhooks of alerts; one does it, others stand by."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from deploy.clock import wall_clock_us
+from deploy.kafka_figures import notifier_figures
+from deploy.notifier import Notifier
+from deploy.settings import Settings
+from deploy.start import resolve, run_async
+from deploy.stopping import stop_on_signals, until_stopped
+from deploy.watched import watched
+from streams.kafka.lease import Lease
+from streams.topics import ALERTS
+
+log = structlog.get_logger()
+
+
+def run_notify(settings: Settings, *, http: str | None, seconds: float | None) -> None:
+    """Tell webhooks until a signal, or for so long."""
+    run_async(_run(settings, http, seconds))
+
+
+async def _run(settings: Settings, http: str | None, seconds: float | None) -> None:
+    stop = stop_on_signals()
+    kafka = settings.kafka
+    page = settings.server.public_url or resolve(settings, None, None, None)[0].page
+    notifier = Notifier(kafka.servers, kafka.prefix, settings.webhook, wall_clock_us, page)
+    group = f"{kafka.prefix}groundswell-notify"
+    lease = Lease(kafka.servers, kafka.prefix + ALERTS.name, group, notifier.work)
+    async with watched(http, notifier_figures(notifier, lease), lambda: lease.error or notifier.trouble):
+        work = asyncio.create_task(lease.run())
+        stopping = asyncio.create_task(until_stopped(stop, seconds))
+        log.info("notifying", kafka=kafka.servers, prefix=kafka.prefix, webhooks=len(settings.webhook))
+        await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            stopping.cancel()
+            await work  # it ends by a fault only, and a supervisor is to know
+        for task in (stopping, work):
+            task.cancel()
+        await asyncio.gather(stopping, work, return_exceptions=True)
+        log.info("stopped")

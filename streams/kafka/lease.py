@@ -1,0 +1,118 @@
+"""Work that one of several processes does: the one that a consumer group gives the topic's partition.
+
+Whoever dies is replaced after `SESSION_MS`. One that was stopped and goes on does not know at once that it
+was replaced, so what it writes must be fenced besides (`Output` with a transactional id).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.output import FencedError
+
+log = structlog.get_logger()
+
+SESSION_MS = 10_000
+RETRY_S = 1.0
+_POLL_MS = 500
+
+
+@dataclass(slots=True, eq=False)
+class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Does work while this process has the lease.
+
+    Parameters
+    ----------
+    bootstrap
+        Where Kafka is.
+    topic
+        One with a single partition; its name at the broker. It is not read.
+    group
+        Name of the consumer group: processes of one group take turns.
+    work
+        Is cancelled when the lease goes to another, and begun again when it comes back. It ends by
+        `FencedError` when another one has begun already.
+    """
+
+    bootstrap: str
+    topic: str
+    group: str
+    work: Callable[[], Coroutine[Any, Any, None]]
+    error: str = ""
+    """Why it cannot be known who has the lease; empty when all is well."""
+    held: bool = False
+    _task: asyncio.Task[None] | None = field(default=None)
+
+    async def run(self) -> None:
+        """Take part until cancelled. A fault of the work ends it."""
+        while True:
+            try:
+                await self._take_part()
+            except (KafkaError, OSError, TimeoutError) as error:
+                if not self.error:
+                    log.error("cannot ask Kafka for the lease, trying again", error=repr(error))
+                self.error = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(RETRY_S)
+
+    async def _take_part(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=self.group,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 5,
+        )
+        consumer.subscribe([self.topic], listener=self)
+        try:
+            await consumer.start()
+            while True:
+                there = consumer.partitions_for_topic(self.topic)
+                self.error = (
+                    "" if there else f"there is no topic {self.topic}; run `groundswell topics apply`"
+                )
+                await consumer.getmany(timeout_ms=_POLL_MS)  # what it brings is read elsewhere
+                await self._look_after()
+        finally:
+            await self._let_go()
+            await consumer.stop()
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        """Begin, when it is ours."""
+        if assigned and not self.held:
+            self.held = True
+            self._begin()
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:  # noqa: ARG002
+        """Let go: another may have it next."""
+        await self._let_go()
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self.work(), name=f"work of {self.group}")
+
+    async def _let_go(self) -> None:
+        self.held = False
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _look_after(self) -> None:
+        task = self._task
+        if task is None or not task.done():
+            return
+        try:
+            task.result()
+        except FencedError as error:
+            log.warning("another one does the work", group=self.group, why=str(error))
+        # If it is ours all the same, the other one was mistaken and has noticed it by then.
+        await asyncio.sleep(RETRY_S)
+        if self.held and self._task is task:
+            self._begin()

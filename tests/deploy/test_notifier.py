@@ -1,0 +1,349 @@
+"""The order in which webhooks are told, whatever receivers do and whenever the process dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.webhook_post import Failure, WebhookConfig
+from deploy import notifier as module
+from deploy.notifier import Notifier
+from streams import codec, deliveries
+from streams.kafka import alert_queue
+from streams.kafka.reader import Read
+from streams.records import AlertTransitions, Deliveries
+from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
+from tests.webhook_store import transition
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+AWAY, BUSY, REFUSED, GONE = Failure("away"), Failure("", 0, 503), Failure("", 0, 500), Failure("", 0, 410)
+
+
+class KilledError(Exception):
+    """The process died here."""
+
+
+class Broker:
+    """Three topics in memory, and the moment at which a writer dies."""
+
+    def __init__(self, *messages: Sequence[Any]) -> None:
+        self.alerts: list[bytes | None] = []
+        """None: the mark of a transaction, which has an offset too."""
+        self.states: list[bytes] = []
+        self.rows: dict[tuple[str, str], Any] = {}
+        self.kills: list[tuple[int, bool]] = []
+        self.writes = 0
+        for message in messages:
+            self.add(*message)
+
+    def add(self, *transitions: Any) -> None:
+        self.alerts += [codec.encode(AlertTransitions(transitions=list(transitions))), None]
+
+    def take(self, messages: Sequence[Any]) -> None:
+        """Keep a transaction; die before or after it."""
+        self.writes += 1
+        dies = self.kills.pop(0)[1] if self.kills and self.kills[0][0] <= self.writes else None
+        if dies is False:
+            raise KilledError
+        for message in messages:
+            if message.topic == DELIVERY_STATE.name:
+                self.states.append(message.value)
+            else:
+                assert message.topic == DELIVERIES.name
+                batch = codec.decode(message.value)
+                assert isinstance(batch, Deliveries)
+                for step in batch.steps:
+                    self._project(step)
+        if dies:
+            raise KilledError
+
+    def _project(self, step: Any) -> None:
+        """Do what the stores do (`put_delivery`)."""
+        key = (step.webhook_id, f"{step.alert_id}.{step.number}")
+        known = self.rows.get(key)
+        if known is None or (known.state == "pending" and step.attempts >= known.attempts):
+            self.rows[key] = step
+
+
+class World:
+    """A broker and receivers, instead of the network."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, broker: Broker, *names: str) -> None:
+        self.broker = broker
+        self.names = names
+        self.answers: dict[str, list[Failure | None]] = {}
+        """By webhook; the last one stays."""
+        self.poison: set[tuple[str, str]] = set()
+        self.taken: dict[str, list[str]] = {name: [] for name in names}
+        self.asked: list[tuple[str, str]] = []
+        self.now_us = 0
+        monkeypatch.setattr(module, "NAP_S", 0.0)
+        monkeypatch.setattr(module, "Reader", self.reader)
+        monkeypatch.setattr(alert_queue, "Reader", self.reader)
+        monkeypatch.setattr(module, "Output", self.output)
+        monkeypatch.setattr(module, "client_of", lambda _: contextlib.nullcontext())
+        monkeypatch.setattr(module, "post", self.post)
+
+    def clock_us(self) -> int:
+        self.now_us += 2_000_000
+        return self.now_us
+
+    def notifier(self) -> Notifier:
+        configs = [
+            WebhookConfig(id=name, url="http://127.0.0.1:9/", secret=SECRET, allow_private=True)
+            for name in self.names
+        ]
+        return Notifier("nowhere", "", configs, self.clock_us, draw=lambda: 0.5)
+
+    async def until(self, condition: Any) -> None:
+        """Run notifiers, one after the death of another, until the condition holds."""
+        while not condition():
+            work = asyncio.create_task(self.notifier().work())
+            for _ in range(20_000):
+                if condition() or work.done():
+                    break
+                await asyncio.sleep(0)
+            else:
+                raise AssertionError(f"it does not end: {self.taken}")
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, KilledError):
+                await work
+
+    async def post(self, _: Any, config: WebhookConfig, one: Any, *__: Any) -> Failure | None:
+        await asyncio.sleep(0)
+        message = f"{one.alert_id}.{one.number}"
+        self.asked.append((config.id, message))
+        if (config.id, message) in self.poison:
+            return REFUSED
+        answers = self.answers.get(config.id) or [None]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is None:
+            self.taken[config.id].append(message)
+        return answer
+
+    def output(self, *_: Any) -> Any:
+        async def insist(_: Any) -> None: ...
+        async def close() -> None: ...
+
+        async def send(messages: Sequence[Any]) -> None:
+            await asyncio.sleep(0)
+            self.broker.take(messages)
+
+        return SimpleNamespace(insist=insist, close=close, send=send, error="")
+
+    def reader(self, _: str, topics: Sequence[Any], begin: Any, __: str) -> Any:
+        broker, topic = self.broker, topics[0]
+        held = broker.alerts if topic is ALERTS else broker.states
+        place = len(held) if begin is None else begin.get(topic.name, {}).get(0, 0)
+
+        async def nothing() -> None: ...
+
+        async def next_(_: float) -> list[Read]:
+            nonlocal place
+            await asyncio.sleep(0)
+            found = list(enumerate(held))[place : place + 3]
+            place += len(found)
+            return [Read(topic, 0, offset, value, []) for offset, value in found if value is not None]
+
+        async def ends() -> Any:
+            return {topic.name: {0: len(held)}}
+
+        async def remaining() -> int:
+            return len(held) - place
+
+        return SimpleNamespace(start=nothing, stop=nothing, next=next_, ends=ends, remaining=remaining)
+
+
+def ids(*transitions: Any) -> list[str]:
+    return [f"{one.alert_id}.{one.number}" for one in transitions]
+
+
+async def begun(monkeypatch: pytest.MonkeyPatch, *names: str) -> World:
+    """Return a world in which a notifier has run, with no alert yet."""
+    world = World(monkeypatch, Broker(), *names)
+    await world.until(lambda: len(world.broker.states) > len(names))
+    return world
+
+
+answers = st.lists(st.sampled_from([None, AWAY, BUSY, REFUSED, None]), max_size=12).filter(
+    lambda some: some.count(REFUSED) < deliveries.REFUSALS
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 3), min_size=1, max_size=6),
+    first=answers,
+    second=answers,
+    kills=st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=5),
+)
+def test_everything_is_told_in_order_whenever_it_is_killed(sizes, first, second, kills):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        asyncio.run(told_in_order(monkeypatch, sizes, {"a": first, "b": second}, kills))
+
+
+async def told_in_order(monkeypatch, sizes, failures, kills) -> None:
+    world = await begun(monkeypatch, "a", "b")
+    broker = world.broker
+    made = []
+    for size in sizes:
+        new = [transition(f"x{len(made) + i}", 1) for i in range(size)]
+        broker.add(*new)
+        made += new
+    wanted = ids(*made)
+    world.answers = {name: [*some, None] for name, some in failures.items()}
+    at = broker.writes
+    broker.kills = [(at := at + gap, after) for gap, after in kills]
+    deaths = len(kills)
+    await world.until(
+        lambda: (
+            len(broker.rows) == 2 * len(wanted)
+            and all(row.state == "delivered" for row in broker.rows.values())
+        )
+    )
+    for name in world.names:
+        taken = world.taken[name]
+        assert list(dict.fromkeys(taken)) == wanted
+        assert len(taken) <= len(wanted) + deaths
+        # what comes twice comes at once again: nothing else was taken between
+        assert [one for one, before in zip(taken, [None, *taken], strict=False) if one != before] == wanted
+
+
+async def test_a_receiver_that_is_away_for_long_delays_nobody_and_gets_all_in_order(monkeypatch):
+    world = await begun(monkeypatch, "down", "up")
+    made = [transition(f"x{i}") for i in range(20)]
+    world.answers["down"] = [AWAY]
+    for one in made:
+        world.broker.add(one)
+    await world.until(lambda: len(world.taken["up"]) == 20 and world.asked.count(("down", "x0.1")) > 30)
+    assert {message for name, message in world.asked if name == "down"} == {"x0.1"}
+    row = world.broker.rows["down", "x0.1"]
+    assert (row.state, row.error) == ("pending", "away")
+    assert row.attempts >= 30
+    assert len(world.broker.rows) == 40
+    world.answers["down"] = [None]
+    await world.until(lambda: len(world.taken["down"]) == 20)
+    assert world.taken["down"] == ids(*made)
+
+
+async def test_one_message_that_is_refused_is_given_up_when_the_next_one_is_taken(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    world.poison = {("a", "bad.1")}
+    world.broker.add(transition("bad"))
+    await world.until(lambda: len(world.asked) > 12)
+    assert world.broker.rows["a", "bad.1"].state == "pending"
+    world.broker.add(transition("good"), transition("good", 2))
+    await world.until(lambda: len(world.taken["a"]) == 2)
+    assert world.taken["a"] == ["good.1", "good.2"]
+    row = world.broker.rows["a", "bad.1"]
+    assert row.state == "given_up"
+    assert "took the next message" in row.error
+
+
+async def test_a_receiver_that_refuses_everything_for_long_loses_nothing(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    made = [transition(f"x{i}") for i in range(3)]
+    world.poison = {("a", message) for message in ids(*made)}
+    world.broker.add(*made)
+    await world.until(lambda: len(world.asked) > 60 and world.asked[-1] == ("a", "x1.1"))
+    assert ("a", "x2.1") not in world.asked
+    world.poison = set()
+    await world.until(lambda: len(world.taken["a"]) == 3)
+    assert world.taken["a"] == ids(*made)
+
+
+async def test_a_receiver_that_wants_nothing_more_is_not_asked_twice_for_a_message(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    world.answers["a"] = [GONE]
+    world.broker.add(transition("x0"), transition("x1"))
+    await world.until(lambda: [row.state for row in world.broker.rows.values()] == ["given_up"] * 2)
+    assert world.asked == [("a", "x0.1"), ("a", "x1.1")]
+
+
+async def test_after_four_days_a_message_is_given_up(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    monkeypatch.setattr("connectors.webhook_message.IN_ORDER_ATTEMPTS", 5)
+    world.answers["a"] = [*[AWAY] * 6, None]
+    world.broker.add(transition("old"), transition("new"))
+    await world.until(lambda: world.taken["a"] == ["new.1"])
+    assert world.asked.count(("a", "old.1")) == 6
+    assert world.broker.rows["a", "old.1"].state == "given_up"
+
+
+async def test_a_new_webhook_is_told_from_now_on_and_an_old_one_is_settled(monkeypatch):
+    world = await begun(monkeypatch, "old")
+    world.answers["old"] = [AWAY]
+    world.broker.add(transition("x0"), transition("x1"))
+    world.broker.add(transition("past", historic=True))
+    await world.until(lambda: len(world.broker.rows) == 2)
+    world.names, world.taken["new"] = ("new",), []
+    await world.until(lambda: all(row.state == "given_up" for row in world.broker.rows.values()))
+    world.broker.add(transition("x2"))
+    await world.until(lambda: world.taken["new"] == ["x2.1"])
+    assert set(world.broker.rows) == {("old", "x0.1"), ("old", "x1.1"), ("new", "x2.1")}
+    assert "no longer configured" in world.broker.rows["old", "x0.1"].error
+    await world.until(lambda: announced(world) == len(world.broker.alerts) - 1)
+    await world.until(lambda: any(one.over for one in progress(world)))
+    # it comes back: what it missed is settled, and it is told what is new
+    world.names, world.answers["old"] = ("old",), [None]
+    await world.until(lambda: any(one.webhook_id == "old" and not one.over for one in progress(world)[-1:]))
+    world.broker.add(transition("x3"))
+    await world.until(lambda: world.taken["old"] == ["x3.1"])
+
+
+def announced(world: World) -> int:
+    found = [deliveries.decode(value) for value in world.broker.states]
+    return max(one.offset for one in found if isinstance(one, deliveries.Announced))
+
+
+def progress(world: World) -> list[Any]:
+    found = [deliveries.decode(value) for value in world.broker.states]
+    return [one for one in found if isinstance(one, deliveries.Progress)]
+
+
+async def test_a_topic_that_was_lost_and_made_anew_is_told_from_its_begin(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    world.broker.add(transition("x0"))
+    world.broker.add(transition("x1"))
+    await world.until(lambda: world.taken["a"] == ["x0.1", "x1.1"])
+    await world.until(lambda: world.broker.rows["a", "x1.1"].state == "delivered")
+    world.broker.alerts.clear()
+    world.broker.add(transition("y0"))
+    await world.until(lambda: world.taken["a"][2:] == ["y0.1"])
+
+
+async def test_a_state_of_another_version_stops_the_telling_and_says_so(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    monkeypatch.setattr(module, "UNREADABLE_S", 0.0)
+    world.broker.states.append(b"\x81\xa4type\xa5later")
+    one = world.notifier()
+    await one.work()
+    assert "bring all processes to one version" in one.trouble
+    world.broker.states.pop()
+    work = asyncio.create_task(one.work())
+    await world.until(lambda: not one.trouble)
+    work.cancel()
+
+
+async def test_what_cannot_be_read_is_passed_over_and_counted(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    world.broker.alerts.append(b"\x09newer")
+    world.broker.add(transition("x0"))
+    one = world.notifier()
+    work = asyncio.create_task(one.work())
+    for _ in range(2000):
+        await asyncio.sleep(0)
+        if world.taken["a"] and one.waiting("a") == 0 and one.unreadable:
+            break
+    assert (world.taken["a"], one.unreadable, one.waiting("a")) == (["x0.1"], 1, 0)
+    assert (one.states["a"].delivered, one.states["a"].failed_attempts) == (1, 0)
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
