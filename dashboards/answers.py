@@ -245,7 +245,8 @@ class StreamAnswer(Answer, frozen=True, kw_only=True):
 class HealthAnswer(Answer, frozen=True, kw_only=True):
     """The program answers."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "without database"]
+    """Without it alerts come from memory, and the live page goes on."""
     version: str
 
 

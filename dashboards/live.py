@@ -176,6 +176,10 @@ class LiveFeed:
             for transition in batch.transitions:
                 self._add_alert(transition)
 
+    def newest(self, station_id: str) -> StationReport | None:
+        """Return the newest verdict that was heard of a station, unless it is stale; from any thread."""
+        return self._newest.get(station_id)
+
     def tick(self, now_us: int) -> bytes:
         """Return the update since the last tick as JSON; it says the time even when nothing changed."""
         reports = list(self._changed.values()) + _take(self._renewed, FIGURES_LIMIT)

@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dashboards.fallback import Fallback
 from dashboards.live import LiveHub
-from storage.store import Store
+from storage.store import StorageError, Store
 from streams.records import LevelName, StationStateName
 from streams.stream_state import StreamState, StreamStates
 
@@ -56,16 +57,23 @@ class Metrics:
         What is always there.
     figures
         Of what else runs in this process.
+    fallback
+        What there is while the database is away.
     """
 
     def __init__(
-        self, store: Store, streams: StreamStates, hub: LiveHub, figures: Sequence[Figure] = ()
+        self,
+        store: Store,
+        streams: StreamStates,
+        hub: LiveHub,
+        figures: Sequence[Figure] = (),
+        fallback: Fallback | None = None,
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self.requests = Counter(
             "groundswell_http_requests", "Requests answered.", ("route", "status"), registry=self._registry
         )
-        self._registry.register(_Figures(store, streams, hub, figures))
+        self._registry.register(_Figures(store, streams, hub, figures, fallback))
 
     def render(self) -> bytes:
         """Return the exposition text; blocks on the store."""
@@ -73,8 +81,16 @@ class Metrics:
 
 
 class _Figures(Collector):
-    def __init__(self, store: Store, streams: StreamStates, hub: LiveHub, figures: Sequence[Figure]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        streams: StreamStates,
+        hub: LiveHub,
+        figures: Sequence[Figure],
+        fallback: Fallback | None,
+    ) -> None:
         self._store = store
+        self._fallback = fallback
         self._streams = streams
         self._hub = hub
         self._figures = figures
@@ -88,17 +104,23 @@ class _Figures(Collector):
         yield from map(_family, self._figures)
 
     def _stored(self) -> Iterator[Metric]:
-        counts = self._store.counts()
+        if self._fallback is not None:
+            try:
+                counts = None if self._fallback.away() else self._store.counts()
+            except StorageError:
+                counts = None
+            away = float(counts is None)
+            yield GaugeMetricFamily("groundswell_database_away", "1 while it does not answer.", away)
+            if counts is None:
+                yield _by_level(self._fallback.memory.open_by_level())
+                return
+        else:
+            counts = self._store.counts()
         stations = GaugeMetricFamily("groundswell_stations", "Stations by verdict.", labels=["state"])
         for state in get_args(StationStateName):
             stations.add_metric([state], counts.stations_by_state.get(state, 0))
         yield stations
-        alerts = GaugeMetricFamily(
-            "groundswell_alerts_open", "Alerts not closed, by level.", labels=["level"]
-        )
-        for level in get_args(LevelName):
-            alerts.add_metric([level], counts.alerts_open.get(level, 0))
-        yield alerts
+        yield _by_level(counts.alerts_open)
         for name, text, value in (
             ("things", "Monitored sites.", counts.things),
             ("datastreams", "Registered datastreams.", counts.datastreams),
@@ -117,6 +139,13 @@ class _Some(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from _incoming(list(self._streams))
         yield from map(_family, self._figures)
+
+
+def _by_level(alerts_open: Mapping[str, int]) -> Metric:
+    alerts = GaugeMetricFamily("groundswell_alerts_open", "Alerts not closed, by level.", labels=["level"])
+    for level in get_args(LevelName):
+        alerts.add_metric([level], alerts_open.get(level, 0))
+    return alerts
 
 
 def _incoming(states: Sequence[StreamState]) -> Iterator[Metric]:

@@ -7,9 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+
+from storage.store import StorageError
+
+log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -58,6 +63,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> Response:
         return problem_response(error.status, error.detail, instance=request.url.path, headers=error.headers)
+
+    @app.exception_handler(StorageError)
+    async def on_storage(request: Request, error: StorageError) -> Response:
+        log.error("the store did not answer", path=request.url.path, error=str(error))
+        detail = "The database does not answer: try again in a while."
+        return problem_response(503, detail, instance=request.url.path, headers={"Retry-After": "5"})
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:

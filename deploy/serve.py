@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 
 import structlog
 
+from dashboards.alert_memory import AlertMemory
 from dashboards.api import create_app
+from dashboards.api.live import Snapshot
+from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses, is_loopback
 from deploy.clock import wall_clock_us
+from deploy.database_watch import DatabaseWatch
 from deploy.http_server import bind, serving
 from deploy.refusal import Refusal
 from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_command import reading_store
-from storage.store import Store
+from storage.store import StorageError, Store
 from streams import codec
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.output import Output
-from streams.kafka.reader import Reader
-from streams.records import Command, CommandOutcome
+from streams.kafka.reader import Read, Reader
+from streams.records import Command, CommandOutcome, Record
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
 
 log = structlog.get_logger()
 
-SHOWN = (STATION_REPORTS, FLAGGED_SAMPLES, ALERTS, COMMAND_OUTCOMES)
+SHOWN = (STATION_REPORTS, FLAGGED_SAMPLES, COMMAND_OUTCOMES)
 WAIT_S = 0.2
+REMEMBER_S = 60.0
 STORED_S, POLL_S = 3.0, 0.05
 
 
@@ -56,24 +62,31 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
         stack.push_async_callback(output.close)
         reader = Reader(kafka.servers, SHOWN, None, kafka.prefix)
         stack.push_async_callback(reader.stop)
+        alerts = Reader(kafka.servers, (ALERTS,), {}, kafka.prefix)
+        stack.push_async_callback(alerts.stop)
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
+        watch, memory = DatabaseWatch(lambda: store.commands(1)), AlertMemory()
         tasks = [
             asyncio.create_task(_follow(reader, feed, commands), name="what comes over Kafka"),
+            asyncio.create_task(follow_alerts(alerts, memory, feed), name="alerts"),
             asyncio.create_task(run_live(feed, hub, wall_clock_us), name="live"),
+            asyncio.create_task(watch.run(), name="looking after the database"),
         ]
         stack.push_async_callback(_cancel, tasks)
         app = create_app(
             store,
-            commands=StoredCommands(commands, store),
+            commands=StoredCommands(commands, store, lambda: watch.away),
             hub=hub,
             feed=feed,
             streams=StreamStates(),
             version=package_version("groundswell"),
             clock_us=wall_clock_us,
-            alive=lambda: reader.error or output.error or _ended(tasks),
+            alive=lambda: reader.error or alerts.error or output.error or _ended(tasks),
             write_token=settings.server.write_token or None,
             open_writes=is_loopback(addresses.http[0]),
+            fallback=Fallback(memory, lambda: watch.away),
         )
+        tasks.append(asyncio.create_task(_remember(app.state.snapshot), name="remembering the page"))
         await stack.enter_async_context(serving(app, listener, hub.close))
         log.info("serving", page=addresses.page, kafka=kafka.servers, prefix=kafka.prefix)
         await until_stopped(stop, seconds)
@@ -82,18 +95,22 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
 
 @dataclass(slots=True)
 class StoredCommands:
-    """Answers a command when its effect is in the database too, as the API promises (`CommandSink`)."""
+    """Answers a command when its effect is in the database too, as the API promises (`CommandSink`).
+
+    While the database is `away` the answer comes as soon as the change is in force.
+    """
 
     commands: KafkaCommands
     store: Store
+    away: Callable[[], str]
 
     async def command(self, command: Command) -> CommandOutcome:
         """Return the answer; after `STORED_S` also when the database is behind."""
         outcome = await self.commands.command(command)
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, StorageError):
             async with asyncio.timeout(STORED_S):
                 # another process stores it: there is nothing here to wait for but the row itself
-                while not await asyncio.to_thread(self._is_stored, command.id):  # noqa: ASYNC110
+                while not (bool(self.away()) or await asyncio.to_thread(self._is_stored, command.id)):  # noqa: ASYNC110
                     await asyncio.sleep(POLL_S)
         return outcome
 
@@ -101,18 +118,43 @@ class StoredCommands:
         return any(row.command.id == command_id and row.ok is not None for row in self.store.commands())
 
 
+async def follow_alerts(reader: Reader, memory: AlertMemory, feed: LiveFeed) -> None:
+    """Read all alerts that there ever were into memory, and show those that come from then on."""
+    await reader.start()
+    while not await reader.is_at_end():
+        memory.listen(_batches(await reader.next(WAIT_S)))
+    memory.complete = True
+    while True:
+        batches = _batches(await reader.next(WAIT_S))
+        memory.listen(batches)
+        feed.listen(batches)
+
+
+async def _remember(snapshot: Snapshot) -> None:
+    """Keep something that the page can begin with when the database goes away."""
+    while True:
+        await snapshot.remember()
+        await asyncio.sleep(REMEMBER_S)
+
+
+def _batches(read: Iterable[Read]) -> list[Record]:
+    """Decode messages; the writer parks those that cannot be."""
+    found = []
+    for one in read:
+        try:
+            found.append(codec.decode(one.value))
+        except codec.CodecError as error:
+            log.warning("a message cannot be shown", topic=one.topic.name, error=str(error))
+    return found
+
+
 async def _follow(reader: Reader, feed: LiveFeed, commands: KafkaCommands) -> None:
     """Hand on what comes; the page and the API serve what is stored while Kafka is away."""
     await reader.start()
     while True:
-        for one in await reader.next(WAIT_S):
-            try:
-                batches = [codec.decode(one.value)]
-            except codec.CodecError as error:  # the writer parks it
-                log.warning("a message cannot be shown", topic=one.topic.name, error=str(error))
-                continue
-            feed.listen(batches)
-            commands.listen(batches)
+        batches = _batches(await reader.next(WAIT_S))
+        feed.listen(batches)
+        commands.listen(batches)
 
 
 def _ended(tasks: list[asyncio.Task[None]]) -> str:

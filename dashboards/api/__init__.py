@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from dashboards import problems
 from dashboards.api import alerts, live, operations, pages, reports, schemas, sensors, stations
 from dashboards.api.context import PREFIX, Context
 from dashboards.api.guard import Guard
+from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from storage.store import Store
@@ -30,8 +31,9 @@ def create_app(
     figures: Sequence[Figure] = (),
     write_token: str | None = None,
     open_writes: bool = False,
+    fallback: Fallback | None = None,
 ) -> FastAPI:
-    """Return the app.
+    """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def create_app(
         Writes need it as a bearer token; empty: they need none.
     open_writes
         Whether writes without a token are taken: only where just this machine reaches the server.
+    fallback
+        What there is while the database is away; None: it is in this process, and nothing goes without it.
     """
     app = FastAPI(
         title="Groundswell",
@@ -72,23 +76,25 @@ def create_app(
         hub=hub,
         feed=feed,
         streams=streams,
-        metrics=Metrics(store, streams, hub, figures),
+        metrics=Metrics(store, streams, hub, figures, fallback),
         alive=alive,
         clock_us=clock_us,
         write_token=write_token or None,
         open_writes=open_writes,
         version=version,
+        fallback=fallback,
     )
     app.state.hub = hub
+    snapshot = app.state.snapshot = live.Snapshot(context)
     problems.install(app)
     schemas.install(app)
+    needed = [Depends(database_needed(fallback))]
+    for routes in (stations.router(context), reports.router(context), sensors.router(context)):
+        app.include_router(routes, dependencies=needed)
     for routes in (
-        stations.router(context),
-        reports.router(context),
-        sensors.router(context),
         alerts.router(context),
         operations.streams_router(context),
-        live.router(context),
+        live.router(context, snapshot),
         operations.health_router(context),
     ):
         app.include_router(routes)

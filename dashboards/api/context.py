@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
 
+from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
 from dashboards.problems import ProblemError
@@ -37,6 +38,7 @@ class Context:
     write_token: str | None
     open_writes: bool
     version: str
+    fallback: Fallback | None = None
 
 
 class ListAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +48,9 @@ class ListAnswer(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
-def json_response(answer: Any, status: int = 200) -> Response:
+def json_response(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer, encoded."""
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+    return Response(msgspec.json.encode(answer), status, headers, media_type="application/json")
 
 
 def ask(function: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -12,12 +13,14 @@ from fastapi import APIRouter, Depends, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from dashboards import present
+from dashboards import answers, present
 from dashboards.api.alerts import shown
 from dashboards.api.context import PREFIX, Context, known_parameters_only
+from dashboards.fallback import AwayError, away_problem, from_store
 from dashboards.live import LiveHub, Viewer, ViewerLimitError, frame
 from dashboards.problems import problem_response
-from storage.store import Page
+from sensors.model import ObservedProperty, Thing
+from storage.store import DatastreamRow, Page, StationRow
 
 SNAPSHOT_AGE_US = 1_000_000
 POLITE_END_S = 5.0
@@ -25,10 +28,9 @@ PAGE_SIZE = 1_000
 RECONNECT_MS = 2_000
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context, snapshot: Snapshot) -> APIRouter:
     """Return the route."""
     routes = APIRouter(prefix=PREFIX, tags=["Live"], dependencies=[Depends(known_parameters_only)])
-    snapshot = Snapshot(context)
 
     @routes.get("/live", responses={200: {"content": {"text/event-stream": {}}}})
     async def live() -> Response:
@@ -38,28 +40,88 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the store says."""
+
+    stations: list[StationRow]
+    things: list[Thing]
+    properties: list[ObservedProperty]
+    datastreams: list[DatastreamRow]
+    alerts: list[answers.AlertAnswer]
+
+
 class Snapshot:
-    """Everything that the page shows, as one event; made at most once a second, whoever asks."""
+    """Everything that the page shows, as one event; made at most once a second, whoever asks.
+
+    While the database is away it is what that said last, with the verdicts and alerts of now.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._frame = b""
         self._made_us: int | None = None
         self._lock = asyncio.Lock()
+        self._rows: _Rows | None = None
 
     async def get(self) -> bytes:
-        """Return the event, at most a second old."""
+        """Return the event, at most a second old.
+
+        Raises
+        ------
+        ProblemError
+            The database is away, and has never been there.
+        """
         async with self._lock:
             now_us = self._context.clock_us()
             if self._made_us is None or not 0 <= now_us - self._made_us < SNAPSHOT_AGE_US:
-                payload = await run_in_threadpool(self._encode, now_us)
+                rows = await self._newest_rows()
+                payload = await run_in_threadpool(self._encode, rows, now_us)
                 retry = f"retry: {RECONNECT_MS}\n".encode()
                 self._frame, self._made_us = retry + frame("state", payload), now_us
             return self._frame
 
-    def _encode(self, now_us: int) -> bytes:
+    async def remember(self) -> None:
+        """Ask the database once, so that there is something to show when it goes away."""
+        with contextlib.suppress(AwayError):
+            self._rows = await from_store(self._context.fallback, self._read)
+
+    async def _newest_rows(self) -> _Rows:
+        fallback = self._context.fallback
+        try:
+            rows = await from_store(fallback, self._read)
+        except AwayError:
+            if self._rows is None or fallback is None:
+                raise away_problem() from None
+            newest = self._context.feed.newest
+            return replace(
+                self._rows,
+                stations=[
+                    row if (report := newest(row.id)) is None else msgspec.structs.replace(row, report=report)
+                    for row in self._rows.stations
+                ],
+                alerts=[
+                    present.alert_history(one, with_transitions=False)
+                    for one in fallback.memory.open_alerts()
+                ],
+            )
+        if fallback is not None:
+            self._rows = rows
+        return rows
+
+    def _read(self) -> _Rows:
+        store = self._context.store
+        return _Rows(
+            stations=_all(lambda after: store.stations(after=after, limit=PAGE_SIZE)),
+            things=_all(lambda after: store.things(after=after, limit=PAGE_SIZE)),
+            properties=store.observed_properties(),
+            datastreams=_all(lambda after: store.datastreams(after=after, limit=PAGE_SIZE)),
+            alerts=[shown(store, row) for row in store.open_alerts()],
+        )
+
+    def _encode(self, rows: _Rows, now_us: int) -> bytes:
         context = self._context
-        store, epochs_us = context.store, context.feed.last_epochs_us
+        epochs_us = context.feed.last_epochs_us
         if context.write_token:
             writes = "token"
         elif context.open_writes:
@@ -70,17 +132,11 @@ class Snapshot:
             "at": present.time_of(now_us),
             "version": context.version,
             "writes": writes,
-            "stations": [
-                present.station(row, now_us, epochs_us)
-                for row in _all(lambda after: store.stations(after=after, limit=PAGE_SIZE))
-            ],
-            "things": _all(lambda after: store.things(after=after, limit=PAGE_SIZE)),
-            "properties": store.observed_properties(),
-            "datastreams": [
-                present.datastream(row)
-                for row in _all(lambda after: store.datastreams(after=after, limit=PAGE_SIZE))
-            ],
-            "alerts": [shown(store, row) for row in store.open_alerts()],
+            "stations": [present.station(row, now_us, epochs_us) for row in rows.stations],
+            "things": rows.things,
+            "properties": rows.properties,
+            "datastreams": [present.datastream(row) for row in rows.datastreams],
+            "alerts": rows.alerts,
         }
         return msgspec.json.encode(state)
 

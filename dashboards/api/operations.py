@@ -42,6 +42,11 @@ def health_router(context: Context) -> APIRouter:
         """The store answers and data are flowing through; 503 when not."""
         if trouble := context.alive():
             raise ProblemError(503, trouble)
+        fallback = context.fallback
+        if fallback is not None and fallback.away():
+            if not fallback.memory.complete:
+                raise ProblemError(503, "The database does not answer, and alerts are still being read.")
+            return json_response(answers.HealthAnswer(status="without database", version=context.version))
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await run_in_threadpool(context.store.counts)

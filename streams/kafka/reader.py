@@ -132,6 +132,14 @@ class Reader:
         ends = await self._consumer.end_offsets(partitions)
         return sum([max(ends[at] - await self._consumer.position(at), 0) for at in partitions])
 
+    async def is_at_end(self) -> bool:
+        """Return whether everything that is there was read; no, when no broker answers."""
+        try:
+            return await self.remaining() == 0
+        except KafkaError as error:
+            log.warning("cannot ask how much there is to read", error=repr(error))
+            return False
+
     async def _seek(self, consumer: AIOKafkaConsumer) -> None:
         partitions = [TopicPartition(n, p) for n, t in self._by_name.items() for p in range(t.partitions)]
         consumer.assign(partitions)
