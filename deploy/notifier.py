@@ -33,6 +33,8 @@ log = structlog.get_logger()
 READ_S = 0.2
 NAP_S = 1.0
 UNREADABLE_S = 10.0
+RECENT_US = 600_000_000
+"""The very first notifier tells what was raised since, so that it need not be started before the others."""
 _LONGEST_PAUSE_US = int(1.2e6 * MAX_RETRY_AFTER_S)
 """A longer one can come of a clock that was set only."""
 _NOT_CONFIGURED = "this webhook is no longer configured"
@@ -124,6 +126,7 @@ class Notifier:
             await states.start()
             await alerts.start()
             (end,) = (await alerts.ends())[ALERTS.name].values()
+            (recent,) = (await alerts.since(self.clock_us() - RECENT_US))[ALERTS.name].values()
             found = []
             while await states.remaining():
                 found += [deliveries.decode(one.value) for one in await states.next(READ_S)]
@@ -131,7 +134,7 @@ class Notifier:
             await states.stop()
             await alerts.stop()
         names = [config.id for config in self.configs]
-        self.announced, self.progress, new = deliveries.restored(found, names, end)
+        self.announced, self.progress, new = deliveries.restored(found, names, end, recent)
         await self._write(new)
 
     async def _announce(self) -> None:

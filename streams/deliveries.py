@@ -104,7 +104,7 @@ def items(offset: int, batch: AlertTransitions) -> list[Item]:
 
 
 def restored(
-    found: Iterable[State], webhook_ids: Sequence[str], end: int
+    found: Iterable[State], webhook_ids: Sequence[str], end: int, recent: int
 ) -> tuple[Announced, dict[str, Progress], list[State]]:
     """Return where to go on, and which states have to be written first.
 
@@ -116,6 +116,8 @@ def restored(
         Those that are configured. A new one is told what is announced from now on.
     end
         Offset at which the topic of alerts ends.
+    recent
+        Offset in it from which on alerts are told when there is no state at all.
 
     Returns
     -------
@@ -132,7 +134,7 @@ def restored(
             known[state.webhook_id] = state
     new: list[State] = []
     if announced is None:
-        announced = Announced(offset=end)
+        announced = Announced(offset=recent)
         new.append(announced)
     elif announced.offset > end:  # the topic was lost and made anew: all that it holds is news
         announced = Announced(offset=0)

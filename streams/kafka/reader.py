@@ -119,6 +119,22 @@ class Reader:
             found.setdefault(self._by_name[at.topic].name, {})[at.partition] = end
         return found
 
+    async def since(self, time_us: int) -> dict[str, dict[int, int]]:
+        """Ask for the offsets of the first messages from a time on, by topic and partition; else of the ends.
+
+        Raises
+        ------
+        aiokafka.errors.KafkaError
+            No broker answers.
+        """
+        assert self._consumer is not None, "the reader is not started"
+        found = await self.ends()
+        asked = dict.fromkeys(self._consumer.assignment(), time_us // 1000)
+        for at, first in (await self._consumer.offsets_for_times(asked)).items():
+            if first is not None:
+                found[self._by_name[at.topic].name][at.partition] = first.offset
+        return found
+
     async def remaining(self) -> int:
         """Ask how many messages wait to be read.
 

@@ -37,6 +37,7 @@ class Broker:
         self.alerts: list[bytes | None] = []
         """None: the mark of a transaction, which has an offset too."""
         self.states: list[bytes] = []
+        self.recent = 0
         self.rows: dict[tuple[str, str], Any] = {}
         self.kills: list[tuple[int, bool]] = []
         self.writes = 0
@@ -155,10 +156,15 @@ class World:
         async def ends() -> Any:
             return {topic.name: {0: len(held)}}
 
+        async def since(_: int) -> Any:
+            return {topic.name: {0: min(broker.recent, len(held))}}
+
         async def remaining() -> int:
             return len(held) - place
 
-        return SimpleNamespace(start=nothing, stop=nothing, next=next_, ends=ends, remaining=remaining)
+        return SimpleNamespace(
+            start=nothing, stop=nothing, next=next_, ends=ends, since=since, remaining=remaining
+        )
 
 
 def ids(*transitions: Any) -> list[str]:
@@ -275,6 +281,13 @@ async def test_after_four_days_a_message_is_given_up(monkeypatch):
     await world.until(lambda: world.taken["a"] == ["new.1"])
     assert world.asked.count(("a", "old.1")) == 6
     assert world.broker.rows["a", "old.1"].state == "given_up"
+
+
+async def test_the_very_first_one_tells_what_is_recent(monkeypatch):
+    world = World(monkeypatch, Broker([transition("x0")], [transition("x1")]), "a")
+    world.broker.recent = 2
+    await world.until(lambda: world.taken["a"])
+    assert world.taken["a"] == ["x1.1"]
 
 
 async def test_a_new_webhook_is_told_from_now_on_and_an_old_one_is_settled(monkeypatch):

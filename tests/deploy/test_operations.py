@@ -18,7 +18,8 @@ import yaml
 from dashboards.metrics import exposition
 from deploy import defaults
 from deploy.addresses import Addresses
-from deploy.kafka_figures import gatherer_figures, worker_figures, writer_figures
+from deploy.kafka_figures import gatherer_figures, notifier_figures, worker_figures, writer_figures
+from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.service import opened
 from deploy.settings import Settings
@@ -26,6 +27,8 @@ from deploy.store_writer import WriterHealth
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from storage.store import StorageError
+from streams.deliveries import Progress
+from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
@@ -68,11 +71,19 @@ async def _told(folder: Path) -> str:
         worker_figures(worker),
         writer_figures(WriterHealth()),
         gatherer_figures(SinkHealth(), keeper),
+        notifier_figures(*telling(settings)),
     ):
         text += exposition(figures, [stream]).decode()
     keeper.archive.close()
     store.close()
     return text
+
+
+def telling(settings: Settings) -> tuple[Notifier, Lease]:
+    """Return a notifier that is at work, and its lease."""
+    notifier = Notifier("127.0.0.1:9", "", settings.webhook, lambda: 0)
+    notifier.progress = {"duty": Progress(webhook_id="duty", offset=0)}
+    return notifier, Lease("127.0.0.1:9", "alerts", "notify", notifier.work, held=True)
 
 
 def test_every_figure_that_a_rule_asks_for_is_told_with_its_labels(told):
@@ -112,6 +123,7 @@ def test_the_scraped_ports_are_those_of_the_units():
     assert targets["groundswell-gather"] == [watched("groundswell-gather@.service")]
     assert watched("groundswell-worker@.service") in targets["groundswell-worker"]
     assert targets["groundswell-store"] == [watched("groundswell-store.service")]
+    assert targets["groundswell-notify"] == [watched("groundswell-notify.service")]
     assert targets["groundswell-serve"] == [defaults.HTTP]
     assert targets["groundswell-run"] == []
 

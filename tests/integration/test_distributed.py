@@ -98,11 +98,12 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
                 servers=kafka.bootstrap, prefix=prefix, port=caster.port, url=subscriber.url, secret=SECRET
             )
         )
-        http, ntrip, *watch = (free_port() for _ in range(5))
+        http, ntrip, *watch = (free_port() for _ in range(6))
         common = "--config", str(config)
         data = "--data", str(tmp_path / "data")
         stack.enter_context(started(tmp_path, "worker", "worker", *common, *watch_at(watch[0])))
         stack.enter_context(started(tmp_path, "store", "store", *common, *data, *watch_at(watch[1])))
+        stack.enter_context(started(tmp_path, "notify", "notify", *common, *watch_at(watch[3])))
         gatherer = stack.enter_context(
             started(
                 tmp_path, "gather", "gather", *common, "--ntrip", f"127.0.0.1:{ntrip}",
@@ -174,11 +175,13 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
         ids = [request["id"] for request in subscriber.requests()]
         assert len(set(ids)) == len(ids)
 
-        figures = ("worker_messages_total", "store_messages_total", "kafka_messages_total")
+        figures = (
+            "worker_messages_total", "store_messages_total", "kafka_messages_total", "notify_active",
+        )  # fmt: skip
         for port, figure in zip(watch, figures, strict=True):
             told = (await page.get(f"http://127.0.0.1:{port}/metrics")).text
             (value,) = re.findall(rf"^groundswell_{figure} (\S+)$", told, re.MULTILINE)
-            assert float(value) > 5
+            assert float(value) > 5 or (figure, value) == ("notify_active", "1.0")
             assert (await page.get(f"http://127.0.0.1:{port}/readyz")).text == "ok\n"
         # raw bytes are kept where they were gathered
         assert gatherer.stop() == 0
