@@ -17,7 +17,15 @@ from standardwebhooks import Webhook
 from connectors import address_guard, webhook
 from connectors.address_guard import is_public
 from connectors.webhook import WebhookConfig, WebhookSender
-from connectors.webhook_message import MAX_PAYLOAD_BYTES, payload, retry_after_seconds, retry_delay_s, sign
+from connectors.webhook_message import (
+    MAX_PAYLOAD_BYTES,
+    in_order_delay_s,
+    payload,
+    retry_after_seconds,
+    retry_delay_s,
+    sign,
+)
+from connectors.webhook_post import Failure
 from tests.waiting import until
 from tests.webhook_store import MemoryStore, transition
 
@@ -103,6 +111,24 @@ def test_the_schedule_is_quick_at_first_and_ends_after_four_days():
     assert middle == [5, 15, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400, None]
     assert retry_delay_s(0, 0.0) == pytest.approx(4.5)
     assert retry_delay_s(0, 1.0) == pytest.approx(5.5)
+
+
+def test_told_in_order_a_receiver_is_asked_each_minute_for_four_days():
+    assert [in_order_delay_s(n, 0.5) for n in range(5)] == [5, 15, 60, 60, 60]
+    assert in_order_delay_s(4 * 1440 - 1, 0.5) == 60
+    assert in_order_delay_s(4 * 1440, 0.5) is None
+    assert in_order_delay_s(9, 1.0) == pytest.approx(66)
+    assert in_order_delay_s(0, 0.5, retry_after_s=1e9) == 3600
+
+
+@pytest.mark.parametrize(
+    ("status", "refused", "gone"),
+    [(0, False, False), (429, False, False), (503, False, False), (500, True, False), (401, True, False),
+     (410, True, True)],
+)  # fmt: skip
+def test_a_refusal_is_no_absence(status, refused, gone):
+    failure = Failure("", 0.0, status)
+    assert (failure.refused, failure.gone) == (refused, gone)
 
 
 def test_retry_after_is_honoured_up_to_an_hour():

@@ -58,6 +58,15 @@ def test_a_whole_configuration(read):
     assert (datastream.id, datastream.name) == ("harbour.water_level", "harbour water level")
 
 
+def test_links_in_webhooks_begin_with_an_address_of_a_page(read):
+    assert (
+        read('[server]\npublic_url = "https://warn.example/a"').server.public_url == "https://warn.example/a"
+    )
+    for wrong in ("warn.example", "ftp://warn.example", "https://"):
+        with pytest.raises(Refusal, match="write for instance https://"):
+            read(f'[server]\npublic_url = "{wrong}"')
+
+
 def test_an_empty_file_is_a_configuration(read):
     assert read("") == Settings()
 
