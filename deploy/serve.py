@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import cast
 
 import structlog
 
@@ -20,7 +21,9 @@ from deploy.addresses import Addresses, is_loopback
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
 from deploy.http_server import bind, serving
+from deploy.late_store import late_postgres
 from deploy.refusal import Refusal
+from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -47,11 +50,21 @@ def run_serve(settings: Settings, *, http: str | None, data: Path | None, second
     addresses, folder = resolve(settings, http, None, data)
     if addresses.http is None:
         raise Refusal("there is no address to serve on; give --http HOST:PORT")
+    if url := settings.database.url:
+        with late_postgres(url) as late:
+            run_async(_run(cast("Store", late), late.look, settings, addresses, seconds))
+        return
     with reading_store(settings, folder) as store:
-        run_async(_run(store, settings, addresses, seconds))
+        run_async(_run(store, lambda: store.commands(1), settings, addresses, seconds))
 
 
-async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: float | None) -> None:
+async def _run(
+    store: Store,
+    look: Callable[[], object],
+    settings: Settings,
+    addresses: Addresses,
+    seconds: float | None,
+) -> None:
     stop = stop_on_signals()
     kafka = settings.kafka
     assert addresses.http is not None
@@ -65,7 +78,7 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
         alerts = Reader(kafka.servers, (ALERTS,), {}, kafka.prefix)
         stack.push_async_callback(alerts.stop)
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
-        watch, memory = DatabaseWatch(lambda: store.commands(1)), AlertMemory()
+        watch, memory = DatabaseWatch(look), AlertMemory()
         tasks = [
             asyncio.create_task(_follow(reader, feed, commands), name="what comes over Kafka"),
             asyncio.create_task(follow_alerts(alerts, memory, feed), name="alerts"),
@@ -85,6 +98,10 @@ async def _run(store: Store, settings: Settings, addresses: Addresses, seconds: 
             write_token=settings.server.write_token or None,
             open_writes=is_loopback(addresses.http[0]),
             fallback=Fallback(memory, lambda: watch.away),
+        )
+        registry = Registry.of(settings)
+        app.state.snapshot.begin_with(
+            registry.stations, registry.things, registry.properties, registry.datastreams
         )
         tasks.append(asyncio.create_task(_remember(app.state.snapshot), name="remembering the page"))
         await stack.enter_async_context(serving(app, listener, hub.close))

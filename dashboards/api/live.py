@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from dashboards.api.context import PREFIX, Context, known_parameters_only
 from dashboards.fallback import AwayError, away_problem, from_store
 from dashboards.live import LiveHub, Viewer, ViewerLimitError, frame
 from dashboards.problems import problem_response
-from sensors.model import ObservedProperty, Thing
+from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.store import DatastreamRow, Page, StationRow
 
 SNAPSHOT_AGE_US = 1_000_000
@@ -80,6 +80,22 @@ class Snapshot:
                 retry = f"retry: {RECONNECT_MS}\n".encode()
                 self._frame, self._made_us = retry + frame("state", payload), now_us
             return self._frame
+
+    def begin_with(
+        self,
+        stations: Iterable[Station],
+        things: Iterable[Thing],
+        properties: Iterable[ObservedProperty],
+        datastreams: Iterable[Datastream],
+    ) -> None:
+        """Show this as long as the database has not been there."""
+        self._rows = _Rows(
+            stations=[StationRow(**msgspec.structs.asdict(one)) for one in stations],
+            things=list(things),
+            properties=list(properties),
+            datastreams=[DatastreamRow(**msgspec.structs.asdict(one)) for one in datastreams],
+            alerts=[],
+        )
 
     async def remember(self) -> None:
         """Ask the database once, so that there is something to show when it goes away."""

@@ -11,6 +11,8 @@ import pytest
 from dashboards import fallback as fallback_module
 from dashboards.alert_memory import AlertMemory
 from dashboards.fallback import Fallback
+from dashboards.live import LiveHub
+from sensors.model import Station
 from storage.store import StorageError
 from streams.records import AlertTransitions, CommandOutcome, StationReports
 from tests.dashboards import country as c
@@ -183,6 +185,14 @@ async def test_a_new_viewer_sees_what_was_known_with_the_verdicts_and_alerts_of_
     assert [(one["id"], one["level"]) for one in state["alerts"]] == [("a1", "red")]
 
 
-async def test_a_viewer_of_a_server_that_knows_nothing_is_refused(world):
+async def test_a_server_that_begins_without_the_database_shows_what_is_configured(world):
     world.away = "gone"
     assert await first_state(world.app) == {"status": 503}
+    store = world.country.store
+    world.app = world.country.app(fallback=Fallback(world.memory, lambda: world.away), hub=LiveHub())
+    stations = [Station(id=one.id, name=one.name) for one in store.stations().items]
+    world.app.state.snapshot.begin_with(stations, store.things().items, store.observed_properties(), [])
+    state = await first_state(world.app)
+    judged = {site[0]: site[4] or "unknown" for site in c.SITES}
+    assert {one["id"]: one["state"] for one in state["stations"]} == judged
+    assert [one["id"] for one in state["alerts"]] == ["a1"]

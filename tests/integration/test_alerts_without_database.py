@@ -76,7 +76,7 @@ async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaSer
             port: stack.enter_context(started(tmp_path, f"notify-{i}", "notify", *common, *watch_at(port)))
             for i, port in enumerate(watch[1:])
         }
-        stack.enter_context(started(tmp_path, "serve", "serve", *common, *watch_at(http)))
+        serve = stack.enter_context(started(tmp_path, "serve", "serve", *common, *watch_at(http)))
         page = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
         api = f"http://127.0.0.1:{http}"
 
@@ -156,6 +156,17 @@ async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaSer
                     assert '"acknowledged_by":"duty"' in line
                     assert '"gauge.water_level"' in line
                     break
+
+        serve.kill()
+        serve.start()
+
+        async def is_there_again() -> bool:
+            answer = await get(f"{api}/api/v1/alerts/{alert}")
+            return (
+                answer is not None and answer.status_code == 200 and answer.json()["state"] == "acknowledged"
+            )
+
+        await eventually(is_there_again, "a server that began without the database", tmp_path)
 
         async def is_answer_told() -> bool:
             return any(event["type"] == "alert.acknowledged" for event in told())
