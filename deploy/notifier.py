@@ -31,6 +31,8 @@ from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
 log = structlog.get_logger()
 
 READ_S = 0.2
+SURE_S = 5.0
+"""After so long without a write it is made sure that no other has begun."""
 NAP_S = 1.0
 UNREADABLE_S = 10.0
 RECENT_US = 600_000_000
@@ -72,6 +74,8 @@ class Notifier:
     error: str = ""
     """Why it cannot begin; empty when all is well."""
     _output: Output | None = None
+    _sure_s: float = 0.0
+    """When no other had begun, in the event loop's time."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -127,14 +131,16 @@ class Notifier:
             await alerts.start()
             (end,) = (await alerts.ends())[ALERTS.name].values()
             (recent,) = (await alerts.since(self.clock_us() - RECENT_US))[ALERTS.name].values()
-            found = []
+            found: dict[bytes, State] = {}
             while await states.remaining():
-                found += [deliveries.decode(one.value) for one in await states.next(READ_S)]
+                for one in await states.next(READ_S):
+                    state = deliveries.decode(one.value)
+                    found[deliveries.encode(state)[0]] = state
         finally:
             await states.stop()
             await alerts.stop()
         names = [config.id for config in self.configs]
-        self.announced, self.progress, new = deliveries.restored(found, names, end, recent)
+        self.announced, self.progress, new = deliveries.restored(found.values(), names, end, recent)
         await self._write(new)
 
     async def _announce(self) -> None:
@@ -213,6 +219,9 @@ class Notifier:
         self.progress[webhook_id] = over
 
     async def _post(self, client: httpx.AsyncClient, config: WebhookConfig, item: Item) -> Failure | None:
+        if asyncio.get_running_loop().time() - self._sure_s > SURE_S:
+            # it fails when another one has begun while this one stood still
+            await self._write([self.announced])
         try:
             return await post(client, config, item.transition, self.clock_us(), self.api_url)
         except Exception as error:  # noqa: BLE001 - whatever one receiver does, the others are told
@@ -244,7 +253,9 @@ class Notifier:
         topic = self.prefix + DELIVERIES.name
         made += [Message(topic, 0, piece) for piece in pieces(Deliveries(steps=list(steps)))]
         async with self._lock:
+            begun_s = asyncio.get_running_loop().time()
             await self._output.send(made)
+            self._sure_s = begun_s
 
     @contextlib.asynccontextmanager
     async def _queue(self, begin: deliveries.Place) -> AsyncIterator[AlertQueue]:

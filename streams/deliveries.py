@@ -117,7 +117,7 @@ def restored(
     end
         Offset at which the topic of alerts ends.
     recent
-        Offset in it from which on alerts are told when there is no state at all.
+        Offset in it from which on alerts are told when there is no state that fits.
 
     Returns
     -------
@@ -136,9 +136,11 @@ def restored(
     if announced is None:
         announced = Announced(offset=recent)
         new.append(announced)
-    elif announced.offset > end:  # the topic was lost and made anew: all that it holds is news
-        announced = Announced(offset=0)
-        known = {name: Progress(webhook_id=name, offset=0, over=one.over) for name, one in known.items()}
+    elif announced.offset > end:  # the topic was lost, wholly or its end
+        announced = Announced(offset=recent)
+        for name, one in known.items():
+            if one.offset > end:
+                known[name] = Progress(webhook_id=name, offset=recent, over=one.over)
         new = [announced, *known.values()]
     progress = {name: one for name, one in known.items() if not one.over}
     for name in webhook_ids:

@@ -17,6 +17,10 @@ log = structlog.get_logger()
 WAIT_S = 1.0
 
 
+class RewoundError(ConnectionError):
+    """The topic of alerts ends before what was read of it. To begin anew helps."""
+
+
 class AlertQueue:
     """Reads on when what is wanted is not in memory, so that no more than two answers of Kafka are there.
 
@@ -46,13 +50,19 @@ class AlertQueue:
         await self._reader.stop()
 
     async def get(self, number: int = 0, wait_s: float = WAIT_S) -> Item | None:
-        """Return the first transition, or one behind it; None: it is not there after `wait_s`."""
+        """Return the first transition, or one behind it; None: it is not there after `wait_s`.
+
+        Raises
+        ------
+        RewoundError
+            Something of the topic was lost.
+        """
         if len(self._waiting) <= number:
             await self._read(wait_s)
         return self._waiting[number] if len(self._waiting) > number else None
 
     async def take_all(self) -> list[Item]:
-        """Take what comes; nothing after a while."""
+        """Take what comes; nothing after a while. It raises what `get` raises."""
         await self._read(WAIT_S)
         found = list(self._waiting)
         self._waiting.clear()
@@ -64,6 +74,8 @@ class AlertQueue:
 
     async def _read(self, wait_s: float) -> None:
         for one in await self._reader.next(wait_s):
+            if one.offset < self.read_to:
+                raise RewoundError("the topic of alerts has lost what was read of it")
             self.read_to = one.offset + 1
             try:
                 batch = codec.decode(one.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -48,7 +48,9 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
     error: str = ""
     """Why it cannot be known who has the lease; empty when all is well."""
     held: bool = False
-    _task: asyncio.Task[None] | None = field(default=None)
+    _task: asyncio.Task[None] | None = None
+    _again_s: float = 0.0
+    """When work that ended may begin again."""
 
     async def run(self) -> None:
         """Take part until cancelled. A fault of the work ends it."""
@@ -79,7 +81,7 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
                     "" if there else f"there is no topic {self.topic}; run `groundswell topics apply`"
                 )
                 await consumer.getmany(timeout_ms=_POLL_MS)  # what it brings is read elsewhere
-                await self._look_after()
+                self._look_after()
         finally:
             await self._let_go()
             await consumer.stop()
@@ -104,15 +106,16 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _look_after(self) -> None:
-        task = self._task
-        if task is None or not task.done():
-            return
-        try:
-            task.result()
-        except FencedError as error:
-            log.warning("another one does the work", group=self.group, why=str(error))
-        # If it is ours all the same, the other one was mistaken and has noticed it by then.
-        await asyncio.sleep(RETRY_S)
-        if self.held and self._task is task:
+    def _look_after(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._task is not None and self._task.done():
+            task, self._task = self._task, None
+            self._again_s = now_s + RETRY_S
+            try:
+                task.result()
+            except FencedError as error:
+                # One that lost the lease and does not know it yet must not shut out who has it.
+                self._again_s = now_s + 1e-3 * SESSION_MS
+                log.warning("another one does the work", group=self.group, why=str(error))
+        if self.held and self._task is None and now_s >= self._again_s:
             self._begin()

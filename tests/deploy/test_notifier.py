@@ -321,15 +321,42 @@ def progress(world: World) -> list[Any]:
     return [one for one in found if isinstance(one, deliveries.Progress)]
 
 
-async def test_a_topic_that_was_lost_and_made_anew_is_told_from_its_begin(monkeypatch):
+async def test_a_topic_that_was_lost_and_made_anew_is_told_of_what_is_recent(monkeypatch):
     world = await begun(monkeypatch, "a")
-    world.broker.add(transition("x0"))
-    world.broker.add(transition("x1"))
-    await world.until(lambda: world.taken["a"] == ["x0.1", "x1.1"])
-    await world.until(lambda: world.broker.rows["a", "x1.1"].state == "delivered")
+    for name in ("x0", "x1", "x2"):
+        world.broker.add(transition(name))
+    await world.until(lambda: len(world.taken["a"]) == 3)
+    await world.until(lambda: world.broker.rows["a", "x2.1"].state == "delivered")
     world.broker.alerts.clear()
     world.broker.add(transition("y0"))
-    await world.until(lambda: world.taken["a"][2:] == ["y0.1"])
+    world.broker.add(transition("y1"))
+    world.broker.recent = 2
+    await world.until(lambda: world.taken["a"][3:] == ["y1.1"])
+
+
+async def test_a_topic_that_loses_its_end_while_it_is_read_is_not_told_from_its_begin(monkeypatch):
+    queue = alert_queue.AlertQueue("nowhere", "", deliveries.Place(4))
+    world = World(monkeypatch, Broker([transition("x0")], [transition("x1")], [transition("x2")]))
+    queue._reader = world.reader("", (ALERTS,), {}, "")  # as one whose offset was reset
+    with pytest.raises(alert_queue.RewoundError):
+        await queue.get()
+
+
+async def test_one_that_stood_still_asks_whether_it_was_replaced_before_it_tells(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    world.answers["a"] = [AWAY]
+    world.broker.add(transition("x0"))
+    one = world.notifier()
+    work = asyncio.create_task(one.work())
+    for _ in range(20_000):
+        await asyncio.sleep(0)
+        if one.progress and one.progress["a"].attempts == 3:
+            break
+    one._sure_s -= 60
+    world.broker.kills = [(0, False)]  # what is written next is refused
+    with pytest.raises(KilledError):
+        await work
+    assert len(world.asked) == 3
 
 
 async def test_a_state_of_another_version_stops_the_telling_and_says_so(monkeypatch):
