@@ -77,6 +77,10 @@ class Notifier:
     _sure_s: float = 0.0
     """When no other had begun, in the event loop's time."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _unwritten: list[Message] = field(default_factory=list)
+    _asked: int = 0
+    _written: int = 0
+    """Of the writes that were asked for: how many are in Kafka."""
 
     def __post_init__(self) -> None:
         self.states = {config.id: WebhookState() for config in self.configs}
@@ -100,7 +104,7 @@ class Notifier:
             Another one has begun.
         """
         self._output = Output(self.bootstrap, "groundswell-notify", f"{self.prefix}groundswell-notify")
-        self._lock = asyncio.Lock()
+        self._lock, self._unwritten = asyncio.Lock(), []
         try:
             await self._output.insist(_nothing)  # from now on no other writes the state
             try:
@@ -244,18 +248,26 @@ class Notifier:
             await asyncio.sleep(min(left_us * 1e-6, NAP_S))  # a clock may be set meanwhile
 
     async def _write(self, states: Sequence[State], steps: Sequence[DeliveryStep] = ()) -> None:
-        """Return when these are in Kafka, all or nothing."""
+        """Return when these are in Kafka, all or nothing; what others write meanwhile goes with it."""
         assert self._output is not None
-        made = []
         for state in states:
             key, value = deliveries.encode(state)
-            made.append(Message(self.prefix + DELIVERY_STATE.name, 0, value, (), key))
+            self._unwritten.append(Message(self.prefix + DELIVERY_STATE.name, 0, value, (), key))
         topic = self.prefix + DELIVERIES.name
-        made += [Message(topic, 0, piece) for piece in pieces(Deliveries(steps=list(steps)))]
+        self._unwritten += [Message(topic, 0, piece) for piece in pieces(Deliveries(steps=list(steps)))]
+        self._asked += 1
+        own = self._asked
         async with self._lock:
-            begun_s = asyncio.get_running_loop().time()
-            await self._output.send(made)
-            self._sure_s = begun_s
+            if self._written >= own:
+                return  # it went with another one's
+            begun_s, last = asyncio.get_running_loop().time(), self._asked
+            made, self._unwritten = self._unwritten, []
+            try:
+                await self._output.send(made)
+            except BaseException:
+                self._unwritten = made + self._unwritten  # nobody may take it for written
+                raise
+            self._written, self._sure_s = last, begun_s
 
     @contextlib.asynccontextmanager
     async def _queue(self, begin: deliveries.Place) -> AsyncIterator[AlertQueue]:
