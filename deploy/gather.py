@@ -11,10 +11,10 @@ import structlog
 
 from connectors.caster.relay import Relay
 from deploy.addresses import Addresses
-from deploy.casting import casting
+from deploy.casting import casting, feeding
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
-from deploy.kafka_figures import gatherer_figures
+from deploy.kafka_figures import gatherer_figures, outlet_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
@@ -64,6 +64,7 @@ async def _run(
         if addresses.ntrip is not None:
             caster = casting(relay, lambda: registry.stations, settings, addresses.ntrip)
             addresses.ntrip = (addresses.ntrip[0], (await stack.enter_async_context(caster)).port)
+        outlet = await stack.enter_async_context(feeding(relay, lambda: registry.stations, settings.relay))
         store = open_store(folder)
         stack.callback(store.close)
         archive = RawArchive(folder / "raw", store)
@@ -74,6 +75,8 @@ async def _run(
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
         figures = gatherer_figures(sink.health, keeper)
+        if outlet is not None:
+            figures += outlet_figures(outlet)
         await stack.enter_async_context(
             watched(http, figures, lambda: sink.health.full or keeper.error, sources.streams)
         )
