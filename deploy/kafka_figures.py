@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from connectors.caster.link.follow import Following
 from connectors.caster.link.outlet import Outlet
 from dashboards.metrics import Figure
@@ -13,12 +15,17 @@ from streams.kafka.worker import Worker
 from streams.stream_state import StreamStates
 
 
-def worker_figures(worker: Worker) -> list[Figure]:
-    """Return how a worker is doing."""
+def worker_figures(worker: Worker, lag: Callable[[], Mapping[tuple[str, int], int]]) -> list[Figure]:
+    """Return how a worker is doing; `lag` gives what waits by topic and partition."""
     health = worker.health
+
+    def lags() -> dict[tuple[str, ...], float]:
+        return {(topic, str(partition)): n for (topic, partition), n in sorted(lag().items())}
+
     return [
         gauge("kafka_failing", "1 while nothing can be sent.", lambda: float(bool(worker.error))),
         gauge("worker_tasks", "Groups of processors at a partition that it has.", lambda: worker.tasks),
+        Figure("worker_lag_messages", "Messages that wait.", "gauge", lags, ("topic", "partition")),
         counter("worker_messages", "Messages taken.", lambda: health.messages),
         counter(
             "worker_read_again", "Messages that a snapshot stood for already.", lambda: health.read_again

@@ -65,7 +65,7 @@ async def _told(folder: Path) -> str:
     keeper = RawKeeper(cast(Any, SimpleNamespace()), RawArchive(folder / "raw", store), store, lambda: 0)
     stream = StreamState("A", "ntrip", "")
     for figures in (
-        worker_figures(worker),
+        worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
         gatherer_figures(SinkHealth(), keeper),
     ):
