@@ -15,10 +15,22 @@ import msgspec
 import pytest
 import yaml
 
+from connectors.caster.link.change_over import ChangeOver
+from connectors.caster.link.follow import Following
+from connectors.caster.link.outlet import Outlet
+from connectors.caster.relay import Relay
+from connectors.caster.server import Caster
 from dashboards.metrics import exposition
 from deploy import defaults
 from deploy.addresses import Addresses
-from deploy.kafka_figures import gatherer_figures, worker_figures, writer_figures
+from deploy.figures import caster_figures
+from deploy.kafka_figures import (
+    following_figures,
+    gatherer_figures,
+    outlet_figures,
+    worker_figures,
+    writer_figures,
+)
 from deploy.raw_keeper import RawKeeper
 from deploy.service import opened
 from deploy.settings import Settings
@@ -29,7 +41,7 @@ from storage.store import StorageError
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
-from streams.stream_state import StreamState
+from streams.stream_state import StreamState, StreamStates
 from tests.operations import PROMETHEUS, ROOT, SYSTEMD, accepted, started_by
 from tests.postgres import name_of, shared_postgres
 from tests.program import groundswell
@@ -64,10 +76,18 @@ async def _told(folder: Path) -> str:
     store = SqliteStore(folder / "rows.sqlite")
     keeper = RawKeeper(cast(Any, SimpleNamespace()), RawArchive(folder / "raw", store), store, lambda: 0)
     stream = StreamState("A", "ntrip", "")
+    relay = Relay(lambda: 0.0)
+    caster = Caster(relay, list, lambda: 0)
+    caster.refuse("slow")
     for figures in (
+        caster_figures(caster, relay),
         worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
         gatherer_figures(SinkHealth(), keeper),
+        outlet_figures(Outlet(list, "", lambda: 0)),
+        following_figures(
+            Following(ChangeOver(lambda *_: None, lambda: 0.0), delay_us={"g": 5}), StreamStates()
+        ),
     ):
         text += exposition(figures, [stream]).decode()
     keeper.archive.close()

@@ -94,7 +94,7 @@ async def follow(
     async def session() -> NoReturn:
         async with connected(gatherer.host, gatherer.port, gatherer.tls) as (reader, writer):
             await _prove(gatherer, reader, writer)
-            taker = _Taker(state.id, following, clock_us)
+            taker = _Taker(state.id, following)
             try:
                 while True:
                     data = await _read(reader, silent_s)
@@ -116,10 +116,9 @@ async def follow(
 class _Taker:
     """Takes the records of one connection."""
 
-    def __init__(self, name: str, following: Following, clock_us: Callable[[], int]) -> None:
+    def __init__(self, name: str, following: Following) -> None:
         self._name = name
         self._following = following
-        self._clock_us = clock_us
         self._parser = LinkParser()
         self._ids: dict[int, str] = {}
         self._table: dict[str, Listed] = {}
@@ -151,7 +150,9 @@ class _Taker:
 
     def _list(self, record: LinkRecord) -> None:
         if record.kind == records.TABLE_IS_WHOLE:
-            self._following.tables[self._name] = dict(self._table)
+            following = self._following
+            following.tables[self._name] = dict(self._table)
+            following.change_over.keep_only({i for table in following.tables.values() for i in table})
             return
         if len(self._ids) >= records.MOST_STATIONS and record.number not in self._ids:
             raise LinkError(f"it lists more than {records.MOST_STATIONS} stations")
