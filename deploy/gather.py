@@ -24,6 +24,7 @@ from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
+from gnss.rtcm.framing import Framer
 from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
 
@@ -34,6 +35,7 @@ def run_gather(
     settings: Settings, *, ntrip: str | None, http: str | None, data: Path | None, seconds: float | None
 ) -> None:
     """Gather until a signal, or for so long."""
+    Framer().feed(b"\xd3")  # compiles what would hold up all stations with the first byte
     addresses, folder = resolve(settings, None, ntrip, data)
     run_async(_run(settings, folder, addresses, http, seconds))
 

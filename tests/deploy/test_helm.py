@@ -85,6 +85,7 @@ def test_a_process_is_started_watched_and_confined(process):
     assert f'prometheus.io/port: "{port}"' in text
     for part in ("probes", "container", "pod"):
         assert f'include "groundswell.{part}"' in text
+    assert ('include "groundswell.readiness"' in text) == (process != "serve")
     assert "resources: {{ toYaml" in text
     assert f"mountPath: {Path(parsed['config'])}, subPath" in text
     assert "checksum/config" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,11 @@ class Holding:
         pass
 
 
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def runtime(worker: Holding, servers: str) -> FaustRuntime:
     made: Any = worker
     return FaustRuntime(FaustConfig(servers), made)
@@ -102,6 +108,7 @@ async def test_lag_and_readiness_come_from_what_is_known_here(
         await until(lambda: not working.error(worker.clock_us()) and not reader.error, WAIT_S)
 
         kafka.kill()
+        await until(lambda: not is_open(kafka.port), WAIT_S)  # threads of its process may outlive it a little
         await working.stop()  # at once, without a word of Faust's thread: pytest would tell
         assert None not in worker.let_go_of
         following.cancel()

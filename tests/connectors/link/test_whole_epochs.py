@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyrtcm import RTCMReader
 
 from connectors.caster.link.whole_epochs import MOST_HELD_BYTES, WholeEpochs, frame_ends
-from gnss.simulate import SimulatedStation
 from tests.connectors.link.frames import epoch, observed
 from tests.rtcm_frames import of_type, split, text_frame
 
@@ -84,9 +84,10 @@ def test_epochs_stay_whole_however_they_are_cut(systems, data):
         assert not any(begin < border < begin + len(one) - len(of_type(1005)) for border in borders)
 
 
-def test_each_epoch_of_a_simulated_station_is_one():
-    station = SimulatedStation(1, 114.3, 30.5, 40.0, seed=3)
-    held = WholeEpochs()
-    for second in range(1_700_000_000, 1_700_000_005):
-        frames = b"".join(station.emit(second * 1_000_000).frames)
-        assert [one.frames for one in held.feed(frames, second)] == [frames]
+@pytest.mark.parametrize("number", [1001, 1002, 1003, 1004, 1009, 1010, 1011, 1012, 1071, 1077, 1087, 1137])
+@pytest.mark.parametrize("more", [True, False])
+def test_another_decoder_finds_the_flag_in_the_same_place(number, more):
+    message = RTCMReader.parse(observed(number, 5000, more=more))
+    assert message.identity == str(number)
+    assert bool(message.DF393 if number > 1070 else message.DF005) is more
+    assert bool(list(WholeEpochs().feed(observed(number, 5000, more=more), 0))) is not more

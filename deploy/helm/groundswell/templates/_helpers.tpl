@@ -124,6 +124,9 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
+{{- end }}
+
+{{- define "groundswell.readiness" -}}
 readinessProbe:
   httpGet: {path: /readyz, port: watch}
   periodSeconds: 5
