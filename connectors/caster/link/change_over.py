@@ -2,7 +2,7 @@
 
 The first that brings something leads; the others' frames are left out until it has been silent for a while or
 its connection is lost. What goes on is whole epochs, so that those of two gatherers never mix in one. A new
-leader's frames that the rovers have had from the one before are left out.
+leader's frames that the rovers have had from the one before, or that are older, are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connectors.caster.link.whole_epochs import frame_ends
+from connectors.caster.link.whole_epochs import frame_ends, observed_at_ms
 
 SILENT_S = 2.5
 """Then another gatherer leads: the station's stream may have broken at the first one."""
@@ -20,6 +20,9 @@ REMEMBERED = 4
 """Epochs of a station that are kept for a comparison."""
 AWAY_S = 60.0
 """A leader that has been away for so long has nothing in common with what comes then."""
+
+
+WEEK_MS = 604_800_000
 
 
 @dataclass(slots=True)
@@ -69,11 +72,11 @@ class ChangeOver:
             self.changes += 1
         leading.last_s = now_s
         if leading.is_new:
-            leading.is_new -= 1
-            new = _without(frames, leading.sent)
+            new = b"" if _is_older(frames, leading.sent) else _without(frames, leading.sent)
             self.left_out_bytes += len(frames) - len(new)
             frames = new
         if frames:
+            leading.is_new = max(leading.is_new - 1, 0)
             leading.sent.append(frames)
             self.publish(station_id, frames)
 
@@ -87,6 +90,17 @@ class ChangeOver:
         """Forget all stations but these."""
         for gone in self._leading.keys() - station_ids:
             del self._leading[gone]
+
+
+def _is_older(frames: bytes, sent: deque[bytes]) -> bool:
+    """Say whether an epoch comes a little before what was sent; a receiver that restarts may go back far."""
+    newest: dict[int, int] = {}
+    for epoch in sent:
+        newest |= observed_at_ms(epoch)
+    for system, time_ms in observed_at_ms(frames).items():
+        if system in newest:
+            return 0 < (newest[system] - time_ms) % WEEK_MS < 1000 * AWAY_S
+    return False
 
 
 def _without(frames: bytes, sent: deque[bytes]) -> bytes:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import secrets
 import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import cast
 
 import structlog
 
-from connectors.caster.connection import keep_alive
-from connectors.caster.link import proof, records
+from connectors.caster.link import records
+from connectors.caster.link.connection import CasterConnection, OutletLimits
 from connectors.caster.link.records import Listed
 from connectors.caster.link.whole_epochs import Epoch, WholeEpochs
 from sensors.model import Station
@@ -27,17 +25,6 @@ HOLD_S = 0.02
 ALIVE_S = 2.0
 """Between signs of life."""
 STOP_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class OutletLimits:
-    """What is granted to strangers and to casters."""
-
-    connections: int = 128
-    proof_s: float = 5.0
-    """To prove who one is."""
-    queue_bytes: int = 16_000_000
-    """That a caster may be behind before it is cut: two seconds of 4,000 stations."""
 
 
 @dataclass(slots=True)
@@ -87,8 +74,8 @@ class Outlet:
         self._clock_us = clock_us
         self._hold_s = hold_s
         self._server: asyncio.Server | None = None
-        self._connections: dict[_Caster, None] = {}
-        self._casters: dict[_Caster, None] = {}
+        self._connections: dict[CasterConnection, None] = {}
+        self._casters: dict[CasterConnection, None] = {}
         self._numbers: dict[str, int] = {}
         self._epochs: dict[str, WholeEpochs] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -107,7 +94,7 @@ class Outlet:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: _Caster(self),
+                lambda: CasterConnection(self),
                 host,
                 port,
                 ssl=tls,
@@ -209,15 +196,15 @@ class Outlet:
 
     # --- what a connection asks -----------------------------------------------------------------------
 
-    def admit(self, connection: _Caster) -> bool:
+    def admit(self, connection: CasterConnection) -> bool:
         """Say whether there is room for one more."""
         if len(self._connections) >= self.limits.connections:
-            self.counters.refused["full"] += 1
+            self.refuse("full")
             return False
         self._connections[connection] = None
         return True
 
-    def begin(self, connection: _Caster) -> bytes:
+    def begin(self, connection: CasterConnection) -> bytes:
         """Let a caster have what is published from now on; return the table."""
         now_us = self._clock_us()
         listed = {
@@ -235,82 +222,12 @@ class Outlet:
             for i, number in self._numbers.items()
         ) + records.encode(records.TABLE_IS_WHOLE, 0, now_us)
 
-    def leave(self, connection: _Caster, *, was_caster: bool) -> None:
+    def refuse(self, reason: str) -> None:
+        """Count a refusal."""
+        self.counters.refused[reason] += 1
+
+    def leave(self, connection: CasterConnection, *, was_caster: bool) -> None:
         """Forget a connection that is gone."""
         self._connections.pop(connection, None)
         self._casters.pop(connection, None)
         self.counters.casters -= was_caster
-
-
-class _Caster(asyncio.Protocol):
-    """A connection: a stranger until it has proved that it knows the secret."""
-
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
-        self._nonce = secrets.token_bytes(proof.NONCE_BYTES)
-        self._peer_nonce = b""
-        self._read = b""
-        self._is_caster = False
-        self._deadline: asyncio.TimerHandle | None = None
-        self.transport: asyncio.Transport
-        self.address = ""
-
-    def send(self, record: bytes) -> bool:
-        """Queue a record; False when the caster was too far behind and has been cut."""
-        if self.transport.get_write_buffer_size() + len(record) > self._outlet.limits.queue_bytes:
-            self.transport.abort()
-            return False
-        self.transport.write(record)
-        return True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the proof, not for long."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])
-        if not self._outlet.admit(self):
-            self.transport.abort()
-            return
-        keep_alive(transport.get_extra_info("socket"))
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(self._outlet.limits.proof_s, self._cut, "slow")
-
-    def data_received(self, data: bytes) -> None:
-        """Go through the steps of `proof.py`; a caster that has proved itself has nothing more to say."""
-        if self._is_caster:
-            self._cut("talk")
-            return
-        self._read += data
-        if not self._peer_nonce:
-            if (
-                not proof.MAGIC.startswith(self._read[: len(proof.MAGIC)])
-                or len(self._read) > proof.HELLO_BYTES
-            ):
-                self._cut("proof")
-            elif len(self._read) == proof.HELLO_BYTES:
-                self._peer_nonce, self._read = self._read[len(proof.MAGIC) :], b""
-                self.transport.write(proof.MAGIC + self._nonce)
-            return
-        if len(self._read) < proof.PROOF_BYTES:
-            return
-        nonces = self._peer_nonce, self._nonce
-        if not proof.is_proved(self._read, proof.proof(self._outlet.secret, "caster", *nonces)):
-            log.warning("a caster does not know the secret of the relay", caster=self.address)
-            self._cut("proof")
-            return
-        self._stop_clock()
-        self._is_caster, self._read = True, b""
-        self.transport.write(proof.proof(self._outlet.secret, "gatherer", *nonces) + self._outlet.begin(self))
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """Clean up."""
-        self._stop_clock()
-        self._outlet.leave(self, was_caster=self._is_caster)
-
-    def _cut(self, reason: str) -> None:
-        self._outlet.counters.refused[reason] += 1
-        self.transport.abort()
-
-    def _stop_clock(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None

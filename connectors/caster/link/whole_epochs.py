@@ -63,6 +63,24 @@ def frame_ends(frames: bytes) -> Iterator[int]:
         yield at
 
 
+def observed_at_ms(frames: bytes) -> dict[int, int]:
+    """Return the newest epoch of each satellite system in frames, in ms of its week (DF004 and its like).
+
+    Systems are named by their messages' numbers without the last digit. GLONASS, which tells the time of its
+    day, is left out.
+    """
+    found = {}
+    at = 0
+    for end in frame_ends(frames):
+        if end - at >= 13:
+            number = frames[at + 3] << 4 | frames[at + 4] >> 4
+            is_msm = 1071 <= number <= 1137 and 1 <= number % 10 <= 7 and number // 10 != 108
+            if is_msm or 1001 <= number <= 1004:
+                found[number // 10] = int.from_bytes(frames[at + 6 : at + 10], "big") >> 2
+        at = end
+    return found
+
+
 def _bounded(frames: bytes) -> Iterator[bytes]:
     """Cut what one read brought, where a frame ends, if it is too much for one record."""
     begin = end = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from tests.rtcm_frames import frame
 
 
@@ -15,6 +17,7 @@ def observed(number: int, time: int, *, more: bool, length: int = 40) -> bytes:
     return frame(head + bytes(length - len(head)))
 
 
+@functools.cache
 def epoch(time: int, systems: int = 3, length: int = 60) -> bytes:
     """Return the frames of an epoch of several systems."""
     numbers = (1077, 1087, 1097, 1117, 1127)[:systems]

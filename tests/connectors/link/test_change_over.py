@@ -1,6 +1,6 @@
 """Several gatherers have a station: rovers get every epoch whole, once, in order."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.caster.link.change_over import AWAY_S, SILENT_S, ChangeOver
@@ -53,6 +53,22 @@ def test_the_rest_of_an_epoch_comes_from_the_other_one():
     assert b"".join(rover.got) == whole
 
 
+def test_a_new_leader_that_is_behind_waits_until_it_has_caught_up():
+    rover = Rover()
+    week = 604_800_000
+    rover.take("one", epoch(week - 1000))
+    rover.take("one", epoch(0))
+    rover.change_over.lost("one")
+    for behind_ms in range(9000, 1000, -1000):
+        rover.take("two", epoch(week - behind_ms))
+    rover.take("two", epoch(0))
+    rover.take("two", epoch(1000))
+    assert rover.got == [epoch(week - 1000), epoch(0), epoch(1000)]
+    rover.change_over.lost("two")
+    rover.take("one", epoch(week - 3_600_000))  # the receiver itself went back
+    assert rover.got[-1] == epoch(week - 3_600_000)
+
+
 def test_a_silent_leader_is_replaced_and_waits_when_it_is_back():
     rover = Rover()
     rover.take("one", epoch(1))
@@ -84,6 +100,7 @@ def test_what_is_not_listed_any_more_is_forgotten():
     assert rover.got == [epoch(1)] * 3
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["brings", "brings", "brings", "lost"]), st.sampled_from(["one", "two"])),

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from connectors.caster.link import proof, records
 from connectors.caster.link.change_over import ChangeOver
+from connectors.caster.link.connection import OutletLimits
 from connectors.caster.link.follow import Following, Gatherer, follow
-from connectors.caster.link.outlet import Outlet, OutletLimits
+from connectors.caster.link.outlet import Outlet
 from connectors.caster.link.records import Listed
 from connectors.reconnect import BackOff
 from sensors.model import Station

@@ -1,7 +1,7 @@
 """Records on the wire: any cut gives the same, and nonsense is refused within bounds."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.caster.link import records
@@ -17,6 +17,7 @@ ONE = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ONE, max_size=8), st.integers(1, 50))
 def test_any_cut_gives_the_same_records(sent, step):
     stream = b"".join(records.encode(*one) for one in sent)
@@ -25,6 +26,7 @@ def test_any_cut_gives_the_same_records(sent, step):
     assert got == sent
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_nonsense_is_refused_or_waits_for_its_end(pieces):
     parser = LinkParser()
@@ -65,6 +67,7 @@ def test_a_station_that_is_none_is_refused(body):
         records.decode_station(body)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_bytes_are_a_station_or_refused(body):
     try:
