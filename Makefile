@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Unit tests run side by side; those with real servers one after the other.
 WORKERS ?= auto
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store clean
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-relay clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -65,7 +65,7 @@ test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real 
 	$(BIN)/pytest -m "integration"
 	$(BIN)/pytest -m "acceptance"
 
-bench: bench-decode bench-assembly bench-quality  ## all benchmarks, each with its peer beside it
+bench: bench-decode bench-assembly bench-quality bench-relay  ## all benchmarks, each with its peer beside it
 
 bench-decode: $(VENV)/.ready-dev servers
 	@$(BIN)/python -m tests.benchmarks.bench_decode
@@ -84,6 +84,9 @@ bench-embedded: $(VENV)/.ready-dev servers  ## 8,000 stations and 20,000 samples
 
 bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare COPY beside it
 	@$(BIN)/python -m tests.benchmarks.bench_store $(ARGS)
+
+bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain copy beside it
+	@$(BIN)/python -m tests.benchmarks.bench_relay $(ARGS)
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv

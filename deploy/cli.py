@@ -136,6 +136,18 @@ def serve(
 
 
 @app.command()
+def caster(
+    config: ConfigOption, ntrip: NtripOption = None, http: WatchOption = None, seconds: ForOption = None
+) -> None:
+    """Serve rovers what gatherers send; any number of casters can."""
+    leave_on_signals()
+    from deploy.caster_command import run_caster
+    from deploy.settings_file import load
+
+    run_caster(load(config), ntrip=ntrip, http=http, seconds=seconds)
+
+
+@app.command()
 def worker(
     config: ConfigOption,
     name: Annotated[

@@ -11,10 +11,10 @@ import structlog
 
 from connectors.caster.relay import Relay
 from deploy.addresses import Addresses
-from deploy.casting import casting
+from deploy.casting import casting, feeding
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
-from deploy.kafka_figures import gatherer_figures
+from deploy.kafka_figures import gatherer_figures, outlet_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
@@ -24,6 +24,7 @@ from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
+from gnss.rtcm.framing import Framer
 from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
 
@@ -34,6 +35,7 @@ def run_gather(
     settings: Settings, *, ntrip: str | None, http: str | None, data: Path | None, seconds: float | None
 ) -> None:
     """Gather until a signal, or for so long."""
+    Framer().feed(b"\xd3")  # compiles what would hold up all stations with the first byte
     addresses, folder = resolve(settings, None, ntrip, data)
     run_async(_run(settings, folder, addresses, http, seconds))
 
@@ -64,6 +66,7 @@ async def _run(
         if addresses.ntrip is not None:
             caster = casting(relay, lambda: registry.stations, settings, addresses.ntrip)
             addresses.ntrip = (addresses.ntrip[0], (await stack.enter_async_context(caster)).port)
+        outlet = await stack.enter_async_context(feeding(relay, lambda: registry.stations, settings.relay))
         store = open_store(folder)
         stack.callback(store.close)
         archive = RawArchive(folder / "raw", store)
@@ -74,6 +77,8 @@ async def _run(
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
         figures = gatherer_figures(sink.health, keeper)
+        if outlet is not None:
+            figures += outlet_figures(outlet)
         await stack.enter_async_context(
             watched(http, figures, lambda: sink.health.full or keeper.error, sources.streams)
         )

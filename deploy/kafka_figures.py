@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from connectors.caster.link.follow import Following
+from connectors.caster.link.outlet import Outlet
 from dashboards.metrics import Figure
 from deploy.figures import counter, gauge, webhook_figures
 from deploy.notifier import Notifier
@@ -10,14 +14,20 @@ from deploy.store_writer import WriterHealth
 from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
+from streams.stream_state import StreamStates
 
 
-def worker_figures(worker: Worker) -> list[Figure]:
-    """Return how a worker is doing."""
+def worker_figures(worker: Worker, lag: Callable[[], Mapping[tuple[str, int], int]]) -> list[Figure]:
+    """Return how a worker is doing; `lag` gives what waits by topic and partition."""
     health = worker.health
+
+    def lags() -> dict[tuple[str, ...], float]:
+        return {(topic, str(partition)): n for (topic, partition), n in sorted(lag().items())}
+
     return [
         gauge("kafka_failing", "1 while nothing can be sent.", lambda: float(bool(worker.error))),
         gauge("worker_tasks", "Groups of processors at a partition that it has.", lambda: worker.tasks),
+        Figure("worker_lag_messages", "Messages that wait.", "gauge", lags, ("topic", "partition")),
         counter("worker_messages", "Messages taken.", lambda: health.messages),
         counter(
             "worker_read_again", "Messages that a snapshot stood for already.", lambda: health.read_again
@@ -93,5 +103,57 @@ def gatherer_figures(health: SinkHealth, keeper: RawKeeper) -> list[Figure]:
             "archive_dropped_bytes",
             "Raw bytes never archived.",
             lambda: keeper.dropped_bytes + keeper.archive.dropped_bytes,
+        ),
+    ]
+
+
+def outlet_figures(outlet: Outlet) -> list[Figure]:
+    """Return how a gatherer's casters are doing."""
+    counters = outlet.counters
+
+    def refused() -> dict[tuple[str, ...], float]:
+        return {(reason,): n for reason, n in counters.refused.copy().items()}
+
+    return [
+        gauge("relay_casters", "Casters that follow.", lambda: counters.casters),
+        counter("relay_epochs", "Epochs sent to casters.", lambda: counters.epochs),
+        counter("relay_sent_bytes", "Bytes sent to casters.", lambda: counters.bytes_out),
+        counter("relay_cut_casters", "Casters cut since they could not follow.", lambda: counters.cut),
+        counter("relay_broken_epochs", "Epochs sent on in parts.", lambda: counters.held_too_long),
+        counter(
+            "relay_unlisted_bytes", "Of more stations than can be listed.", lambda: counters.unlisted_bytes
+        ),
+        Figure("relay_refused", "Connections of casters refused.", "counter", refused, ("reason",)),
+    ]
+
+
+def following_figures(following: Following, streams: StreamStates) -> list[Figure]:
+    """Return how a caster is doing with its gatherers."""
+    change_over = following.change_over
+
+    def delays() -> dict[tuple[str, ...], float]:
+        return {(name,): us / 1e6 for name, us in following.delay_us.copy().items()}
+
+    return [
+        gauge(
+            "relay_gatherers",
+            "Gatherers that are followed now.",
+            lambda: sum(state.phase == "streaming" for state in streams),
+        ),
+        gauge("relay_stations", "Stations of all gatherers.", lambda: len(list(following.stations()))),
+        Figure(
+            "relay_delay_seconds",
+            "From a gatherer's receiving to here, by both clocks.",
+            "gauge",
+            delays,
+            ("gatherer",),
+        ),
+        counter(
+            "relay_changes", "Changes of the gatherer that leads a station.", lambda: change_over.changes
+        ),
+        counter(
+            "relay_left_out_bytes",
+            "Frames that rovers have from another gatherer.",
+            lambda: change_over.left_out_bytes,
         ),
     ]

@@ -58,6 +58,23 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True):
     """postgresql://user@host:port/database; empty: SQLite in the data folder."""
 
 
+class RelaySettings(_Section, frozen=True, kw_only=True):
+    """`[relay]`: from gatherers to `groundswell caster`."""
+
+    secret: str = ""
+    """Both sides know it."""
+    listen: str = ""
+    """HOST:PORT where a gatherer waits for casters; empty: nowhere."""
+    follow: list[str] = msgspec.field(default_factory=list)
+    """HOST:PORT of the gatherers that a caster follows."""
+    certificate: str = ""
+    """PEM file with the chain of a gatherer: casters connect over TLS."""
+    key: str = ""
+    """PEM file of its private key."""
+    ca_file: str = ""
+    """PEM file by which a caster knows the certificates; empty: without TLS."""
+
+
 class CasterSettings(_Section, frozen=True, kw_only=True):
     """`[caster]`."""
 
@@ -187,6 +204,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     server: ServerSettings = ServerSettings()
     caster: CasterSettings = CasterSettings()
+    relay: RelaySettings = RelaySettings()
     kafka: KafkaSettings = KafkaSettings()
     database: DatabaseSettings = DatabaseSettings()
     station: list[StationSettings] = msgspec.field(default_factory=list)

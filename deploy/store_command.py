@@ -89,9 +89,14 @@ def _postgres(url: str) -> Iterator[Store]:
 async def _run(store: Store, settings: Settings, http: str | None, seconds: float | None) -> None:
     stop = stop_on_signals()
     kafka: KafkaSettings = settings.kafka
+    readers: list[Reader] = []
 
     def reader(begin: Mapping[str, Mapping[int, int]]) -> Reader:
-        return Reader(kafka.servers, STORED, begin, kafka.prefix)
+        readers.append(Reader(kafka.servers, STORED, begin, kafka.prefix))
+        return readers[-1]
+
+    def trouble() -> str:
+        return writer.health.error or next((one.error for one in readers), "")
 
     writer = StoreWriter(
         store,
@@ -100,7 +105,7 @@ async def _run(store: Store, settings: Settings, http: str | None, seconds: floa
         wall_clock_us,
         kafka.prefix,
     )
-    async with watched(http, writer_figures(writer.health), lambda: writer.health.error):
+    async with watched(http, writer_figures(writer.health), trouble):
         work = asyncio.create_task(writer.run())
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)

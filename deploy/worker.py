@@ -52,7 +52,8 @@ async def _run(
         kafka.prefix,
     )
     runtime = FaustRuntime(FaustConfig(kafka.servers, kafka.prefix, name), worker)
-    async with watched(http, worker_figures(worker), lambda: worker.error):
+    figures = worker_figures(worker, runtime.lag)
+    async with watched(http, figures, lambda: worker.error or runtime.error(wall_clock_us())):
         starting = asyncio.create_task(runtime.start())
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         try:

@@ -8,9 +8,10 @@ for, and what is behind is read again by whoever gets the partition next.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +25,13 @@ from streams.kafka.worker import Worker
 log = structlog.get_logger()
 
 STOP_S = 15.0
-"""How long each step of a stop may take."""
+"""How long each step of a stop may take ..."""
+AWAY_STOP_S = 2.0
+"""... and while Kafka is away."""
+PROBE_S = 2.0
+RETRY_S = 1.0
+SILENT_US = 15_000_000
+"""Brokers answer each second or so, also when there is nothing."""
 _MESSAGES_WAITING = 32
 """Of one group, before Faust stops reading: a message may be a megabyte."""
 
@@ -49,6 +56,11 @@ class FaustRuntime:
 
     def __init__(self, config: FaustConfig, worker: Worker) -> None:
         self._worker = worker
+        self._bootstrap = config.bootstrap
+        self._taken: dict[tuple[str, int], int] = {}
+        """The next offset by topic and partition."""
+        self._taken_us = 0
+        self._is_waiting = False
         self._folder = tempfile.TemporaryDirectory(prefix="groundswell-faust-")  # Faust wants one, empty
         self._app = _app(config, self._folder.name)
         worker.acknowledge = self._acknowledge
@@ -62,18 +74,42 @@ class FaustRuntime:
             self._app.agent(channel, name=f"{config.prefix}{group.name}")(partial(self._read, group))
 
     async def start(self) -> None:
-        """Join the group of workers and begin."""
+        """Join the group of workers and begin, as soon as Kafka can be found."""
+        while not await self._listens():
+            if not self._is_waiting:
+                log.error("cannot reach Kafka, trying again", kafka=self._bootstrap)
+            self._is_waiting = True
+            await asyncio.sleep(RETRY_S)
         await self._app.start()
 
     async def stop(self) -> None:
         """Write the snapshots of all tasks, leave the group, stop; while Kafka is away, without all that."""
-        for work in (self._last_words, self._app.stop, self._worker.stop):
-            try:
-                async with asyncio.timeout(STOP_S):
-                    await work()
-            except TimeoutError:  # what was not written is read again
-                log.warning("Kafka is away: stopping without its answer")
+        is_away = bool(self._worker.error or self.error(self._worker.clock_us())) or not await self._listens()
+        if not is_away:
+            is_away = not await _within(STOP_S, self._last_words())
+        if is_away:  # what was not written is read again
+            log.warning("Kafka is away: stopping without its answer")
+            self._cut_off()
+        limit_s = AWAY_STOP_S if is_away else STOP_S
+        for work in (self._app.stop, self._worker.stop):
+            await _within(limit_s, work())
         self._folder.cleanup()
+
+    async def _listens(self) -> bool:
+        """Say whether anything at all takes connections where Kafka is."""
+        for one in self._bootstrap.split(","):
+            host, _, port = one.strip().rpartition(":")
+            with contextlib.suppress(OSError, ValueError):
+                async with asyncio.timeout(PROBE_S):
+                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                writer.transport.abort()
+                return True
+        return False
+
+    def _cut_off(self) -> None:
+        """Let the driver's consumer end without asking the brokers, and without the errors of that."""
+        if (consumer := self._consumer()) is not None:
+            consumer._closed = True  # its `stop` does nothing then; Faust's thread ends its tasks
 
     async def _last_words(self) -> None:
         await self._worker.let_go(None)
@@ -86,9 +122,45 @@ class FaustRuntime:
             message = event.message
             value, message.value = message.value, None  # it is kept until it is acknowledged
             headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
+            self._taken[message.topic, message.partition] = message.offset
+            self._taken_us = self._worker.clock_us()
             await self._worker.take(
                 group, message.topic, message.partition, message.offset, value or b"", list(headers), message
             )
+            self._taken[message.topic, message.partition] = message.offset + 1
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return how many messages of each topic and partition wait, as brokers told with the last ones.
+
+        A partition of which nothing has ever been read is left out.
+        """
+        consumer = self._consumer()
+        if consumer is None:
+            return {}
+        waiting = {}
+        for at in consumer.assignment():
+            behind = self._taken.get((at.topic, at.partition), self._app.consumer._committed_offset.get(at))
+            with contextlib.suppress(AssertionError):  # it goes to another worker right now
+                if behind is not None and (end := consumer.highwater(at)) is not None:
+                    waiting[at.topic, at.partition] = max(end - behind, 0)
+        return waiting
+
+    def error(self, now_us: int) -> str:
+        """Return in a sentence that Kafka is not there, or an empty text."""
+        consumer = self._consumer()
+        if consumer is None:
+            return f"there is no answer yet from Kafka at {self._bootstrap}; look whether it runs"
+        heard_us = self._taken_us
+        for at in consumer.assignment():
+            with contextlib.suppress(AssertionError):
+                heard_us = max(heard_us, 1000 * (consumer.last_poll_timestamp(at) or 0))
+        if heard_us and now_us - heard_us > SILENT_US:
+            return f"Kafka at {self._bootstrap} does not answer; look whether it runs"
+        return ""
+
+    def _consumer(self) -> Any:
+        """Return the driver's consumer, which lives in Faust's thread: only what needs no loop is asked."""
+        return self._app.consumer._thread._consumer if self._app.started else None
 
     def _acknowledge(self, messages: Iterable[Any]) -> None:
         for message in messages:
@@ -100,7 +172,20 @@ class FaustRuntime:
         await self._app.consumer.commit()
 
     async def _assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
-        self._worker.own({(tp.topic, tp.partition) for tp in assigned})
+        owned = {(tp.topic, tp.partition) for tp in assigned}
+        for gone in self._taken.keys() - owned:
+            del self._taken[gone]
+        self._worker.own(owned)
+
+
+async def _within(limit_s: float, work: Coroutine[Any, Any, None]) -> bool:
+    """Do something; False when it took too long and was given up."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await work
+    except TimeoutError:
+        return False
+    return True
 
 
 def _app(config: FaustConfig, folder: str) -> Any:

@@ -116,7 +116,9 @@ class Connection(asyncio.Protocol):
             self.transport.write(answer)
             self.transport.close()
             return
-        _set_options(transport.get_extra_info("socket"))
+        sock = transport.get_extra_info("socket")
+        keep_alive(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
@@ -166,10 +168,10 @@ class Connection(asyncio.Protocol):
         return self._finishing or self._uploaded <= limits.upload_bytes or self._parser is not None
 
 
-def _set_options(sock: socket.socket) -> None:
+def keep_alive(sock: socket.socket) -> None:
+    """Let a connection tell when its peer is gone, and send without Nagle's delay."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
     for name, value in (
         ("TCP_KEEPIDLE", _KEEPALIVE_IDLE_S),
         ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL_S),

@@ -40,11 +40,15 @@ class Relay:
     clock_s: Callable[[], float]
     """Monotonic; it tells the intervals between messages."""
     counters: RelayCounters = field(default_factory=RelayCounters)
+    listeners: list[Callable[[str, bytes], None]] = field(default_factory=list)
+    """Get each publication of every station, before the rovers."""
     _rovers: dict[str, dict[Subscriber, None]] = field(default_factory=dict)
     _contents: dict[str, StreamContents] = field(default_factory=dict)
 
     def publish(self, station_id: str, frames: bytes) -> None:
         """Send whole valid frames of a station to its rovers."""
+        for listener in self.listeners:
+            listener(station_id, frames)
         contents = self._contents.get(station_id)
         if contents is None:
             contents = self._contents[station_id] = StreamContents()

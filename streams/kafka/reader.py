@@ -18,6 +18,8 @@ log = structlog.get_logger()
 RETRY_S = 1.0
 READ_BYTES = 8_000_000
 """Of one read, over all partitions."""
+SILENT_S = 10.0
+"""Brokers answer each half second, also when there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Reader:
     _consumer: AIOKafkaConsumer | None = None
     _by_name: dict[str, Topic] = field(default_factory=dict)
     _next: dict[TopicPartition, int] = field(default_factory=dict)
+    _answered_ms: int = 0
+    """When a broker last answered, as aiokafka tells it."""
+    _answer_seen_s: float = 0.0
+    """When that was seen to change, by the event loop's clock."""
 
     async def start(self) -> None:
         """Connect, however long that takes."""
@@ -72,25 +78,27 @@ class Reader:
                 await consumer.start()
                 await self._seek(consumer)
             except (KafkaError, OSError) as error:
-                await consumer.stop()
+                await _close(consumer)
                 if not self.error:
                     log.error("cannot read from Kafka, trying again", error=repr(error))
                 self.error = f"{type(error).__name__}: {error}"
                 await asyncio.sleep(RETRY_S)
             else:
                 self._consumer, self.error = consumer, ""
+                self._answer_seen_s = asyncio.get_running_loop().time()
                 return
 
     async def stop(self) -> None:
         """Let go of the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await _close(consumer)
 
     async def next(self, timeout_s: float) -> list[Read]:
         """Return what is there, each partition's messages in their order; nothing after `timeout_s`."""
         assert self._consumer is not None, "the reader is not started"
         found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
+        self._look(self._consumer, is_waiting=not found)
         for at, records in found.items():
             self._next[at] = records[-1].offset + 1
         return [
@@ -98,6 +106,17 @@ class Reader:
             for at, records in found.items()
             for one in records
         ]
+
+    def _look(self, consumer: AIOKafkaConsumer, *, is_waiting: bool) -> None:
+        """Say in `error` when brokers do not answer; aiokafka goes on asking for ever, without a word."""
+        now_s = asyncio.get_running_loop().time()
+        answered_ms = max((consumer.last_poll_timestamp(at) or 0 for at in consumer.assignment()), default=0)
+        if answered_ms != self._answered_ms or not is_waiting:
+            self._answered_ms, self._answer_seen_s = answered_ms, now_s
+        silent = now_s - self._answer_seen_s >= SILENT_S
+        if silent and not self.error:
+            log.error("Kafka does not answer; waiting for it", kafka=self.bootstrap)
+        self.error = f"Kafka at {self.bootstrap} does not answer; look whether it runs" if silent else ""
 
     def lag(self) -> int:
         """Return how many messages wait to be read, as the brokers told with the last ones: no question."""
@@ -165,6 +184,19 @@ class Reader:
                 consumer.seek(at, offset)
         for at in partitions:  # where nobody knows: at one end, from now on
             await consumer.position(at)
+
+
+async def _close(consumer: AIOKafkaConsumer) -> None:
+    """Close a consumer; brokers that are away change nothing."""
+    task = asyncio.current_task()
+    asked = task.cancelling() if task else 0
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        if task and task.cancelling() > asked:
+            raise
+        # nobody cancelled us: aiokafka ends so when its fetcher pauses after an error
+        await consumer._client.close()
 
 
 def following(read: Iterable[Read]) -> dict[str, dict[int, int]]:

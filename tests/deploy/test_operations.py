@@ -15,10 +15,23 @@ import msgspec
 import pytest
 import yaml
 
+from connectors.caster.link.change_over import ChangeOver
+from connectors.caster.link.follow import Following
+from connectors.caster.link.outlet import Outlet
+from connectors.caster.relay import Relay
+from connectors.caster.server import Caster
 from dashboards.metrics import exposition
 from deploy import defaults
 from deploy.addresses import Addresses
-from deploy.kafka_figures import gatherer_figures, notifier_figures, worker_figures, writer_figures
+from deploy.figures import caster_figures
+from deploy.kafka_figures import (
+    following_figures,
+    gatherer_figures,
+    notifier_figures,
+    outlet_figures,
+    worker_figures,
+    writer_figures,
+)
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.service import opened
@@ -32,7 +45,7 @@ from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
-from streams.stream_state import StreamState
+from streams.stream_state import StreamState, StreamStates
 from tests.operations import PROMETHEUS, ROOT, SYSTEMD, accepted, started_by
 from tests.postgres import name_of, shared_postgres
 from tests.program import groundswell
@@ -67,11 +80,19 @@ async def _told(folder: Path) -> str:
     store = SqliteStore(folder / "rows.sqlite")
     keeper = RawKeeper(cast(Any, SimpleNamespace()), RawArchive(folder / "raw", store), store, lambda: 0)
     stream = StreamState("A", "ntrip", "")
+    relay = Relay(lambda: 0.0)
+    caster = Caster(relay, list, lambda: 0)
+    caster.refuse("slow")
     for figures in (
-        worker_figures(worker),
+        caster_figures(caster, relay),
+        worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
         gatherer_figures(SinkHealth(), keeper),
         notifier_figures(*telling(settings)),
+        outlet_figures(Outlet(list, "", lambda: 0)),
+        following_figures(
+            Following(ChangeOver(lambda *_: None, lambda: 0.0), delay_us={"g": 5}), StreamStates()
+        ),
     ):
         text += exposition(figures, [stream]).decode()
     keeper.archive.close()

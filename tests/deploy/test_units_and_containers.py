@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from deploy.casting import gatherers
 from deploy.settings import address
 from deploy.settings_file import load
 from streams.kafka.sink import STOP_S
@@ -102,6 +103,7 @@ def configuration(monkeypatch):
     """Return the configuration that the containers mount."""
     monkeypatch.setenv("WRITE_TOKEN", "token")
     monkeypatch.setenv("ROVER_PASSWORD", "password")
+    monkeypatch.setenv("RELAY_SECRET", "0123456789abcdef")
     monkeypatch.setenv("DATABASE_URL", "postgresql://groundswell:p@postgres:5432/groundswell")
     return load(COMPOSE / "groundswell.toml")
 
@@ -132,6 +134,7 @@ def test_containers_name_nothing_that_is_not_there(configuration):
     assert services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://kafka:9092"
     assert urlsplit(configuration.database.url).hostname in services
     assert {broker.host for broker in configuration.mqtt} <= set(services)
+    assert {gatherer.host for gatherer in gatherers(configuration.relay).values()} == {"gather"}
 
 
 def test_containers_get_the_environment_and_the_file_that_they_read():

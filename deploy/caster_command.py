@@ -1,0 +1,80 @@
+"""`groundswell caster`: rovers, fed by any number of gatherers; Kafka has no part in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import structlog
+
+from connectors.caster.link.change_over import ChangeOver
+from connectors.caster.link.follow import Following, follow
+from connectors.caster.relay import Relay
+from deploy.addresses import Addresses
+from deploy.casting import casting, gatherers
+from deploy.clock import wall_clock_us
+from deploy.figures import caster_figures
+from deploy.kafka_figures import following_figures
+from deploy.refusal import Refusal
+from deploy.settings import Settings
+from deploy.start import resolve, run_async
+from deploy.stopping import stop_on_signals, until_stopped
+from deploy.watched import watched
+from streams.stream_state import StreamStates
+
+log = structlog.get_logger()
+
+
+def run_caster(settings: Settings, *, ntrip: str | None, http: str | None, seconds: float | None) -> None:
+    """Serve rovers until a signal, or for so long."""
+    addresses, _ = resolve(settings, None, ntrip, None)
+    run_async(_run(settings, addresses, http, seconds))
+
+
+async def _run(settings: Settings, addresses: Addresses, http: str | None, seconds: float | None) -> None:
+    stop = stop_on_signals()
+    followed = gatherers(settings.relay)
+    if addresses.ntrip is None:
+        raise Refusal("there is no address for rovers; give --ntrip HOST:PORT")
+    clock_s = asyncio.get_running_loop().time
+    relay = Relay(clock_s)
+    following = Following(ChangeOver(relay.publish, clock_s))
+    streams = StreamStates()
+    async with contextlib.AsyncExitStack() as stack:
+        caster = await stack.enter_async_context(
+            casting(relay, following.stations, settings, addresses.ntrip)
+        )
+        addresses.ntrip = (addresses.ntrip[0], caster.port)
+        figures = caster_figures(caster, relay) + following_figures(following, streams)
+        await stack.enter_async_context(watched(http, figures, lambda: _trouble(streams), streams))
+        tasks = [
+            asyncio.create_task(
+                follow(
+                    gatherer, following, streams.add(name, "relay", gatherer.source), clock_us=wall_clock_us
+                ),
+                name=f"gatherer {name}",
+            )
+            for name, gatherer in followed.items()
+        ]
+        stack.push_async_callback(_cancelled, tasks)
+        log.info("casting", caster=addresses.caster, gatherers=list(followed))
+        stopping = asyncio.create_task(until_stopped(stop, seconds))
+        ended, _ = await asyncio.wait((stopping, *tasks), return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            await task  # one that follows ends by a fault only, and a supervisor is to know
+        log.info("stopping")
+
+
+def _trouble(streams: StreamStates) -> str:
+    """Return what is wrong when there is nobody to follow: one gatherer is enough to be of use."""
+    if any(state.phase == "streaming" for state in streams):
+        return ""
+    errors = {state.last_error for state in streams if state.last_error}
+    return f"no gatherer is followed: {'; '.join(sorted(errors)) or 'connecting'}"
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
