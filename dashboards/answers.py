@@ -189,7 +189,7 @@ class TransitionAnswer(Answer, frozen=True, kw_only=True):
     """One step of an alert's life."""
 
     number: int
-    change: Literal["opened", "level", "acknowledged", "ended", "closed"]
+    change: Literal["opened", "level", "acknowledged", "ended", "closed", "silenced", "unsilenced"]
     state: AlertStateName
     level: LevelName
     at: Time

@@ -10,6 +10,7 @@ from streams.kafka.tasks import ALERT, GROUPS, SCORE, SENSE, Group
 from streams.pipeline import Pipeline
 from streams.processor import Processor
 from streams.processors.alert import Alert
+from streams.processors.control import Control
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
@@ -25,13 +26,15 @@ def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
     """
     made: list[Processor] = []
     try:
+        if ALERT in groups:
+            made.append(Control(registry.base, registry.properties))
         if SCORE in groups:
             made.append(ScoreStations(registry.stations))
         if SENSE in groups:
             made.append(QualityControl(registry.properties, registry.datastreams))
             made.append(Detect(registry.datastreams, registry.things))
         if ALERT in groups:
-            made.append(Alert())
+            made.append(Alert(registry.datastreams))
     except ValueError as error:
         raise Refusal(str(error)) from error
     return Pipeline(made)

@@ -11,6 +11,14 @@ from deploy.refusal import Refusal
 from deploy.settings import Settings
 from sensors.catalogue import parse_catalogue
 from sensors.model import Datastream, ObservedProperty, Station, Thing
+from streams.definitions import (
+    AccountDefinition,
+    DatastreamDefinition,
+    Definition,
+    StationDefinition,
+    ThingDefinition,
+)
+from streams.objects import Base, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,8 @@ class Registry:
     things: list[Thing]
     properties: list[ObservedProperty]
     datastreams: list[Datastream]
+    base: Base
+    """All of it, and the caster's accounts, as commands change them."""
 
     @classmethod
     def of(cls, settings: Settings) -> Registry:
@@ -44,11 +54,30 @@ class Registry:
                 unit = stream.unit or units[stream.property_id]
                 datastreams.append(msgspec.structs.replace(stream, unit=unit))
         return cls(
-            [s.station() for s in settings.station],
-            [t.thing() for t in settings.thing],
+            [s.station(s.id) for s in settings.station],
+            [t.thing(t.id) for t in settings.thing],
             properties,
             datastreams,
+            _base(settings, datastreams),
         )
+
+
+def _base(settings: Settings, datastreams: list[Datastream]) -> Base:
+    base: dict[Key, Definition] = {}
+    for station in settings.station:
+        base["station", station.id] = _plain(StationDefinition, station)
+    for thing in settings.thing:
+        base["thing", thing.id] = _plain(ThingDefinition, thing)
+    for datastream in datastreams:
+        base["datastream", datastream.id] = DatastreamDefinition.of(datastream)
+    for name, password in settings.caster.users.items():
+        base["account", name] = AccountDefinition(password=password)
+    return base
+
+
+def _plain(kind: type[Definition], section: Definition) -> Definition:
+    """Return a section of the file without what only the file has."""
+    return kind(**{name: getattr(section, name) for name in kind.__struct_fields__})
 
 
 def catalogue() -> list[ObservedProperty]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,13 +13,9 @@ from connectors.tcp import TcpConfig
 from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
-from sensors.model import Datastream, Station, Thing
+from sensors.model import Datastream
+from streams.definitions import StationDefinition, ThingDefinition, check_id, without_password
 
-_STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-
-Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
-LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -82,40 +77,15 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
     """Name to password; empty: open to all."""
 
 
-class StationSettings(_Section, frozen=True, kw_only=True):
+class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[station]]`."""
 
     id: str
-    source: str
-    """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, or `tcp://host:port`."""
-    name: str = ""
-    version: str | int = "auto"
-    """NTRIP version: 1, 2 or auto."""
-    longitude: Degrees | None = None
-    latitude: LatitudeDegrees | None = None
-    height_m: float | None = None
-    """Ellipsoidal. With it the stream's place is held against the registered one to some metres."""
-    antenna: Text | None = None
-    """Antenna and radome, named as in the IGS's list."""
-    receiver: Text | None = None
-    messages: str = ""
-    """RTCM 3 messages and intervals as a sourcetable tells them: `1005(10),1077(1)`; none may stay away."""
-    interval_s: Seconds = 1.0
-    stall_s: Seconds = 30.0
 
-    def station(self) -> Station:
-        """Return the registry's entry."""
-        return Station(
-            id=self.id,
-            name=self.name or self.id,
-            longitude=self.longitude,
-            latitude=self.latitude,
-            height_m=self.height_m,
-            interval_s=self.interval_s,
-            antenna=self.antenna,
-            receiver=self.receiver,
-            messages=self.messages,
-        )
+    @classmethod
+    def of(cls, station_id: str, definition: StationDefinition) -> StationSettings:
+        """Return what was changed by command as if it stood in the file."""
+        return cls(id=station_id, **msgspec.structs.asdict(definition))
 
     def connection(self) -> NtripClientConfig | TcpConfig:
         """Return the connector's configuration for `source`."""
@@ -159,29 +129,11 @@ class DatastreamSettings(_Section, frozen=True, kw_only=True):
     detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 
 
-class ThingSettings(_Section, frozen=True, kw_only=True):
+class ThingSettings(ThingDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[thing]]`."""
 
     id: str
-    longitude: Degrees
-    latitude: LatitudeDegrees
-    name: str = ""
-    height_m: float | None = None
-    height_datum: str = "EPSG:5737"
-    description: str = ""
     datastream: list[DatastreamSettings] = msgspec.field(default_factory=list)
-
-    def thing(self) -> Thing:
-        """Return the registry's entry."""
-        return Thing(
-            id=self.id,
-            name=self.name or self.id,
-            longitude=self.longitude,
-            latitude=self.latitude,
-            height_m=self.height_m,
-            height_datum=self.height_datum,
-            description=self.description,
-        )
 
     def datastreams(self) -> list[Datastream]:
         """Return the registry's entries; the unit is filled in from the catalogue where not given."""
@@ -215,8 +167,10 @@ class Settings(_Section, frozen=True, kw_only=True):
 
 def check_station_id(station_id: str) -> None:
     """Refuse an id that could not be a mountpoint and a file name."""
-    if not _STATION_ID.fullmatch(station_id) or not station_id.strip("."):
-        raise Refusal(f"station id {station_id!r} does not serve; use at most 32 letters, digits, _ . and -")
+    try:
+        check_id("station", station_id)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 def address(text: str, option: str) -> tuple[str, int]:
@@ -232,8 +186,3 @@ def _version(text: str, station_id: str) -> Any:
     if text not in versions:
         raise Refusal(f"station {station_id}: NTRIP version {text!r} is not known; write 1, 2 or auto")
     return versions[text]
-
-
-def without_password(source: str) -> str:
-    """Return a URL as it may be shown."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", source)

@@ -70,3 +70,5 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     receiver: str | None = None
     messages: str = ""
     """Those that it promises, as the format details of a sourcetable: "1005(10),1077(1)"."""
+    paused: bool = False
+    """Neither gathered nor judged nor missed, until it is resumed."""

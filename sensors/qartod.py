@@ -30,7 +30,7 @@ are switched on. A sample passes only when all of them were made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -157,8 +157,11 @@ class Qartod:
                 )
             )
 
-    def restore(self, pieces: Iterable[bytes]) -> None:
-        """Take back a snapshot. Series that are gone are dropped; changed windows begin anew."""
+    def restore(self, pieces: Iterable[bytes], anew: Container[str] = ()) -> None:
+        """Take back a snapshot. Series that are gone are dropped; of the last values, as many stay as fit.
+
+        Series in `anew` begin anew, whatever the snapshot says.
+        """
         for piece in pieces:
             group = msgspec.msgpack.decode(piece, type=_SeriesGroup)
             if group.layout != STATE.itemsize:  # written by another version of the program
@@ -168,15 +171,24 @@ class Qartod:
             bins = np.frombuffer(group.bins).reshape(len(group.ids), group.widths[1], 4)
             for i, name in enumerate(group.ids):
                 slot = self._slots.get(name)
-                if slot is None:
+                if slot is None or name in anew:
                     continue
                 self._state[slot] = state[i]
                 if ring.shape[1] == self._ring.shape[1]:
                     self._ring[slot] = ring[i]
                 else:
-                    self._state[slot]["ring_n"] = self._state[slot]["ring_at"] = 0
+                    self._lay(slot, ring[i])
                 if bins.shape[1] == self._bins.shape[1]:
                     self._bins[slot] = bins[i]
+
+    def _lay(self, slot: int, ring: NDArray[np.float64]) -> None:
+        """Take the last values from a ring of another width."""
+        state, width = self._state[slot], self._ring.shape[1]
+        kept = min(int(state["ring_n"]), width)
+        if kept:
+            at = np.arange(int(state["ring_at"]) - kept, int(state["ring_at"])) % len(ring)
+            self._ring[slot, :kept] = ring[at]
+        state["ring_n"], state["ring_at"] = kept, kept % width if width else 0
 
 
 def _parameters(tests: QualityTests, period_s: float) -> NDArray[np.void]:

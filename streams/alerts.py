@@ -86,6 +86,19 @@ def close(alert: AlertTransition, at_us: int) -> AlertTransition:
     )
 
 
+def hush(alert: AlertTransition, silence: str, at_us: int) -> AlertTransition:
+    """Return the step of an alert that a silence covers from now on; empty: none does any more."""
+    return msgspec.structs.replace(
+        alert,
+        number=alert.number + 1,
+        at_us=at_us,
+        change="silenced" if silence else "unsilenced",
+        silenced=silence,
+        by="",
+        comment="",
+    )
+
+
 def _open(detection: Detection) -> AlertTransition:
     return AlertTransition(
         alert_id=alert_id(detection.detector, detection.subject_id, detection.onset_us),

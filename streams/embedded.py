@@ -25,7 +25,9 @@ import structlog
 from streams.inbox import Health, Inbox, StoppedError
 from streams.partition_time import time_of
 from streams.pipeline import Pipeline
+from streams.processors.control import Control
 from streams.records import (
+    Changes,
     Command,
     CommandOutcome,
     CommandOutcomes,
@@ -73,6 +75,8 @@ class EmbeddedRuntime:
     ticks: bool = True
     listeners: list[Listener] = field(default_factory=list)
     health: Health = field(default_factory=Health)
+    standing: Changes = field(default_factory=lambda: Changes(changes=[]))
+    """What was changed by command before the start; later changes come to the listeners."""
     _inbox: Inbox = field(init=False)
     _thread: threading.Thread | None = None
     _commands: dict[str, asyncio.Future[CommandOutcome]] = field(default_factory=dict)
@@ -174,6 +178,10 @@ class EmbeddedRuntime:
         self._remembered.restore(snapshots)
         self._now_us = self._journal.repeat(journal)
         self._remembered.failures.clear()  # told when they happened
+        for processor in self._remembered.processors:
+            if isinstance(processor, Control):
+                self.standing = processor.standing
+        self._forgotten.begin(self.standing)
 
     def _work(self) -> None:
         try:

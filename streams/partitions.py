@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from streams import codec
 from streams.records import (
     AlertTransitions,
+    Changes,
     CommandOutcomes,
     Commands,
     Deliveries,
@@ -26,7 +27,7 @@ from streams.records import (
     StationReports,
     Tick,
 )
-from streams.topics import IN_LINE, MESSAGE_BYTES, Topic, partition_of
+from streams.topics import IN_LINE, MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
 
 Samples = TypeVar("Samples", bound=SampleBatch | FlaggedSamples)
 
@@ -40,10 +41,16 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     Deliveries: ("steps",),
     Commands: ("commands",),
     CommandOutcomes: ("outcomes",),
+    Changes: ("changes",),
 }
 """Batches that are lists of records, and where these stand."""
 _WHOLE = Tick | NetworkShare
 """Batches that are never cut."""
+_IN_LINE_KINDS: dict[str, tuple[str, ...]] = {
+    RAW.name: ("station",),
+    SAMPLES.name: ("thing", "datastream", "rule"),
+}
+"""Changes that those who read a topic need to know: nobody's password travels further than it must."""
 _KEYS = ("station_id", "webhook_id", "alert_id", "subject_id", "target", "id")
 _ROWS: dict[type[Record], tuple[str, ...]] = {
     SampleBatch: ("series", "time_us", "value", "received_at_us"),
@@ -91,10 +98,15 @@ def split(batch: Record, topic: Topic, site_of: Callable[[str], str]) -> dict[in
         The batch is of a kind that has no partition.
     """
     if topic in IN_LINE.get(type(batch), ()):
+        if isinstance(batch, Changes):
+            kinds = _IN_LINE_KINDS[topic.name]
+            batch = Changes(changes=[change for change in batch.changes if change.kind in kinds])
+            if not batch.changes:
+                return {}
         return dict.fromkeys(range(topic.partitions), batch)
     if isinstance(batch, SampleBatch | FlaggedSamples):
         return dict(_split_samples(batch, topic, site_of))
-    if type(batch) not in _LISTS or type(batch) in IN_LINE:
+    if type(batch) not in _LISTS or (type(batch) in IN_LINE and type(batch) is not topic.batch):
         raise TypeError(f"{type(batch).__name__} has no partition of its own")
     names = _LISTS[type(batch)]
     if topic.partitions == 1:
@@ -133,6 +145,18 @@ def pieces(batch: Record, most_bytes: int = MESSAGE_BYTES) -> list[bytes]:
         raise RecordTooLargeError(_first_key(batch), len(message), most_bytes)
     first, second = _halves(batch)
     return pieces(first, most_bytes) + pieces(second, most_bytes)
+
+
+def keyed(batch: Changes) -> list[tuple[bytes, bytes]]:
+    """Return key and message of each object, the newest change of it: for a topic that is compacted.
+
+    Raises
+    ------
+    RecordTooLargeError
+        A change does not fit.
+    """
+    newest = {f"{change.kind}/{change.id}".encode(): change for change in batch.changes}
+    return [(key, pieces(Changes(changes=[change]))[0]) for key, change in newest.items()]
 
 
 def rows_of(batch: Samples, rows: NDArray[np.int64] | slice) -> Samples:

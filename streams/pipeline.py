@@ -12,7 +12,7 @@ from functools import partial
 
 from streams import codec
 from streams.processor import Outputs, Processor
-from streams.records import AlertTransitions, Detections, Record
+from streams.records import AlertTransitions, Changes, Detections, Record
 from streams.topics import topics_of
 
 
@@ -63,6 +63,11 @@ class Pipeline:
             self._read(processor, batches)
             if now_us is not None:
                 self._guarded(processor, None, partial(processor.on_time, now_us))
+
+    def begin(self, changes: Changes) -> None:
+        """Let processors that have no state yet know what was changed before."""
+        if changes.changes:
+            self.repeat([changes], None)
 
     def snapshots(self) -> dict[str, list[bytes]]:
         """State of all processors by name."""

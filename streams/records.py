@@ -16,6 +16,9 @@ from sensors.detectors import Level, Phase
 
 StationStateName = State
 AlertStateName = Literal["open", "acknowledged", "closed"]
+ObjectKind = Literal["station", "thing", "datastream", "rule", "silence", "account"]
+"""What can be changed while the program runs."""
+ChangeVerb = Literal["put", "patch", "delete", "revert"]
 LevelName = Level
 
 
@@ -270,13 +273,15 @@ class AlertTransition(Record, frozen=True, kw_only=True):
     onset_us: int
     opened_at_us: int
     at_us: int
-    change: Literal["opened", "level", "acknowledged", "ended", "closed"]
+    change: Literal["opened", "level", "acknowledged", "ended", "closed", "silenced", "unsilenced"]
     ended_at_us: int | None = None
     """When the hazard was found to be over. Without an answer the alert stays open all the same."""
     by: str = ""
     comment: str = ""
     evidence: dict[str, Any] = msgspec.field(default_factory=dict)
     historic: bool = False
+    silenced: str = ""
+    """The silence that covers it: stored and shown, and nobody is called. Empty: none does."""
 
 
 class AlertTransitions(Record, frozen=True, kw_only=True, tag="alerts"):
@@ -310,8 +315,9 @@ class Command(Record, frozen=True, kw_only=True):
     """What a person or program wants changed. Validated, audited, answered."""
 
     id: str
-    kind: Literal["acknowledge_alert"]
+    kind: Literal["acknowledge_alert"] | ChangeVerb
     target: str
+    """An alert; of a change `kind/id`, for instance `station/WUHN00CHN`."""
     by: str
     at_us: int
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -337,6 +343,34 @@ class CommandOutcomes(Record, frozen=True, kw_only=True, tag="command_outcomes")
     outcomes: list[CommandOutcome]
 
 
+class Change(Record, frozen=True, kw_only=True):
+    """What a command made of an object (`streams.definitions`). The highest version holds. Key: kind, id."""
+
+    kind: ObjectKind
+    id: str
+    version: int
+    """Counts up over all changes."""
+    verb: ChangeVerb
+    """`revert`: what each process's configuration says holds again."""
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    """The whole definition; None: there is none any more."""
+    by: str
+    at_us: int
+    command_id: str
+
+    @property
+    def key(self) -> tuple[ObjectKind, str]:
+        """What it is about."""
+        return self.kind, self.id
+
+
+class Changes(Record, frozen=True, kw_only=True, tag="changes"):
+    """Changes in the order of their versions."""
+
+    changes: list[Change]
+
+
 Batch = (
     RawBatch
     | Tick
@@ -351,4 +385,5 @@ Batch = (
     | Deliveries
     | Commands
     | CommandOutcomes
+    | Changes
 )

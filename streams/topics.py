@@ -38,6 +38,8 @@ ALERTS = Topic("alerts", records.AlertTransitions, "alert_id", partitions=1, ret
 DELIVERIES = Topic("deliveries", records.Deliveries, "webhook_id", partitions=1)
 COMMANDS = Topic("commands", records.Commands, "target", partitions=1, retention_s=90 * _DAY_S)
 COMMAND_OUTCOMES = Topic("command-outcomes", records.CommandOutcomes, "id", partitions=1)
+REGISTRY = Topic("registry", records.Changes, "kind/id", partitions=1, retention_s=-1, compacted=True)
+"""What is changed by command: a message holds the newest change of one object."""
 
 TOPICS = (
     RAW,
@@ -50,6 +52,7 @@ TOPICS = (
     DELIVERIES,
     COMMANDS,
     COMMAND_OUTCOMES,
+    REGISTRY,
 )
 
 SNAPSHOTS = Topic("snapshots", None, "chunk", retention_s=-1, compacted=True)
@@ -64,6 +67,7 @@ ALL_TOPICS = (*TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE)
 IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {
     records.EphemerisMessages: (RAW,),
     records.NetworkShare: (RAW,),
+    records.Changes: (RAW, SAMPLES),
 }
 """Batches of which each partition of these topics gets a copy, in line with what comes there.
 

@@ -47,6 +47,10 @@ class EpochTable:
         self._nothing: Assembled | None = None
         self._memory = Memory()
 
+    def want(self, numbers: Iterable[int]) -> None:
+        """Give out frames of these numbers, too, from now on."""
+        self._wanted |= by_number(numbers)
+
     def __len__(self) -> int:
         return len(self._memory.slot_of)
 

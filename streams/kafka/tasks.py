@@ -18,7 +18,7 @@ from streams.partition_time import time_of
 from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
 from streams.recent_samples import RecentSamples
-from streams.records import Record, SampleBatch, Tick
+from streams.records import Changes, Record, SampleBatch, Tick
 from streams.rounds import Repetitions
 from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
 
@@ -105,6 +105,15 @@ class Task:
             self.recent.remember(batch)
         batches = () if isinstance(batch, Tick) else (batch,)
         return self.pipeline.run(batches, self.now_us or None)
+
+    def begin(self, changes: Changes) -> None:
+        """Know what was changed by command before the first message that is read."""
+        self.pipeline.begin(changes)
+
+    def reach(self, now_us: int) -> list[Record]:
+        """Let time go on although nothing came; return what that brings."""
+        self.now_us = max(self.now_us, now_us)
+        return self.pipeline.run((), self.now_us)
 
     def failures(self) -> list[Failure]:
         """Take away what failed since the last call."""

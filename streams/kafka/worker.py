@@ -19,16 +19,18 @@ from streams.kafka import snapshots
 from streams.kafka.dead_letters import DeadLetter
 from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
+from streams.kafka.registry import standing_changes
 from streams.kafka.tasks import GROUPS, Group, Task
-from streams.partitions import RecordTooLargeError, pieces, split
-from streams.pipeline import Pipeline
-from streams.records import Record
-from streams.topics import SNAPSHOTS, topics_of
+from streams.partitions import RecordTooLargeError, keyed, pieces, split
+from streams.pipeline import Failure, Pipeline
+from streams.records import Changes, Record
+from streams.topics import RAW, REGISTRY, SNAPSHOTS, Topic, topics_of
 
 log = structlog.get_logger()
 
 SNAPSHOT_INTERVAL_US = 60_000_000
 RETRY_S = 1.0
+BEAT_S = 0.5
 SNAPSHOT_BYTES = 256_000_000
 """Read since the last snapshot: as much would have to be read again."""
 
@@ -194,6 +196,28 @@ class Worker:
             except FencedError as error:
                 self._lose(one, error)
 
+    async def beat(self) -> None:
+        """Let time go on, twice a second until cancelled, for tasks that nobody sends ticks.
+
+        Those whose outputs and state are one transaction need none in line: what time brought is in both.
+        """
+        while True:
+            await asyncio.sleep(BEAT_S)
+            for key, one in list(self._open.items()):
+                if len(one.task.group.reads) == 1:
+                    continue
+                async with one.lock:
+                    if self._open.get(key) is not one:
+                        continue
+                    now_us = self.clock_us()
+                    made = self._messages(f"{one.task.name}/time", now_us, one.task.reach(now_us))
+                    self._failures(one.task)
+                    try:
+                        if made:
+                            await self._snapshot(one, made)
+                    except FencedError as error:
+                        self._lose(one, error)
+
     async def let_go(self, partitions: set[tuple[str, int]] | None) -> None:
         """Write the snapshots of tasks whose partitions (None: all) go elsewhere, and forget them."""
         if self._restoring is not None:
@@ -226,21 +250,26 @@ class Worker:
         origin = origin_of(headers)
         repeated = task.origins.repeated
         try:
-            made = self._messages(task, topic, offset, task.take(topic, offset, value, origin))
+            taken = task.take(topic, offset, value, origin)
+            made = self._messages(f"{task.name}/{topic}", offset, taken)
         except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
             return [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]
         self.health.repeated += task.origins.repeated - repeated
-        for failure in task.failures():
-            self.health.failures += 1
-            log.error("a processor failed", processor=failure.processor, error=repr(failure.error))
+        for failure in self._failures(task):
             if failure.batch is not None:
                 reason = f"{failure.processor}: {failure.error!r}"
                 made.append(self._parked(task, topic, offset, value, reason))
         return made
 
-    def _messages(self, task: Task, topic: str, offset: int, outputs: Sequence[Record]) -> list[Message]:
+    def _failures(self, task: Task) -> list[Failure]:
+        failures = task.failures()
+        for failure in failures:
+            self.health.failures += 1
+            log.error("a processor failed", processor=failure.processor, error=repr(failure.error))
+        return failures
+
+    def _messages(self, maker: str, offset: int, outputs: Sequence[Record]) -> list[Message]:
         made: list[Message] = []
-        maker = f"{task.name}/{topic}"
         for batch in outputs:
             parts = (
                 (target, partition, part)
@@ -249,14 +278,14 @@ class Worker:
             )
             for target, partition, part in parts:
                 try:
-                    messages = pieces(part)
+                    messages = _messages_of(part, target)
                 except RecordTooLargeError as error:
                     self.health.failures += 1
                     log.error("what came of a message cannot travel", topic=target.name, error=str(error))
                     continue
-                for piece in messages:
+                for key, piece in messages:
                     origin = Origin(maker, offset, len(made))
-                    made.append(Message(self.prefix + target.name, partition, piece, origin.headers()))
+                    made.append(Message(self.prefix + target.name, partition, piece, origin.headers(), key))
         return made
 
     def _parked(self, task: Task, topic: str, offset: int, value: bytes, reason: str) -> Message:
@@ -282,9 +311,11 @@ class Worker:
                 places = {name: partition for name, (_, partition) in tasks.items()}
                 topic = self.prefix + SNAPSHOTS.name
                 outputs = {name: await self._output_of(name, group) for name, (group, _) in tasks.items()}
+                standing = await standing_changes(self.bootstrap, self.prefix)
                 async for name, found in snapshots.read(self.bootstrap, topic, places):
                     group, partition = tasks[name]
-                    self._open[group.name, partition] = self._opened(group, partition, outputs[name], found)
+                    one = self._opened(group, partition, outputs[name], found, standing)
+                    self._open[group.name, partition] = one
                 return
             except (KafkaError, OSError, FencedError) as error:
                 log.error("cannot restore the state, trying again", error=repr(error))
@@ -298,7 +329,12 @@ class Worker:
         return output
 
     def _opened(
-        self, group: Group, partition: int, output: Output, found: tuple[int, list[bytes]] | None
+        self,
+        group: Group,
+        partition: int,
+        output: Output,
+        found: tuple[int, list[bytes]] | None,
+        standing: Changes,
     ) -> _Open:
         task, number = Task(group, partition, self.make(group)), 0
         if found is not None:
@@ -308,7 +344,11 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - an older program's state, say: it begins anew
                 self.health.lost_states += 1
                 log.error("a state was lost", task=task.name, error=repr(error))
-                task = Task(group, partition, self.make(group))
+                task, found = Task(group, partition, self.make(group)), None
+        if found is not None:  # changes since the snapshot come in line, those that are not kept there do not
+            until_us = self.clock_us() - RAW.retention_s * 1_000_000
+            standing = Changes(changes=[one for one in standing.changes if one.at_us < until_us])
+        task.begin(standing)
         # not all at the same time
         spread_us = self.snapshot_interval_us * (1 + partition % SNAPSHOTS.partitions) // SNAPSHOTS.partitions
         return _Open(task, output, number, self.clock_us() + spread_us)
@@ -359,6 +399,13 @@ class Worker:
         self.health.snapshots += 1
         self.health.snapshot_bytes += sum(len(m.value) for m in made)
         self.health.snapshot_s = max(self.health.snapshot_s, (self.clock_us() - taken.begin_us) * 1e-6)
+
+
+def _messages_of(part: Record, target: Topic) -> list[tuple[bytes | None, bytes]]:
+    """Return keys and messages; only what is compacted needs a key."""
+    if target is REGISTRY and isinstance(part, Changes):
+        return list(keyed(part))
+    return [(None, one) for one in pieces(part)]
 
 
 async def _nothing(_: Any) -> None:

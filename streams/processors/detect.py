@@ -8,6 +8,9 @@ A sample that is older than the newest of its series by more than the allowed la
 its kind, to a second detector, whose findings are historic: a device that sends its memory after an outage
 shows what was, and calls nobody. One that is late by less is left out and counted.
 
+A detector whose limits are changed goes on with what it has seen; one that is taken away, or whose series is
+paused, ends what it had begun.
+
 A detector that fails on a series is counted, named and started anew; all others go on.
 """
 
@@ -19,13 +22,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from sensors.detectors import Detector, Finding, Samples, Subject, make_detector
+from sensors.detectors import Detector, Finding, Samples, Subject, detector_names, make_detector
 from sensors.model import Datastream, Thing
 from sensors.qartod_kernel import clock_was_ahead
+from streams.definitions import DatastreamDefinition, ThingDefinition
+from streams.objects import Objects, sensors_base, watched
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
-from streams.records import Detection, Detections, FlaggedSamples, Record
-from streams.topics import DETECTIONS, FLAGGED_SAMPLES, Topic
+from streams.records import Changes, Detection, Detections, FlaggedSamples, Record
+from streams.topics import DETECTIONS, FLAGGED_SAMPLES, REGISTRY, Topic
 
 FAIL = 4
 HARD_TESTS = ("gross_range", "flat_line")
@@ -46,6 +51,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     historic: bool = False
     newest_us: int | None = None
     state: bytes = b""
+    begun: list[Detection] = []
 
 
 class _Watch:
@@ -56,14 +62,49 @@ class _Watch:
         self._datastream = datastream
         self._subject = subject
         self.newest_us: int | None = None
+        self.begun: dict[str, Detection] = {}
+        """The last finding about what has not ended yet, by rule."""
         self.detector: Detector = self._make()
 
     def restart(self) -> None:
         """Begin anew, as after a gap without end."""
         self.detector = self._make()
 
+    def is_alike(self, datastream: Datastream, subject: Subject) -> bool:
+        """Return whether the detector would be made in the same way."""
+        name = self.key.detector
+        return self._subject == subject and self._datastream.detectors[name] == datastream.detectors[name]
+
+    def renew(self, datastream: Datastream, subject: Subject) -> None:
+        """Go on with other limits, or other words.
+
+        Raises
+        ------
+        msgspec.MsgspecError
+            What was seen before does not serve; the detector begins anew.
+        """
+        state = self.detector.snapshot()
+        self._datastream, self._subject = datastream, subject
+        self.detector = self._make()
+        self.detector.restore(state)
+
+    def given_up(self, now_us: int) -> list[Detection]:
+        """Return the ends of what was begun, since nobody watches it any more."""
+        end = {"phase": "end", "at_us": now_us, "detected_at_us": now_us}
+        evidence = {"why": "nobody watches this series in this way any more"}
+        begun, self.begun = self.begun, {}
+        return [msgspec.structs.replace(one, **end, evidence=evidence) for one in begun.values()]
+
     def detection(self, finding: Finding, now_us: int) -> Detection:
-        """Return a finding as the record that travels."""
+        """Return a finding as the record that travels, and remember what it begins or ends."""
+        made = self._detection(finding, now_us)
+        if made.phase == "end":
+            self.begun.pop(made.detector, None)
+        else:
+            self.begun[made.detector] = msgspec.structs.replace(made, evidence={})
+        return made
+
+    def _detection(self, finding: Finding, now_us: int) -> Detection:
         return Detection(
             detector=finding.rule or self.key.detector,
             version=self.detector.version,
@@ -102,7 +143,7 @@ class Detect:
     """
 
     name = "detect"
-    reads: tuple[Topic, ...] = (FLAGGED_SAMPLES,)
+    reads: tuple[Topic, ...] = (FLAGGED_SAMPLES, REGISTRY)
     writes: tuple[Topic, ...] = (DETECTIONS,)
 
     def __init__(
@@ -111,7 +152,9 @@ class Detect:
         things: Iterable[Thing],
         allowed_lateness_s: float = ALLOWED_LATENESS_S,
     ) -> None:
-        names = {thing.id: thing.name for thing in things}
+        datastreams = list(datastreams)
+        self._names = {thing.id: thing.name for thing in things}
+        self._objects = Objects(sensors_base(datastreams), ("thing", "datastream", "rule"))
         self._watched: dict[str, tuple[Datastream, Subject]] = {}
         self._watches: dict[_Key, _Watch] = {}
         self._lateness_us = round(allowed_lateness_s * 1e6)
@@ -122,14 +165,12 @@ class Detect:
         """Errors of detectors, by datastream and detector."""
         self.last_failure = ""
         for datastream in datastreams:
-            subject = Subject(names.get(datastream.thing_id) or datastream.name, datastream.unit)
-            if datastream.detectors:
-                self._watched[datastream.id] = (datastream, subject)
-            for detector in datastream.detectors:
-                self._watch(_Key(datastream.id, detector, historic=False))
+            self._look(datastream.id)
 
     def on_batch(self, batch: Record) -> Outputs:
-        """Feed the detectors."""
+        """Feed the detectors; changes of sensors and rules hold for what comes behind."""
+        if isinstance(batch, Changes):
+            return _outputs(self._change(batch))
         if not isinstance(batch, FlaggedSamples):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         if not len(batch):
@@ -163,6 +204,7 @@ class Detect:
                 self._fail(watch, error)
             else:
                 detections += [watch.detection(finding, self._now_us) for finding in findings]
+        detections.sort(key=lambda one: (one.subject_id, one.detector, one.historic, one.onset_us))
         return _outputs(detections)
 
     def on_end(self) -> Outputs:
@@ -171,11 +213,15 @@ class Detect:
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all detectors."""
-        return split(self._pieces())
+        return split([self._objects.snapshot(), *self._pieces()])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back a snapshot; what the registry does not have any more is dropped."""
         for piece in join(chunks):
+            if self._objects.restored(piece):
+                for identity in self._names_of_changed():
+                    self._look(identity)
+                continue
             state = msgspec.msgpack.decode(piece, type=_Snapshot)
             self._now_us = max(self._now_us, state.now_us)
             watched = self._watched.get(state.datastream_id)
@@ -183,6 +229,7 @@ class Detect:
                 continue
             watch = self._watch(_Key(state.datastream_id, state.detector, state.historic))
             watch.newest_us = state.newest_us
+            watch.begun = {one.detector: one for one in state.begun}
             try:
                 watch.detector.restore(state.state)
             except msgspec.MsgspecError as error:  # written by another version of the detector
@@ -196,8 +243,65 @@ class Detect:
         yield msgspec.msgpack.encode(_Snapshot(self._now_us))
         for key, watch in self._watches.items():
             if watch.newest_us is not None:
-                state = _Snapshot(self._now_us, *key, watch.newest_us, watch.detector.snapshot())
-                yield msgspec.msgpack.encode(state)
+                state = watch.detector.snapshot()
+                piece = _Snapshot(self._now_us, *key, watch.newest_us, state, list(watch.begun.values()))
+                yield msgspec.msgpack.encode(piece)
+
+    def _names_of_changed(self) -> dict[str, None]:
+        """Return the datastreams that changes of all kinds may concern, in a fixed order."""
+        names: dict[str, None] = {}
+        for kind, identity in (change.key for change in self._objects.standing.changes):
+            names.update(dict.fromkeys(self._concerned(kind, identity)))
+        return names
+
+    def _concerned(self, kind: str, identity: str) -> list[str]:
+        if kind == "rule":
+            return [identity.rpartition("/")[0]]
+        if kind == "thing":  # its name stands in the titles
+            every = self._objects.all("datastream", DatastreamDefinition)
+            return [name for name, one in every if one.thing == identity]
+        return [identity]
+
+    def _change(self, changes: Changes) -> list[Detection]:
+        concerned: dict[str, None] = {}
+        for kind, identity in self._objects.take(changes):
+            concerned.update(dict.fromkeys(self._concerned(kind, identity)))
+        return [one for identity in concerned for one in self._look(identity)]
+
+    def _look(self, identity: str) -> list[Detection]:
+        """Let the detectors of a datastream be as the registry has them now; return what that ends."""
+        datastream = watched(self._objects, identity)
+        self._watched.pop(identity, None)
+        subject = Subject("", "")
+        if datastream is not None:
+            subject = Subject(self._name(datastream), datastream.unit)
+            if datastream.detectors:
+                self._watched[identity] = (datastream, subject)
+        ended: list[Detection] = []
+        for key in [
+            _Key(identity, name, historic) for name in detector_names() for historic in (False, True)
+        ]:
+            watch = self._watches.get(key)
+            if watch is None:
+                continue
+            if datastream is None or key.detector not in datastream.detectors:
+                del self._watches[key]
+                ended += watch.given_up(self._now_us)
+            elif not watch.is_alike(datastream, subject):
+                try:
+                    watch.renew(datastream, subject)
+                except msgspec.MsgspecError as error:
+                    self._fail(watch, error)
+                    ended += watch.given_up(self._now_us)
+        if datastream is not None:
+            for detector in datastream.detectors:
+                self._watch(_Key(identity, detector, historic=False))
+        return ended
+
+    def _name(self, datastream: Datastream) -> str:
+        thing = self._objects.find("thing", datastream.thing_id, ThingDefinition)
+        name = self._names.get(datastream.thing_id) if thing is None else thing.name or datastream.thing_id
+        return name or datastream.name
 
     def _watch(self, key: _Key) -> _Watch:
         watch = self._watches.get(key)

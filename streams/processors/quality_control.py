@@ -1,6 +1,7 @@
 """Samples in, the same samples with their QARTOD flags out; a spike verdict follows as revision 1.
 
-Samples of a datastream that the registry does not know are counted and kept, flagged as not evaluated.
+Samples of a datastream that the registry does not know, or that is paused, are counted and kept, flagged as
+not evaluated.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import numpy as np
 
 from sensors.model import Datastream, ObservedProperty
 from sensors.qartod import TESTS, Qartod
-from sensors.quality_tests import quality_tests
+from sensors.quality_tests import QualityTests, quality_tests
+from streams.definitions import DatastreamDefinition
+from streams.objects import Objects, sensors_base
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
-from streams.records import FlaggedSamples, Record, SampleBatch
-from streams.topics import FLAGGED_SAMPLES, SAMPLES, Topic
+from streams.records import Changes, FlaggedSamples, Record, SampleBatch
+from streams.topics import FLAGGED_SAMPLES, REGISTRY, SAMPLES, Topic
 
 
 class QualityControl:
@@ -35,24 +38,14 @@ class QualityControl:
     """
 
     name = "quality-control"
-    reads: tuple[Topic, ...] = (SAMPLES,)
+    reads: tuple[Topic, ...] = (SAMPLES, REGISTRY)
     writes: tuple[Topic, ...] = (FLAGGED_SAMPLES,)
 
     def __init__(self, properties: Iterable[ObservedProperty], datastreams: Iterable[Datastream]) -> None:
-        catalogue = {observed.id: observed for observed in properties}
-        ids, tests, periods = [], [], []
-        for datastream in datastreams:
-            observed = catalogue.get(datastream.property_id)
-            if observed is None:
-                raise ValueError(
-                    f"datastream {datastream.id}: the catalogue has no property {datastream.property_id!r}; "
-                    f"choose one of {', '.join(sorted(catalogue))}"
-                )
-            ids.append(datastream.id)
-            tests.append(quality_tests(observed, datastream))
-            periods.append(observed.sampling_period_s)
-        self._slots = {name: slot for slot, name in enumerate(ids)}
-        self._qartod = Qartod(ids, tests, periods)
+        self._catalogue = {observed.id: observed for observed in properties}
+        self._objects = Objects(sensors_base(datastreams), ("datastream",))
+        self._tests = self._wanted()
+        self._build()
         self.unknown = 0
         """Samples of datastreams that the registry does not know."""
         self.repeated = 0
@@ -61,7 +54,10 @@ class QualityControl:
         """Samples that were older than the newest of their series."""
 
     def on_batch(self, batch: Record) -> Outputs:
-        """Judge samples."""
+        """Judge samples; changes of datastreams hold for what comes behind."""
+        if isinstance(batch, Changes):
+            self._change(batch)
+            return []
         if not isinstance(batch, SampleBatch):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         if not len(batch):
@@ -109,12 +105,48 @@ class QualityControl:
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all series."""
-        return split(self._qartod.snapshot())
+        return split([self._objects.snapshot(), *self._qartod.snapshot()])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
-        self._qartod.restore(join(chunks))
+        pieces = list(join(chunks))
+        if pieces and self._objects.restored(pieces[0]):
+            self._tests = self._wanted()
+            pieces = pieces[1:]
+        self._build()
+        self._qartod.restore(pieces)
 
     def counts(self) -> dict[str, int]:
         """Samples that were not judged in order."""
         return {"unknown_samples": self.unknown, "repeated_samples": self.repeated, "late_samples": self.late}
+
+    def _wanted(self) -> dict[str, tuple[QualityTests, float]]:
+        """Return tests and sampling period in s of each datastream that is judged."""
+        wanted = {}
+        for name, one in self._objects.all("datastream", DatastreamDefinition):
+            observed = self._catalogue.get(one.property)
+            if observed is None:
+                raise ValueError(
+                    f"datastream {name}: the catalogue has no property {one.property!r}; "
+                    f"choose one of {', '.join(sorted(self._catalogue))}"
+                )
+            if not one.paused:
+                wanted[name] = (quality_tests(observed, one.datastream(name)), observed.sampling_period_s)
+        return wanted
+
+    def _build(self) -> None:
+        self._slots = {name: slot for slot, name in enumerate(self._tests)}
+        tests, periods = zip(*self._tests.values(), strict=True) if self._tests else ((), ())
+        self._qartod = Qartod(list(self._slots), tests, periods)
+
+    def _change(self, changes: Changes) -> None:
+        """Let other tests hold; series whose tests stay the same notice nothing, the others begin anew."""
+        if not self._objects.take(changes):
+            return
+        before, self._tests = self._tests, self._wanted()
+        if self._tests == before:
+            return
+        anew = {name for name, tests in self._tests.items() if before.get(name) != tests}
+        state = list(self._qartod.snapshot())
+        self._build()
+        self._qartod.restore(state, anew)

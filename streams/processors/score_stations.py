@@ -36,9 +36,8 @@ from gnss.quality.judgements import Judgements
 from gnss.quality.measure import REGISTERED
 from gnss.quality.message_set import FOLLOWED, MessageTable, promised_messages
 from gnss.quality.network import Share
-from gnss.quality.registry import Registered
 from gnss.quality.score import Finding, Thresholds
-from gnss.quality.station_facts import StationFacts
+from gnss.quality.station_facts import MINUTE_US, StationFacts
 from gnss.quality.table import BY_MESSAGES, QualityTable
 from gnss.quality.verdict import findings
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
@@ -49,8 +48,10 @@ from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.processors.station_figures import NEW, FigureMaker, Saved
 from streams.processors.station_hours import StationHours
+from streams.processors.station_register import StationRegister, begins_anew, registered
 from streams.processors.station_reports import error_report, reports
 from streams.records import (
+    Changes,
     EphemerisMessage,
     EphemerisMessages,
     NetworkShare,
@@ -63,7 +64,7 @@ from streams.records import (
     StationReport,
     StationReports,
 )
-from streams.topics import RAW, STATION_PERIODS, STATION_REPORTS, Topic
+from streams.topics import RAW, REGISTRY, STATION_PERIODS, STATION_REPORTS, Topic
 
 WANTED = frozenset(EPHEMERIS_MESSAGES) | METADATA_MESSAGES | FOLLOWED
 _METADATA, _EPHEMERIDES = by_number(METADATA_MESSAGES), by_number(EPHEMERIS_MESSAGES)
@@ -116,6 +117,7 @@ class _Shared(msgspec.Struct):
     periods: list[StationPeriodRecord] = []
     """Hours that are over and did not come out yet."""
     network: bytes = b""
+    register: bytes = b""
 
 
 class ScoreStations:
@@ -130,13 +132,13 @@ class ScoreStations:
     """
 
     name = "score-stations"
-    reads: tuple[Topic, ...] = (RAW,)
+    reads: tuple[Topic, ...] = (RAW, REGISTRY)
     writes: tuple[Topic, ...] = (STATION_REPORTS, STATION_PERIODS, RAW)
 
     def __init__(self, stations: Iterable[Station] = (), thresholds: Thresholds | None = None) -> None:
-        self._registry = {station.id: station for station in stations}
+        self._register = StationRegister(stations)
         self._table = QualityTable(thresholds)
-        promised = (promised_messages(station.messages) for station in self._registry.values())
+        promised = (promised_messages(station.messages) for station in self._register.stations)
         self._assembly = EpochTable(WANTED.union(*promised))
         self._messages = MessageTable()
         self._book = EphemerisBook()
@@ -153,28 +155,36 @@ class ScoreStations:
         """Of decoders that were given up after an error."""
         self._by_id: dict[str, _One] = {}
         self._by_row: dict[int, _One] = {}
+        self._counts_before: Counter[str] = Counter()
+        """Of stations that were paused or deleted."""
         self._with_places: set[int] = set()
         """Rows of stations that told a place which is not reported yet."""
 
     def on_batch(self, batch: Record) -> Outputs:
-        """Judge the epochs that the chunks complete; or take what stations elsewhere told."""
+        """Judge the epochs that the chunks complete; or take what stations elsewhere told, or were changed.
+
+        Changes of stations hold for what comes behind.
+        """
+        if isinstance(batch, Changes):
+            return self._outputs(self._take_changes(batch))
         if isinstance(batch, EphemerisMessages):
             for message in batch.messages:
                 self._book.add_message(message.payload, message.known_us)
             return ()
         if isinstance(batch, NetworkShare):
-            if batch.source not in self._by_id:  # it is not our own
+            if not (batch.source in self._by_id or batch.source in self._register.parted):  # not our own
                 share = Share(batch.minute, batch.roti_tecu_min, batch.slipped_share)
                 self._table.network.hear(batch.source, share)
             return ()
         if not isinstance(batch, RawBatch):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
+        chunks = self._register.hear(batch.chunks)
         made: list[StationReport] = []
         waiting: list[tuple[_One, RawChunk]] = []
         known = self._by_id.get
-        ones = [known(chunk.station_id) or self._one(chunk.station_id) for chunk in batch.chunks]
+        ones = [known(chunk.station_id) or self._one(chunk.station_id) for chunk in chunks]
         due_us = self._table.all_due_us().tolist()
-        for one, chunk in zip(ones, batch.chunks, strict=True):
+        for one, chunk in zip(ones, chunks, strict=True):
             one.ended = False
             received_us = chunk.received_at_us
             if received_us is not None:
@@ -199,6 +209,7 @@ class ScoreStations:
 
     def on_time(self, now_us: int) -> Outputs:
         """Report what live stations have missed until `now_us`."""
+        self._register.now_us = max(self._register.now_us, now_us)
         return self._outputs(self._advance([one for one in self._by_id.values() if one.live], now_us))
 
     def on_end(self) -> Outputs:
@@ -215,9 +226,8 @@ class ScoreStations:
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all stations."""
         network = self._table.network.snapshot([one.s for one in self._by_id.values()])
-        shared = msgspec.msgpack.encode(
-            _Shared(self._book.snapshot(), self._hours.snapshot_waiting(), network)
-        )
+        of_all = self._book.snapshot(), self._hours.snapshot_waiting(), network, self._register.snapshot()
+        shared = msgspec.msgpack.encode(_Shared(*of_all))
         return split([shared, *(self._saved(one) for one in self._by_id.values())])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
@@ -232,6 +242,8 @@ class ScoreStations:
         state_of_all = msgspec.msgpack.decode(shared, type=_Shared)
         self._book.restore(state_of_all.book)
         self._hours.restore_waiting(state_of_all.periods)
+        self._register.restore(state_of_all.register)
+        self._want(self._register.stations)
         for piece in pieces:
             state = msgspec.msgpack.decode(piece, type=_Snapshot)
             one = self._one(state.id)
@@ -253,6 +265,8 @@ class ScoreStations:
     def counts(self) -> Counter[str]:
         """What was left out of judging, over all stations; `failures` are errors of the program."""
         total: Counter[str] = Counter(refused_ephemerides=self._book.refused, failures=self._hours.failures)
+        total.update(self._counts_before)
+        total.update(chunks_of_paused=self._register.left_out)
         for one in list(self._by_id.values()):
             total.update(self._counts(one))
             total.update(failures=one.errors)
@@ -274,7 +288,7 @@ class ScoreStations:
             self._new_ephemerides = []
         told.extend(
             NetworkShare(
-                source=min(self._by_id),
+                source=min((*self._by_id, *self._register.parted)),
                 minute=share.minute,
                 roti_tecu_min=share.roti_tecu_min,
                 slipped_share=share.slipped,
@@ -302,8 +316,8 @@ class ScoreStations:
     def _one(self, station_id: str) -> _One:
         one = self._by_id.get(station_id)
         if one is None:
-            station = self._registry.get(station_id) or Station(id=station_id, name=station_id)
-            one = _One(station, 0, StationFacts(_registered(station)))
+            station = self._register.station(station_id)
+            one = _One(station, 0, StationFacts(registered(station)))
             self._by_id[station_id] = one
             self._begin(one)
         return one
@@ -317,6 +331,57 @@ class ScoreStations:
         registered = one.facts.registered.ecef_m
         if registered is not None:
             self._table.place(one.s, np.array(registered), REGISTERED)
+
+    def _take_changes(self, changes: Changes) -> list[StationReport]:
+        made: list[StationReport] = []
+        for station_id in self._register.take(changes):
+            self._want([self._register.station(station_id)])
+            one = self._by_id.get(station_id)
+            if one is not None:
+                made += self._change(one, self._register.station(station_id))
+            elif self._register.is_back(station_id):
+                one = self._one(station_id)
+                one.live = True
+                self._table.begin(one.s, self._register.now_us)
+        return made
+
+    def _want(self, stations: Iterable[Station]) -> None:
+        self._assembly.want(n for station in stations for n in promised_messages(station.messages))
+
+    def _change(self, one: _One, station: Station) -> list[StationReport]:
+        """Let another registration hold; what was learnt of the station stays where it still serves."""
+        is_off = self._register.is_off(station.id)
+        if not is_off and not begins_anew(one.station, station):
+            one.station = station
+            told, one.facts = one.facts.metadata, StationFacts(registered(station))
+            judged_us = self._table.judged_us(one.s)
+            if judged_us is not None:
+                one.facts.tell(told, judged_us)
+                one.facts.changed_from_us()
+                from_us = (judged_us // MINUTE_US + 1) * MINUTE_US
+                self._table.tell_points(one.s, one.facts.points, from_us)
+            return []
+        try:
+            made = self._advance([one], self._register.now_us)
+            made += self._judged(self._assembly.finish([one.s]))
+            self._hours.end(one.s)
+        except Exception as error:  # noqa: BLE001 - as above
+            made = self._fail(one, error, self._register.now_us or None)
+        one.counted = self._counts(one)
+        self._messages_before += self._messages_of([one.s])
+        self._forget(one)
+        if is_off:
+            del self._by_id[station.id]
+            self._register.parted.add(station.id)
+            self._counts_before.update(one.counted, failures=one.errors)
+            if one.live:
+                self._register.wait_for(station.id)
+            return made
+        one.station, one.facts = station, StationFacts(registered(station))
+        self._begin(one)
+        if one.live:
+            self._table.begin(one.s, self._register.now_us)
+        return made
 
     def _forget(self, one: _One) -> None:
         del self._by_row[one.s]
@@ -482,8 +547,3 @@ class ScoreStations:
             messages=self._messages.snapshot(one.s),
         )
         return msgspec.msgpack.encode(state)
-
-
-def _registered(station: Station) -> Registered:
-    place = station.longitude, station.latitude, station.height_m
-    return Registered.at(*place, antenna=station.antenna, receiver=station.receiver)

@@ -202,7 +202,7 @@ def test_passwords_are_not_shown():
 
 def test_what_a_station_must_tell_of_itself_is_its_registration(read):
     text = STATION + 'longitude = 121.2\nlatitude = 31.1\nheight_m = 22.5\nantenna = "LEIAR25.R4 LEIT"\n'
-    station = read(text + 'receiver = "SEPT POLARX5"').station[0].station()
+    station = read(text + 'receiver = "SEPT POLARX5"').station[0].station("S1")
     assert (station.height_m, station.antenna, station.receiver) == (22.5, "LEIAR25.R4 LEIT", "SEPT POLARX5")
-    bare = read(STATION).station[0].station()
+    bare = read(STATION).station[0].station("S1")
     assert (bare.height_m, bare.antenna, bare.receiver) == (None, None, None)

@@ -141,7 +141,7 @@ def test_snapshots_of_many_series_come_in_small_chunks_and_outlive_a_changed_reg
     out = rows_of(other.on_batch(batch([("s4000", 2, 3.0), ("new", 2, 3.0)])))
     assert [(r[0], r[1], r[4], r[5]) for r in out] == [
         ("s4000", 1, 1, (1, 3, 1, 1)),
-        ("s4000", 2, 0, (1, 2, 3, 2)),
+        ("s4000", 2, 0, (1, 2, 3, 1)),
         ("new", 2, 0, (1, 2, 2, 2)),
     ]
 

@@ -1,0 +1,308 @@
+"""What can be changed while the program runs: one structure a kind, each with its own checks.
+
+An object is what the configuration file defines (the base), or what commands made of it. A rule is a
+detector's limits for one datastream; its id is `datastream/detector`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from sensors.model import Datastream, Station, Thing
+from streams.records import ObjectKind
+
+Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Words = Annotated[str, msgspec.Meta(max_length=2000)]
+Parameters = dict[str, dict[str, Any]]
+
+MOST_BYTES = 16_000
+"""Of a definition, encoded."""
+DAY_US = 86_400_000_000
+LONGEST_SILENCE_US = 366 * DAY_US
+_ITERATIONS = 10_000
+"""A password goes over the net in clear with each NTRIP request: this keeps it from readers of the store."""
+
+_STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+_ID = re.compile(r"[\w.:-]{1,100}")
+_SECRETS = ("password", "password_hash")
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all definitions; an unknown key is an error, not a surprise."""
+
+    def check(self) -> None:
+        """Look at what needs no other object.
+
+        Raises
+        ------
+        ValueError
+            It makes no sense; the message says what to do.
+        """
+
+
+class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A GNSS reference station and where its stream is."""
+
+    source: str
+    """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, or `tcp://host:port`."""
+    name: str = ""
+    version: str | int = "auto"
+    """NTRIP version: 1, 2 or auto."""
+    longitude: Degrees | None = None
+    latitude: LatitudeDegrees | None = None
+    height_m: float | None = None
+    """Ellipsoidal. With it the stream's place is held against the registered one to some metres."""
+    antenna: Text | None = None
+    """Antenna and radome, named as in the IGS's list."""
+    receiver: Text | None = None
+    messages: str = ""
+    """RTCM 3 messages and intervals as a sourcetable tells them: `1005(10),1077(1)`; none may stay away."""
+    interval_s: Seconds = 1.0
+    stall_s: Seconds = 30.0
+    paused: bool = False
+    """Neither gathered nor judged nor missed."""
+    gatherer: str = ""
+    """Name of the process that gathers it, where there are several."""
+
+    def check(self) -> None:
+        """Look at the source and the place."""
+        if not is_source(self.source):
+            raise ValueError(
+                f"source {without_password(self.source)!r} is not understood; "
+                "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
+            )
+        if str(self.version) not in {"1", "2", "auto"}:
+            raise ValueError(f"NTRIP version {self.version!r} is not known; write 1, 2 or auto")
+        if (self.longitude is None) != (self.latitude is None):
+            raise ValueError("one of longitude and latitude is missing; give both or neither")
+
+    def station(self, identity: str) -> Station:
+        """Return the registry's entry."""
+        return Station(
+            id=identity,
+            name=self.name or identity,
+            longitude=self.longitude,
+            latitude=self.latitude,
+            height_m=self.height_m,
+            interval_s=self.interval_s,
+            antenna=self.antenna,
+            receiver=self.receiver,
+            messages=self.messages,
+            paused=self.paused,
+        )
+
+
+class ThingDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A site with sensors."""
+
+    longitude: Degrees
+    latitude: LatitudeDegrees
+    name: str = ""
+    height_m: float | None = None
+    height_datum: str = "EPSG:5737"
+    description: Words = ""
+
+    def thing(self, identity: str) -> Thing:
+        """Return the registry's entry."""
+        return Thing(
+            id=identity,
+            name=self.name or identity,
+            longitude=self.longitude,
+            latitude=self.latitude,
+            height_m=self.height_m,
+            height_datum=self.height_datum,
+            description=self.description,
+        )
+
+
+class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One observed property of one thing."""
+
+    thing: str
+    property: str
+    name: str = ""
+    unit: str = ""
+    tests: Parameters = {}
+    detectors: Parameters = {}
+    paused: bool = False
+    """Its samples are kept and not judged."""
+
+    @classmethod
+    def of(cls, datastream: Datastream) -> DatastreamDefinition:
+        """Return the definition of a registry's entry."""
+        known = datastream
+        return cls(
+            thing=known.thing_id,
+            property=known.property_id,
+            name=known.name,
+            unit=known.unit,
+            tests=known.tests,
+            detectors=known.detectors,
+        )
+
+    def datastream(self, identity: str) -> Datastream:
+        """Return the registry's entry."""
+        return Datastream(
+            id=identity,
+            thing_id=self.thing,
+            property_id=self.property,
+            name=self.name or identity,
+            unit=self.unit,
+            tests=self.tests,
+            detectors=self.detectors,
+        )
+
+
+class RuleDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The limits of a detector for one datastream, in place of those of the datastream."""
+
+    parameters: dict[str, Any] = {}
+    off: bool = False
+    """The detector does not watch it."""
+
+
+class SilenceDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Alerts that call nobody for a while. All that is given must match; what is empty matches all."""
+
+    end_us: int
+    begin_us: int = 0
+    reason: Words = ""
+    station: str = ""
+    site: str = ""
+    datastream: str = ""
+    property: str = ""
+    rule: str = ""
+
+    def check(self) -> None:
+        """Look at the span and at what it covers."""
+        if not any((self.station, self.site, self.datastream, self.property, self.rule)):
+            raise ValueError(
+                "it would silence everything; name a station, site, datastream, property or rule"
+            )
+        if self.end_us <= self.begin_us:
+            raise ValueError("it ends before it begins; give an end that is later")
+        if self.begin_us and self.end_us - self.begin_us > LONGEST_SILENCE_US:
+            raise ValueError("it lasts longer than a year; give an end that is earlier")
+
+
+class AccountDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gets streams from the caster."""
+
+    password: str = ""
+    """In a configuration only; what travels is the hash."""
+    password_hash: str = ""
+    mountpoints: list[str] = []
+    """That may be had; none: all."""
+    enabled: bool = True
+
+    def check(self) -> None:
+        """Look whether anybody can be told by it."""
+        if not self.password and not self.password_hash:
+            raise ValueError("it has no password; give one")
+        if len(self.mountpoints) > 1000:
+            raise ValueError("it names more than 1000 mountpoints; name none to allow all")
+
+
+KINDS: dict[ObjectKind, type[Definition]] = {
+    "station": StationDefinition,
+    "thing": ThingDefinition,
+    "datastream": DatastreamDefinition,
+    "rule": RuleDefinition,
+    "silence": SilenceDefinition,
+    "account": AccountDefinition,
+}
+
+
+def definition(kind: ObjectKind, values: Mapping[str, Any]) -> Definition:
+    """Return a definition as it was written down by `values_of`, or by a person.
+
+    Raises
+    ------
+    ValueError
+        It cannot be one, or is too large; one sentence says why.
+    """
+    try:
+        made = msgspec.convert(dict(values), KINDS[kind], strict=True)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{error}; correct that entry") from error
+    if len(msgspec.msgpack.encode(made)) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES} bytes; write less")
+    made.check()
+    return made
+
+
+def values_of(made: Definition) -> dict[str, Any]:
+    """Return a definition as plain values."""
+    values: dict[str, Any] = msgspec.to_builtins(made)
+    return values
+
+
+def check_id(kind: ObjectKind, identity: str) -> None:
+    """Refuse an id that could not be a mountpoint, a file name, or a part of a path.
+
+    Raises
+    ------
+    ValueError
+        One sentence says why.
+    """
+    if kind == "station":
+        if not _STATION_ID.fullmatch(identity) or not identity.strip("."):
+            raise ValueError(
+                f"station id {identity[:80]!r} does not serve; use at most 32 letters, digits, _ . and -"
+            )
+        return
+    parts = identity.rsplit("/", 1) if kind == "rule" else [identity]
+    if len(parts) != 1 + (kind == "rule") or not all(_ID.fullmatch(part) for part in parts):
+        what = (
+            "write datastream/detector" if kind == "rule" else "use at most 100 letters, digits, _ . : and -"
+        )
+        raise ValueError(f"{kind} id {identity[:80]!r} does not serve; {what}")
+
+
+def is_source(source: str) -> bool:
+    """Return whether a station's stream can be had from there."""
+    try:
+        url = urlsplit(source)
+        port = url.port
+    except ValueError:
+        return False
+    if url.scheme == "tcp":
+        return bool(url.hostname and port)
+    return url.scheme in {"ntrip", "ntrips"} and bool(url.hostname and url.path.lstrip("/"))
+
+
+def without_password(source: str) -> str:
+    """Return a URL as it may be shown."""
+    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", source)
+
+
+def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of a definition as they may be kept and shown: without passwords."""
+    kept = {name: value for name, value in values.items() if kind != "account" or name not in _SECRETS}
+    if kind == "station" and isinstance(kept.get("source"), str):
+        kept["source"] = without_password(kept["source"])
+    return kept
+
+
+def hashed(password: str, salt: str) -> str:
+    """Return what is kept of a password (PBKDF2 with HMAC-SHA-256, RFC 8018)."""
+    digest = hashlib.pbkdf2_hmac(
+        "sha256", password.encode("utf-8", "surrogatepass"), salt.encode(), _ITERATIONS
+    )
+    return f"pbkdf2-sha256${_ITERATIONS}${salt}${digest.hex()}"
+
+
+def is_password(password: str, kept: str) -> bool:
+    """Return whether a password is the one of which `hashed` was kept."""
+    parts = kept.split("$")
+    return len(parts) == 4 and hmac.compare_digest(hashed(password, parts[2]), kept)

@@ -1,0 +1,168 @@
+"""What is in force: the configuration with what commands changed lying over it.
+
+The configuration is the base, and is never written down here; the changes are. An older change never
+overwrites a newer one, so that they may come in any order and any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from sensors.detectors import detector_names
+from sensors.model import Datastream
+from streams.definitions import (
+    DAY_US,
+    DatastreamDefinition,
+    Definition,
+    RuleDefinition,
+    SilenceDefinition,
+    definition,
+)
+from streams.records import Change, Changes, ObjectKind
+
+Key = tuple[ObjectKind, str]
+Base = Mapping[Key, Definition]
+D = TypeVar("D", bound=Definition)
+
+_MARK = b"changes:"
+SILENCE_REMEMBERED_US = DAY_US
+"""A silence that is over is forgotten after so long."""
+
+
+class Objects:
+    """All objects of some kinds.
+
+    Parameters
+    ----------
+    base
+        What the configuration defines.
+    kinds
+        Those that are followed; changes of others are passed over.
+    """
+
+    def __init__(self, base: Base, kinds: Iterable[ObjectKind]) -> None:
+        self._kinds = frozenset(kinds)
+        self._base = {key: made for key, made in base.items() if key[0] in self._kinds}
+        self._changes: dict[Key, Change] = {}
+        self._made: dict[Key, Definition] = {}
+        """Of the changes that define something."""
+
+    def take(self, changes: Changes, *, again: bool = False) -> list[Key]:
+        """Take changes; return what they are about, of those that are newer than what was known.
+
+        Parameters
+        ----------
+        again
+            One of the same version replaces what is known, too.
+
+        Raises
+        ------
+        ValueError
+            A newer program wrote something that this one does not know.
+        """
+        taken: dict[Key, None] = {}
+        for change in changes.changes:
+            before = self._changes.get(change.key)
+            if change.kind not in self._kinds:
+                continue
+            if before is not None and change.version < before.version + (not again):
+                continue
+            made = None if change.after is None else definition(change.kind, change.after)
+            self._changes[change.key] = change
+            self._made.pop(change.key, None)
+            if made is not None:
+                self._made[change.key] = made
+            taken[change.key] = None
+        return list(taken)
+
+    def get(self, kind: ObjectKind, identity: str) -> Definition | None:
+        """Return what an object is now; None: there is none."""
+        key = (kind, identity)
+        change = self._changes.get(key)
+        if change is None or change.verb == "revert":
+            return self._base.get(key)
+        return self._made.get(key)
+
+    def find(self, kind: ObjectKind, identity: str, type_: type[D]) -> D | None:
+        """Return what an object is now, if it is of this type."""
+        made = self.get(kind, identity)
+        return made if isinstance(made, type_) else None
+
+    def base(self, key: Key) -> Definition | None:
+        """Return what the configuration says."""
+        return self._base.get(key)
+
+    def change(self, key: Key) -> Change | None:
+        """Return the newest change of an object."""
+        return self._changes.get(key)
+
+    def all(self, kind: ObjectKind, type_: type[D]) -> Iterator[tuple[str, D]]:
+        """Yield the objects of a kind, those of the configuration first."""
+        for key in (*self._base, *(key for key in self._changes if key not in self._base)):
+            if key[0] == kind and (made := self.find(*key, type_)) is not None:
+                yield key[1], made
+
+    @property
+    def standing(self) -> Changes:
+        """The newest change of each object, the oldest first."""
+        return Changes(changes=sorted(self._changes.values(), key=lambda change: change.version))
+
+    @property
+    def version(self) -> int:
+        """Of the newest change."""
+        return max((change.version for change in self._changes.values()), default=0)
+
+    def count(self, kind: ObjectKind) -> int:
+        """Return how many objects of a kind were changed."""
+        return sum(1 for key in self._changes if key[0] == kind)
+
+    def forget_silences(self, now_us: int) -> None:
+        """Forget silences that are long over."""
+        for key, change in list(self._changes.items()):
+            if key[0] == "silence":
+                made = self._made.get(key)
+                end_us = made.end_us if isinstance(made, SilenceDefinition) else change.at_us
+                if end_us + SILENCE_REMEMBERED_US < now_us:
+                    del self._changes[key]
+                    self._made.pop(key, None)
+
+    def snapshot(self) -> bytes:
+        """Return the changes as a piece of a snapshot."""
+        return _MARK + msgspec.msgpack.encode(self.standing)
+
+    def restored(self, piece: bytes) -> bool:
+        """Take back what `snapshot` gave; False: the piece is something else."""
+        if not piece.startswith(_MARK):
+            return False
+        self._changes.clear()
+        self._made.clear()
+        self.take(msgspec.msgpack.decode(piece[len(_MARK) :], type=Changes))
+        return True
+
+
+def sensors_base(datastreams: Iterable[Datastream]) -> dict[Key, Definition]:
+    """Return the base of what a registry defines."""
+    return {("datastream", one.id): DatastreamDefinition.of(one) for one in datastreams}
+
+
+def watched(objects: Objects, identity: str) -> Datastream | None:
+    """Return a datastream with the rules over it; None: there is none that is judged."""
+    found = objects.find("datastream", identity, DatastreamDefinition)
+    if found is None or found.paused:
+        return None
+    return with_rules(objects, found.datastream(identity))
+
+
+def with_rules(objects: Objects, datastream: Datastream) -> Datastream:
+    """Return a datastream whose detectors are as rules have them."""
+    detectors = dict(datastream.detectors)
+    for name in detector_names():
+        rule = objects.find("rule", f"{datastream.id}/{name}", RuleDefinition)
+        if rule is not None and rule.off:
+            detectors.pop(name, None)
+        elif rule is not None:
+            detectors[name] = rule.parameters
+    return msgspec.structs.replace(datastream, detectors=detectors)

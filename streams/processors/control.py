@@ -1,0 +1,249 @@
+"""Commands in; what they change, and answers, out.
+
+Stations, sensors, rules, silences and accounts are changed by commands whose kind is a verb and whose target
+is `kind/id`. What was changed lies over the configuration until it is changed again or reverted; versions
+count up over all changes, so that an older one never overwrites a newer one, whoever gets them when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from sensors.detectors import Subject, make_detector
+from sensors.model import ObservedProperty
+from sensors.quality_tests import quality_tests
+from streams.alerts import NAME_LIMIT
+from streams.definitions import (
+    KINDS,
+    AccountDefinition,
+    DatastreamDefinition,
+    Definition,
+    RuleDefinition,
+    ThingDefinition,
+    check_id,
+    definition,
+    hashed,
+    values_of,
+)
+from streams.objects import Base, Key, Objects
+from streams.processor import Outputs
+from streams.processors.snapshots import join, split
+from streams.records import (
+    Change,
+    Changes,
+    ChangeVerb,
+    Command,
+    CommandOutcome,
+    CommandOutcomes,
+    Commands,
+    ObjectKind,
+    Record,
+)
+from streams.topics import COMMAND_OUTCOMES, COMMANDS, REGISTRY, Topic
+
+MOST_OBJECTS = 20_000
+"""Of a kind that commands may have changed."""
+VERBS: tuple[ChangeVerb, ...] = get_args(ChangeVerb)
+_DONE = {"put": "as it was asked for", "patch": "changed", "delete": "deleted", "revert": "as configured"}
+
+
+class _Refusal(Exception):  # noqa: N818 - not a fault of the program
+    """One sentence that says why, and what to do."""
+
+
+class Control:
+    """Implements `streams.processor.Processor`.
+
+    Parameters
+    ----------
+    base
+        What the configuration defines.
+    properties
+        The catalogue.
+    """
+
+    name = "control"
+    reads: tuple[Topic, ...] = (COMMANDS, REGISTRY)
+    writes: tuple[Topic, ...] = (REGISTRY, COMMAND_OUTCOMES)
+
+    def __init__(self, base: Base, properties: Iterable[ObservedProperty]) -> None:
+        self._catalogue = {observed.id: observed for observed in properties}
+        self._objects = Objects(base, KINDS)
+        self._version = 0
+        self._refused = 0
+
+    @property
+    def standing(self) -> Changes:
+        """The newest change of each object."""
+        return self._objects.standing
+
+    def on_batch(self, batch: Record) -> Outputs:
+        """Take commands; those about alerts are answered elsewhere. Changes are what was said before."""
+        if isinstance(batch, Changes):
+            self._objects.take(batch, again=True)
+            self._version = max([self._version, *(change.version for change in batch.changes)])
+            return []
+        if not isinstance(batch, Commands):
+            raise TypeError(f"{self.name} does not read {type(batch).__name__}")
+        changes: list[Change] = []
+        outcomes: list[CommandOutcome] = []
+        for command in batch.commands:
+            if command.kind not in VERBS:
+                continue
+            try:
+                change, text = self._changed(command, command.kind)
+            except _Refusal as refusal:
+                self._refused += 1
+                outcomes.append(CommandOutcome(id=command.id, ok=False, message=str(refusal)))
+                continue
+            if change is not None:
+                self._objects.take(Changes(changes=[change]))
+                self._version = change.version
+                changes.append(change)
+            outcomes.append(CommandOutcome(id=command.id, ok=True, message=text))
+        outputs: list[Record] = [Changes(changes=changes)] if changes else []
+        if outcomes:
+            outputs.append(CommandOutcomes(outcomes=outcomes))
+        return outputs
+
+    def on_time(self, now_us: int) -> Outputs:
+        """Forget silences that are long over."""
+        self._objects.forget_silences(now_us)
+        return []
+
+    def on_end(self) -> Outputs:
+        """What was changed stays changed."""
+        return []
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Return what was changed."""
+        return split([self._version.to_bytes(8, "little"), self._objects.snapshot()])
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Take back what `snapshot` gave."""
+        version, piece = join(chunks)
+        self._version = int.from_bytes(version, "little")
+        self._objects.restored(piece)
+
+    def counts(self) -> dict[str, int]:
+        """Commands that were refused."""
+        return {"refused_commands": self._refused}
+
+    # --- one command ----------------------------------------------------------------------------------
+
+    def _changed(self, command: Command, verb: ChangeVerb) -> tuple[Change | None, str]:
+        """Return what a command makes of an object; None: it is so already."""
+        by, key = command.by.strip(), _key_of(command.target)
+        if not by or len(by) > NAME_LIMIT:
+            raise _Refusal(
+                f"A change needs a name: say in `by` who makes it, in at most {NAME_LIMIT} characters."
+            )
+        name = f"{key[0].capitalize()} {key[1]}"
+        standing = self._objects.change(key)
+        if standing is not None and standing.command_id == command.id:
+            return None, f"{name} was {_DONE[verb]} before."
+        if standing is not None and command.at_us < standing.at_us:
+            raise _Refusal(f"{name} was changed by {standing.by} meanwhile: look at it and ask again.")
+        if standing is None and self._objects.count(key[0]) >= MOST_OBJECTS:
+            raise _Refusal(
+                f"More than {MOST_OBJECTS} objects of kind {key[0]} were changed: "
+                "write some into the configuration and revert their changes."
+            )
+        before = self._objects.get(*key)
+        try:
+            after = self._after(command, verb, key, before)
+        except ValueError as error:
+            raise _Refusal(f"{name} cannot be changed so: {error}.") from error
+        if after == before and (verb != "revert" or standing is None or standing.verb == "revert"):
+            return None, f"{name} is {_DONE[verb]} already."
+        change = Change(
+            kind=key[0],
+            id=key[1],
+            version=self._version + 1,
+            verb=verb,
+            before=None if before is None else values_of(before),
+            after=None if after is None else values_of(after),
+            by=by,
+            at_us=command.at_us,
+            command_id=command.id,
+        )
+        return change, f"{name} is {_DONE[verb]}."
+
+    def _after(
+        self, command: Command, verb: ChangeVerb, key: Key, before: Definition | None
+    ) -> Definition | None:
+        if verb == "revert":
+            if self._objects.base(key) is None:
+                raise ValueError("the configuration does not have it; delete it instead")
+            return self._objects.base(key)
+        if before is None and verb != "put":
+            raise ValueError(f"there is no such {key[0]}; look up those there are")
+        if verb == "delete":
+            self._check_unused(key)
+            return None
+        values: Mapping[str, Any] = command.arguments
+        if verb == "patch" and before is not None:
+            if "password" in values:
+                values = {"password_hash": "", **values}
+            values = {**values_of(before), **values}
+        check_id(*key)
+        after = definition(key[0], values)
+        if isinstance(after, AccountDefinition) and after.password:
+            kept = after.password_hash or hashed(after.password, command.id)
+            after = msgspec.structs.replace(after, password="", password_hash=kept)
+        if isinstance(after, DatastreamDefinition):
+            return self._checked_datastream(key[1], after, before)
+        if isinstance(after, RuleDefinition):
+            self._check_rule(key[1], after)
+        return after
+
+    def _check_unused(self, key: Key) -> None:
+        if key[0] == "thing":
+            for name, one in self._objects.all("datastream", DatastreamDefinition):
+                if one.thing == key[1]:
+                    raise ValueError(f"datastream {name} belongs to it; delete its datastreams first")
+
+    def _check_rule(self, identity: str, after: RuleDefinition) -> None:
+        of, _, detector = identity.rpartition("/")
+        datastream = self._objects.find("datastream", of, DatastreamDefinition)
+        if datastream is None:
+            raise ValueError(f"there is no datastream {of!r}; look up those there are")
+        make_detector(detector, after.parameters, Subject(datastream.name, datastream.unit))
+
+    def _checked_datastream(
+        self, identity: str, after: DatastreamDefinition, before: Definition | None
+    ) -> DatastreamDefinition:
+        """Return it with name and unit, where it makes sense."""
+        observed = self._catalogue.get(after.property)
+        if observed is None:
+            known = ", ".join(sorted(self._catalogue))
+            raise ValueError(f"the catalogue has no property {after.property!r}; it has {known}")
+        thing = self._objects.find("thing", after.thing, ThingDefinition)
+        if thing is None:
+            raise ValueError(f"there is no thing {after.thing!r}; add it first")
+        known_as = self._objects.base(("datastream", identity)) or before
+        if isinstance(known_as, DatastreamDefinition):
+            if known_as.thing != after.thing:  # its samples go to the partition of its thing
+                raise ValueError("a datastream stays at its thing; delete it and add another")
+        elif not identity.startswith(f"{after.thing}."):
+            raise ValueError(
+                f"the id of a new datastream begins with its thing: {after.thing}.{after.property}"
+            )
+        named = after.name or f"{thing.name or after.thing} {after.property.replace('_', ' ')}"
+        after = msgspec.structs.replace(after, name=named, unit=after.unit or observed.unit)
+        quality_tests(observed, after.datastream(identity))
+        for name, parameters in after.detectors.items():
+            make_detector(name, parameters, Subject(after.name, after.unit))
+        return after
+
+
+def _key_of(target: str) -> tuple[ObjectKind, str]:
+    kind, _, identity = target.partition("/")
+    if kind not in KINDS or not identity:
+        raise _Refusal(
+            f"There is no kind of object {kind[:40]!r} that can be changed: choose one of {', '.join(KINDS)}."
+        )
+    return kind, identity
