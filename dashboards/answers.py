@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from streams.records import AlertStateName, LevelName, Reason, StationStateName
+from streams.records import AlertStateName, ChangeVerb, LevelName, ObjectKind, Reason, StationStateName
 from streams.stream_state import StreamPhase
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -219,6 +219,8 @@ class AlertAnswer(Answer, frozen=True, kw_only=True):
     closed_at: Time | None
     historic: bool
     """Found in late data: it called nobody."""
+    silenced: bool
+    """A silence covers it: it calls nobody for a while."""
     number: int
     """Of the last transition."""
     evidence: dict[str, Any]
@@ -256,3 +258,66 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
     """A name; without one the address that asked is recorded."""
     comment: str = ""
+
+
+class SilenceBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Alerts that call nobody for a while. All that is given must match."""
+
+    end: Time
+    start: Time | None = None
+    """Now, when it is left out."""
+    reason: str = ""
+    station: str = ""
+    site: str = ""
+    """A thing's id: all of its datastreams."""
+    datastream: str = ""
+    property: str = ""
+    rule: str = ""
+    """A detector's name."""
+
+
+class AccountBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gets streams from the caster."""
+
+    password: str
+    mountpoints: Sequence[str] = ()
+    """That may be had; none: all."""
+    enabled: bool = True
+
+
+class OutcomeAnswer(Answer, frozen=True, kw_only=True):
+    """What became of a change."""
+
+    command_id: str
+    id: str
+    message: str
+
+
+class ChangeAnswer(Answer, frozen=True, kw_only=True):
+    """What a command made of an object; passwords are left out."""
+
+    kind: ObjectKind
+    id: str
+    version: int
+    """Counts up over all changes."""
+    verb: ChangeVerb
+    """`revert`: what the configuration says holds again."""
+    by: str
+    at: Time
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    """null: it was deleted, or the configuration does not have it."""
+    command_id: str
+
+
+class CommandAnswer(Answer, frozen=True, kw_only=True):
+    """What was asked for, by whom, and what became of it."""
+
+    id: str
+    kind: str
+    target: str
+    by: str
+    at: Time
+    ok: bool | None
+    """null: without an answer so far."""
+    message: str

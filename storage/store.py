@@ -23,7 +23,9 @@ from storage.rows import (
 from streams.records import (
     AlertStateName,
     AlertTransition,
+    Change,
     Detection,
+    ObjectKind,
     Record,
     StationFigures,
     StationPeriodRecord,
@@ -260,6 +262,25 @@ class Store(Protocol):
 
     def commands(self, limit: int = 100) -> list[CommandRow]:
         """Return the newest commands first."""
+        ...
+
+    def changes(
+        self,
+        *,
+        kind: ObjectKind | None = None,
+        identity: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[Change]:
+        """Return what commands changed, the newest first; without passwords."""
+        ...
+
+    def objects(self, kind: ObjectKind, *, after: str | None = None, limit: int = 100) -> Page[Change]:
+        """Return the newest changes of the objects of a kind that are there, by id; without passwords."""
+        ...
+
+    def object(self, kind: ObjectKind, identity: str) -> Change | None:
+        """Return the newest change of an object; None: no command changed it."""
         ...
 
     def counts(self) -> Counts:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sensors.model import Datastream, Station, Thing
-from streams.records import ObjectKind
+from streams.records import Command, ObjectKind
 
 Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
@@ -292,6 +292,14 @@ def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "station" and isinstance(kept.get("source"), str):
         kept["source"] = without_password(kept["source"])
     return kept
+
+
+def without_secrets(command: Command) -> Command:
+    """Return a command as it may be kept and shown."""
+    kind = command.target.partition("/")[0]
+    if kind not in KINDS:
+        return command
+    return msgspec.structs.replace(command, arguments=shown(kind, command.arguments))
 
 
 def hashed(password: str, salt: str) -> str:

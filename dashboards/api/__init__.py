@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fastapi import Depends, FastAPI
 
 from dashboards import problems
-from dashboards.api import alerts, live, operations, pages, reports, schemas, sensors, stations
+from dashboards.api import alerts, changes, live, operations, pages, reports, schemas, sensors, stations
 from dashboards.api.context import PREFIX, Context
 from dashboards.api.guard import Guard
 from dashboards.fallback import Fallback, database_needed
@@ -93,6 +93,7 @@ def create_app(
         app.include_router(routes, dependencies=needed)
     for routes in (
         alerts.router(context),
+        changes.router(context),
         operations.streams_router(context),
         live.router(context, snapshot),
         operations.health_router(context),

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from dashboards import answers
 from dashboards.problems import MEDIA_TYPE, Problem
 from sensors.model import Thing
+from streams.definitions import DatastreamDefinition, RuleDefinition, StationDefinition, ThingDefinition
 
 _TYPES = (
     answers.StationAnswer,
@@ -23,6 +24,15 @@ _TYPES = (
     answers.StreamAnswer,
     answers.HealthAnswer,
     answers.Acknowledgement,
+    answers.SilenceBody,
+    answers.AccountBody,
+    answers.OutcomeAnswer,
+    answers.ChangeAnswer,
+    answers.CommandAnswer,
+    StationDefinition,
+    ThingDefinition,
+    DatastreamDefinition,
+    RuleDefinition,
     Thing,
     Problem,
 )

@@ -5,11 +5,17 @@ from storage.postgres.sensors import PostgresSensorQueries
 from storage.postgres.stations import PostgresStationQueries
 from storage.postgres.writing import PostgresWriting
 from storage.sql.alerts import AlertQueries
+from storage.sql.changes import ChangeQueries
 from storage.sql.raw_index import RawIndexTables
 
 
 class PostgresStore(
-    PostgresWriting, PostgresStationQueries, PostgresSensorQueries, AlertQueries, RawIndexTables
+    PostgresWriting,
+    PostgresStationQueries,
+    PostgresSensorQueries,
+    AlertQueries,
+    ChangeQueries,
+    RawIndexTables,
 ):
     """Implements `storage.store.Store` and `storage.store.RawIndex` on the database at a URL.
 

@@ -16,10 +16,20 @@ from gnss.geodesy import ecef_to_geodetic
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import RawSegment
 from storage.sql.database import Connection, Database
-from storage.sql.packing import pack
+from storage.sql.packing import pack, unpack
+from streams.definitions import (
+    DatastreamDefinition,
+    StationDefinition,
+    ThingDefinition,
+    definition,
+    shown,
+    without_secrets,
+)
 from streams.records import (
     AlertTransition,
     AlertTransitions,
+    Change,
+    Changes,
     CommandOutcomes,
     Commands,
     Deliveries,
@@ -27,6 +37,8 @@ from streams.records import (
     Record,
     StationReport,
 )
+
+_REGISTERED = ("station", "thing", "datastream")
 
 
 class Writing(Database):
@@ -55,11 +67,16 @@ class Writing(Database):
                 elif isinstance(batch, Deliveries):
                     self._put_deliveries(connection, batch)
                 elif isinstance(batch, Commands):
-                    commands = [{"id": c.id, "at_us": c.at_us, "command": pack(c)} for c in batch.commands]
+                    commands = [
+                        {"id": c.id, "at_us": c.at_us, "command": pack(without_secrets(c))}
+                        for c in batch.commands
+                    ]
                     connection.executemany(self._queries["add_command"], commands)
                 elif isinstance(batch, CommandOutcomes):
                     answers = [{"id": o.id, "ok": o.ok, "message": o.message} for o in batch.outcomes]
                     connection.executemany(self._queries["answer_command"], answers)
+                elif isinstance(batch, Changes):
+                    self._put_changes(connection, batch.changes)
             self._put_segments(connection, raw_segments)
             if consumed:
                 self._put_consumed(connection, consumed)
@@ -87,6 +104,8 @@ class Writing(Database):
             connection.executemany(self._queries["put_thing"], _definitions(things))
             connection.executemany(self._queries["put_property"], _definitions(properties))
             connection.executemany(self._queries["put_datastream"], series)
+            for (change,) in connection.execute(self._queries["objects"], {}).fetchall():
+                self._put_object(connection, unpack(change, Change))
 
     def settle_delivery(
         self, webhook_id: str, message_id: str, *, delivered_at_us: int | None, error: str = ""
@@ -106,6 +125,35 @@ class Writing(Database):
         key = _delivery_key(webhook_id, message_id)
         with self._transaction() as connection:
             connection.execute(self._queries["postpone_delivery"], {**key, **change})
+
+    def _put_changes(self, connection: Connection, changes: Sequence[Change]) -> None:
+        for change in changes:
+            kept = msgspec.structs.replace(
+                change,
+                before=None if change.before is None else shown(change.kind, change.before),
+                after=None if change.after is None else shown(change.kind, change.after),
+            )
+            key = {"kind": change.kind, "id": change.id, "version": change.version, "change": pack(kept)}
+            connection.execute(self._queries["put_change"], {**key, "at_us": change.at_us})
+            connection.execute(self._queries["put_object"], {**key, "is_gone": change.after is None})
+            self._put_object(connection, change)
+
+    def _put_object(self, connection: Connection, change: Change) -> None:
+        """Let the registry's tables have what a change made of an object."""
+        if change.kind not in _REGISTERED or change.verb == "revert":
+            return
+        if change.after is None:
+            connection.execute(self._queries[f"drop_{change.kind}"], {"id": change.id})
+            return
+        made = definition(change.kind, change.after)
+        if isinstance(made, StationDefinition):
+            rows = _definitions([made.station(change.id)])
+        elif isinstance(made, ThingDefinition):
+            rows = _definitions([made.thing(change.id)])
+        elif isinstance(made, DatastreamDefinition):
+            series = made.datastream(change.id)
+            rows = [{"id": series.id, "thing_id": series.thing_id, "definition": _json(series)}]
+        connection.executemany(self._queries[f"put_{change.kind}"], rows)
 
     def _put_detections(self, connection: Connection, batch: Detections) -> None:
         rows = [
@@ -132,7 +180,7 @@ class Writing(Database):
         connection.execute(self._queries["put_transition"], {**key, "transition": pack(t)})
         face = {"state": t.state, "level": t.level, "opened_at_us": t.opened_at_us}
         connection.execute(self._queries["put_alert"], {**key, **face})
-        if known is None and not t.historic:
+        if known is None and not t.historic and not t.silenced:
             deliveries = [{**key, "webhook_id": one, "next_attempt_us": now_us} for one in webhook_ids]
             connection.executemany(self._queries["add_delivery"], deliveries)
 

@@ -1,13 +1,16 @@
 """The store of the embedded mode: one SQLite file."""
 
 from storage.sql.alerts import AlertQueries
+from storage.sql.changes import ChangeQueries
 from storage.sql.raw_index import RawIndexTables
 from storage.sql.sensors import SensorQueries
 from storage.sqlite.stations import SqliteStationQueries
 from storage.sqlite.writing import SqliteWriting
 
 
-class SqliteStore(SqliteWriting, SqliteStationQueries, SensorQueries, AlertQueries, RawIndexTables):
+class SqliteStore(
+    SqliteWriting, SqliteStationQueries, SensorQueries, AlertQueries, ChangeQueries, RawIndexTables
+):
     """Implements `storage.store.Store` and `storage.store.RawIndex` on the file at `path`.
 
     Raises

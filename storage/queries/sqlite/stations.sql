@@ -9,6 +9,7 @@ LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = 
     SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key
 )
 WHERE s.id > :after AND (:state IS NULL OR coalesce(l.state, 1) = :state)
+    AND NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
 ORDER BY s.id LIMIT :limit;
 
 -- name: station

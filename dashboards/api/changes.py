@@ -1,0 +1,287 @@
+"""Routes that change stations, sensors, rules, silences and accounts, and tell what was changed by whom."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from dashboards import answers
+from dashboards.api import schemas
+from dashboards.api.context import (
+    MAX_LIMIT,
+    PREFIX,
+    Context,
+    ListAnswer,
+    ask,
+    found,
+    json_response,
+    known_parameters_only,
+)
+from dashboards.api.writes import check_writer, read_body
+from dashboards.present import time_of
+from dashboards.problems import ProblemError
+from storage.rows import CommandRow
+from streams.definitions import (
+    KINDS,
+    AccountDefinition,
+    DatastreamDefinition,
+    Definition,
+    RuleDefinition,
+    SilenceDefinition,
+    StationDefinition,
+    ThingDefinition,
+    check_id,
+    hashed,
+    values_of,
+)
+from streams.records import Change, ChangeVerb, Command, ObjectKind
+
+MAX_NAME = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+By = Annotated[str, Query(description="Who makes the change, for the audit.")]
+Kind = Annotated[ObjectKind | None, Query(description="Only of this kind.")]
+After = Annotated[str | None, Query(description="`next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+Route = Callable[..., Coroutine[Any, Any, Response]]
+
+_PLURAL: dict[ObjectKind, str] = {
+    "station": "stations",
+    "thing": "things",
+    "datastream": "datastreams",
+    "silence": "silences",
+    "account": "accounts",
+    "rule": "rules",
+}
+_BODIES: dict[ObjectKind, type] = {
+    "station": StationDefinition,
+    "thing": ThingDefinition,
+    "datastream": DatastreamDefinition,
+    "rule": RuleDefinition,
+    "silence": answers.SilenceBody,
+    "account": answers.AccountBody,
+}
+_TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
+
+
+def router(context: Context) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(prefix=PREFIX, tags=["Changes"], dependencies=[Depends(known_parameters_only)])
+    store = context.store
+
+    @routes.get("/changes", responses=schemas.many(answers.ChangeAnswer))
+    def changes(
+        kind: Kind = None,
+        identity: Annotated[str | None, Query(alias="id", description="Only of this object.")] = None,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """What commands changed, the newest first: who, when, and what was before and after."""
+        page = ask(lambda: store.changes(kind=kind, identity=identity, after=after, limit=limit))
+        return json_response(ListAnswer(items=[shown_change(one) for one in page.items], next=page.next))
+
+    @routes.get("/commands", responses=schemas.many(answers.CommandAnswer))
+    def commands(limit: Limit = 100) -> Response:
+        """What was asked for, the refused and unanswered included, the newest first."""
+        return json_response(ListAnswer(items=[_shown_command(row) for row in store.commands(limit)]))
+
+    @routes.post(
+        "/changes/{kind}/{identity:path}/revert",
+        responses=schemas.one(answers.OutcomeAnswer),
+        openapi_extra=_TOKEN,
+    )
+    async def revert(kind: ObjectKind, identity: str, request: Request, by: By = "") -> Response:
+        """Let what the configuration says hold again."""
+        return await _ask_for(context, request, "revert", (kind, identity), {}, by)
+
+    @routes.post(
+        "/silences",
+        responses=schemas.one(answers.OutcomeAnswer),
+        openapi_extra={**schemas.body(answers.SilenceBody), **_TOKEN},
+    )
+    async def silence(request: Request, by: By = "") -> Response:
+        """Silence alerts for a while; the answer has the id by which it can be ended."""
+        check_writer(request, context)
+        made = _made(await read_body(request, answers.SilenceBody), context)
+        return await _ask_for(context, request, "put", ("silence", uuid.uuid4().hex), values_of(made), by)
+
+    for kind in ("silence", "account", "rule"):
+        _add_reading(routes, context, kind)
+    for kind in KINDS:
+        _add_writing(routes, context, kind)
+    return routes
+
+
+def _path(kind: ObjectKind) -> str:
+    return f"/{_PLURAL[kind]}/" + ("{datastream}/{detector}" if kind == "rule" else "{identity}")
+
+
+def _identity(request: Request) -> str:
+    return "/".join(request.path_params.values())
+
+
+def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
+    def every(after: After = None, limit: Limit = 100) -> Response:
+        page = ask(lambda: context.store.objects(kind, after=after, limit=limit))
+        return json_response(ListAnswer(items=[shown_change(one) for one in page.items], next=page.next))
+
+    def one(request: Request) -> Response:
+        identity = _identity(request)
+        return json_response(shown_change(found(context.store.object(kind, identity), kind, identity)))
+
+    name = _PLURAL[kind]
+    text = f"The {name} that commands made, by id, each with its newest change."
+    routes.get(f"/{name}", responses=schemas.many(answers.ChangeAnswer), name=name, description=text)(every)
+    routes.get(_path(kind), responses=schemas.one(answers.ChangeAnswer), name=kind)(one)
+
+
+def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
+    """Add PUT, PATCH and DELETE of a kind."""
+
+    async def put(request: Request, by: By = "") -> Response:
+        check_writer(request, context)
+        made = _made(await read_body(request, _BODIES[kind]), context)
+        return await _ask_for(context, request, "put", (kind, _identity(request)), values_of(made), by)
+
+    async def patch(request: Request, by: By = "") -> Response:
+        check_writer(request, context)
+        values = _partial(kind, await read_body(request, dict[str, Any]))
+        return await _ask_for(context, request, "patch", (kind, _identity(request)), values, by)
+
+    async def delete(request: Request, by: By = "") -> Response:
+        return await _ask_for(context, request, "delete", (kind, _identity(request)), {}, by)
+
+    answer = schemas.one(answers.OutcomeAnswer)
+    body = {**schemas.body(_BODIES[kind]), **_TOKEN}
+    some = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}, **_TOKEN}
+    described: tuple[tuple[str, Route, dict[str, Any], str], ...] = (
+        ("PUT", put, body, f"Add a {kind}, or put another in its place."),
+        ("PATCH", patch, some, f"Change those values of a {kind} that are given."),
+        ("DELETE", delete, _TOKEN, f"Take a {kind} out of use; what is stored of it stays."),
+    )
+    for method, route, extra, text in described:
+        routes.add_api_route(
+            _path(kind),
+            route,
+            methods=[method],
+            name=f"{method.lower()}_{kind}",
+            description=text,
+            responses=answer,
+            openapi_extra=extra,
+        )
+
+
+async def _ask_for(
+    context: Context,
+    request: Request,
+    verb: ChangeVerb,
+    key: tuple[ObjectKind, str],
+    values: Mapping[str, Any],
+    by: str,
+) -> Response:
+    check_writer(request, context)
+    name = by.strip()
+    if len(name) > MAX_NAME:
+        raise ProblemError(422, f"by: write a name of at most {MAX_NAME} characters.")
+    try:
+        check_id(*key)
+    except ValueError as error:
+        raise ProblemError(422, f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    command = Command(
+        id=uuid.uuid4().hex,
+        kind=verb,
+        target="/".join(key),
+        by=name or f"unnamed, from {request.client.host if request.client else 'this machine'}",
+        at_us=context.clock_us(),
+        arguments=dict(values),
+    )
+    try:
+        outcome = await context.commands.command(command)
+    except TimeoutError:
+        raise ProblemError(
+            503,
+            "The change was not confirmed in time and may still take effect: look at /api/v1/changes.",
+            {"Retry-After": "5"},
+        ) from None
+    if not outcome.ok:
+        raise ProblemError(409, outcome.message)
+    return json_response(answers.OutcomeAnswer(command_id=command.id, id=key[1], message=outcome.message))
+
+
+def _made(body: object, context: Context) -> Definition:
+    """Return what a body asks for, checked."""
+    if isinstance(body, answers.SilenceBody):
+        values = msgspec.structs.asdict(body)
+        start, end = values.pop("start"), values.pop("end")
+        begin_us = context.clock_us() if start is None else _us(start)
+        made: Definition = SilenceDefinition(begin_us=begin_us, end_us=_us(end), **values)
+    elif isinstance(body, answers.AccountBody):
+        if not body.password:
+            raise ProblemError(422, "password: write one.")
+        kept = hashed(body.password, uuid.uuid4().hex)
+        made = AccountDefinition(password_hash=kept, mountpoints=list(body.mountpoints), enabled=body.enabled)
+    else:
+        assert isinstance(body, Definition)
+        made = body
+    try:
+        made.check()
+    except ValueError as error:
+        raise ProblemError(422, f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    return made
+
+
+def _partial(kind: ObjectKind, values: dict[str, Any]) -> dict[str, Any]:
+    """Return some values of a body as those of a definition; what they make is looked at where it is made."""
+    known = {field.name: field.type for field in msgspec.structs.fields(_BODIES[kind])}
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ProblemError(422, f"There is no {name[:40]!r} here; known: {', '.join(sorted(known))}.")
+        try:
+            given[name] = msgspec.convert(value, known[name])
+        except msgspec.ValidationError as error:
+            raise ProblemError(422, f"{name}: {error}.") from None
+    for name, target in (("start", "begin_us"), ("end", "end_us")) if kind == "silence" else ():
+        if given.get(name) is not None:
+            given[target] = _us(given[name])
+        given.pop(name, None)
+    if kind == "account" and "password" in given:
+        given["password_hash"] = hashed(given.pop("password"), uuid.uuid4().hex)
+    plain: dict[str, Any] = msgspec.to_builtins(given)
+    return plain
+
+
+def shown_change(change: Change) -> answers.ChangeAnswer:
+    """Return a change as it is sent."""
+    return answers.ChangeAnswer(
+        kind=change.kind,
+        id=change.id,
+        version=change.version,
+        verb=change.verb,
+        by=change.by,
+        at=time_of(change.at_us),
+        before=change.before,
+        after=change.after,
+        command_id=change.command_id,
+    )
+
+
+def _shown_command(row: CommandRow) -> answers.CommandAnswer:
+    command = row.command
+    return answers.CommandAnswer(
+        id=command.id,
+        kind=command.kind,
+        target=command.target,
+        by=command.by,
+        at=time_of(command.at_us),
+        ok=row.ok,
+        message=row.message,
+    )
+
+
+def _us(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)
