@@ -104,7 +104,7 @@ async def _demo(addresses: Addresses, folder: Path, seconds: float | None, conso
 
         settings = settings_of(upstream.port, broker_port, url)
         service = await stack.enter_async_context(opened(settings, folder, addresses))
-        service.sources.connect(service.settings)
+        service.edge.connect()
         publish = await stack.enter_async_context(publisher("127.0.0.1", broker_port, "devices"))
         # devices send their memory once: whoever is not listening by then will not know what is usual
         await sources.listened(service.sources.streams)

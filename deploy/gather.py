@@ -14,6 +14,8 @@ from deploy.addresses import Addresses
 from deploy.casting import casting, feeding
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
+from deploy.edge import Edge
+from deploy.following import following
 from deploy.kafka_figures import gatherer_figures, outlet_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
@@ -63,10 +65,12 @@ async def _run(
             raise Refusal(str(error)) from error
         stack.push_async_callback(sink.stop)
         relay = Relay(asyncio.get_running_loop().time)
+        edge = Edge(settings, registry)
         if addresses.ntrip is not None:
-            caster = casting(relay, lambda: registry.stations, settings, addresses.ntrip)
-            addresses.ntrip = (addresses.ntrip[0], (await stack.enter_async_context(caster)).port)
-        outlet = await stack.enter_async_context(feeding(relay, lambda: registry.stations, settings.relay))
+            caster = casting(relay, lambda: edge.stations, settings, addresses.ntrip)
+            edge.caster = await stack.enter_async_context(caster)
+            addresses.ntrip = (addresses.ntrip[0], edge.caster.port)
+        outlet = await stack.enter_async_context(feeding(relay, lambda: edge.stations, settings.relay))
         store = open_store(folder)
         stack.callback(store.close)
         archive = RawArchive(folder / "raw", store)
@@ -82,7 +86,9 @@ async def _run(
         await stack.enter_async_context(
             watched(http, figures, lambda: sink.health.full or keeper.error, sources.streams)
         )
-        sources.connect(settings)
+        edge.sources = sources
+        await stack.enter_async_context(following(edge, kafka, folder / "registry"))
+        edge.connect()
         log.info(
             "gathering",
             kafka=kafka.servers,

@@ -17,6 +17,7 @@ from deploy.addresses import Addresses, is_loopback
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import every_station, locked, open_store, refusing_damage
+from deploy.edge import Edge
 from deploy.figures import (
     DetectorFaults,
     caster_figures,
@@ -45,6 +46,7 @@ class Service:
     runtime: EmbeddedRuntime
     sources: Sources
     addresses: Addresses
+    edge: Edge
 
 
 @contextlib.asynccontextmanager
@@ -85,13 +87,17 @@ async def opened(
 
         relay = Relay(asyncio.get_running_loop().time)
         sources = Sources(runtime, runtime, relay)
-        service = Service(settings, registry, store, runtime, sources, addresses)
+        edge = Edge(settings, registry, sources)
+        service = Service(settings, registry, store, runtime, sources, addresses, edge)
         stack.push_async_callback(sources.stop)
         if addresses.ntrip is not None:
             stations = partial(every_station, store)
             caster = await stack.enter_async_context(casting(relay, stations, settings, addresses.ntrip))
             service.addresses.ntrip = (addresses.ntrip[0], caster.port)
             figures += caster_figures(caster, relay)
+            edge.caster = caster
+        await edge.take(runtime.standing)
+        runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()
         runtime.listeners.append(feed.listen)
         sources.start(run_live(feed, hub, wall_clock_us), "live")

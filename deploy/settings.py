@@ -46,6 +46,13 @@ class KafkaSettings(_Section, frozen=True, kw_only=True):
     """How much a gatherer keeps on disk while the brokers are away."""
 
 
+class GatherSettings(_Section, frozen=True, kw_only=True):
+    """`[gather]`."""
+
+    name: str = ""
+    """Where several processes gather: stations that are added by command say by it whose they are."""
+
+
 class DatabaseSettings(_Section, frozen=True, kw_only=True):
     """`[database]`: of `groundswell store` and `serve`."""
 
@@ -158,6 +165,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     caster: CasterSettings = CasterSettings()
     relay: RelaySettings = RelaySettings()
     kafka: KafkaSettings = KafkaSettings()
+    gather: GatherSettings = GatherSettings()
     database: DatabaseSettings = DatabaseSettings()
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)

@@ -13,11 +13,20 @@ from connectors import mqtt, ntrip_client, tcp
 from connectors.caster.relay import Relay
 from connectors.gatherer import StationIntake
 from deploy.clock import wall_clock_us
-from deploy.settings import Settings
+from deploy.settings import Settings, StationSettings
 from streams.bus import RawSink, SampleSink
+from streams.definitions import StationDefinition
 from streams.stream_state import StreamStates
 
 log = structlog.get_logger()
+
+
+Way = tuple[str, str, float]
+
+
+def way_of(definition: StationDefinition) -> Way:
+    """Return what a connector needs to know: when it is the same, nothing need be disturbed."""
+    return definition.source, str(definition.version), definition.stall_s
 
 
 @dataclass(slots=True)
@@ -29,33 +38,62 @@ class Sources:
     relay: Relay
     streams: StreamStates = field(default_factory=StreamStates)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _stations: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _ways: dict[str, Way] = field(default_factory=dict)
 
     def intake(self, station_id: str, kind: str, source: str) -> StationIntake:
         """Return the door for the bytes of one station."""
         state = self.streams.add(station_id, kind, source)
         return StationIntake(station_id, self.raw, self.relay.publish, state)
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a connector until `stop`; one that dies is reported, the others go on."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_report)
         self.tasks.append(task)
+        return task
 
     def connect(self, settings: Settings) -> None:
         """Start every connector that the configuration names."""
         for station in settings.station:
-            config = station.connection()
-            kind = "tcp" if isinstance(config, tcp.TcpConfig) else "ntrip"
-            intake = self.intake(station.id, kind, config.source)
-            if isinstance(config, tcp.TcpConfig):
-                work = tcp.run(config, intake, intake.state, clock_us=wall_clock_us)
-            else:
-                work = ntrip_client.run(config, intake, intake.state, clock_us=wall_clock_us)
-            self.start(work, station.id)
+            if not station.paused:
+                self.connect_station(station)
         for i, broker in enumerate(settings.mqtt):
             name = f"{broker.source}#{i + 1}"  # several sessions at one broker are several streams
             state = self.streams.add(name, "mqtt", broker.source)
             self.start(mqtt.run(broker, self.samples, state, clock_us=wall_clock_us), name)
+
+    def connect_station(self, station: StationSettings) -> None:
+        """Start the connector of a station.
+
+        Raises
+        ------
+        deploy.refusal.Refusal
+            Its source is not understood.
+        """
+        config = station.connection()
+        kind = "tcp" if isinstance(config, tcp.TcpConfig) else "ntrip"
+        intake = self.intake(station.id, kind, config.source)
+        if isinstance(config, tcp.TcpConfig):
+            work = tcp.run(config, intake, intake.state, clock_us=wall_clock_us)
+        else:
+            work = ntrip_client.run(config, intake, intake.state, clock_us=wall_clock_us)
+        self._stations[station.id] = self.start(work, station.id)
+        self._ways[station.id] = way_of(station)
+
+    def gathers(self, station_id: str, definition: StationDefinition) -> bool:
+        """Return whether a station is being gathered in just this way."""
+        return station_id in self._stations and self._ways[station_id] == way_of(definition)
+
+    async def disconnect_station(self, station_id: str) -> None:
+        """End the connector of a station; the others do not notice."""
+        task = self._stations.pop(station_id, None)
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self.tasks.remove(task)
+        self.streams.by_id[station_id].enter("stopped", wall_clock_us())
 
     async def stop(self) -> None:
         """End all connectors."""

@@ -76,7 +76,7 @@ def run_service(
 async def _run(settings: Settings, folder: Path, addresses: Addresses, seconds: float | None) -> None:
     stop = stop_on_signals()
     async with opened(settings, folder, addresses) as service:
-        service.sources.connect(settings)
+        service.edge.connect()
         log.info(
             "running",
             page=service.addresses.page,

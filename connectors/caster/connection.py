@@ -74,6 +74,9 @@ class Connection(asyncio.Protocol):
         self.address = ""
         self.station_id = ""
         """Whose stream it gets; empty until then."""
+        self.username = ""
+        self.credential = ""
+        """What the account's password was when it was let in."""
 
     # --- the relay's subscriber -----------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import hmac
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from connectors.caster.accounts import Accounts
 from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.relay import Relay
 from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
@@ -20,6 +21,8 @@ from sensors.model import Station
 
 _TABLE_AGE_S = 1.0
 _STOP_S = 2.0
+_MOST_CHECKS = 200
+"""Of passwords that wait to be compared."""
 _NO_PUSH = "streams cannot be pushed here; name the station's source in a [[station]] of the configuration"
 
 
@@ -31,7 +34,8 @@ class CasterCounters:
     """Open now, with those that ask for the sourcetable."""
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised."""
+    """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised, account (it may
+    not, or not any more), busy."""
 
 
 class Caster:
@@ -65,7 +69,10 @@ class Caster:
         self._relay = relay
         self._stations = stations
         self._clock_us = clock_us
-        self._users = {name: _Password(password) for name, password in (users or {}).items()}
+        self.accounts = Accounts(users)
+        """Who may have what; after a change `recheck` is to be called."""
+        self._checker = ThreadPoolExecutor(1, "accounts")
+        self._checks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
@@ -113,6 +120,9 @@ class Caster:
         for connection in tuple(self._connections):
             connection.transport.abort()
         await self._server.wait_closed()
+        for check in tuple(self._checks):
+            check.cancel()
+        self._checker.shutdown(wait=False)
         self._server = None
 
     # --- connection.Host --------------------------------------------------------------------------------
@@ -160,14 +170,31 @@ class Caster:
         self._refresh_table()
         if request.mountpoint not in self._mountpoints:
             self._answer_without_stream(connection, request, now_us)
-        elif not self._authorised(request):
-            self.refuse("unauthorised")
-            text = "user name or password is wrong" if request.username else "a user name is needed"
-            connection.finish(refusal(401, request.version, text, realm=request.mountpoint, now_us=now_us))
+        elif self.accounts.is_open:
+            self._answer_with_stream(connection, request)
         else:
-            head = stream_head(request.version, chunked=False, now_us=now_us)  # read by more receivers
-            connection.begin_stream(head, request.mountpoint)
-            self._relay.subscribe(request.mountpoint, connection)
+            is_known = self.accounts.knows(request.username, request.password or "")
+            if is_known is not None:
+                self._answer_known(connection, request, is_known=is_known)
+            elif len(self._checks) >= _MOST_CHECKS:
+                self.refuse("busy")
+                text = "too many rovers come at once; try again in a while"
+                connection.finish(refusal(503, request.version, text, now_us=now_us, retry_after_s=5))
+            else:
+                check = asyncio.create_task(self._check(connection, request))
+                self._checks.add(check)
+                check.add_done_callback(self._checks.discard)
+
+    def recheck(self) -> None:
+        """Cut the rovers whose account does not let them have their stream any more."""
+        if self.accounts.is_open:
+            return
+        for connection in tuple(self._connections):
+            name, mountpoint = connection.username, connection.station_id
+            is_same = connection.credential == self.accounts.credential(name)
+            if mountpoint and not (is_same and self.accounts.may(name, mountpoint)):
+                self.refuse("account")
+                connection.transport.abort()
 
     # --- inside ---------------------------------------------------------------------------------------
 
@@ -184,11 +211,32 @@ class Caster:
             text = "there is no such mountpoint; ask for / to see the sourcetable"
             connection.finish(refusal(404, 2, text, now_us=now_us))
 
-    def _authorised(self, request: Request) -> bool:
-        if not self._users:
-            return True
-        expected = self._users.get(request.username, _NOBODY)
-        return expected.equals(request.password or "") and expected is not _NOBODY
+    async def _check(self, connection: Connection, request: Request) -> None:
+        """Compare a password, which takes a while, apart from what rovers get meanwhile."""
+        loop, password = asyncio.get_running_loop(), request.password or ""
+        is_known = await loop.run_in_executor(self._checker, self.accounts.verify, request.username, password)
+        if connection in self._connections and not connection.transport.is_closing():
+            self._answer_known(connection, request, is_known=is_known)
+
+    def _answer_known(self, connection: Connection, request: Request, *, is_known: bool) -> None:
+        now_us = self._clock_us()
+        if not is_known:
+            self.refuse("unauthorised")
+            text = "user name or password is wrong" if request.username else "a user name is needed"
+            connection.finish(refusal(401, request.version, text, realm=request.mountpoint, now_us=now_us))
+        elif not self.accounts.may(request.username, request.mountpoint):
+            self.refuse("account")
+            text = "this account may not have this stream; ask whoever runs the caster"
+            connection.finish(refusal(401, request.version, text, realm=request.mountpoint, now_us=now_us))
+        else:
+            connection.username = request.username
+            connection.credential = self.accounts.credential(request.username)
+            self._answer_with_stream(connection, request)
+
+    def _answer_with_stream(self, connection: Connection, request: Request) -> None:
+        head = stream_head(request.version, chunked=False, now_us=self._clock_us())  # read by more receivers
+        connection.begin_stream(head, request.mountpoint)
+        self._relay.subscribe(request.mountpoint, connection)
 
     def _refresh_table(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -211,21 +259,8 @@ class Caster:
             latitude=station.latitude,
             longitude=station.longitude,
             generator="Groundswell",
-            authentication="B" if self._users else "N",
+            authentication="N" if self.accounts.is_open else "B",
         )
-
-
-class _Password:
-    """Compared in a time that does not depend on it."""
-
-    def __init__(self, password: str) -> None:
-        self._bytes = password.encode("utf-8")
-
-    def equals(self, other: str) -> bool:
-        return hmac.compare_digest(self._bytes, other.encode("utf-8", "surrogatepass"))
-
-
-_NOBODY = _Password("")
 
 
 def _plain_answer(table: bytes) -> bytes:

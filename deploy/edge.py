@@ -1,0 +1,114 @@
+"""What a process does at its edges as it is in force now: the configuration with the changes over it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from connectors.caster.server import Caster
+from deploy.refusal import Refusal
+from deploy.registry import Registry
+from deploy.settings import Settings, StationSettings
+from deploy.sources import Sources
+from sensors.model import Station
+from streams.definitions import AccountDefinition, StationDefinition
+from streams.objects import Objects
+from streams.records import Changes, Record
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class Edge:
+    """Lets sources and accounts follow changes; what does not change is not disturbed.
+
+    All calls come from the event loop.
+    """
+
+    settings: Settings
+    registry: Registry
+    sources: Sources | None = None
+    """None: a process that gathers nothing."""
+    caster: Caster | None = None
+    _objects: Objects = field(init=False)
+    _own: frozenset[str] = field(init=False)
+    _is_connected: bool = False
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._objects = Objects(self.registry.base, ("station", "account"))
+        self._own = frozenset(station.id for station in self.settings.station)
+
+    @property
+    def standing(self) -> Changes:
+        """All that was changed of stations and accounts."""
+        return self._objects.standing
+
+    @property
+    def stations(self) -> list[Station]:
+        """Those of this process, the paused ones too."""
+        return [one.station(one.id) for one in self._stations()]
+
+    def connect(self) -> None:
+        """Start the connectors of everything that is configured, as it is now."""
+        assert self.sources is not None, "this process gathers nothing"
+        self._is_connected = True
+        self.sources.connect(msgspec.structs.replace(self.settings, station=self._stations()))
+
+    def listen(self, outputs: Sequence[Record]) -> None:
+        """Take changes among what was made (a listener of the embedded runtime)."""
+        for batch in outputs:
+            if isinstance(batch, Changes):
+                task = asyncio.create_task(self.take(batch))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def take(self, changes: Changes) -> None:
+        """Let changes be in force; return when they are."""
+        async with self._turn:
+            taken = self._objects.take(changes)
+            if any(kind == "account" for kind, _ in taken):
+                self._let_in()
+            for kind, identity in taken:
+                if kind == "station" and self._is_connected:
+                    await self._reconnect(identity)
+
+    def _stations(self) -> list[StationSettings]:
+        found = self._objects.all("station", StationDefinition)
+        return [StationSettings.of(name, one) for name, one in found if self._is_own(name, one)]
+
+    def _is_own(self, station_id: str, definition: StationDefinition) -> bool:
+        if station_id in self._own and not definition.gatherer:
+            return True
+        return definition.gatherer == self.settings.gather.name
+
+    def _let_in(self) -> None:
+        if self.caster is None:
+            return
+        accounts = dict(self._objects.all("account", AccountDefinition))
+        was_changed = any(c.kind == "account" and c.verb != "revert" for c in self.standing.changes)
+        self.caster.accounts.replace(accounts, is_open=not accounts and not was_changed)
+        self.caster.recheck()
+
+    async def _reconnect(self, station_id: str) -> None:
+        assert self.sources is not None
+        now = self._objects.find("station", station_id, StationDefinition)
+        if now is not None and (now.paused or not self._is_own(station_id, now)):
+            now = None
+        if now is not None and self.sources.gathers(station_id, now):
+            return
+        await self.sources.disconnect_station(station_id)
+        if now is None:
+            log.info("a station is not gathered any more", station=station_id)
+            return
+        try:
+            self.sources.connect_station(StationSettings.of(station_id, now))
+        except Refusal as refusal:
+            log.error("a station cannot be gathered", why=str(refusal))
+        else:
+            log.info("a station is gathered as it was changed", station=station_id)

@@ -1,0 +1,86 @@
+"""Lets the edge of a process follow what is changed over Kafka, also through a start while Kafka is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+
+from deploy.edge import Edge
+from deploy.settings import KafkaSettings
+from streams import codec
+from streams.kafka.reader import Reader
+from streams.kafka.registry import RegistryFollower
+from streams.records import Changes
+from streams.topics import REGISTRY
+
+log = structlog.get_logger()
+
+PATIENCE_S = 5.0
+"""That a start waits for Kafka, before it goes by the copy on disk."""
+POLL_S = 0.02
+
+
+@contextlib.asynccontextmanager
+async def following(edge: Edge, kafka: KafkaSettings, copy: Path) -> AsyncIterator[RegistryFollower]:
+    """Follow changes until the block ends; those that are there hold when it begins.
+
+    Parameters
+    ----------
+    copy
+        A file that has what was known last. Its passwords are for this program's user alone.
+    """
+
+    async def tell(changes: Changes) -> None:
+        await edge.take(changes)
+        _write(copy, codec.encode(edge.standing))
+
+    reader = Reader(kafka.servers, [REGISTRY], {}, kafka.prefix)
+    follower = RegistryFollower(reader, tell)
+    task = asyncio.create_task(follower.run(), name="registry")
+    task.add_done_callback(_report)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not follower.is_complete and not task.done():  # noqa: ASYNC110 - once, at the start
+                    await asyncio.sleep(POLL_S)
+        if not follower.is_complete and (known := _read(copy)) is not None:
+            log.warning("Kafka is away: the changes that were known last hold")
+            await edge.take(known)
+        yield follower
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("changes are not followed any more: restart this process", error=repr(error))
+
+
+def _read(copy: Path) -> Changes | None:
+    try:
+        batch = codec.decode(copy.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.CodecError) as error:
+        log.error("the copy of the registry cannot be read", file=str(copy), error=str(error))
+        return None
+    return batch if isinstance(batch, Changes) else None
+
+
+def _write(copy: Path, message: bytes) -> None:
+    """Replace the copy, whole or not at all."""
+    new = copy.with_suffix(".new")
+    try:
+        with open(new, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(message)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(copy)
+    except OSError as error:  # the changes hold all the same
+        log.error("the copy of the registry cannot be written", file=str(copy), error=str(error))
