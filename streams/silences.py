@@ -24,10 +24,12 @@ class Silences:
         """Return the id of the silence that covers an alert at a time; empty: none does."""
         if alert.historic:
             return ""
-        for identity, one in self._objects.all("silence", SilenceDefinition):
-            if one.begin_us <= at_us < one.end_us and self._matches(one, alert):
-                return identity
-        return ""
+        found = (
+            identity
+            for identity, one in self._objects.all("silence", SilenceDefinition)
+            if one.begin_us <= at_us < one.end_us and self._matches(one, alert)
+        )
+        return min(found, default="")
 
     def boundaries(self, after_us: int, until_us: int) -> list[int]:
         """Return when silences begin or end, later than `after_us`, not later than `until_us`."""

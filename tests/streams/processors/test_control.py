@@ -95,9 +95,18 @@ def test_a_change_says_who_and_what_was_before_and_after():
             command("put", "datastream/gauge.x", {"thing": "gauge", "property": "colour"}),
             "has no property 'colour'",
         ),
-        (command("put", "datastream/x", {"thing": "gauge", "property": "water_level"}), "begins with its thing"),
-        (command("put", "datastream/y.x", {"thing": "y", "property": "water_level"}), "there is no thing 'y'"),
-        (command("patch", "datastream/gauge.level", {"tests": {"colour": {}}}), "quality tests of datastream"),
+        (
+            command("put", "datastream/x", {"thing": "gauge", "property": "water_level"}),
+            "begins with its thing",
+        ),
+        (
+            command("put", "datastream/y.x", {"thing": "y", "property": "water_level"}),
+            "there is no thing 'y'",
+        ),
+        (
+            command("patch", "datastream/gauge.level", {"tests": {"colour": {}}}),
+            "quality tests of datastream",
+        ),
         (command("patch", "datastream/gauge.level", {"detectors": {"x": {}}}), "there is no detector 'x'"),
         (command("put", "rule/gauge.level/x"), "there is no detector 'x'"),
         (command("put", "rule/other.level/sea_level"), "there is no datastream 'other.level'"),
@@ -234,7 +243,10 @@ def test_cuts_repetitions_and_restarts_change_nothing(commands, data):
     for change in arriving:
         follower.take(Changes(changes=[change]))
         if data.draw(st.booleans()):
-            piece, follower = follower.snapshot(), Objects(BASE, ("station", "thing", "account", "silence", "rule"))
+            piece, follower = (
+                follower.snapshot(),
+                Objects(BASE, ("station", "thing", "account", "silence", "rule")),
+            )
             assert follower.restored(piece)
     assert state(follower) == {c.key: (c.version, c.after) for c in whole.standing.changes}
 
