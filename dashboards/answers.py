@@ -106,6 +106,8 @@ class StationAnswer(StationVerdict, frozen=True, kw_only=True):
     """Ellipsoidal."""
     position_source: Literal["registry", "stream"] | None
     interval_s: float
+    paused: bool
+    """Neither gathered nor judged, until it is resumed."""
     figures: StationFigures | None
     """The newest of those that are made once a minute."""
 

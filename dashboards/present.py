@@ -120,6 +120,7 @@ def station(row: StationRow, now_us: int, last_epochs_us: Mapping[str, int]) -> 
         height_m=row.height_m,
         position_source=row.position_source,
         interval_s=row.interval_s,
+        paused=row.paused,
         figures=None if row.figures is None else figures(row.figures),
     )
 

@@ -187,6 +187,7 @@ class Caster:
 
     def recheck(self) -> None:
         """Cut the rovers whose account does not let them have their stream any more."""
+        self._table_until = 0.0  # it tells whether a name is needed
         if self.accounts.is_open:
             return
         for connection in tuple(self._connections):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
@@ -49,13 +50,13 @@ After = Annotated[str | None, Query(description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Route = Callable[..., Coroutine[Any, Any, Response]]
 
-_PLURAL: dict[ObjectKind, str] = {
-    "station": "stations",
-    "thing": "things",
-    "datastream": "datastreams",
-    "silence": "silences",
-    "account": "accounts",
-    "rule": "rules",
+_PATHS: dict[ObjectKind, str] = {
+    "station": "/stations/{station_id}",
+    "thing": "/things/{thing_id}",
+    "datastream": "/datastreams/{datastream_id}",
+    "rule": "/rules/{datastream_id}/{detector}",
+    "silence": "/silences/{silence_id}",
+    "account": "/accounts/{name}",
 }
 _BODIES: dict[ObjectKind, type] = {
     "station": StationDefinition,
@@ -116,12 +117,15 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _path(kind: ObjectKind) -> str:
-    return f"/{_PLURAL[kind]}/" + ("{datastream}/{detector}" if kind == "rule" else "{identity}")
-
-
 def _identity(request: Request) -> str:
     return "/".join(request.path_params.values())
+
+
+def _described(kind: ObjectKind, **more: Any) -> dict[str, Any]:
+    """Describe the parts of the path, which are read as they stand."""
+    names = re.findall(r"{(\w+)}", _PATHS[kind])
+    parts = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    return {"parameters": parts, **more}
 
 
 def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
@@ -133,10 +137,13 @@ def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
         identity = _identity(request)
         return json_response(shown_change(found(context.store.object(kind, identity), kind, identity)))
 
-    name = _PLURAL[kind]
-    text = f"The {name} that commands made, by id, each with its newest change."
-    routes.get(f"/{name}", responses=schemas.many(answers.ChangeAnswer), name=name, description=text)(every)
-    routes.get(_path(kind), responses=schemas.one(answers.ChangeAnswer), name=kind)(one)
+    path = _PATHS[kind].partition("/{")[0]
+    text = "Those that commands made, by id, each with its newest change."
+    routes.get(path, responses=schemas.many(answers.ChangeAnswer), name=path[1:], description=text)(every)
+    described = _described(kind)
+    routes.get(_PATHS[kind], responses=schemas.one(answers.ChangeAnswer), name=kind, openapi_extra=described)(
+        one
+    )
 
 
 def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
@@ -156,16 +163,22 @@ def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
         return await _ask_for(context, request, "delete", (kind, _identity(request)), {}, by)
 
     answer = schemas.one(answers.OutcomeAnswer)
-    body = {**schemas.body(_BODIES[kind]), **_TOKEN}
-    some = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}, **_TOKEN}
+    body = _described(kind, **schemas.body(_BODIES[kind]), **_TOKEN)
+    values = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
+    some = _described(kind, **values, **_TOKEN)
     described: tuple[tuple[str, Route, dict[str, Any], str], ...] = (
         ("PUT", put, body, f"Add a {kind}, or put another in its place."),
         ("PATCH", patch, some, f"Change those values of a {kind} that are given."),
-        ("DELETE", delete, _TOKEN, f"Take a {kind} out of use; what is stored of it stays."),
+        (
+            "DELETE",
+            delete,
+            _described(kind, **_TOKEN),
+            f"Take a {kind} out of use; what is stored of it stays.",
+        ),
     )
     for method, route, extra, text in described:
         routes.add_api_route(
-            _path(kind),
+            _PATHS[kind],
             route,
             methods=[method],
             name=f"{method.lower()}_{kind}",

@@ -216,6 +216,7 @@ def _row(
         latitude=position.latitude,
         height_m=position.height_m,
         interval_s=station.interval_s,
+        paused=station.paused,
         report=report,
         figures=None if figures[0] is None else figures_of_row(station_id, figures),
         position_source="registry" if registered else "stream" if streamed is not None else None,

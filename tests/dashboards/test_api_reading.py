@@ -274,5 +274,14 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/alerts/{alert_id}/acknowledge",
             "/streams",
             "/live",
+            "/changes",
+            "/changes/{kind}/{identity}/revert",
+            "/commands",
+            "/rules",
+            "/rules/{datastream_id}/{detector}",
+            "/silences",
+            "/silences/{silence_id}",
+            "/accounts",
+            "/accounts/{name}",
         )
     } | {"/healthz", "/readyz", "/metrics"}

@@ -10,6 +10,8 @@ from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.store import Counts
 from streams.records import (
     AlertTransitions,
+    Change,
+    Changes,
     Command,
     CommandOutcome,
     CommandOutcomes,
@@ -558,3 +560,94 @@ def test_foreign_cursors_and_limits_are_refused(store, registry):
     for limit in (0, -1):
         with pytest.raises(ValueError, match="limit"):
             store.things(limit=limit)
+
+
+# --- changes ----------------------------------------------------------------------------------------------
+
+
+def change(version, kind, identity, after, verb="put", before=None):
+    return Change(
+        kind=kind, id=identity, version=version, verb=verb, before=before, after=after, by="Li",
+        at_us=version * S, command_id=f"c{version}",
+    )  # fmt: skip
+
+
+STATION = {"source": "ntrip://user:secret@caster:2101/N", "name": "New", "longitude": 121.0, "latitude": 31.0}
+
+
+def test_changes_are_kept_without_passwords_and_the_registry_follows_them(store, registry):
+    account = {"password": "", "password_hash": "pbkdf2$1$salt$hash", "enabled": True}
+    gauge = {"longitude": 1.0, "latitude": 2.0, "name": "Moved"}
+    series = {"thing": "gauge", "property": "water_level", "name": "Second", "unit": "m"}
+    made = [
+        change(1, "station", "NEW", STATION),
+        change(2, "account", "rover", account),
+        change(3, "thing", "gauge", gauge, "patch"),
+        change(4, "datastream", "gauge.second", series),
+        change(5, "station", "A", None, "delete", before=STATION),
+        change(6, "silence", "s1", {"end_us": 5, "rule": "x"}),
+        change(7, "silence", "s1", None, "delete"),
+    ]
+    commit(store, Changes(changes=made))
+    commit(store, Changes(changes=made[:2]))  # once more
+    assert [s.id for s in store.stations().items] == ["B", "C", "NEW"]
+    assert store.station("NEW").longitude == 121.0
+    assert store.thing("gauge").name == "Moved"
+    assert store.datastream("gauge.second").unit == "m"
+    page = store.changes(limit=4)
+    rest = store.changes(limit=4, after=page.next)
+    assert [c.version for c in (*page.items, *rest.items)] == [7, 6, 5, 4, 3, 2, 1]
+    assert rest.next is None
+    assert "secret" not in str((page, rest))
+    assert "hash" not in str(store.object("account", "rover").after)
+    assert [c.version for c in store.changes(kind="station").items] == [5, 1]
+    assert [c.version for c in store.changes(kind="silence", identity="s1").items] == [7, 6]
+    assert [c.id for c in store.objects("account").items] == ["rover"]
+    assert store.objects("silence").items == []
+    assert store.object("silence", "s1").after is None
+    assert store.object("silence", "s2") is None
+    with pytest.raises(ValueError, match="cursor"):
+        store.changes(after="nonsense")
+
+    # the configuration is read again at a start: what was changed lies over it
+    store.put_registry(
+        stations=[Station(id="A", name="a"), Station(id="NEW", name="of the file")],
+        things=[Thing(id="gauge", name="Gauge", longitude=120.5, latitude=30.25)],
+    )
+    assert [s.id for s in store.stations().items] == ["B", "C", "NEW"]
+    assert (store.station("NEW").name, store.thing("gauge").name) == ("New", "Moved")
+    commit(store, Changes(changes=[change(8, "station", "A", {**STATION, "name": "Back"}, "revert")]))
+    assert [s.id for s in store.stations().items] == ["A", "B", "C", "NEW"]
+    store.put_registry(stations=[Station(id="A", name="of the file")])
+    assert store.station("A").name == "of the file"
+    for version, (kind, name) in enumerate((("datastream", "gauge.second"), ("thing", "gauge")), 9):
+        commit(store, Changes(changes=[change(version, kind, name, None, "delete")]))
+    assert store.datastream("gauge.second") is None
+    assert store.thing("gauge") is None
+
+
+def test_pages_of_objects_and_commands_have_no_passwords(store):
+    made = [change(k, "account", f"r{k}", {"password_hash": "x"}) for k in range(1, 6)]
+    commit(store, Changes(changes=made))
+    first = store.objects("account", limit=3)
+    second = store.objects("account", limit=3, after=first.next)
+    assert [c.id for c in (*first.items, *second.items)] == ["r1", "r2", "r3", "r4", "r5"]
+    assert second.next is None
+    asked = [
+        Command(id="1", kind="put", target="station/A", by="Li", at_us=1, arguments=STATION),
+        Command(id="2", kind="put", target="account/a", by="Li", at_us=2, arguments={"password": "secret"}),
+    ]
+    commit(store, Commands(commands=asked))
+    kept = [row.command.arguments for row in store.commands()]
+    assert kept == [{}, {**STATION, "source": "ntrip://user:***@caster:2101/N"}]
+
+
+def test_an_alert_that_a_silence_covers_calls_nobody_until_it_ends(store, make):
+    steps = [
+        make.transition(number=1, silenced="s1"),
+        make.transition(number=2, change="unsilenced", silenced=""),
+    ]
+    commit(store, AlertTransitions(transitions=steps[:1]), webhook_ids=["hook"])
+    assert store.due_deliveries(END) == []
+    commit(store, AlertTransitions(transitions=steps[1:]), webhook_ids=["hook"])
+    assert [d.message_id for d in store.due_deliveries(END)] == [f"{steps[0].alert_id}.2"]

@@ -30,7 +30,7 @@ BASE = {
     ("datastream", "gauge.level"): DatastreamDefinition(
         thing="gauge", property="water_level", detectors={"sea_level": {}}
     ),
-    ("account", "rover"): AccountDefinition(password="plain"),  # noqa: S106 - of a configuration
+    ("account", "rover"): AccountDefinition(password="plain"),
 }
 
 

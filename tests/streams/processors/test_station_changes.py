@@ -156,7 +156,7 @@ def test_messages_that_are_promised_now_are_looked_for() -> None:
         reason for report in run.reports()[-3:] for reason in report.reasons if reason.code == "messages"
     ]
     assert codes
-    assert all("1234" in reason.text for reason in codes)
+    assert any("1234" in reason.text for reason in codes)
 
 
 CHANGES = (
