@@ -6,11 +6,14 @@ import pytest
 
 from streams import embedded
 from streams.alerts import alert_id
+from streams.definitions import StationDefinition
 from streams.embedded import EmbeddedRuntime, Round, StoppedError
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
+from streams.processors.control import Control
 from streams.records import (
     AlertTransitions,
+    Changes,
     Command,
     CommandOutcome,
     CommandOutcomes,
@@ -24,7 +27,7 @@ from streams.records import (
     StationReports,
 )
 from streams.rounds import Repetitions
-from streams.topics import COMMAND_OUTCOMES, COMMANDS, DETECTIONS, RAW, SAMPLES, STATION_REPORTS
+from streams.topics import COMMAND_OUTCOMES, COMMANDS, DETECTIONS, RAW, REGISTRY, SAMPLES, STATION_REPORTS
 
 
 class Memory:
@@ -483,3 +486,50 @@ def test_a_flood_of_tiny_chunks_is_bounded_too():
     bus = runtime(Memory(), Counter())
     chunk = RawChunk(station_id="s", payload=b"1")
     assert sum(bus.offer(chunk) for _ in range(200_000)) < 130_000
+
+
+# --- changes ----------------------------------------------------------------------------------------------
+
+
+class Follower(Counter):
+    """Reads raw bytes and changes."""
+
+    reads = (RAW, REGISTRY)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.versions: list[int] = []
+
+    def on_batch(self, batch):
+        if isinstance(batch, Changes):
+            self.versions += [change.version for change in batch.changes]
+            return []
+        return super().on_batch(batch)
+
+
+async def test_changes_outlive_a_kill_and_readers_of_raw_streams_are_told_before_their_first_bytes():
+    base = {("station", "A"): StationDefinition(source="tcp://h:1")}
+    memory = Memory()
+    first, told = Follower(), []
+    bus = runtime(memory, Control(base, []), first, Alert())
+    bus.listeners.append(told.extend)
+    await bus.start()
+    for k, paused in enumerate((True, False, True), 1):
+        asked = Command(
+            id=f"c{k}", kind="patch", target="station/A", by="Li", at_us=k, arguments={"paused": paused}
+        )
+        assert (await bus.command(asked)).ok
+    assert first.versions == [1, 2, 3]
+    killed = memory.after_a_kill()
+    assert killed.journal
+    assert not killed.snapshots
+    await bus.stop()
+    assert [one.changes[0].version for one in told if isinstance(one, Changes)] == [1, 2, 3]
+
+    for found in (killed, memory):  # by the journal, and by the snapshot of the stop
+        second = Follower()
+        again = runtime(found, Control({}, []), second, Alert())
+        await again.start()
+        assert second.versions == [3]
+        assert [(c.version, c.after["paused"]) for c in again.standing.changes] == [(3, True)]
+        await again.stop()

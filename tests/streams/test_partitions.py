@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import codec
-from streams.partitions import RecordTooLargeError, key_of, pieces, split
+from streams.partitions import RecordTooLargeError, key_of, keyed, pieces, split
 from streams.records import (
     AlertTransitions,
+    Change,
+    Changes,
     Command,
     CommandOutcome,
     CommandOutcomes,
@@ -33,10 +35,12 @@ from streams.topics import (
     FLAGGED_SAMPLES,
     MESSAGE_BYTES,
     RAW,
+    REGISTRY,
     SAMPLES,
     STATION_PERIODS,
     STATION_REPORTS,
     partition_of,
+    topics_of,
 )
 
 
@@ -253,3 +257,37 @@ def test_ephemerides_travel_in_parts_where_they_are_many():
     parts = [codec.decode(piece) for piece in pieces(many, 1000)]
     assert len(parts) > 4
     assert [one.known_us for part in parts for one in part.messages] == list(range(50))  # type: ignore[union-attr]
+
+
+def change(version: int, kind: str, name: str, size: int = 0) -> Change:
+    return Change(
+        kind=kind, id=name, version=version, verb="put", before=None, after={"x": "x" * size}, by="Li",
+        at_us=1, command_id=f"c{version}",
+    )  # fmt: skip
+
+
+def test_changes_travel_in_line_to_those_whom_they_concern_and_by_key_to_all_others() -> None:
+    made = [
+        change(1, "station", "A"),
+        change(2, "account", "a"),
+        change(3, "rule", "d/x"),
+        change(4, "station", "A"),
+        change(5, "silence", "s"),
+    ]
+    batch = Changes(changes=made)
+    assert topics_of(batch) == (REGISTRY, RAW, SAMPLES)
+    assert split(batch, REGISTRY, site_of) == {0: batch}
+    in_raw = split(batch, RAW, site_of)
+    assert sorted(in_raw) == list(range(RAW.partitions))
+    assert all(part == Changes(changes=[made[0], made[3]]) for part in in_raw.values())
+    assert split(batch, SAMPLES, site_of)[3] == Changes(changes=[made[2]])
+    assert split(Changes(changes=made[1:2]), RAW, site_of) == {}
+    found = [(key, codec.decode(message)) for key, message in keyed(batch)]
+    assert found == [
+        (b"station/A", Changes(changes=[made[3]])),
+        (b"account/a", Changes(changes=[made[1]])),
+        (b"rule/d/x", Changes(changes=[made[2]])),
+        (b"silence/s", Changes(changes=[made[4]])),
+    ]
+    with pytest.raises(RecordTooLargeError):
+        keyed(Changes(changes=[change(1, "station", "A", MESSAGE_BYTES)]))

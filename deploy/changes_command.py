@@ -1,0 +1,215 @@
+"""`groundswell changes`: what commands changed over the configuration, and changing it, through the API."""
+
+from __future__ import annotations
+
+import getpass
+import json as json_module
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deploy.refusal import Refusal
+from deploy.topics_command import WIDTH_IN_FILES
+
+if TYPE_CHECKING:
+    import httpx
+
+    from deploy.settings import Settings
+
+changes = typer.Typer(
+    help="Stations, sensors, rules, silences, accounts: what was changed.", no_args_is_help=True
+)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", metavar="FILE.toml", help="Whose [server] is asked, with its write_token.")
+]
+ServerOption = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="Where the API is; else http of [server].")
+]
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who makes the change.")]
+ObjectArgument = Annotated[
+    str, typer.Argument(metavar="KIND/ID", help="station/WUHN, rule/gauge.level/sea_level, silence/... .")
+]
+_PLURALS = {"station", "thing", "datastream", "rule", "silence", "account"}
+_PAGE = 1000
+_TIMEOUT_S = 30.0
+
+
+@changes.command("list")
+def list_(config: ConfigOption, server: ServerOption = None) -> None:
+    """Print what holds by command, beside what the configuration says."""
+    from deploy.registry import Registry
+    from deploy.settings_file import load
+    from streams.definitions import shown, values_of
+
+    settings = load(config)
+    base = Registry.of(settings).base
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    with _client(settings, server) as client:
+        for one in _every(client, "/changes"):
+            newest.setdefault((one["kind"], one["id"]), one)
+    rows = []
+    for (kind, identity), one in sorted(newest.items()):
+        if one["verb"] == "revert":
+            continue
+        configured = base.get((kind, identity))  # type: ignore[call-overload]
+        before = None if configured is None else shown(kind, values_of(configured))  # type: ignore[arg-type]
+        rows.append(
+            (
+                f"{kind}/{identity}",
+                _text(before, one["after"]),
+                _text(one["after"], before),
+                one["by"],
+                one["at"],
+            )
+        )
+    _print(("object", "configured", "by command", "by", "at"), rows)
+
+
+@changes.command()
+def history(
+    config: ConfigOption,
+    target: Annotated[str | None, typer.Argument(metavar="[KIND/ID]", help="Of one object only.")] = None,
+    server: ServerOption = None,
+) -> None:
+    """Print every change with who made it and when, the newest first."""
+    from deploy.settings_file import load
+
+    asked = {}
+    if target is not None:
+        kind, identity = _parts(target)
+        asked = {"kind": kind, "id": identity}
+    with _client(load(config), server) as client:
+        rows = [
+            (
+                str(one["version"]), f"{one['kind']}/{one['id']}", one["verb"], one["by"], one["at"],
+                _text(one["before"], one["after"]), _text(one["after"], one["before"]),
+            )
+            for one in _every(client, "/changes", **asked)
+        ]  # fmt: skip
+    _print(("version", "object", "what", "by", "at", "before", "after"), rows)
+
+
+@changes.command("set")
+def set_(
+    target: ObjectArgument,
+    values: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="As JSON, or as plain text: paused=true")
+    ],
+    config: ConfigOption,
+    by: ByOption = None,
+    server: ServerOption = None,
+    add: Annotated[bool, typer.Option("--add", help="Add it; all that it has is given.")] = False,
+) -> None:
+    """Change values of an object, or add one."""
+    _send(config, server, by, "PUT" if add else "PATCH", _path(target), dict(map(_value, values)))
+
+
+@changes.command()
+def delete(
+    target: ObjectArgument, config: ConfigOption, by: ByOption = None, server: ServerOption = None
+) -> None:
+    """Take an object out of use; what is stored of it stays."""
+    _send(config, server, by, "DELETE", _path(target), None)
+
+
+@changes.command()
+def revert(
+    target: ObjectArgument, config: ConfigOption, by: ByOption = None, server: ServerOption = None
+) -> None:
+    """Let what the configuration says hold again."""
+    kind, identity = _parts(target)
+    _send(config, server, by, "POST", f"/changes/{kind}/{identity}/revert", None)
+
+
+def _send(
+    config: Path, server: str | None, by: str | None, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    from deploy.settings_file import load
+
+    with _client(load(config), server) as client:
+        answer = _asked(client, method, path, params={"by": by or getpass.getuser()}, json=body)
+    print(answer["message"])
+
+
+def _client(settings: Settings, server: str | None) -> httpx.Client:
+    import httpx
+
+    token = settings.server.write_token
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    base = (server or f"http://{settings.server.http}").rstrip("/") + "/api/v1"
+    return httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT_S)
+
+
+def _every(client: httpx.Client, path: str, **asked: str) -> Iterator[dict[str, Any]]:
+    after = None
+    while True:
+        params = {**asked, "limit": _PAGE, **({"after": after} if after else {})}
+        page = _asked(client, "GET", path, params=params)
+        yield from page["items"]
+        if (after := page["next"]) is None:
+            return
+
+
+def _asked(client: httpx.Client, method: str, path: str, **request: Any) -> Any:
+    import httpx
+
+    try:
+        answer = client.request(method, path, **request)
+        told = answer.json()
+    except httpx.TransportError as error:
+        raise Refusal(
+            f"cannot reach {client.base_url} ({error}); start the program, or correct --server"
+        ) from error
+    except ValueError as error:
+        raise Refusal(f"{client.base_url} is not the API of this program; correct --server") from error
+    if answer.status_code != 200:
+        raise Refusal(str(told.get("detail", told)))
+    return told
+
+
+def _parts(target: str) -> tuple[str, str]:
+    kind, _, identity = target.partition("/")
+    if kind not in _PLURALS or not identity:
+        raise Refusal(f"{target!r} is not KIND/ID; the kinds are {', '.join(sorted(_PLURALS))}")
+    return kind, identity
+
+
+def _path(target: str) -> str:
+    kind, identity = _parts(target)
+    return f"/{kind}s/{identity}"
+
+
+def _value(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise Refusal(f"{text!r} is not NAME=VALUE; write for instance paused=true")
+    try:
+        return name, json_module.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _text(values: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
+    """Return what one of two definitions says that the other does not."""
+    if values is None:
+        return "(none)"
+    differing = {n: v for n, v in values.items() if other is None or other.get(n) != v}
+    return (
+        ", ".join(f"{n}={json_module.dumps(v, ensure_ascii=False)}" for n, v in differing.items())
+        or "the same"
+    )
+
+
+def _print(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)
