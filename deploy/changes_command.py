@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import json as json_module
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,25 +47,16 @@ def list_(config: ConfigOption, server: ServerOption = None) -> None:
 
     settings = load(config)
     base = Registry.of(settings).base
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    configured = {f"{kind}/{name}": shown(kind, values_of(made)) for (kind, name), made in base.items()}
+    newest: dict[str, dict[str, Any]] = {}
     with _client(settings, server) as client:
         for one in _every(client, "/changes"):
-            newest.setdefault((one["kind"], one["id"]), one)
+            newest.setdefault(f"{one['kind']}/{one['id']}", one)
     rows = []
-    for (kind, identity), one in sorted(newest.items()):
-        if one["verb"] == "revert":
-            continue
-        configured = base.get((kind, identity))  # type: ignore[call-overload]
-        before = None if configured is None else shown(kind, values_of(configured))  # type: ignore[arg-type]
-        rows.append(
-            (
-                f"{kind}/{identity}",
-                _text(before, one["after"]),
-                _text(one["after"], before),
-                one["by"],
-                one["at"],
-            )
-        )
+    for target, one in sorted(newest.items()):
+        before, after = configured.get(target), one["after"]
+        if one["verb"] != "revert" and (after or before):
+            rows.append((target, _text(before, after), _text(after, before), one["by"], one["at"]))
     _print(("object", "configured", "by command", "by", "at"), rows)
 
 
@@ -187,7 +179,7 @@ def _value(text: str) -> tuple[str, Any]:
     if not sign:
         raise Refusal(f"{text!r} is not NAME=VALUE; write for instance paused=true")
     try:
-        return name, json_module.loads(value)
+        return name, json.loads(value)
     except ValueError:
         return name, value
 
@@ -197,15 +189,10 @@ def _text(values: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
     if values is None:
         return "(none)"
     differing = {n: v for n, v in values.items() if other is None or other.get(n) != v}
-    return (
-        ", ".join(f"{n}={json_module.dumps(v, ensure_ascii=False)}" for n, v in differing.items())
-        or "the same"
-    )
+    return ", ".join(f"{n}={json.dumps(v, ensure_ascii=False)}" for n, v in differing.items()) or "the same"
 
 
-def _print(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    import sys
-
+def _print(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
