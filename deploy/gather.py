@@ -16,7 +16,7 @@ from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
 from deploy.edge import Edge
 from deploy.following import following
-from deploy.kafka_figures import gatherer_figures, outlet_figures
+from deploy.kafka_figures import follower_figures, gatherer_figures, outlet_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
@@ -80,14 +80,14 @@ async def _run(
         stack.push_async_callback(_cancelled, archiving)
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
-        figures = gatherer_figures(sink.health, keeper)
+        edge.sources = sources
+        follower = await stack.enter_async_context(following(edge, kafka, folder / "registry"))
+        figures = gatherer_figures(sink.health, keeper) + follower_figures(follower)
         if outlet is not None:
             figures += outlet_figures(outlet)
         await stack.enter_async_context(
             watched(http, figures, lambda: sink.health.full or keeper.error, sources.streams)
         )
-        edge.sources = sources
-        await stack.enter_async_context(following(edge, kafka, folder / "registry"))
         edge.connect()
         log.info(
             "gathering",

@@ -12,6 +12,7 @@ from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.store_writer import WriterHealth
 from streams.kafka.lease import Lease
+from streams.kafka.registry import RegistryFollower
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 from streams.stream_state import StreamStates
@@ -156,4 +157,12 @@ def following_figures(following: Following, streams: StreamStates) -> list[Figur
             "Frames that rovers have from another gatherer.",
             lambda: change_over.left_out_bytes,
         ),
+    ]
+
+
+def follower_figures(follower: RegistryFollower) -> list[Figure]:
+    """Return whether a process follows what is changed by command."""
+    return [
+        gauge("registry_known", "1 when all changes are known.", lambda: float(follower.is_complete)),
+        counter("registry_unreadable", "Changes of a newer program.", lambda: follower.unreadable),
     ]

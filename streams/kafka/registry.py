@@ -61,7 +61,7 @@ class RegistryFollower:
         try:
             while not self.is_complete:
                 try:
-                    changes = await _whole(self.reader)
+                    changes = await _whole(self.reader, self)
                 except KafkaError as error:
                     log.warning("cannot read the registry, trying again", error=repr(error))
                     continue
@@ -75,10 +75,10 @@ class RegistryFollower:
             await self.reader.stop()
 
 
-async def _whole(reader: Reader) -> Changes:
+async def _whole(reader: Reader, follower: RegistryFollower | None = None) -> Changes:
     newest: dict[tuple[str, str], Change] = {}
     while await reader.remaining():
-        for change in _changes(await reader.next(_PATIENCE_S)):
+        for change in _changes(await reader.next(_PATIENCE_S), follower):
             newest[change.key] = change
     return Changes(changes=sorted(newest.values(), key=lambda change: change.version))
 
