@@ -34,6 +34,8 @@ BEAT_S = 0.5
 SNAPSHOT_BYTES = 256_000_000
 """Read since the last snapshot: as much would have to be read again."""
 
+_UNCHANGED = Changes(changes=[])
+
 
 @dataclass(slots=True)
 class WorkerHealth:
@@ -334,7 +336,7 @@ class Worker:
         partition: int,
         output: Output,
         found: tuple[int, list[bytes]] | None,
-        standing: Changes,
+        standing: Changes = _UNCHANGED,
     ) -> _Open:
         task, number = Task(group, partition, self.make(group)), 0
         if found is not None:
