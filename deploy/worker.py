@@ -56,7 +56,6 @@ async def _run(
     async with watched(http, figures, lambda: worker.error or runtime.error(wall_clock_us())):
         starting = asyncio.create_task(runtime.start())
         stopping = asyncio.create_task(until_stopped(stop, seconds))
-        beating = asyncio.create_task(worker.beat(), name="time of alerts")
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -67,4 +66,3 @@ async def _run(
             starting.cancel()
             log.info("stopping")
             await runtime.stop()
-            beating.cancel()

@@ -110,11 +110,6 @@ class Task:
         """Know what was changed by command before the first message that is read."""
         self.pipeline.begin(changes)
 
-    def reach(self, now_us: int) -> list[Record]:
-        """Let time go on although nothing came; return what that brings."""
-        self.now_us = max(self.now_us, now_us)
-        return self.pipeline.run((), self.now_us)
-
     def failures(self) -> list[Failure]:
         """Take away what failed since the last call."""
         failures, self.pipeline.failures = self.pipeline.failures, []

@@ -30,7 +30,6 @@ log = structlog.get_logger()
 
 SNAPSHOT_INTERVAL_US = 60_000_000
 RETRY_S = 1.0
-BEAT_S = 0.5
 SNAPSHOT_BYTES = 256_000_000
 """Read since the last snapshot: as much would have to be read again."""
 
@@ -197,28 +196,6 @@ class Worker:
                     self._begin_snapshot(one)
             except FencedError as error:
                 self._lose(one, error)
-
-    async def beat(self) -> None:
-        """Let time go on, twice a second until cancelled, for tasks that nobody sends ticks.
-
-        Those whose outputs and state are one transaction need none in line: what time brought is in both.
-        """
-        while True:
-            await asyncio.sleep(BEAT_S)
-            for key, one in list(self._open.items()):
-                if len(one.task.group.reads) == 1:
-                    continue
-                async with one.lock:
-                    if self._open.get(key) is not one:
-                        continue
-                    now_us = self.clock_us()
-                    made = self._messages(f"{one.task.name}/time", now_us, one.task.reach(now_us))
-                    self._failures(one.task)
-                    try:
-                        if made:
-                            await self._snapshot(one, made)
-                    except FencedError as error:
-                        self._lose(one, error)
 
     async def let_go(self, partitions: set[tuple[str, int]] | None) -> None:
         """Write the snapshots of tasks whose partitions (None: all) go elsewhere, and forget them."""

@@ -169,7 +169,7 @@ CHANGES = (
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 15), st.sampled_from(CHANGES)), max_size=5), st.data())
 def test_restarts_and_repetitions_change_nothing(
     steps: list[tuple[int, Changes]], data: st.DataObject
