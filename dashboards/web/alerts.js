@@ -90,7 +90,8 @@ class Card {
     setText(this.when, `Since ${moment(alert.onset_at, time)} (${age(alert.onset_at, time)} ago) · ${subjectName(alert)}`);
     const over = alert.ended_at ? `Over since ${moment(alert.ended_at, time)}` : "";
     const answered = alert.state === "acknowledged" ? `Acknowledged${alert.acknowledged_by ? ` by ${alert.acknowledged_by}` : ""}` : "";
-    setText(this.seen, [over, answered || (over && "not answered yet")].filter(Boolean).join(", "));
+    const silenced = alert.silenced && "silenced: it calls nobody";
+    setText(this.seen, [over, answered || (over && "not answered yet"), silenced].filter(Boolean).join(", "));
     this.button.hidden = alert.state !== "open" || model.writes === "closed";
     if (changed) {
       this.evidence.replaceChildren(...facts(alert.evidence, time, model.datastreams.get(alert.subject_id)?.unit));
