@@ -30,7 +30,7 @@ are switched on. A sample passes only when all of them were made.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,7 +74,7 @@ class _SeriesGroup(msgspec.Struct, array_like=True):
 
 
 class Qartod:
-    """The tests of a fixed set of series, each in its slot.
+    """The tests of many series, each in its slot.
 
     Parameters
     ----------
@@ -91,6 +91,8 @@ class Qartod:
     ) -> None:
         n = len(ids)
         self._slots = {name: slot for slot, name in enumerate(ids)}
+        self._free: list[int] = []
+        """Rows that nobody has."""
         self._parameters = np.zeros(n, PARAMETERS)
         for slot, (of_series, period_s) in enumerate(zip(tests, sampling_period_s, strict=True)):
             self._parameters[slot] = _parameters(of_series, period_s)
@@ -140,6 +142,43 @@ class Qartod:
             late,
         )
 
+    def slot(self, name: str) -> int:
+        """Return where a series is; -1: it has no tests."""
+        return self._slots.get(name, -1)
+
+    def change(self, name: str, tests: QualityTests | None, sampling_period_s: float) -> None:
+        """Give a series, perhaps a new one, other tests, or none; it begins anew and no other notices."""
+        if tests is None:
+            slot = self._slots.pop(name, None)
+            if slot is not None:
+                self._free.append(slot)
+            return
+        if name not in self._slots:
+            if not self._free:
+                self._grow()
+            self._slots[name] = self._free.pop()
+        slot = self._slots[name]
+        self._parameters[slot] = _parameters(tests, sampling_period_s)
+        self._state[slot] = np.zeros((), STATE)
+        width = 0 if tests.flat_line is None else tests.flat_line.fail_count
+        if width > self._ring.shape[1]:
+            old, self._ring = self._ring, np.zeros((len(self._ring), width))
+            for other in self._slots.values():
+                self._lay(other, old[other])
+        if self._parameters[slot]["deviations"] > 0 and not self._bins.shape[1]:
+            self._bins = np.zeros((len(self._ring), BINS, 4))
+        self._ring[slot], self._bins[slot] = 0.0, 0.0
+
+    def _grow(self) -> None:
+        """Make room for as many series again."""
+        n = len(self._state)
+        self._free = list(range(2 * n + 7, n - 1, -1))
+        for name in ("_parameters", "_state", "_ring", "_bins"):
+            old = getattr(self, name)
+            new = np.zeros((2 * n + 8, *old.shape[1:]), old.dtype)
+            new[:n] = old
+            setattr(self, name, new)
+
     def snapshot(self) -> Iterable[bytes]:
         """Return the state of all series that have one, in small pieces."""
         ids = [name for name, slot in self._slots.items() if self._state["n"][slot] > 0]
@@ -157,11 +196,8 @@ class Qartod:
                 )
             )
 
-    def restore(self, pieces: Iterable[bytes], anew: Container[str] = ()) -> None:
-        """Take back a snapshot. Series that are gone are dropped; of the last values, as many stay as fit.
-
-        Series in `anew` begin anew, whatever the snapshot says.
-        """
+    def restore(self, pieces: Iterable[bytes]) -> None:
+        """Take back a snapshot. Series that are gone are dropped; of the last values, as many stay as fit."""
         for piece in pieces:
             group = msgspec.msgpack.decode(piece, type=_SeriesGroup)
             if group.layout != STATE.itemsize:  # written by another version of the program
@@ -171,7 +207,7 @@ class Qartod:
             bins = np.frombuffer(group.bins).reshape(len(group.ids), group.widths[1], 4)
             for i, name in enumerate(group.ids):
                 slot = self._slots.get(name)
-                if slot is None or name in anew:
+                if slot is None:
                     continue
                 self._state[slot] = state[i]
                 if ring.shape[1] == self._ring.shape[1]:

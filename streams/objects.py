@@ -46,6 +46,8 @@ class Objects:
     def __init__(self, base: Base, kinds: Iterable[ObjectKind]) -> None:
         self._kinds = frozenset(kinds)
         self._base = {key: made for key, made in base.items() if key[0] in self._kinds}
+        self._named = self._configured()
+        """Ids of a kind, those of the configuration first."""
         self._changes: dict[Key, Change] = {}
         self._made: dict[Key, Definition] = {}
         """Of the changes that define something."""
@@ -72,6 +74,7 @@ class Objects:
                 continue
             made = None if change.after is None else definition(change.kind, change.after)
             self._changes[change.key] = change
+            self._named[change.kind][change.id] = None
             self._made.pop(change.key, None)
             if made is not None:
                 self._made[change.key] = made
@@ -101,33 +104,31 @@ class Objects:
 
     def all(self, kind: ObjectKind, type_: type[D]) -> Iterator[tuple[str, D]]:
         """Yield the objects of a kind, those of the configuration first."""
-        for key in (*self._base, *(key for key in self._changes if key not in self._base)):
-            if key[0] == kind and (made := self.find(*key, type_)) is not None:
-                yield key[1], made
+        for identity in self._named.get(kind, ()):
+            if (made := self.find(kind, identity, type_)) is not None:
+                yield identity, made
 
     @property
     def standing(self) -> Changes:
         """The newest change of each object, the oldest first."""
         return Changes(changes=sorted(self._changes.values(), key=lambda change: change.version))
 
-    @property
-    def version(self) -> int:
-        """Of the newest change."""
-        return max((change.version for change in self._changes.values()), default=0)
+    def knows(self, kind: ObjectKind) -> bool:
+        """Return whether there is, or was, any object of a kind."""
+        return bool(self._named.get(kind))
 
     def count(self, kind: ObjectKind) -> int:
         """Return how many objects of a kind were changed."""
-        return sum(1 for key in self._changes if key[0] == kind)
+        return sum((kind, identity) in self._changes for identity in self._named[kind])
 
     def forget_silences(self, now_us: int) -> None:
         """Forget silences that are long over."""
-        for key, change in list(self._changes.items()):
-            if key[0] == "silence":
-                made = self._made.get(key)
-                end_us = made.end_us if isinstance(made, SilenceDefinition) else change.at_us
-                if end_us + SILENCE_REMEMBERED_US < now_us:
-                    del self._changes[key]
-                    self._made.pop(key, None)
+        for identity in list(self._named.get("silence", ())):
+            change = self._changes[("silence", identity)]
+            made = self.find("silence", identity, SilenceDefinition)
+            if (change.at_us if made is None else made.end_us) + SILENCE_REMEMBERED_US < now_us:
+                del self._changes[change.key], self._named["silence"][identity]
+                self._made.pop(change.key, None)
 
     def snapshot(self) -> bytes:
         """Return the changes as a piece of a snapshot."""
@@ -139,8 +140,15 @@ class Objects:
             return False
         self._changes.clear()
         self._made.clear()
+        self._named = self._configured()
         self.take(msgspec.msgpack.decode(piece[len(_MARK) :], type=Changes))
         return True
+
+    def _configured(self) -> dict[ObjectKind, dict[str, None]]:
+        named: dict[ObjectKind, dict[str, None]] = {kind: {} for kind in self._kinds}
+        for kind, identity in self._base:
+            named[kind][identity] = None
+        return named
 
 
 def sensors_base(datastreams: Iterable[Datastream]) -> dict[Key, Definition]:
@@ -158,6 +166,8 @@ def watched(objects: Objects, identity: str) -> Datastream | None:
 
 def with_rules(objects: Objects, datastream: Datastream) -> Datastream:
     """Return a datastream whose detectors are as rules have them."""
+    if not objects.knows("rule"):
+        return datastream
     detectors = dict(datastream.detectors)
     for name in detector_names():
         rule = objects.find("rule", f"{datastream.id}/{name}", RuleDefinition)

@@ -165,7 +165,11 @@ class Detect:
         """Errors of detectors, by datastream and detector."""
         self.last_failure = ""
         for datastream in datastreams:
-            self._look(datastream.id)
+            if datastream.detectors:
+                subject = Subject(self._name(datastream), datastream.unit)
+                self._watched[datastream.id] = (datastream, subject)
+            for detector in datastream.detectors:
+                self._watch(_Key(datastream.id, detector, historic=False))
 
     def on_batch(self, batch: Record) -> Outputs:
         """Feed the detectors; changes of sensors and rules hold for what comes behind."""

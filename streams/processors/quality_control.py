@@ -63,7 +63,7 @@ class QualityControl:
         if not len(batch):
             return []
         ids = batch.datastream_ids
-        slots = np.array([self._slots.get(name, -1) for name in ids], dtype=np.int32)
+        slots = np.array([self._qartod.slot(name) for name in ids], dtype=np.int32)
         # A slot has one series of the batch, but unknown ones share -1 and must keep their names.
         order = {int(slot): i for i, slot in enumerate(slots) if slot >= 0}
         known = slots[batch.series] >= 0
@@ -124,29 +124,30 @@ class QualityControl:
         """Return tests and sampling period in s of each datastream that is judged."""
         wanted = {}
         for name, one in self._objects.all("datastream", DatastreamDefinition):
-            observed = self._catalogue.get(one.property)
-            if observed is None:
-                raise ValueError(
-                    f"datastream {name}: the catalogue has no property {one.property!r}; "
-                    f"choose one of {', '.join(sorted(self._catalogue))}"
-                )
             if not one.paused:
-                wanted[name] = (quality_tests(observed, one.datastream(name)), observed.sampling_period_s)
+                wanted[name] = self._tests_of(name, one)
         return wanted
 
+    def _tests_of(self, name: str, one: DatastreamDefinition) -> tuple[QualityTests, float]:
+        observed = self._catalogue.get(one.property)
+        if observed is None:
+            raise ValueError(
+                f"datastream {name}: the catalogue has no property {one.property!r}; "
+                f"choose one of {', '.join(sorted(self._catalogue))}"
+            )
+        return quality_tests(observed, one.datastream(name)), observed.sampling_period_s
+
     def _build(self) -> None:
-        self._slots = {name: slot for slot, name in enumerate(self._tests)}
         tests, periods = zip(*self._tests.values(), strict=True) if self._tests else ((), ())
-        self._qartod = Qartod(list(self._slots), tests, periods)
+        self._qartod = Qartod(list(self._tests), tests, periods)
 
     def _change(self, changes: Changes) -> None:
         """Let other tests hold; series whose tests stay the same notice nothing, the others begin anew."""
-        if not self._objects.take(changes):
-            return
-        before, self._tests = self._tests, self._wanted()
-        if self._tests == before:
-            return
-        anew = {name for name, tests in self._tests.items() if before.get(name) != tests}
-        state = list(self._qartod.snapshot())
-        self._build()
-        self._qartod.restore(state, anew)
+        for _, name in self._objects.take(changes):
+            one = self._objects.find("datastream", name, DatastreamDefinition)
+            before = self._tests.pop(name, None)
+            now = None if one is None or one.paused else self._tests_of(name, one)
+            if now is not None:
+                self._tests[name] = now
+            if now != before:
+                self._qartod.change(name, *(now or (None, 0.0)))

@@ -12,7 +12,7 @@ from ioos_qc import qartod as ioos
 from sensors.model import Datastream, ObservedProperty
 from sensors.qartod import TESTS, Qartod
 from sensors.qartod_kernel import judge
-from sensors.quality_tests import quality_tests
+from sensors.quality_tests import FlatLine, GrossRange, QualityTests, RateOfChange, quality_tests
 
 S = 1_000_000
 START_US = 1_700_000_000 * S
@@ -360,3 +360,39 @@ def test_a_datastream_changes_single_parameters_and_switches_tests_off():
     assert tests.rate_of_change is None
     assert tests.gross_range is not None
     assert tests.gross_range.user_span == (1.0, 9.0)
+
+
+def test_series_whose_tests_change_begin_anew_and_no_other_notices() -> None:
+    def made(flat: int, **more: object) -> QualityTests:
+        return QualityTests(
+            gross_range=GrossRange(span=(-5.0, 5.0)),
+            flat_line=FlatLine(suspect_count=2, fail_count=flat, tolerance=0.01),
+            **more,  # type: ignore[arg-type]
+        )
+
+    def judge(one: Qartod, name: str, begin: int, values: list[float]) -> list[list[int]]:
+        times = np.arange(begin, begin + len(values), dtype=np.int64) * 60_000_000
+        slots = np.full(len(values), one.slot(name), np.int32)
+        judged = one.judge(slots, times, np.array(values), times)
+        return judged.flags.tolist()
+
+    changed, whole = (Qartod(["a", "b"], [made(4), made(4)], [60.0, 60.0]) for _ in range(2))
+    for one in (changed, whole):
+        judge(one, "a", 0, [1.0, 1.0, 1.0])
+        judge(one, "b", 0, [2.0, 2.0])
+    deviations = RateOfChange(deviations=3.0, period_s=1500.0)
+    changed.change("c", made(9, rate_of_change=deviations), 60.0)  # a wider ring, and bins for all
+    changed.change("b", None, 0.0)
+    changed.change("d", made(2), 60.0)
+    changed.change("b", made(2), 60.0)
+    assert judge(changed, "a", 3, [1.0, 1.0, 1.5]) == judge(whole, "a", 3, [1.0, 1.0, 1.5])
+    assert judge(changed, "b", 2, [2.0, 2.0])[-1][3] == 1, "nothing of before is known"
+    assert judge(changed, "b", 4, [2.0])[-1][3] == 4
+    for name in ("e", "f", "g", "h", "i", "j", "k", "l"):
+        changed.change(name, made(2), 60.0)
+        assert judge(changed, name, 0, [3.0])[0][3] == 2
+    again = Qartod(["a", "b"], [made(4), made(2)], [60.0, 60.0])  # as a restart makes it
+    again.restore(changed.snapshot())
+    for name in ("a", "b"):
+        assert judge(again, name, 9, [1.5, 1.5]) == judge(changed, name, 9, [1.5, 1.5])
+    assert changed.slot("nobody") == -1

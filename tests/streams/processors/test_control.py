@@ -176,6 +176,16 @@ def test_a_new_datastream_gets_the_catalogues_unit_and_a_name():
     assert (change.after["unit"], change.after["name"]) == ("m", "gauge water level")
 
 
+def test_what_commands_may_hold_is_bounded(monkeypatch):
+    monkeypatch.setattr("streams.processors.control.MOST_OBJECTS", 1)
+    processor = control()
+    assert len(ask(processor, command("put", "station/B", {"source": SOURCE}))[0]) == 1
+    changes, (outcome,) = ask(processor, command("put", "station/C", {"source": SOURCE}, name="c2", at_us=2))
+    assert (changes, outcome.ok) == ([], False)
+    assert "write some into the configuration" in outcome.message
+    assert len(ask(processor, command("patch", "station/B", {"paused": True}, "c3", at_us=3))[0]) == 1
+
+
 def test_silences_that_are_long_over_are_forgotten():
     processor = control()
     ask(processor, command("put", "silence/s1", {"end_us": 5, "rule": "x"}))
