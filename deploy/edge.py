@@ -50,6 +50,11 @@ class Edge:
         return self._objects.standing
 
     @property
+    def unreadable(self) -> int:
+        """Changes that were passed over, since a newer program wrote them."""
+        return self._objects.unreadable
+
+    @property
     def stations(self) -> list[Station]:
         """Those of this process, the paused ones too."""
         return [one.station(one.id) for one in self._stations()]

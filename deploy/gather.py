@@ -82,7 +82,7 @@ async def _run(
         stack.push_async_callback(sources.stop)
         edge.sources = sources
         follower = await stack.enter_async_context(following(edge, kafka, folder / "registry"))
-        figures = gatherer_figures(sink.health, keeper) + follower_figures(follower)
+        figures = gatherer_figures(sink.health, keeper) + follower_figures(follower, edge)
         if outlet is not None:
             figures += outlet_figures(outlet)
         await stack.enter_async_context(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from connectors.caster.link.follow import Following
 from connectors.caster.link.outlet import Outlet
 from dashboards.metrics import Figure
+from deploy.edge import Edge
 from deploy.figures import counter, gauge, webhook_figures
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
@@ -160,9 +161,13 @@ def following_figures(following: Following, streams: StreamStates) -> list[Figur
     ]
 
 
-def follower_figures(follower: RegistryFollower) -> list[Figure]:
+def follower_figures(follower: RegistryFollower, edge: Edge) -> list[Figure]:
     """Return whether a process follows what is changed by command."""
     return [
         gauge("registry_known", "1 when all changes are known.", lambda: float(follower.is_complete)),
-        counter("registry_unreadable", "Changes of a newer program.", lambda: follower.unreadable),
+        counter(
+            "registry_unreadable",
+            "Changes of a newer program.",
+            lambda: follower.unreadable + edge.unreadable,
+        ),
     ]

@@ -46,6 +46,8 @@ class Objects:
     def __init__(self, base: Base, kinds: Iterable[ObjectKind]) -> None:
         self._kinds = frozenset(kinds)
         self._base = {key: made for key, made in base.items() if key[0] in self._kinds}
+        self.unreadable = 0
+        """Changes that were passed over, since a newer program wrote them."""
         self._named = self._configured()
         """Ids of a kind, those of the configuration first."""
         self._changes: dict[Key, Change] = {}
@@ -59,11 +61,6 @@ class Objects:
         ----------
         again
             One of the same version replaces what is known, too.
-
-        Raises
-        ------
-        ValueError
-            A newer program wrote something that this one does not know.
         """
         taken: dict[Key, None] = {}
         for change in changes.changes:
@@ -72,7 +69,11 @@ class Objects:
                 continue
             if before is not None and change.version < before.version + (not again):
                 continue
-            made = None if change.after is None else definition(change.kind, change.after)
+            try:
+                made = None if change.after is None else definition(change.kind, change.after)
+            except ValueError:  # of a newer program: what was before it holds on
+                self.unreadable += 1
+                continue
             self._changes[change.key] = change
             self._named[change.kind][change.id] = None
             self._made.pop(change.key, None)

@@ -16,6 +16,11 @@ class Silences:
     def __init__(self, datastreams: Iterable[Datastream]) -> None:
         self._objects = Objects(sensors_base(datastreams), ("silence", "datastream"))
 
+    @property
+    def unreadable(self) -> int:
+        """Changes that a newer program wrote."""
+        return self._objects.unreadable
+
     def take(self, changes: Changes) -> bool:
         """Take changes; return whether any was new."""
         return bool(self._objects.take(changes))

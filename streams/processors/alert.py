@@ -119,7 +119,8 @@ class Alert:
 
     def counts(self) -> dict[str, int]:
         """Alerts that were closed although nobody had answered them."""
-        return {"closed_unanswered": self._closed_unanswered}
+        unreadable = self._silences.unreadable
+        return {"closed_unanswered": self._closed_unanswered, "unreadable_changes": unreadable}
 
     def _answers(self, commands: Iterable[Command]) -> Outputs:
         steps, outcomes = [], []

@@ -22,6 +22,7 @@ from streams.definitions import (
     DatastreamDefinition,
     Definition,
     RuleDefinition,
+    StationDefinition,
     ThingDefinition,
     check_id,
     definition,
@@ -194,6 +195,8 @@ class Control:
         if isinstance(after, AccountDefinition) and after.password:
             kept = after.password_hash or hashed(after.password, command.id)
             after = msgspec.structs.replace(after, password="", password_hash=kept)
+        if isinstance(after, StationDefinition) and ":***@" in after.source:  # as the API shows it
+            raise ValueError("its source has stars in place of the password; write the password")
         if isinstance(after, DatastreamDefinition):
             return self._checked_datastream(key[1], after, before)
         if isinstance(after, RuleDefinition):

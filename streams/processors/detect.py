@@ -241,7 +241,11 @@ class Detect:
 
     def counts(self) -> dict[str, int]:
         """Samples that detectors did not get, and detectors that began anew."""
-        return {"late_samples": self.left_out, "detector_failures": sum(self.failures.copy().values())}
+        return {
+            "late_samples": self.left_out,
+            "detector_failures": sum(self.failures.copy().values()),
+            "unreadable_changes": self._objects.unreadable,
+        }
 
     def _pieces(self) -> Iterator[bytes]:
         yield msgspec.msgpack.encode(_Snapshot(self._now_us))

@@ -118,7 +118,12 @@ class QualityControl:
 
     def counts(self) -> dict[str, int]:
         """Samples that were not judged in order."""
-        return {"unknown_samples": self.unknown, "repeated_samples": self.repeated, "late_samples": self.late}
+        return {
+            "unknown_samples": self.unknown,
+            "repeated_samples": self.repeated,
+            "late_samples": self.late,
+            "unreadable_changes": self._objects.unreadable,
+        }
 
     def _wanted(self) -> dict[str, tuple[QualityTests, float]]:
         """Return tests and sampling period in s of each datastream that is judged."""

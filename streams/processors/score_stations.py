@@ -266,7 +266,7 @@ class ScoreStations:
         """What was left out of judging, over all stations; `failures` are errors of the program."""
         total: Counter[str] = Counter(refused_ephemerides=self._book.refused, failures=self._hours.failures)
         total.update(self._counts_before)
-        total.update(chunks_of_paused=self._register.left_out)
+        total.update(chunks_of_paused=self._register.left_out, unreadable_changes=self._register.unreadable)
         for one in list(self._by_id.values()):
             total.update(self._counts(one))
             total.update(failures=one.errors)

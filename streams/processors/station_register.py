@@ -36,6 +36,11 @@ class StationRegister:
         """Chunks of stations that are paused or deleted."""
 
     @property
+    def unreadable(self) -> int:
+        """Changes that a newer program wrote."""
+        return self._objects.unreadable
+
+    @property
     def stations(self) -> list[Station]:
         """All that the configuration names, and all that were changed."""
         changed = (change.id for change in self._objects.standing.changes)

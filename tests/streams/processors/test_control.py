@@ -79,6 +79,7 @@ def test_a_change_says_who_and_what_was_before_and_after():
         (command("put", "station/", {}), "There is no kind of object 'station'"),
         (command("put", "station/A B", {"source": SOURCE}), "does not serve; use at most 32 letters"),
         (command("put", "station/B", {"source": "http://x:pass@h/y"}), "write ntrip://user:password@host"),
+        (command("put", "station/B", {"source": "ntrip://u:***@h:1/M"}), "write the password"),
         (command("put", "station/B", {}), "missing required field `source`"),
         (command("patch", "station/B", {"paused": True}), "there is no such station"),
         (command("patch", "station/A", {"latitude": 91.0}), "latitude"),
@@ -275,6 +276,15 @@ def test_changes_of_a_journal_hold_although_the_configuration_is_another_one():
     other.on_batch(asked)
     other.on_batch(changes)
     assert other.standing == changes
+
+
+def test_what_a_newer_program_wrote_is_passed_over_and_what_was_before_holds_on():
+    objects = Objects(BASE, ("station",))
+    (change,), _ = ask(control(), command("patch", "station/A", {"paused": True}))
+    newer = msgspec.structs.replace(change, version=2, after={**change.after, "colour": "red"})
+    assert objects.take(Changes(changes=[change, newer])) == [("station", "A")]
+    assert objects.get("station", "A").paused
+    assert objects.unreadable == 1
 
 
 def test_a_pieces_mark_is_no_piece_of_another_kind():
