@@ -94,12 +94,12 @@ def decode(value: bytes) -> State:
 
 
 def items(offset: int, batch: AlertTransitions) -> list[Item]:
-    """Return what is to be told of a message; what is historic calls nobody."""
+    """Return what is to be told of a message; what is historic, or silenced, calls nobody."""
     last = len(batch.transitions) - 1
     return [
         Item(Place(offset, i), Place(offset, i + 1) if i < last else Place(offset + 1), transition)
         for i, transition in enumerate(batch.transitions)
-        if not transition.historic
+        if not transition.historic and not transition.silenced
     ]
 
 

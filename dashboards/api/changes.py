@@ -24,6 +24,7 @@ from dashboards.api.context import (
     known_parameters_only,
 )
 from dashboards.api.writes import check_writer, read_body
+from dashboards.fallback import database_needed
 from dashboards.present import time_of
 from dashboards.problems import ProblemError
 from storage.rows import CommandRow
@@ -72,9 +73,9 @@ _TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 def router(context: Context) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix=PREFIX, tags=["Changes"], dependencies=[Depends(known_parameters_only)])
-    store = context.store
+    store, needed = context.store, [Depends(database_needed(context.fallback))]
 
-    @routes.get("/changes", responses=schemas.many(answers.ChangeAnswer))
+    @routes.get("/changes", responses=schemas.many(answers.ChangeAnswer), dependencies=needed)
     def changes(
         kind: Kind = None,
         identity: Annotated[str | None, Query(alias="id", description="Only of this object.")] = None,
@@ -85,7 +86,7 @@ def router(context: Context) -> APIRouter:
         page = ask(lambda: store.changes(kind=kind, identity=identity, after=after, limit=limit))
         return json_response(ListAnswer(items=[shown_change(one) for one in page.items], next=page.next))
 
-    @routes.get("/commands", responses=schemas.many(answers.CommandAnswer))
+    @routes.get("/commands", responses=schemas.many(answers.CommandAnswer), dependencies=needed)
     def commands(limit: Limit = 100) -> Response:
         """What was asked for, the refused and unanswered included, the newest first."""
         return json_response(ListAnswer(items=[_shown_command(row) for row in store.commands(limit)]))
@@ -137,13 +138,12 @@ def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
         identity = _identity(request)
         return json_response(shown_change(found(context.store.object(kind, identity), kind, identity)))
 
-    path = _PATHS[kind].partition("/{")[0]
+    path, needed = _PATHS[kind].partition("/{")[0], [Depends(database_needed(context.fallback))]
     text = "Those that commands made, by id, each with its newest change."
-    routes.get(path, responses=schemas.many(answers.ChangeAnswer), name=path[1:], description=text)(every)
-    described = _described(kind)
-    routes.get(_PATHS[kind], responses=schemas.one(answers.ChangeAnswer), name=kind, openapi_extra=described)(
-        one
-    )
+    many, single = schemas.many(answers.ChangeAnswer), schemas.one(answers.ChangeAnswer)
+    routes.get(path, responses=many, name=path[1:], description=text, dependencies=needed)(every)
+    extra = _described(kind)
+    routes.get(_PATHS[kind], responses=single, name=kind, openapi_extra=extra, dependencies=needed)(one)
 
 
 def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:

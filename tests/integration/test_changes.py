@@ -108,7 +108,7 @@ class Country:
 
     async def until(self, condition: Callable[[], Awaitable[object]], what: str) -> Any:
         begin = time.monotonic()
-        found = await eventually(condition, what, self.logs)
+        found = await eventually(condition, what, self.logs, timeout_s=300.0)
         self.took_s[what] = round(time.monotonic() - begin, 2)
         return found
 
@@ -150,6 +150,7 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         common, data = ("--config", str(config)), ("--data", str(tmp_path / "data"))
         worker = stack.enter_context(started(tmp_path, "worker", "worker", *common, "--name", "one"))
         stack.enter_context(started(tmp_path, "store", "store", *common, *data))
+        stack.enter_context(started(tmp_path, "notify", "notify", *common))
         stack.enter_context(
             started(
                 tmp_path, "gather", "gather", *common, "--ntrip", f"127.0.0.1:{ntrip}",

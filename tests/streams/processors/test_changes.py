@@ -11,6 +11,7 @@ from sensors.catalogue import parse_catalogue
 from sensors.model import Datastream, Thing
 from sensors.simulate import TideGauge, Tsunami
 from streams.definitions import DatastreamDefinition, RuleDefinition, SilenceDefinition, values_of
+from streams.deliveries import items
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
 from streams.processors.detect import Detect
@@ -278,6 +279,15 @@ def test_when_a_silence_ends_who_was_not_called_is_called():
         (2, 2, "unsilenced", 100, ""),
     ], "the one that somebody has in hand calls nobody"
     assert told(alert.on_time(151)) == []
+
+
+def test_webhooks_are_told_of_no_step_that_a_silence_covers():
+    alert = Alert(BASE)
+    alert.on_batch(silence(begin_us=0, end_us=100))
+    (covered,) = alert.on_batch(Detections(detections=[detection(10)]))
+    (after,) = alert.on_time(100)
+    assert items(7, covered) == []
+    assert [item.transition.change for item in items(8, after)] == ["unsilenced"]
 
 
 def test_a_silence_that_is_deleted_ends_at_once_and_one_of_two_covers_on():
