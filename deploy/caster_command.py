@@ -1,4 +1,7 @@
-"""`groundswell caster`: rovers, fed by any number of gatherers; Kafka has no part in it."""
+"""`groundswell caster`: rovers, fed by any number of gatherers.
+
+Kafka has no part in it but for changes of accounts: while it is away, those that were known last hold.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ from connectors.caster.relay import Relay
 from deploy.addresses import Addresses
 from deploy.casting import casting, gatherers
 from deploy.clock import wall_clock_us
+from deploy.edge import Edge
 from deploy.figures import caster_figures
-from deploy.kafka_figures import following_figures
+from deploy.following import following as following_changes
+from deploy.kafka_figures import follower_figures, following_figures
 from deploy.refusal import Refusal
+from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -46,7 +52,10 @@ async def _run(settings: Settings, addresses: Addresses, http: str | None, secon
             casting(relay, following.stations, settings, addresses.ntrip)
         )
         addresses.ntrip = (addresses.ntrip[0], caster.port)
+        edge = Edge(settings, Registry.of(settings), caster=caster)
+        changes = await stack.enter_async_context(following_changes(edge, settings.kafka))
         figures = caster_figures(caster, relay) + following_figures(following, streams)
+        figures += follower_figures(changes, edge)
         await stack.enter_async_context(watched(http, figures, lambda: _trouble(streams), streams))
         tasks = [
             asyncio.create_task(

@@ -26,18 +26,22 @@ POLL_S = 0.02
 
 
 @contextlib.asynccontextmanager
-async def following(edge: Edge, kafka: KafkaSettings, copy: Path) -> AsyncIterator[RegistryFollower]:
+async def following(
+    edge: Edge, kafka: KafkaSettings, copy: Path | None = None
+) -> AsyncIterator[RegistryFollower]:
     """Follow changes until the block ends; those that are there hold when it begins.
 
     Parameters
     ----------
     copy
-        A file that has what was known last. Its passwords are for this program's user alone.
+        A file that has what was known last. Its passwords are for this program's user alone. None: a
+        process that keeps nothing; it goes by its configuration alone until Kafka answers.
     """
 
     async def tell(changes: Changes) -> None:
         await edge.take(changes)
-        _write(copy, codec.encode(edge.standing))
+        if copy is not None:
+            _write(copy, codec.encode(edge.standing))
 
     reader = Reader(kafka.servers, [REGISTRY], {}, kafka.prefix)
     follower = RegistryFollower(reader, tell)
@@ -45,10 +49,11 @@ async def following(edge: Edge, kafka: KafkaSettings, copy: Path) -> AsyncIterat
     task.add_done_callback(_report)
     try:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S if copy is not None else 0.0):
                 while not follower.is_complete and not task.done():  # noqa: ASYNC110 - once, at the start
                     await asyncio.sleep(POLL_S)
-        if not follower.is_complete and (known := _read(copy)) is not None:
+        known = None if copy is None or follower.is_complete else _read(copy)
+        if known is not None:
             log.warning("Kafka is away: the changes that were known last hold")
             await edge.take(known)
         yield follower
