@@ -44,6 +44,11 @@ CONFIG = """
 servers = "{servers}"
 prefix = "{prefix}"
 
+[relay]
+secret = "0123456789abcdef0123456789abcdef"
+listen = "127.0.0.1:{link}"
+follow = ["127.0.0.1:{link}"]
+
 [caster]
 users = {{ rover = "plain", other = "plain" }}
 
@@ -117,9 +122,9 @@ class Country:
         return str(found["last_epoch"] if found else None)
 
     async def rover(
-        self, name: str, station: str
+        self, name: str, station: str, port: int | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.ntrip)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port or self.ntrip)
         credentials = base64.b64encode(f"{name}:plain".encode()).decode()
         request = f"GET /{station} HTTP/1.0\r\nUser-Agent: NTRIP test\r\nAuthorization: Basic {credentials}"
         writer.write(f"{request}\r\n\r\n".encode())
@@ -143,10 +148,15 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         config = tmp_path / "groundswell.toml"
         config.write_text(
             CONFIG.format(
-                servers=kafka.bootstrap, prefix=prefix, port=upstream.port, url=subscriber.url, secret=SECRET
+                servers=kafka.bootstrap,
+                prefix=prefix,
+                port=upstream.port,
+                url=subscriber.url,
+                secret=SECRET,
+                link=free_port(),
             )
         )
-        http, ntrip = free_port(), free_port()
+        http, ntrip, apart = free_port(), free_port(), free_port()
         common, data = ("--config", str(config)), ("--data", str(tmp_path / "data"))
         worker = stack.enter_context(started(tmp_path, "worker", "worker", *common, "--name", "one"))
         stack.enter_context(started(tmp_path, "store", "store", *common, *data))
@@ -157,6 +167,8 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
                 "--data", str(tmp_path / "gather"),
             )
         )  # fmt: skip
+
+        stack.enter_context(started(tmp_path, "caster", "caster", *common, "--ntrip", f"127.0.0.1:{apart}"))
 
         async def is_there() -> bool:
             return (tmp_path / "data" / "groundswell.sqlite").exists()
@@ -179,12 +191,17 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         assert other is not None
         stack.callback(first[1].close)
         stack.callback(other[1].close)
+        third = await country.until(
+            lambda: country.rover("rover", NAMES[0], apart), "a stream of the caster of its own"
+        )
+        stack.callback(third[1].close)
         begin = time.monotonic()
         await country.ask("PATCH", "/accounts/rover", enabled=False)
         async with asyncio.timeout(120):
-            while await first[0].read(65_536):
-                pass
-        country.took_s["the rover cut"] = round(time.monotonic() - begin, 2)
+            for reader in (first[0], third[0]):
+                while await reader.read(65_536):
+                    pass
+        country.took_s["both casters cut the rover"] = round(time.monotonic() - begin, 2)
         assert await country.rover("rover", NAMES[0]) is None
         assert await asyncio.wait_for(other[0].read(1), 60)
 
