@@ -85,6 +85,10 @@ bench-embedded: $(VENV)/.ready-dev servers  ## 8,000 stations and 20,000 samples
 bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare COPY beside it
 	@$(BIN)/python -m tests.benchmarks.bench_store $(ARGS)
 
+.PHONY: regions
+regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
+	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
+
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock

@@ -10,7 +10,6 @@ import structlog
 
 from dashboards.metrics import Figure
 from deploy.clock import wall_clock_us
-from deploy.figures import gauge
 from deploy.refusal import Refusal
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
@@ -160,7 +159,6 @@ def bridge_figures(bridge: Bridge) -> list[Figure]:
 
     labels = "region", "topic"
     return [
-        gauge("kafka_failing", "1 while something cannot be carried.", lambda: float(bool(bridge.error))),
         Figure("bridge_failing", "1 while it cannot be carried.", "gauge",
                each(lambda c: float(bool(c.error))), labels),
         Figure("bridge_lag_messages", "Messages that have not arrived.", "gauge",

@@ -128,7 +128,7 @@ def test_figures_tell_of_each_topic_and_of_what_stays(tmp_path):
     text = exposition(bridge_figures(one)).decode()
     assert 'groundswell_bridge_lag_messages{region="zhejiang",topic="alerts"} 7.0' in text
     assert 'groundswell_bridge_withheld_total{region="zhejiang",what="raw"} 1.0' in text
-    assert "groundswell_kafka_failing 1.0" in text
+    assert 'groundswell_bridge_failing{region="zhejiang",topic="alerts"} 1.0' in text
     assert one.error == "zhejiang/alerts: has not begun yet"
 
 

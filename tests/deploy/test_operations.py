@@ -18,11 +18,12 @@ import yaml
 from dashboards.metrics import exposition
 from deploy import defaults
 from deploy.addresses import Addresses
+from deploy.bridge_command import bridge_figures, bridge_of
 from deploy.kafka_figures import gatherer_figures, notifier_figures, worker_figures, writer_figures
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.service import opened
-from deploy.settings import Settings
+from deploy.settings import KafkaSettings, Settings
 from deploy.store_writer import WriterHealth
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
@@ -32,6 +33,7 @@ from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
+from streams.regions import Region, RegionTree
 from streams.stream_state import StreamState
 from tests.operations import PROMETHEUS, ROOT, SYSTEMD, accepted, started_by
 from tests.postgres import name_of, shared_postgres
@@ -67,7 +69,10 @@ async def _told(folder: Path) -> str:
     store = SqliteStore(folder / "rows.sqlite")
     keeper = RawKeeper(cast(Any, SimpleNamespace()), RawArchive(folder / "raw", store), store, lambda: 0)
     stream = StreamState("A", "ntrip", "")
+    nodes = [Region(name="top", level="province", kafka="127.0.0.1:8")]
+    tree = RegionTree(here="r", node=[*nodes, Region(name="r", level="city", parent="top")])
     for figures in (
+        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0)),
         worker_figures(worker),
         writer_figures(WriterHealth()),
         gatherer_figures(SinkHealth(), keeper),
@@ -126,6 +131,8 @@ def test_the_scraped_ports_are_those_of_the_units():
     assert targets["groundswell-notify"] == [watched("groundswell-notify.service")]
     assert targets["groundswell-serve"] == [defaults.HTTP]
     assert targets["groundswell-run"] == []
+    assert targets["groundswell-bridge"] == []
+    assert watched("groundswell-bridge.service") == "127.0.0.1:9103"
 
 
 @pytest.mark.integration
