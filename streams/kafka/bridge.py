@@ -103,7 +103,12 @@ class Carrier:
         ):
             if found:
                 return f"{self.passage.name}: Kafka at {side.bootstrap}: {found}"
-        return "" if self._is_begun else f"{self.passage.name}: has not begun yet"
+        if self._is_begun:
+            return ""
+        return (
+            f"{self.passage.name}: has not begun yet; if it stays so, run `groundswell topics apply` at "
+            f"{self.source.bootstrap} and {self.target.bootstrap}"
+        )
 
     async def run(self) -> None:
         """Carry until cancelled; a Kafka that is away is waited for."""

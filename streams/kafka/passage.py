@@ -24,7 +24,7 @@ from streams.topics import ALERTS, COMMAND_OUTCOMES, Topic
 
 log = structlog.get_logger()
 
-MAKERS_KEPT = 256
+MAKERS_KEPT = 128
 """Of a partition, in what is written down of a passage."""
 _WITH_MARKERS = (ALERTS, COMMAND_OUTCOMES)
 """Written in transactions: the numbers of their messages have gaps."""

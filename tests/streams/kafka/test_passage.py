@@ -191,6 +191,9 @@ def test_what_is_written_down_stays_small_whoever_writes():
     one = passage()
     one.begin("cluster", None)
     one.take([read(k, batch("a"), Origin(f"maker {k}", 0)) for k in range(MAKERS_KEPT + 50)])
+    one.take(
+        [read(k, batch("a"), Origin("x" * 10_000, k)) for k in range(MAKERS_KEPT + 50, MAKERS_KEPT + 60)]
+    )
     assert len(one.save()) < 60 * MAKERS_KEPT
 
 
