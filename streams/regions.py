@@ -87,6 +87,11 @@ class RegionTree(_Section, frozen=True, kw_only=True):
         """The node above this installation's; None: it is the top."""
         return next((node for node in self.node if node.name == self.own.parent), None)
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """How ids begin that come from the regions below this installation's."""
+        return tuple(qualified(node.name, "") for node in self.node if node.parent == self.here)
+
     def check(self) -> None:
         """Look whether it is a tree.
 

@@ -33,6 +33,8 @@ def test_a_tree_knows_its_own_node_and_the_one_above():
     assert whole.parent is not None
     assert whole.parent.name == "zhejiang"
     assert tree("china", CHINA, ZHEJIANG).parent is None
+    assert whole.reserved == ()
+    assert tree("china", CHINA, ZHEJIANG, HANGZHOU).reserved == ("zhejiang:",)
 
 
 @pytest.mark.parametrize(
