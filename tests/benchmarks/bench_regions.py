@@ -1,11 +1,12 @@
 """A centre and three regions on this machine, each with a Kafka and a database of its own; one is cut off.
 
-`python -m tests.benchmarks.bench_regions [--minutes 10] [--stations 5] [--samples 10] [--cut stop|kill]`.
-Each region has stations at 1 Hz and sensors, a worker, a writer and a bridge; the centre a writer and a
-server. One region's bridge is stopped (or killed) for some minutes, in which the region raises an alert. Then
-it comes back: how long until all that the region had stored by then is stored in the centre, how far the
-other regions were behind meanwhile, and whether in the end each row of each region is in the centre, once and
-as it was. The last line is one JSON object; the exit code is 1 when something is lost, doubled or late.
+`python -m tests.benchmarks.bench_regions [--minutes 10] [--stations 5] [--samples 10] [--cut HOW]`: `network`
+(needs root), `stop` (its bridge stands still) or `kill`. Each region has stations at 1 Hz and sensors, a
+worker, a writer and a bridge; the centre a writer and a server. One region's line to the centre is cut for
+some minutes, in which the region raises an alert. Then it comes back: how long until all that the region had
+stored by then is stored in the centre, how far the other regions were behind meanwhile, and whether in the
+end each row of each region is in the centre, once and as it was. The last line is one JSON object; the exit
+code is 1 when something is lost, doubled or late.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ from streams.partitions import partition_of
 from streams.records import RawChunk, SampleBatch
 from streams.topics import SAMPLES
 from tests.benchmarks.bench_national import family, started
+from tests.benchmarks.line import Line, line
 from tests.postgres import Server, postgres
 from tests.program import GROUNDSWELL, free_port
 from tests.servers import KafkaServer, kafka_server
@@ -202,11 +204,11 @@ def rss_mb(process: subprocess.Popen[bytes]) -> float:
 
 
 @contextlib.contextmanager
-def brokers(folder: Path) -> Iterator[dict[str, KafkaServer]]:
-    """Run the brokers of the centre and of all regions, started two at a time."""
+def brokers(folder: Path, hosts: Mapping[str, str]) -> Iterator[dict[str, KafkaServer]]:
+    """Run the brokers of the centre and of all regions, started two at a time; some at other addresses."""
     os.environ["KAFKA_HEAP"] = HEAP
     names = ("centre", *REGIONS)
-    contexts = [kafka_server(folder / f"kafka-{name}") for name in names]
+    contexts = [kafka_server(folder / f"kafka-{name}", hosts.get(name, "127.0.0.1")) for name in names]
     for name in names:
         (folder / f"kafka-{name}").mkdir()
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2) as threads:
@@ -225,13 +227,17 @@ class Demonstration:
         self.centre_http = free_port()
         self.regions: list[Region] = []
         self.bridges: dict[str, tuple[str, ...]] = {}
+        self.line: Line | None = None
         self._sending = True
 
     def say(self, text: str) -> None:
         self.console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {text}")
 
     def set_up(self, stack: contextlib.ExitStack, folder: Path) -> None:
-        kafkas = stack.enter_context(brokers(folder))
+        if self.arguments.cut == "network":
+            self.line = stack.enter_context(line())
+        hosts = {} if self.line is None else {"centre": self.line.far, CUT: self.line.near}
+        kafkas = stack.enter_context(brokers(folder, hosts))
         server: Server = stack.enter_context(postgres())
         self.centre_url = server.database()
         above = kafkas["centre"].bootstrap
@@ -239,7 +245,8 @@ class Demonstration:
         self.say("four brokers and a database server run")
 
         def run(name: str, *arguments: str) -> subprocess.Popen[bytes]:
-            return stack.enter_context(started(folder, name, str(GROUNDSWELL), *arguments))
+            words = self.line.there if self.line is not None and name == f"{CUT}-bridge" else ()
+            return stack.enter_context(started(folder, name, *words, str(GROUNDSWELL), *arguments))
 
         config = folder / "centre.toml"
         config.write_text(CENTRE.format(kafka=above, url=self.centre_url))
@@ -286,7 +293,10 @@ class Demonstration:
         minutes = self.arguments.minutes
         self.say(f"{CUT} is cut off for {minutes:g} minutes ({self.arguments.cut})")
         bridge = cut.processes["bridge"]
-        bridge.send_signal(signal.SIGSTOP if self.arguments.cut == "stop" else signal.SIGKILL)
+        if self.line is not None:
+            self.line.cut()
+        else:
+            bridge.send_signal(signal.SIGSTOP if self.arguments.cut == "stop" else signal.SIGKILL)
         cut_at = time.monotonic()
         await asyncio.sleep(minutes * 30)
         await asyncio.gather(*(region.tsunami() for region in self.regions))
@@ -304,7 +314,9 @@ class Demonstration:
         }
         self.say(f"it comes back; the centre lacks {missing}")
         others: list[float] = []
-        if self.arguments.cut == "stop":
+        if self.line is not None:
+            self.line.mend()
+        elif self.arguments.cut == "stop":
             bridge.send_signal(signal.SIGCONT)
         else:
             cut.processes["bridge"] = stack.enter_context(
@@ -407,7 +419,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--stations", type=int, default=5)
     parser.add_argument("--samples", type=int, default=10)
-    parser.add_argument("--cut", choices=("stop", "kill"), default="stop")
+    parser.add_argument("--cut", choices=("network", "stop", "kill"), default="network")
     arguments = parser.parse_args()
     console = Console(stderr=True)
     demonstration = Demonstration(arguments, console)
