@@ -263,10 +263,10 @@ class Demonstration:
                 region.processes[command] = run(f"{name}-{command}", command, "--config", str(config))
             self.bridges[name] = ("bridge", "--config", str(config))
             self.regions.append(region)
-        # one that starts anew compiles for a minute: what is sent meanwhile would wait
-        while not all("working" in (folder / f"{name}-worker.log").read_text() for name in REGIONS):
-            time.sleep(0.5)
-        self.say("the workers of all regions run")
+            # the first compiles its kernels, if need be, and the others find them
+            while "working" not in (folder / f"{name}-worker.log").read_text():
+                time.sleep(0.5)
+            self.say(f"the worker of {name} runs")
 
     async def send(self) -> None:
         """Send each second what each region's stations and sensors measure."""
