@@ -39,8 +39,8 @@ from streams.kafka.sink import KafkaSink
 from streams.partitions import partition_of
 from streams.records import RawChunk, SampleBatch
 from streams.topics import SAMPLES
-from tests.benchmarks.bench_national import family, started
 from tests.benchmarks.line import Line, line
+from tests.benchmarks.processes import family, started
 from tests.postgres import Server, postgres
 from tests.program import GROUNDSWELL, free_port
 from tests.servers import KafkaServer, kafka_server
