@@ -29,6 +29,8 @@ RETRY_S = 1.0
 LOOK_S = 5.0
 ANSWER_S = 10.0
 SAVE_US = 1_000_000
+SILENT_US = 10_000_000
+"""So long without a confirmation is told: a producer tries again by itself, and says nothing."""
 READ_BYTES = 2_000_000
 SLICE_BYTES = 262_144
 """Sent at once: streams that share a rate take turns with as much."""
@@ -89,6 +91,8 @@ class Carrier:
     _reader: Reader | None = None
     _on_the_way: int = 0
     """Messages that were read and are not confirmed."""
+    _asked_us: int | None = None
+    """Since when a confirmation is waited for."""
 
     def __post_init__(self) -> None:
         self._output = Output(self.target.bootstrap, f"groundswell-bridge-{self.passage.name}")
@@ -99,7 +103,7 @@ class Carrier:
         reading = self._reader.error if self._reader is not None else ""
         for side, found in (
             (self.source, self._errors.get(self.source) or reading),
-            (self.target, self._errors.get(self.target) or self._output.error),
+            (self.target, self._errors.get(self.target) or self._output.error or self._silence()),
         ):
             if found:
                 return f"{self.passage.name}: Kafka at {side.bootstrap}: {found}"
@@ -142,7 +146,7 @@ class Carrier:
                 await self._send(self.passage.take(read))
                 self._on_the_way, is_saved = 0, False
             if not is_saved and self.clock_us() >= due_us:
-                await self._output.send([Message(places, 0, self.passage.save(), key=key)])
+                await self._deliver([Message(places, 0, self.passage.save(), key=key)])
                 due_us, is_saved = self.clock_us() + SAVE_US, True
 
     async def _send(self, messages: Sequence[Message]) -> None:
@@ -151,9 +155,19 @@ class Carrier:
             size = sum(len(message.value) for message in some)
             if self.rate is not None:
                 await self.rate.wait(size)
-            await self._output.send(some)
+            await self._deliver(some)
             self.sent += len(some)
             self.sent_bytes += size
+
+    async def _deliver(self, messages: Sequence[Message]) -> None:
+        """Return when the other side has these messages."""
+        self._asked_us = self.clock_us()
+        await self._output.send(messages)
+        self._asked_us = None
+
+    def _silence(self) -> str:
+        silent_us = 0 if self._asked_us is None else self.clock_us() - self._asked_us
+        return f"no answer for {silent_us // 1_000_000} s" if silent_us > SILENT_US else ""
 
     async def _look(self, reader: Reader) -> None:
         """Ask now and then how much waits, and so whether the source is there."""
