@@ -87,6 +87,9 @@ bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare CO
 
 bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain copy beside it
 	@$(BIN)/python -m tests.benchmarks.bench_relay $(ARGS)
+.PHONY: regions
+regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
+	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv

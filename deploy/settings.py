@@ -15,6 +15,7 @@ from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream, Station, Thing
+from streams.regions import RegionTree
 
 _STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
@@ -207,6 +208,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     relay: RelaySettings = RelaySettings()
     kafka: KafkaSettings = KafkaSettings()
     database: DatabaseSettings = DatabaseSettings()
+    regions: RegionTree | None = None
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)

@@ -19,6 +19,7 @@ from streams.records import (
     Detections,
     Record,
 )
+from streams.regions import region_of
 from streams.topics import ALERTS, COMMAND_OUTCOMES, COMMANDS, DETECTIONS, Topic
 
 CLOSED_LIMIT = 10_000
@@ -44,6 +45,7 @@ class Alert:
         self._open: dict[str, AlertTransition] = {}
         self._closed: dict[str, AlertTransition] = {}
         self._closed_unanswered = 0
+        self._for_regions = 0
 
     def on_batch(self, batch: Record) -> Outputs:
         """Take detections, or commands."""
@@ -89,12 +91,15 @@ class Alert:
             self._keep(msgspec.msgpack.decode(piece, type=_Snapshot).alert)
 
     def counts(self) -> dict[str, int]:
-        """Alerts that were closed although nobody had answered them."""
-        return {"closed_unanswered": self._closed_unanswered}
+        """Alerts that were closed although nobody had answered them; commands that regions answer."""
+        return {"closed_unanswered": self._closed_unanswered, "for_regions": self._for_regions}
 
     def _answers(self, commands: Iterable[Command]) -> Outputs:
         steps, outcomes = [], []
         for command in commands:
+            if region_of(command.target):
+                self._for_regions += 1
+                continue
             answer = acknowledge(self._alert(command.target), command)
             if answer.transition is not None:
                 self._keep(answer.transition)
