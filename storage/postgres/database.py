@@ -1,9 +1,10 @@
 """Connections and transactions of the PostgreSQL store.
 
-One connection writes, under a lock; readers of any thread take connections of a pool, whose transactions only
-read and see one state. A connection that the server has broken is made anew at the next call. Commits are
-synchronous: what a call has returned from outlives the server's power. Sessions keep temporary tables and
-prepared statements, so a pooler between must hand out whole sessions.
+One connection writes, under a lock, and a second one does what is done beside the commits; readers of any
+thread take connections of a pool, whose transactions only read and see one state. A connection that the
+server has broken is made anew at the next call. Commits are synchronous: what a call has returned from
+outlives the server's power. Sessions keep temporary tables and prepared statements, so a pooler between
+must hand out whole sessions.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class PostgresDatabase(Database):
         if migrate:
             _migrate(url)
         self._lock = threading.RLock()
+        self._beside_lock = threading.RLock()
+        self._beside_connection: psycopg.Connection[Any] | None = None
         self._keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._new_keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._partitions: set[str] = set()
@@ -105,6 +108,9 @@ class PostgresDatabase(Database):
         with self._lock:
             if self._writer is not None:
                 self._writer.close()
+        with self._beside_lock:
+            if self._beside_connection is not None:
+                self._beside_connection.close()
 
     # --- for the parts --------------------------------------------------------------------------------
 
@@ -155,7 +161,7 @@ class PostgresDatabase(Database):
         return ChainMap(new, known)
 
     def _make_partitions(
-        self, wanted: Mapping[partitions.Partitioned, set[partitions.Partition]]
+        self, wanted: Mapping[partitions.Partitioned, set[partitions.Partition]], *, beside: bool = False
     ) -> list[str]:
         """Make the partitions that do not exist; return the tables of those that have to wait."""
         missing = [
@@ -167,7 +173,7 @@ class PostgresDatabase(Database):
         if not missing:
             return []
         waiting = []
-        with self._outside() as connection:
+        with self._beside() if beside else self._outside() as connection:
             for table, partition in missing:
                 if partitions.make(connection, table, partition):
                     self._partitions.add(partition.name)
@@ -187,6 +193,23 @@ class PostgresDatabase(Database):
                 if connection.closed:
                     self._writer = None
                 raise
+
+    @contextmanager
+    def _beside(self) -> Iterator[psycopg.Connection[Any]]:
+        """Give a second connection, which commits each statement; a commit does not wait for it."""
+        with self._beside_lock, translated(self.url):
+            if self._closed:
+                raise DatabaseAwayError("the store is closed: open it anew")
+            connection = self._beside_connection
+            if connection is not None:
+                try:
+                    connection.execute("SELECT 1")
+                except psycopg.OperationalError:
+                    connection.close()
+            if connection is None or connection.closed:
+                connection = self._connect()
+                self._beside_connection = connection
+            yield connection
 
     # --- inside ---------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ for long, the rows go to the default one as well, and move when it can be made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -42,7 +42,17 @@ STATION_EPOCHS = Partitioned("station_epochs", "epoch_us", "day")
 SAMPLES = Partitioned("samples", "time_us", "day")
 STATION_FIGURES = Partitioned("station_figures", "time_us", "month")
 STATION_PERIODS = Partitioned("station_periods", "begin_us", "month")
-TABLES = (STATION_EPOCHS, SAMPLES, STATION_FIGURES, STATION_PERIODS)
+STATION_MINUTES = Partitioned("station_minutes", "begin_us", "day")
+STATION_HOURS = Partitioned("station_hours", "begin_us", "month")
+STATION_DAYS = Partitioned("station_days", "begin_us", "month")
+SAMPLE_MINUTES = Partitioned("sample_minutes", "begin_us", "day")
+SAMPLE_HOURS = Partitioned("sample_hours", "begin_us", "month")
+SAMPLE_DAYS = Partitioned("sample_days", "begin_us", "month")
+TABLES = (
+    STATION_EPOCHS, SAMPLES, STATION_FIGURES, STATION_PERIODS, STATION_MINUTES, STATION_HOURS, STATION_DAYS,
+    SAMPLE_MINUTES, SAMPLE_HOURS, SAMPLE_DAYS,
+)  # fmt: skip
+BY_NAME = {table.table: table for table in TABLES}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,12 +77,22 @@ def partition_of(table: Partitioned, time_us: int) -> Partition:
 
 def needed(table: Partitioned, times_us: NDArray[np.int64], now_us: int) -> tuple[set[Partition], int]:
     """Return the partitions that these rows and the near future need, and how many rows get none."""
-    low, high = max(_FIRST_US, now_us - NEAR_US), min(_END_US, now_us + NEAR_US)
-    near = (times_us >= low) & (times_us < high)
+    near = _near(times_us, now_us)
     days = np.unique(times_us[near] // DAY_US).tolist()
     soon = [t // DAY_US for t in (now_us, now_us + AHEAD_US) if _FIRST_US <= t < _END_US]
     found = {partition_of(table, day * DAY_US) for day in {*days, *soon}}
     return found, len(times_us) - int(near.sum())
+
+
+def near(table: Partitioned, times_us: Sequence[int], now_us: int) -> set[Partition]:
+    """Return the partitions of those of these times that are near now."""
+    times = np.array(times_us, np.int64)
+    return {partition_of(table, one) for one in times[_near(times, now_us)].tolist()}
+
+
+def _near(times_us: NDArray[np.int64], now_us: int) -> NDArray[np.bool_]:
+    low, high = max(_FIRST_US, now_us - NEAR_US), min(_END_US, now_us + NEAR_US)
+    return (times_us >= low) & (times_us < high)
 
 
 def existing(connection: psycopg.Connection[Any]) -> set[str]:

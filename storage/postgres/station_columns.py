@@ -71,7 +71,8 @@ class SortedReports:
         codes: Int32,
         newest: NDArray[np.bool_],
     ) -> None:
-        self._reports, self._key, self._time_us, self._codes = reports, key, time_us, codes
+        self.key, self.time_us = key, time_us
+        self._reports, self._codes = reports, codes
         self._newest = np.flatnonzero(newest)
         self._silent = np.flatnonzero(codes == 0)
         self._reasoned = np.flatnonzero(codes)
@@ -111,8 +112,8 @@ class SortedReports:
         if not self._packed:
             return None
         return {
-            "station_key": self._key[self._reasoned].tolist(),
-            "epoch_us": self._time_us[self._reasoned].tolist(),
+            "station_key": self.key[self._reasoned].tolist(),
+            "epoch_us": self.time_us[self._reasoned].tolist(),
             "reasons": self._packed,
         }
 
@@ -121,7 +122,7 @@ class SortedReports:
 
     def _rows(self, rows: Int64, reasons: Sequence[bytes] | None) -> bytes:
         reports = [self._reports[i] for i in rows.tolist()]
-        columns = _report_columns(reports, self._key[rows], self._time_us[rows], self._codes[rows])
+        columns = _report_columns(reports, self.key[rows], self.time_us[rows], self._codes[rows])
         return row_bytes(columns, reasons or [None] * len(reports))
 
 

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from storage.postgres import partitions
 from storage.postgres.copying import HEADER, TRAILER
-from storage.postgres.database import PostgresDatabase, Session
+from storage.postgres.database import Session
 from storage.postgres.errors import CollisionError, DatabaseAwayError
+from storage.postgres.rolling import PostgresRolling
 from storage.postgres.sample_columns import Samples
 from storage.postgres.station_columns import Figures, Periods, Reports
 from storage.rows import RawSegment
 from storage.sql.database import Connection
+from storage.sql.levels import SAMPLES, STATIONS
+from storage.sql.marks import touched
 from storage.sql.writing import Writing, streamed_position
 from storage.store import StorageError
 from streams.records import FlaggedSamples, Record, StationPeriods, StationReport, StationReports
@@ -30,7 +33,7 @@ _RETRY_US = 60_000_000
 """After how long a partition that had to wait is tried again."""
 
 
-class PostgresWriting(Writing, PostgresDatabase):
+class PostgresWriting(Writing, PostgresRolling):
     """The writing half of the store."""
 
     def __init__(self, url: str, *, migrate: bool = False) -> None:
@@ -118,11 +121,16 @@ class PostgresWriting(Writing, PostgresDatabase):
             self._waiting_since_us = now_us if self._make_partitions(wanted) else None
         return apart
 
-    def _put_columns(self, connection: Connection, batches: Sequence[Record]) -> None:  # noqa: ARG002
+    def _put_columns(
+        self,
+        connection: Connection,
+        batches: Sequence[Record],  # noqa: ARG002 - they are columns already
+        now_us: int,
+    ) -> None:
         session = cast("Session", connection)
         columns = self._columns
         if columns.reports.reports:
-            self._put_reports(session, columns.reports)
+            self._put_reports(session, columns.reports, now_us)
         if columns.figures.figures:
             key = self._station_keys(session, columns.figures.station_ids)
             self._send(session, "stage_figures", [columns.figures.staged(key)])
@@ -132,9 +140,9 @@ class PostgresWriting(Writing, PostgresDatabase):
             key = self._station_keys(session, columns.periods.station_ids)
             session.execute(self._queries["take_periods"], columns.periods.arrays(key))
         if columns.samples.batches:
-            self._put_samples(session, columns.samples)
+            self._put_samples(session, columns.samples, now_us)
 
-    def _put_reports(self, session: Session, some: Reports) -> None:
+    def _put_reports(self, session: Session, some: Reports, now_us: int) -> None:
         keys = self._numbers(session, "station", some.station_ids)
         names = self._numbers(session, "name", some.codes.values())
         rows = some.sorted(np.array([keys[one] for one in some.station_ids], np.int32), names)
@@ -149,8 +157,9 @@ class PostgresWriting(Writing, PostgresDatabase):
         if reasons is not None:
             session.execute(self._queries["put_latest_reasons"], reasons)
         self._put_positions(session, some.reports, keys)
+        self._mark(session, STATIONS, touched(rows.key, rows.time_us), now_us)
 
-    def _put_samples(self, session: Session, some: Samples) -> None:
+    def _put_samples(self, session: Session, some: Samples, now_us: int) -> None:
         keys = self._numbers(session, "datastream", some.datastream_ids)
         rows = some.sorted(keys, self._numbers(session, "name", some.tests()))
         staged = rows.revised()
@@ -161,6 +170,7 @@ class PostgresWriting(Writing, PostgresDatabase):
             session.execute(self._queries["take_samples"])
         self._send(session, "stage_newest_samples", rows.staged_newest())
         self._renew(session, "samples", int(rows.newest.sum()))
+        self._mark(session, SAMPLES, touched(rows.key, rows.time_us), now_us)
 
     def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
         keys = self._numbers(session, "station", station_ids)
