@@ -8,7 +8,7 @@ for long, the rows go to the default one as well, and move when it can be made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -131,40 +131,35 @@ def make(connection: psycopg.Connection[Any], table: Partitioned, partition: Par
     return True
 
 
-def drop_before(connection: psycopg.Connection[Any], table: Partitioned, cut_us: int) -> Iterator[str]:
-    """Drop the partitions that end before a time, and what the default one has of it; say what is gone."""
-    known = existing(connection)
-    for name in sorted(known):
+def drop_before(
+    connection: psycopg.Connection[Any], table: Partitioned, cut_us: int
+) -> tuple[list[str], int]:
+    """Drop the partitions that end before a time, and what the default one has of it.
+
+    Returns
+    -------
+    dropped, rows
+        Names, and about how many rows they and the default one had.
+    """
+    dropped, rows = [], 0
+    for name in sorted(existing(connection)):
         if (partition := _parsed(table, name)) is not None and partition.end_us <= cut_us:
+            asked = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %s::regclass"
             try:
                 with connection.transaction():
                     _be_alone(connection)
+                    about = connection.execute(asked, (name,)).fetchone() or (0,)
                     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
                 continue  # somebody reads it: the next call does it
-            yield name
-    connection.execute(
+            dropped.append(name)
+            rows += about[0]
+    done = connection.execute(
         sql.SQL("DELETE FROM {} WHERE {} < {}").format(
             sql.Identifier(f"{table.table}_other"), sql.Identifier(table.column), sql.Literal(cut_us)
         )
     )
-
-
-def cuts(now_us: int, retention_s: Mapping[str, int]) -> Iterable[tuple[Partitioned, int]]:
-    """Return for each table that is named the time before which nothing is kept.
-
-    Raises
-    ------
-    ValueError
-        There is no such table, or a retention is not positive.
-    """
-    by_name = {table.table: table for table in TABLES}
-    for name, seconds in retention_s.items():
-        if name not in by_name:
-            raise ValueError(f"{name!r} is no table whose rows expire: name one of {', '.join(by_name)}")
-        if seconds <= 0:
-            raise ValueError(f"the retention of {name} must be a positive number of seconds, not {seconds}")
-    return [(by_name[name], now_us - seconds * 1_000_000) for name, seconds in retention_s.items()]
+    return dropped, rows + done.rowcount
 
 
 def _be_alone(connection: psycopg.Connection[Any]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from storage.postgres import partitions
 from storage.postgres.database import PostgresDatabase, Session
 from storage.sql.database import Connection
+from storage.sql.expiry import Expiring
 from storage.sql.levels import KINDS, Kind
 from storage.sql.rolling import SETTLE_US, Rolling
 from storage.sql.summing import Sums
@@ -68,3 +69,13 @@ class PostgresRolling(Rolling, PostgresDatabase):
 
     def _latencies(self, value: Any) -> NDArray[np.int64]:
         return np.frombuffer(value or b"", ">i4").astype(np.int64)
+
+
+class PostgresExpiring(Expiring, PostgresRolling):
+    """The part of the store that lets old rows go: whole partitions, which costs nothing."""
+
+    def _drop_rows(self, table: str, before_us: int) -> int:
+        with self._beside() as connection:
+            dropped, rows = partitions.drop_before(connection, partitions.BY_NAME[table], before_us)
+        self._partitions.difference_update(dropped)
+        return rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -72,28 +71,23 @@ class SortedReports:
         newest: NDArray[np.bool_],
     ) -> None:
         self.key, self.time_us = key, time_us
-        self._reports, self._codes = reports, codes
-        self._newest = np.flatnonzero(newest)
+        self._reports, self.codes = reports, codes
+        self.newest_rows = np.flatnonzero(newest)
         self._silent = np.flatnonzero(codes == 0)
         self._reasoned = np.flatnonzero(codes)
         self._packed = [
             pack([(r.text, r.value, r.threshold, r.check) for r in reports[i].reasons])
             for i in self._reasoned.tolist()
         ]
-        self._shared: list[bytes] | None = None
 
     @property
     def newest(self) -> int:
         """How many are the newest of their station."""
-        return len(self._newest)
+        return len(self.newest_rows)
 
     def table(self) -> Iterator[bytes]:
         """Return the rows of the table. A piece is made while the server takes the one before."""
-        made = []
-        for piece in self._pieces(self._silent):
-            made.append(piece)
-            yield piece
-        self._shared = made
+        yield from self._pieces(self._silent)
         if self._packed:
             yield self._rows(self._reasoned, self._packed)
 
@@ -101,11 +95,9 @@ class SortedReports:
         """Return all rows without reasons, for the staging table."""
         return self._pieces(np.arange(len(self._reports)))
 
-    def staged_newest(self) -> Iterator[bytes]:
-        """Return the newest rows without reasons; mostly those that were just made for the table."""
-        if self._shared is None or len(self._newest) < len(self._reports):
-            return self._pieces(self._newest)
-        return chain(self._shared, self._pieces(self._reasoned))
+    def newest_reports(self) -> list[StationReport]:
+        """Return the newest report of each station."""
+        return [self._reports[i] for i in self.newest_rows.tolist()]
 
     def reasons(self) -> dict[str, list[Any]] | None:
         """Return the reasons and whose they are; None: there are none."""
@@ -122,8 +114,20 @@ class SortedReports:
 
     def _rows(self, rows: Int64, reasons: Sequence[bytes] | None) -> bytes:
         reports = [self._reports[i] for i in rows.tolist()]
-        columns = _report_columns(reports, self.key[rows], self.time_us[rows], self._codes[rows])
+        columns = _report_columns(reports, self.key[rows], self.time_us[rows], self.codes[rows])
         return row_bytes(columns, reasons or [None] * len(reports))
+
+
+def newest_of(commits: Sequence[SortedReports]) -> SortedReports:
+    """Return the newest report of each station of several commits, in the order in which they came."""
+    reports = [report for one in commits for report in one.newest_reports()]
+    key = np.concatenate([one.key[one.newest_rows] for one in commits])
+    time_us = np.concatenate([one.time_us[one.newest_rows] for one in commits])
+    codes = np.concatenate([one.codes[one.newest_rows] for one in commits])
+    order, newest = last_of_each(key, time_us)
+    rows = order[newest]
+    every = np.ones(len(rows), np.bool_)
+    return SortedReports([reports[i] for i in rows.tolist()], key[rows], time_us[rows], codes[rows], every)
 
 
 def _report_columns(some: Sequence[StationReport], key: Int32, time_us: Int64, codes: Int32) -> list[Column]:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from storage.rows import RollupHealth
 from storage.sql.database import Connection
 from storage.sql.levels import DAY_US, FIRST_US, KINDS, LENGTHS_US, ROWS, Kind, Mark, ceil_to, floor_to
 from storage.sql.marks import MOST_KEYS
@@ -23,18 +24,6 @@ from storage.sql.summing import Summing, Sums, longer
 SETTLE_US = {"minutes_us": 75_000_000, "hours_us": 4_500_000_000, "days_us": 90_000_000_000}
 """After the first mark of a minute, an hour, a day; it comes when the bucket begins, if nothing is late."""
 _DAYS_A_STEP = 400
-
-
-@dataclass(frozen=True, slots=True)
-class RollupHealth:
-    """How far the rollups are behind."""
-
-    marks: int
-    """Spans that are still to be made anew."""
-    oldest_us: int | None
-    """When the oldest one of minutes was marked; None: there is none."""
-    frozen: int
-    """Spans since the start that could not be made anew: what they are made of has expired."""
 
 
 class Rolling(Summing):

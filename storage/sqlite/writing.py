@@ -14,7 +14,7 @@ from storage.sql.marks import touched
 from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from storage.sql.writing import Writing, streamed_position
 from storage.sqlite.database import QUERIES
-from storage.sqlite.rolling import SqliteRolling
+from storage.sqlite.rolling import SqliteExpiring
 from streams.records import (
     FlaggedSamples,
     Record,
@@ -26,7 +26,7 @@ from streams.records import (
 )
 
 
-class SqliteWriting(Writing, SqliteRolling):
+class SqliteWriting(Writing, SqliteExpiring):
     """The writing half of the store."""
 
     def _put_columns(self, connection: Connection, batches: Sequence[Record], now_us: int) -> None:

@@ -91,6 +91,14 @@ def test_settings_that_survive_a_power_cut(store):
 
 def explain(store, how, sql):
     """Return what SQLite says of a query; every parameter is 1."""
+    table = "sample_minutes" if "datastream_key" in sql else "station_minutes"
+    for word, name in (
+        ("rollup", table),
+        ("expiring", "samples"),
+        ("owner", "datastream_key"),
+        ("at", "time_us"),
+    ):
+        sql = re.sub(rf"\b{word}\b", name, sql)
     named = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
     return store._writer.execute(f"{how} {sql}", named or [1] * sql.count("?")).fetchall()
 

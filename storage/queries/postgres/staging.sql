@@ -88,6 +88,31 @@ SET epoch_us = s.epoch_us, received_at_us = s.received_at_us, reason_codes = s.r
 FROM stage_newest_reports AS s
 WHERE known.station_key = s.station_key AND s.epoch_us >= known.epoch_us;
 
+-- name: catch_up_latest
+-- What a writer that was killed had not brought yet.
+INSERT INTO station_latest AS known (
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites, reasons
+) SELECT
+    e.epoch_us, e.received_at_us, e.station_key, e.reason_codes, e.observations, e.observations_expected,
+    e.latency_100us, e.jitter_100us, e.slips, e.multipath_100um, e.frames, e.bad_frames, e.cn0_cdbhz,
+    e.state, e.score, e.epochs, e.epochs_expected, e.satellites, e.reasons
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key), LATERAL (
+    SELECT * FROM station_epochs AS e
+    WHERE e.station_key = s.station_key AND e.epoch_us > coalesce(l.epoch_us, -9223372036854775807)
+    ORDER BY e.epoch_us DESC LIMIT 1
+) AS e
+ON CONFLICT (station_key) DO UPDATE
+SET epoch_us = excluded.epoch_us, received_at_us = excluded.received_at_us, reason_codes =
+    excluded.reason_codes, observations = excluded.observations, observations_expected =
+    excluded.observations_expected, latency_100us = excluded.latency_100us, jitter_100us =
+    excluded.jitter_100us, slips = excluded.slips, multipath_100um = excluded.multipath_100um, frames =
+    excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz = excluded.cn0_cdbhz, state =
+    excluded.state, score = excluded.score, epochs = excluded.epochs, epochs_expected =
+    excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons
+WHERE excluded.epoch_us >= known.epoch_us;
+
 -- name: take_latest_reports
 INSERT INTO station_latest AS known (
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
