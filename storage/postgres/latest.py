@@ -6,10 +6,12 @@ ones are in memory; what a kill leaves out is found among the reports at the fir
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from storage.postgres.database import PostgresDatabase, Session, send
 from storage.postgres.station_columns import SortedReports, newest_of
+from storage.store import StorageError
 
 _MOST_WAITING = 100_000
 """Reports; a commit brings them itself when nobody else does."""
@@ -52,7 +54,8 @@ class PostgresLatest(PostgresDatabase):
         """Bring what waits, and close all connections."""
         try:
             if not self._closed:
-                self.bring_latest()
+                with contextlib.suppress(StorageError):  # the next process finds them
+                    self.bring_latest()
         finally:
             super().close()
 

@@ -289,8 +289,8 @@ def fill(url: str, days: int, interval_s: int) -> int:
         sums = (
             f"INSERT INTO station_minutes (station_key, begin_us, {SUM_COLUMNS}) "
             "SELECT station_key, epoch_us / 60000000 * 60000000, 143, 150, latency_100us, 120, 4400, 1, 9e6, "
-            "6, 0, 97, 1, 1, 1, 1, latency_100us, latency_100us, latency_100us, 1, 1, 1, 1, 1, 0, 0, 0, 97, 0, "
-            f"decode('010000000000000000' || repeat('01', 59), 'hex') "
+            "6, 0, 97, 1, 1, 1, 1, latency_100us, latency_100us, latency_100us, 1, 1, 1, 1, 1, 0, 0, 0, 97, "
+            "0, decode('010000000000000000' || repeat('01', 59), 'hex') "
             f"FROM station_epochs WHERE epoch_us %% {interval_s * S} = 0 "
             "AND epoch_us >= %s AND epoch_us < %s AND (epoch_us < %s OR station_key > %s) ORDER BY epoch_us"
         )
