@@ -70,7 +70,7 @@ class PostgresLatest(PostgresDatabase):
     def _bring(self, session: Session, rows: SortedReports) -> None:
         if not self._caught_up:
             session.execute(self._queries["catch_up_latest"])
-        send(session, self._queries["stage_newest_reports"], rows.staged())
+        send(session, self._queries["stage_newest_reports"], rows.staged_newest())
         if session.execute(self._queries["renew_latest_reports"]).rowcount < rows.newest:
             session.execute(self._queries["take_latest_reports"])
         if (reasons := rows.reasons()) is not None:

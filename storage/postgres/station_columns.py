@@ -95,6 +95,12 @@ class SortedReports:
         """Return all rows without reasons, for the staging table."""
         return self._pieces(np.arange(len(self._reports)))
 
+    def staged_newest(self) -> Iterator[bytes]:
+        """Return all rows with their reports as they are, for the staging table of the newest."""
+        for k in range(0, len(self._reports), PIECE):
+            rows = np.arange(k, min(k + PIECE, len(self._reports)))
+            yield self._rows(rows, [pack(self._reports[i]) for i in rows.tolist()])
+
     def newest_reports(self) -> list[StationReport]:
         """Return the newest report of each station."""
         return [self._reports[i] for i in self.newest_rows.tolist()]
@@ -112,10 +118,10 @@ class SortedReports:
     def _pieces(self, rows: Int64) -> Iterator[bytes]:
         return (self._rows(rows[k : k + PIECE], None) for k in range(0, len(rows), PIECE))
 
-    def _rows(self, rows: Int64, reasons: Sequence[bytes] | None) -> bytes:
+    def _rows(self, rows: Int64, last: Sequence[bytes] | None) -> bytes:
         reports = [self._reports[i] for i in rows.tolist()]
         columns = _report_columns(reports, self.key[rows], self.time_us[rows], self.codes[rows])
-        return row_bytes(columns, reasons or [None] * len(reports))
+        return row_bytes(columns, last or [None] * len(reports))
 
 
 def newest_of(commits: Sequence[SortedReports]) -> SortedReports:

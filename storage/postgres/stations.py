@@ -9,11 +9,9 @@ from typing import Any
 from storage import paging
 from storage.postgres.latest import PostgresLatest
 from storage.rows import Page, StationRow
-from storage.sql.packing import report_of_row
+from storage.sql.packing import report_of_row, unpack
 from storage.sql.stations import StationQueries
 from streams.records import StationReport, StationStateName
-
-_REPORT_COLUMNS = 18
 
 
 class PostgresStationQueries(StationQueries, PostgresLatest):
@@ -32,8 +30,16 @@ class PostgresStationQueries(StationQueries, PostgresLatest):
         return super().station(station_id)
 
     def _newest(self, station_id: str, row: tuple[Any, ...]) -> tuple[StationReport | None, tuple[Any, ...]]:
-        report, rest = row[:_REPORT_COLUMNS], row[_REPORT_COLUMNS:]
-        return None if report[0] is None else report_of_row(station_id, report), rest
+        epoch_us, packed = row[:2]
+        if packed is not None:
+            return unpack(packed, StationReport), row[2:]
+        return None if epoch_us is None else self._of_columns(station_id), row[2:]
+
+    def _of_columns(self, station_id: str) -> StationReport | None:
+        """Return a newest report that was found among the reports, or stored by an earlier program."""
+        with self._reading() as connection:
+            row = connection.execute(self._queries["latest_columns"], {"ids": [station_id]}).fetchone()
+        return None if row is None else report_of_row(station_id, row[1:])
 
     def stations_within(
         self, corners: Sequence[tuple[float, float]], *, after: str | None = None, limit: int = 100

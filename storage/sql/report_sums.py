@@ -98,11 +98,13 @@ def names_of(rows: Iterable[Sums]) -> list[int]:
 
 def window(row: Sums, names: Mapping[int, Sequence[str]]) -> QualityWindow:
     """Return sums as they are shown; `names` are the codes by their list's number."""
-    counter: Counter[str] = Counter()
+    reasons: dict[str, int] = {}
     if row[_REASONS] is not None:
+        counter: Counter[str] = Counter()
         for name, reports in _decode(row[_REASONS]).items():
             for code in set(names[int(name)]):
                 counter[code] += reports
+        reasons = dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
     epochs, expected, squares = row[_EPOCHS], row[_EXPECTED], row[_MULTIPATH_SQUARES]
     return QualityWindow(
         start_us=row[_BEGIN],
@@ -125,12 +127,8 @@ def window(row: Sums, names: Mapping[int, Sequence[str]]) -> QualityWindow:
         score_min=row[_SCORE_MIN],
         score_mean=_mean(row[_SCORE_SUM], row[_SCORE_N], 1),
         state=STATES[row[_STATE]],
-        seconds_by_state={
-            state: seconds
-            for state, seconds in zip(STATES, row[_GOOD_S : _BAD_S + 1], strict=True)
-            if seconds
-        },
-        reasons=dict(sorted(counter.items(), key=lambda item: (-item[1], item[0]))),
+        seconds_by_state={STATES[i]: row[_GOOD_S + i] for i in range(4) if row[_GOOD_S + i]},
+        reasons=reasons,
     )
 
 

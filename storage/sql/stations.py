@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from storage.sql.levels import STATIONS
 from storage.sql.packing import STATES, expanded, figures_of_row, report_of_row
 from storage.sql.summing import Summing
 from streams.records import StationFigures, StationPeriodRecord, StationReport, StationStateName
+
+_REMEMBERED = 20_000
 
 
 class StationQueries(Summing):
@@ -129,6 +132,11 @@ class StationQueries(Summing):
         return _row(row[0], row[1], row[2:5], report, figures)
 
 
+# A page of all stations is asked for again and again, and these change once a minute or never.
+_defined = lru_cache(_REMEMBERED)(msgspec.json.Decoder(Station).decode)
+_known_figures = lru_cache(_REMEMBERED)(figures_of_row)
+
+
 def _row(
     station_id: str,
     definition: str | None,
@@ -137,11 +145,7 @@ def _row(
     figures: tuple[Any, ...],
 ) -> StationRow:
     longitude, latitude, height_m = place
-    station = (
-        Station(id=station_id, name=station_id)
-        if definition is None
-        else msgspec.json.decode(definition, type=Station)
-    )
+    station = Station(id=station_id, name=station_id) if definition is None else _defined(definition)
     streamed = None
     if longitude is not None and latitude is not None and height_m is not None:
         streamed = Position(longitude=longitude, latitude=latitude, height_m=height_m)
@@ -155,7 +159,7 @@ def _row(
         height_m=position.height_m,
         interval_s=station.interval_s,
         report=report,
-        figures=None if figures[0] is None else figures_of_row(station_id, figures),
+        figures=None if figures[0] is None else _known_figures(station_id, figures),
         position_source="registry" if registered else "stream" if streamed is not None else None,
         streamed=streamed,
     )

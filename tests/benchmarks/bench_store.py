@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -313,6 +314,9 @@ def fill(url: str, days: int, interval_s: int) -> int:
         )
         with contextlib.closing(PostgresStore(url)) as store:
             rolled(store)
+            after = itertools.count()
+            while store.roll_up(T0 + next(after) * 2 * DAY_S * S):
+                pass
         connection.execute("VACUUM ANALYZE station_minutes")
     return int(rows)
 
@@ -366,7 +370,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=60, help="batches of each kind")
     parser.add_argument("--days", type=int, default=7)
-    parser.add_argument("--interval", type=int, default=600, help="seconds between a station's rows")
+    parser.add_argument("--interval", type=int, default=1200, help="seconds between a station's rows")
     parser.add_argument("--no-reading", action="store_true")
     asked = parser.parse_args()
     console, result = Console(), dict[str, float]()

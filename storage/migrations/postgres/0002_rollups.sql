@@ -84,6 +84,13 @@ CREATE TABLE sample_hours_other PARTITION OF sample_hours DEFAULT;
 CREATE TABLE sample_days (LIKE sample_minutes INCLUDING ALL) PARTITION BY RANGE (begin_us);
 CREATE TABLE sample_days_other PARTITION OF sample_days DEFAULT;
 
+-- The newest report as it was made, MessagePack: a page that shows all takes it as it is. NULL: see the columns.
+ALTER TABLE station_latest ADD COLUMN report bytea;
+ALTER TABLE station_latest ALTER COLUMN report SET STORAGE MAIN;
+
+-- As it was written: to make text of jsonb costs as much as all else of a list of stations.
+ALTER TABLE stations ALTER COLUMN definition TYPE text USING definition::text;
+
 -- What is stored already is to be summed up: a mark for each partition that holds something.
 DO $$
 DECLARE

@@ -1,42 +1,33 @@
 -- name: stations
-SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
-    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
-    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.report,
     f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
     f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
     f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN names AS n ON n.name_key = l.reason_codes
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) = %(state)s)
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: stations_within
-SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
-    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
-    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.report,
     f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
     f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
     f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN names AS n ON n.name_key = l.reason_codes
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s
     AND ST_Covers(ST_GeomFromText(%(polygon)s, 4490), s.position)
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: station
-SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
-    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
-    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.report,
     f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
     f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
     f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN names AS n ON n.name_key = l.reason_codes
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id = %(id)s;
 
@@ -64,3 +55,11 @@ FROM station_periods
 WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
     AND begin_us > %(after_us)s AND begin_us < %(end_us)s AND end_us > %(start_us)s
 ORDER BY begin_us LIMIT %(limit)s;
+
+-- name: latest_columns
+SELECT s.id, l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
+    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
+    l.slips, l.multipath_100um, l.frames, l.bad_frames
+FROM stations AS s JOIN station_latest AS l USING (station_key)
+LEFT JOIN names AS n ON n.name_key = l.reason_codes
+WHERE s.id = ANY(%(ids)s);

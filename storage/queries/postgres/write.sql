@@ -1,6 +1,6 @@
 -- name: put_station
 INSERT INTO stations (id, definition, registered, registered_datum)
-SELECT %(id)s, d,
+SELECT %(id)s, %(definition)s::text,
     ST_SetSRID(ST_MakePoint(
         (d ->> 'longitude')::float8, (d ->> 'latitude')::float8, coalesce((d ->> 'height_m')::float8, 0)
     ), 4490),
