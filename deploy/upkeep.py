@@ -13,12 +13,15 @@ from dashboards.metrics import Figure
 from deploy.clock import wall_clock_us
 from deploy.figures import counter, gauge
 from deploy.settings import DatabaseSettings
+from storage.sql.expiry import TABLES
 from storage.upkeep import Kept, Upkeep
 
 log = structlog.get_logger()
 
 PAUSE_S = 1.0
 _DAY_S = 86_400
+_CUT = ("station_epochs", "station_figures", "station_periods", "samples")
+"""Tables that are cut into partitions, where rows may lie apart."""
 
 
 def retention_s(settings: DatabaseSettings) -> dict[str, int]:
@@ -68,10 +71,11 @@ def upkeep_figures(upkeep: Upkeep, store: object) -> list[Figure]:
     """Return how the upkeep is doing."""
 
     def expired() -> Mapping[tuple[str, ...], float]:
-        return {(table,): n for table, n in upkeep.expired.items()}
+        return {(table,): upkeep.expired[table] for table in sorted({*TABLES, *upkeep.expired})}
 
     def apart() -> Mapping[tuple[str, ...], float]:
-        return {(table,): n for table, n in getattr(store, "rows_apart", {}).items()}
+        counts = dict(getattr(store, "rows_apart", {}))
+        return {(table,): counts.get(table, 0) for table in sorted({*_CUT, *counts})}
 
     def behind_s() -> float:
         oldest_us = upkeep.health.oldest_us
