@@ -14,6 +14,8 @@ EVERY_US = 3_600_000_000
 """How often what has expired is looked for."""
 _LONGEST_S = 1.0
 """Of a call: after it the newest reports are brought again."""
+_BREATH_S = 0.005
+"""After each step: a commit that waits for it comes first."""
 
 
 class Kept(Protocol):
@@ -66,6 +68,7 @@ class Upkeep:
         self.store.bring_latest()
         while self.store.roll_up(now_us):
             self.steps += 1
+            time.sleep(_BREATH_S)
             if time.monotonic() > until_s:
                 break
         self.health = self.store.rollup_health()

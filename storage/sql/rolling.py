@@ -24,6 +24,8 @@ from storage.sql.summing import Summing, Sums, longer
 SETTLE_US = {"minutes_us": 75_000_000, "hours_us": 4_500_000_000, "days_us": 90_000_000_000}
 """After the first mark of a minute, an hour, a day; it comes when the bucket begins, if nothing is late."""
 _DAYS_A_STEP = 400
+_DEARER = 10
+"""So much more work than a minute is an hour or a day, which this process sums up itself."""
 
 
 class Rolling(Summing):
@@ -105,7 +107,7 @@ class Rolling(Summing):
         """Make the next of what the marks of a span cover; they go when all is made."""
         work = self._work(connection, span)
         buckets = -(-(span.end_us - span.begin_us) // LENGTHS_US[span.level])
-        most = max(1, self._step_buckets // buckets)
+        most = max(1, self._step_buckets // buckets // (1 if span.level == 0 else _DEARER))
         keys = work.keys
         if keys is None:
             keys = self._keys_after(connection, span.kind, work.done_key, most)
