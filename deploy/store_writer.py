@@ -93,6 +93,8 @@ class StoreWriter:
     output: Output
     clock_us: Callable[[], int]
     prefix: str = ""
+    prepare: Callable[[], None] = lambda: None
+    """Called until it works, before anything is read: what makes this the only writer."""
     health: WriterHealth = field(default_factory=WriterHealth)
     _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
     _commands: dict[str, None] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class StoreWriter:
 
     async def run(self) -> None:
         """Read and keep until cancelled; a store that is away is waited for, and Kafka keeps what comes."""
+        await self._insist(self.prepare)
         begin = await self._insist(self.store.consumed)
         reader = self.make_reader(begin)
         await reader.start()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from deploy.store_writer import StoreWriter
+from storage.store import StorageError
 from streams import codec
 from streams.kafka.dead_letters import dead_letter
 from streams.kafka.origin import Origin
@@ -98,3 +102,30 @@ async def test_a_store_that_is_away_is_waited_for(monkeypatch):
     await one.keep([read(COMMANDS, 0, question("x"))])
     assert store.batches == [question("x")]
     assert one.health.error == ""
+
+
+async def test_a_second_writer_waits_for_its_turn_and_says_so(monkeypatch):
+    monkeypatch.setattr("deploy.store_writer.RETRY_S", 0.01)
+    one, store, _ = writer()
+    store.offsets = {"commands": {0: 7}}
+    turns, begins = [False], []
+
+    def prepare() -> None:
+        if not turns[0]:
+            raise StorageError("another groundswell store writes")
+
+    def make_reader(begin: Mapping[str, Mapping[int, int]]) -> Any:
+        begins.append(begin)
+        raise EOFError
+
+    one.prepare, one.make_reader = prepare, make_reader
+    async with asyncio.timeout(60):
+        work = asyncio.create_task(one.run())
+        while not one.health.error:
+            await asyncio.sleep(0.001)
+        assert "another groundswell store writes" in one.health.error
+        store.offsets = {"commands": {0: 9}}  # as far as the first one came
+        turns[0] = True
+        with pytest.raises(EOFError):
+            await work
+    assert begins == [{"commands": {0: 9}}]
