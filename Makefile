@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Unit tests run side by side; those with real servers one after the other.
 WORKERS ?= auto
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store clean
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store chaos soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -84,6 +84,12 @@ bench-embedded: $(VENV)/.ready-dev servers  ## 8,000 stations and 20,000 samples
 
 bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare COPY beside it
 	@$(BIN)/python -m tests.benchmarks.bench_store $(ARGS)
+
+chaos: $(VENV)/.ready-dev servers  ## kills, pauses, cuts and full disks: every stored row against a ledger (as root)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.ready-dev servers  ## the same load for half an hour without faults: memory, files and lag
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv
