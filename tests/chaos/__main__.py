@@ -125,6 +125,8 @@ def disturb(
             if options.target and fault.target != options.target:
                 continue
             trials.append(prober.run(fault, dice, lambda what, name=fault.name: say(f"{name}: {what}")))
+            if not console.is_terminal:
+                console.print(f"{fault.name}: lost {trials[-1].lost}, back after {trials[-1].recovery_s} s")
             for problem in trials[-1].problems[:8]:
                 live.console.print(f"  {fault.name}: {problem}", style="red")
         built.end_world()

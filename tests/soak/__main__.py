@@ -1,8 +1,9 @@
 """`make soak`: the load of `make chaos` without faults; memory, open files and lag of each process.
 
-`python -m tests.soak --minutes 30 --stations 500`. The last line is one JSON object: `processes` with
-`memory_mb_5min, memory_mb_end, growth_mb_h, files_5min, files_end` of each, `lag`, and the books of all rows. The
-exit code is 1 when a row is lost, doubled or wrong.
+`python -m tests.soak --minutes 30 --stations 500`. The last line is one JSON object: of each process
+`memory_mb_5min, memory_mb_end, memory_mb_most, growth_mb_h, files_5min, files_end` (what processes share
+counts in parts), the writer's lag, and the books of all rows. The exit code is 1 when a row is lost, doubled
+or wrong.
 """
 
 from __future__ import annotations
