@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -46,6 +47,7 @@ def main() -> int:
         return 2
     size = Size(options.stations, options.sensors, min(options.alerting, options.sensors), seed=options.seed)
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # everything is taken down
     try:
         with house(size, cuts="cut" in kinds, small_disks="full" in kinds) as built:
             try:

@@ -194,6 +194,7 @@ def _guard(folder: Path, net: Network, disks: dict[str, Disk]) -> Iterator[subpr
             spaces if not net.plain else ":",
             f"ip link del {net.tag} 2>/dev/null" if not net.plain else ":",
             *(disk.unmounting() for disk in disks.values()),
+            f"rm -rf {folder}",
         ]
     )
     with subprocess.Popen(
