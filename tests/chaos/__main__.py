@@ -71,7 +71,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--sensors", type=int, default=100)
     parser.add_argument("--alerting", type=int, default=40, help="sensors that see a wave each two minutes")
     parser.add_argument("--only", default="", help=f"of {','.join((*KINDS, SCALE))}; all without it")
-    parser.add_argument("--target", default="", help="faults of this one only: gather, kafka, ...")
+    parser.add_argument("--target", default="", help="faults of these only: gather,kafka,...")
     parser.add_argument("--seed", type=int, default=1, help="of the order, the moments and the world")
     parser.add_argument("--pause-s", type=float, default=60.0, help="how long pauses, cuts, full disks last")
     parser.add_argument("--window-s", type=float, default=0.2, help="what a killed gatherer may have read")
@@ -124,7 +124,7 @@ def disturb(
             trial, scale = scale_out(prober, say)
             trials.append(trial)
         for fault in faults(built, kinds, dice, options.pause_s):
-            if options.target and fault.target != options.target:
+            if options.target and fault.target not in options.target.split(","):
                 continue
             trials.append(prober.run(fault, dice, lambda what, name=fault.name: say(f"{name}: {what}")))
             if not console.is_terminal:

@@ -114,6 +114,7 @@ def _joining(house: House, course: Course) -> None:
     _begin(house, course)
     for _ in range(JOINS):
         house.spare.start()
+        until(lambda: house.spare and house.spare.figure("worker_tasks"), "a share for the third worker")
         _wait(house, course, STAY_S)
         begin = time.monotonic()
         code = house.spare.stop()
