@@ -15,6 +15,7 @@ from tests.chaos.stations import DISTINCT, station_id
 
 Keys = NDArray[np.int64]
 """Shape (n, 2): number of the station or sensor, time in microseconds."""
+SLICE_US = 120_000_000
 EPOCH_ROWS = (
     "SELECT s.id, e.epoch_us, e.observations FROM station_epochs AS e JOIN stations AS s USING (station_key) "
     "WHERE e.epochs = 1 AND e.epoch_us BETWEEN %s AND %s"
@@ -45,6 +46,11 @@ class Balance:
     def lost(self) -> int:
         return len(self.lost_epochs) + len(self.lost_samples)
 
+    def add(self, other: Balance) -> None:
+        """Take in the balance of another span."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass
 class Books:
@@ -55,14 +61,18 @@ class Books:
     window_us: int
     kills: list[int] = field(default_factory=list)
     """When the gatherer was killed, microseconds of UTC."""
-    address: dict[str, int] = field(default_factory=dict)
 
     def balance(self, since_us: int, until_us: int) -> Balance:
         """Return how the books stand for what was sent in a span of time (`until_us` not in it)."""
         result = Balance()
         with psycopg.connect(self.url, connect_timeout=5) as connection:
-            self._epochs(connection, since_us, until_us, result)
-            self._samples(connection, since_us, until_us, result)
+            for begin_us in range(
+                since_us, until_us, SLICE_US
+            ):  # an hour of 500 stations is too much at once
+                part, end_us = Balance(), min(begin_us + SLICE_US, until_us)
+                self._epochs(connection, begin_us, end_us, part)
+                self._samples(connection, begin_us, end_us, part)
+                result.add(part)
         return result
 
     def taken(self, epochs: NDArray[np.void]) -> NDArray[np.bool_]:
@@ -90,8 +100,8 @@ class Books:
         taken = self.taken(sent)
         first_us, last_us = int(sent["epoch_us"].min()), int(sent["epoch_us"].max())
         rows = connection.execute(EPOCH_ROWS, (first_us, last_us)).fetchall()
-        numbers = {station_id(i): i for i in range(10_000)} if not self.address else self.address
-        self.address = numbers
+        numbers = {station_id(i): i for i in np.unique(sent["station"]).tolist()}
+        rows = [row for row in rows if row[0] in numbers]
         stored = {(numbers[name], epoch_us): observations for name, epoch_us, observations in rows}
         keys = list(zip(sent["station"].tolist(), sent["epoch_us"].tolist(), strict=True))
         for i in np.flatnonzero(taken).tolist():

@@ -144,7 +144,7 @@ def _filling_database(pause_s: float) -> Callable[[House, Course], None]:
     def do(house: House, course: Course) -> None:
         disk, store = house.disks["postgres"], house.programs["store"]
         _begin(house, course)
-        disk.fill(1_000_000)
+        disk.fill()
         try:
             _expect(house, course, store.trouble, "a complaint of the writer")
             _wait(house, course, pause_s)

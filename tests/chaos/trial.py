@@ -119,6 +119,7 @@ class Prober:
         moved, best = time.monotonic(), None
         while True:
             say("recovering")
+            begun = time.monotonic()
             try:
                 lost = self.books.balance(self.since_us, healed_us).lost
             except psycopg.Error:
@@ -129,7 +130,7 @@ class Prober:
                 best, moved = lost, time.monotonic()
             if time.monotonic() - moved > PATIENCE_S:
                 return None
-            time.sleep(0.5)
+            time.sleep(max(0.3, 2 * (time.monotonic() - begun)))  # counting is to be no load of its own
 
     def _settled(self, since_us: int, until_us: int, say: Say) -> tuple[Balance, Verdict]:
         self.oracle.feed(until_us - MARGIN_US)
