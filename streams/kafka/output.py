@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaError, ProducerFenced
 log = structlog.get_logger()
 
 RETRY_S = 1.0
+SLOW_S = 10.0
+"""Brokers that need longer for an answer are said to hang; the producer would wait on without a word."""
 POSTED_BYTES = 16_000_000
 """That may be on their way."""
 REQUEST_MS = 20_000
@@ -115,6 +117,7 @@ class Output:
             Another producer has taken this transactional id.
         """
         while True:
+            slow = asyncio.get_running_loop().call_later(SLOW_S, self._hang)
             try:
                 producer = await self._ready()
                 async with self._transaction(producer):
@@ -131,6 +134,13 @@ class Output:
             else:
                 self.error = ""
                 return
+            finally:
+                slow.cancel()
+
+    def _hang(self) -> None:
+        if not self.error:
+            self.error = f"Kafka at {self.bootstrap} has not answered for {SLOW_S:g} s; look whether it hangs"
+            log.error("Kafka does not answer, waiting on", kafka=self.bootstrap)
 
     async def close(self) -> None:
         """Let go of the producer."""
