@@ -32,7 +32,7 @@ from tests.servers import DEV, lasting_port
 PREFIX = "chaos."
 TOKEN = "chaos-writes"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-FIRST_START_S = 400.0
+FIRST_START_S = 900.0
 """The first worker may have to compile its kernels."""
 PLACES = ("kafka", "postgres", "gather", "one", "two", "three", "store", "serve")
 HTTP, NTRIP = 9180, 9181
