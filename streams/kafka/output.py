@@ -61,6 +61,7 @@ class Output:
     """Of those that were posted: how many the broker has."""
     _pump: asyncio.Task[None] | None = None
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Return when the broker has all of them."""
@@ -150,6 +151,10 @@ class Output:
                 await asyncio.wait_for(producer.stop(), 5.0)
 
     async def _ready(self) -> AIOKafkaProducer:
+        async with self._making:  # several send at the same time, and must share one
+            return await self._made()
+
+    async def _made(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self.bootstrap,

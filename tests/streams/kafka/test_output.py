@@ -1,4 +1,4 @@
-"""What an output says of a broker that hangs."""
+"""What an output says of a broker that hangs, and how many producers it has."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Broker:
         self.values.append(value)
         return asyncio.create_task(self.answers.wait())
 
+    async def start(self) -> None:
+        await asyncio.sleep(0)  # others get their turn
+
     async def stop(self) -> None:
         pass
 
@@ -38,3 +41,18 @@ async def test_a_broker_that_hangs_is_told_until_it_answers(monkeypatch):
     assert broker.values == [b"x"]
     await asyncio.sleep(0.03)
     assert one.error == ""  # nothing is on its way any more
+
+
+async def test_those_that_send_at_the_same_time_share_one_producer(monkeypatch):
+    made: list[Broker] = []
+
+    def make(**_: Any) -> Broker:
+        made.append(Broker())
+        made[-1].answers.set()
+        return made[-1]
+
+    monkeypatch.setattr(output, "AIOKafkaProducer", make)
+    one = Output("somewhere:9092", "me")
+    await asyncio.gather(*(one.send([Message("t", 0, bytes([n]))]) for n in range(5)))
+    (broker,) = made
+    assert sorted(broker.values) == [bytes([n]) for n in range(5)]
