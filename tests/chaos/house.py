@@ -34,7 +34,7 @@ TOKEN = "chaos-writes"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 FIRST_START_S = 900.0
 """The first worker may have to compile its kernels."""
-PLACES = ("kafka", "postgres", "gather", "one", "two", "three", "store", "serve")
+PLACES = ("kafka", "postgres", "gather", "one", "two", "three", "store", "notify", "serve")
 HTTP, NTRIP = 9180, 9181
 """Ports of the program's processes; where all share one address each gets others."""
 
@@ -252,6 +252,7 @@ def _built(stack: contextlib.ExitStack, folder: Path, net: Network, size: Size) 
         "worker-one": program("worker-one", "one", "worker", "--name", "one"),
         "worker-two": program("worker-two", "two", "worker", "--name", "two"),
         "store": program("store", "store", "store"),
+        "notify": program("notify", "notify", "notify"),
         "serve": program("serve", "serve", "serve"),
     }
     return House(
