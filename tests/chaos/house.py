@@ -208,9 +208,7 @@ def _guard(folder: Path, net: Network, disks: dict[str, Disk]) -> Iterator[subpr
 
 
 def _built(stack: contextlib.ExitStack, folder: Path, net: Network, size: Size) -> House:
-    address = {
-        p: net.add(p) for p in ("kafka", "postgres", "gather", "one", "two", "three", "store", "serve")
-    }
+    address = {place: net.add(place) for place in PLACES}
     kafka = Broker(
         "kafka", "kafka", folder, address["kafka"], lasting_port(), lasting_port(), enter=net.command("kafka")
     )
