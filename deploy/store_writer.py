@@ -36,6 +36,8 @@ STORED = (
 )  # fmt: skip
 WAIT_S = 0.2
 RETRY_S = 1.0
+SLOW_S = 10.0
+"""A store that needs longer for one call is said to hang."""
 MOST_REMEMBERED = 1000
 """Commands, and answers that wait for theirs."""
 T = TypeVar("T")
@@ -167,7 +169,7 @@ class StoreWriter:
         """Do something with the store, again and again until it works; not in the event loop's thread."""
         while True:
             try:
-                result = await asyncio.get_running_loop().run_in_executor(None, call)
+                result = await self._watched(asyncio.get_running_loop().run_in_executor(None, call))
             except Exception as error:  # noqa: BLE001 - whatever it is, Kafka keeps what comes
                 if not self.health.error:
                     log.error("cannot store, trying again", error=repr(error))
@@ -176,3 +178,11 @@ class StoreWriter:
             else:
                 self.health.error = ""
                 return result
+
+    async def _watched(self, work: asyncio.Future[T]) -> T:
+        """Wait for the store, and say so when it does not answer: a server may hang for hours."""
+        done, _ = await asyncio.wait([work], timeout=SLOW_S)
+        if not done and not self.health.error:
+            self.health.error = f"the store has not answered for {SLOW_S:g} s; look whether its server hangs"
+            log.error("the store does not answer, waiting on")
+        return await work

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from streams.kafka.origin import Origin
 from streams.kafka.reader import Read
 from streams.records import Command, CommandOutcome, CommandOutcomes, Commands, Detections, Record
 from streams.topics import COMMAND_OUTCOMES, COMMANDS, DEAD_LETTERS, DETECTIONS, Topic
+from tests.waiting import until
 
 
 class Store:
@@ -25,8 +27,11 @@ class Store:
         self.batches: list[Record] = []
         self.offsets: dict[str, dict[int, int]] = {}
         self.failures = 0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def commit(self, batches: Sequence[Record], snapshots: Any, *, consumed: Any, **_: Any) -> None:
+        assert self.answers.wait(60)
         if self.failures:
             self.failures -= 1
             raise OSError("away")
@@ -129,3 +134,16 @@ async def test_a_second_writer_waits_for_its_turn_and_says_so(monkeypatch):
         with pytest.raises(EOFError):
             await work
     assert begins == [{"commands": {0: 9}}]
+
+
+async def test_a_store_that_hangs_is_told_and_waited_for(monkeypatch):
+    monkeypatch.setattr("deploy.store_writer.SLOW_S", 0.01)
+    one, store, _ = writer()
+    store.answers.clear()
+    keeping = asyncio.create_task(one.keep([read(COMMANDS, 0, question("x"))]))
+    await until(lambda: "not answered" in one.health.error)
+    assert store.batches == []
+    store.answers.set()
+    await keeping
+    assert store.batches == [question("x")]
+    assert one.health.error == ""
