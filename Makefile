@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Unit tests run side by side; those with real servers one after the other.
 WORKERS ?= auto
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-relay clean
+.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-relay chaos soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -87,6 +87,16 @@ bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare CO
 
 bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain copy beside it
 	@$(BIN)/python -m tests.benchmarks.bench_relay $(ARGS)
+
+.PHONY: regions
+regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
+	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
+
+chaos: $(VENV)/.ready-dev servers  ## kills, pauses, cuts and full disks: every stored row against a ledger (as root)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.ready-dev servers  ## the same load for half an hour without faults: memory, files and lag
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv

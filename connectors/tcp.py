@@ -22,6 +22,8 @@ MOST_BYTES_PER_S = 256_000
 BURST_BYTES = 1_000_000
 """What one sender may bring for ever and at once: a receiver with 50 epochs a second, and the backlog
 of five minutes of one with one. Who sends more is read no faster, or it would take the time of all others."""
+LATE_S, GRACE_S = 1.0, 5.0
+"""A wait that ends so much too late: this program stood still. The sender gets so much more."""
 _sleep = asyncio.sleep
 _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
@@ -129,10 +131,17 @@ class Watchdog:
         """
         await self._pace()
         try:
-            async with asyncio.timeout_at(self._deadline_s):
-                data = await reader.read(READ_BYTES)
-                self._read_bytes += len(data)
-                return data
+            while True:
+                try:
+                    async with asyncio.timeout_at(self._deadline_s):
+                        data = await reader.read(READ_BYTES)
+                        self._read_bytes += len(data)
+                        return data
+                except TimeoutError:
+                    now_s = self._loop.time()
+                    if now_s - self._deadline_s < LATE_S:
+                        raise
+                    self._deadline_s = now_s + GRACE_S  # what came meanwhile waits in the socket
         except TimeoutError as error:
             text = f"no data for {self._stall_s:g} s; check that the station sends"
             raise StreamError(text, stalled=True) from error

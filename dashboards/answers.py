@@ -99,6 +99,8 @@ class StationAnswer(StationVerdict, frozen=True, kw_only=True):
     """A station with its latest verdict."""
 
     name: str
+    region: str
+    """Where it belongs, as the way down the tree (`zhejiang:hangzhou`); empty: to this installation."""
     longitude: float | None
     latitude: float | None
     """Degrees; null while neither the registry nor the stream told the position."""
@@ -203,6 +205,8 @@ class AlertAnswer(Answer, frozen=True, kw_only=True):
     """An alert as it is now."""
 
     id: str
+    region: str
+    """Where it was raised, as of a station."""
     level: LevelName
     state: AlertStateName
     title: str

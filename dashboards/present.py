@@ -33,6 +33,7 @@ from storage.store import (
 )
 from streams import records
 from streams.records import AlertTransition, Reason, StationReport
+from streams.regions import region_of
 from streams.stream_state import StreamState
 
 STALE_AFTER_US = 60_000_000
@@ -115,6 +116,7 @@ def station(row: StationRow, now_us: int, last_epochs_us: Mapping[str, int]) -> 
     return StationAnswer(
         **msgspec.structs.asdict(shown),
         name=row.name,
+        region=region_of(row.id),
         longitude=row.longitude,
         latitude=row.latitude,
         height_m=row.height_m,
@@ -212,6 +214,7 @@ def alert(
         acknowledged = now
     return AlertAnswer(
         id=now.alert_id,
+        region=region_of(now.alert_id),
         level=now.level,
         state=now.state,
         title=now.title,

@@ -190,6 +190,16 @@ def notify(config: ConfigOption, http: WatchOption = None, seconds: ForOption = 
 
 
 @app.command()
+def bridge(config: ConfigOption, http: WatchOption = None, seconds: ForOption = None) -> None:
+    """Tell the parent region what may be told, and take its commands; one runs in each region."""
+    leave_on_signals()
+    from deploy.bridge_command import run_bridge
+    from deploy.settings_file import load
+
+    run_bridge(load(config), http=http, seconds=seconds)
+
+
+@app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="RTCM 3 captures, in order.")],
     station: Annotated[str, typer.Option("--station", metavar="ID", help="The station they come from.")],

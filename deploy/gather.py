@@ -58,6 +58,7 @@ async def _run(
             prefix=kafka.prefix,
             client_id=f"groundswell-gather-{socket.gethostname()}",
             spool_bytes=round(kafka.spool_gb * 1e9),
+            reserved=settings.regions.reserved if settings.regions is not None else (),
         )
         try:
             await sink.start()

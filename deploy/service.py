@@ -29,6 +29,7 @@ from deploy.partitioning import pipeline
 from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.sources import Sources
+from deploy.upkeep import kept_in_shape
 from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
@@ -85,6 +86,7 @@ async def opened(
         runtime.listeners.append(DetectorFaults(runtime.pipeline.processors))
         figures = pipeline_figures(runtime, keeper, archive) + station_figures(runtime.pipeline.processors)
 
+        figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
         relay = Relay(asyncio.get_running_loop().time)
         sources = Sources(runtime, runtime, relay)
         edge = Edge(settings, registry, sources)

@@ -15,8 +15,12 @@ from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream
 from streams.definitions import StationDefinition, ThingDefinition, check_id, without_password
+from streams.regions import RegionTree
 
+Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+_FOR_EVER = 10**6
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +62,30 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True):
 
     url: str = ""
     """postgresql://user@host:port/database; empty: SQLite in the data folder."""
+    report_days: Days = 0
+    """How long reports of each second are kept; 0: for ever, as with all of these."""
+    sample_days: Days = 0
+    """Samples of sensors."""
+    figure_days: Days = 0
+    """Figures of stations, one set a minute."""
+    period_days: Days = 0
+    """Hours of stations, from which reports of months are made."""
+    minute_days: Days = 0
+    """Sums by minute, of reports and samples."""
+    hour_days: Days = 0
+    """Sums by hour. Those by day are kept for ever."""
+    alert_days: Days = 0
+    """Alerts that are closed, and detections."""
+
+    def __post_init__(self) -> None:
+        finer = max(self.report_days or _FOR_EVER, self.sample_days or _FOR_EVER)
+        for name, days in (("minute_days", self.minute_days), ("hour_days", self.hour_days)):
+            if days and days < finer:
+                raise ValueError(
+                    f"{name} must be 0 (for ever) or no less than what it is summed up from: "
+                    "report_days, sample_days, and for hour_days minute_days"
+                )
+            finer = days or _FOR_EVER
 
 
 class RelaySettings(_Section, frozen=True, kw_only=True):
@@ -167,6 +195,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     kafka: KafkaSettings = KafkaSettings()
     gather: GatherSettings = GatherSettings()
     database: DatabaseSettings = DatabaseSettings()
+    regions: RegionTree | None = None
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)

@@ -114,6 +114,11 @@ def _check(settings: Settings) -> None:
     for broker in settings.mqtt:
         if broker.ca_file:
             _check_certificates(broker)
+    if settings.regions is not None:
+        try:
+            settings.regions.check()
+        except ValueError as error:
+            raise Refusal(f"regions: {error}") from error
 
 
 def _each_its_own(kind: str, ids: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,9 +20,10 @@ from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_writer import STORED, StoreWriter
+from deploy.upkeep import kept_in_shape
 from deploy.watched import watched
 from storage.sqlite import SqliteStore
-from storage.store import StorageError, Store
+from storage.store import StorageError, WritableStore
 from streams.kafka.output import Output
 from streams.kafka.reader import Reader
 
@@ -31,18 +33,11 @@ log = structlog.get_logger()
 def run_store(settings: Settings, *, data: Path | None, http: str | None, seconds: float | None) -> None:
     """Keep what comes until a signal, or for so long."""
     with opened_store(settings, data) as store:
-        registry = Registry.of(settings)
-        store.put_registry(
-            stations=registry.stations,
-            things=registry.things,
-            properties=registry.properties,
-            datastreams=registry.datastreams,
-        )
         run_async(_run(store, settings, http, seconds))
 
 
 @contextmanager
-def opened_store(settings: Settings, data: Path | None) -> Iterator[Store]:
+def opened_store(settings: Settings, data: Path | None) -> Iterator[WritableStore]:
     """Open the database of a configuration, to write into it."""
     with contextlib.ExitStack() as stack:
         if settings.database.url:
@@ -55,7 +50,7 @@ def opened_store(settings: Settings, data: Path | None) -> Iterator[Store]:
 
 
 @contextmanager
-def reading_store(settings: Settings, data: Path) -> Iterator[Store]:
+def reading_store(settings: Settings, data: Path) -> Iterator[WritableStore]:
     """Open the database of a configuration, to read it beside the process that writes it.
 
     Raises
@@ -75,7 +70,7 @@ def reading_store(settings: Settings, data: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def _postgres(url: str) -> Iterator[Store]:
+def _postgres(url: str) -> Iterator[WritableStore]:
     from storage.postgres import PostgresStore
 
     try:
@@ -86,7 +81,18 @@ def _postgres(url: str) -> Iterator[Store]:
         yield store
 
 
-async def _run(store: Store, settings: Settings, http: str | None, seconds: float | None) -> None:
+def _prepare(store: WritableStore, registry: Registry) -> None:
+    """Become the only writer, and say what is configured."""
+    store.hold()
+    store.put_registry(
+        stations=registry.stations,
+        things=registry.things,
+        properties=registry.properties,
+        datastreams=registry.datastreams,
+    )
+
+
+async def _run(store: WritableStore, settings: Settings, http: str | None, seconds: float | None) -> None:
     stop = stop_on_signals()
     kafka: KafkaSettings = settings.kafka
     readers: list[Reader] = []
@@ -105,7 +111,11 @@ async def _run(store: Store, settings: Settings, http: str | None, seconds: floa
         wall_clock_us,
         kafka.prefix,
     )
-    async with watched(http, writer_figures(writer.health), trouble):
+    writer.prepare = partial(_prepare, store, Registry.of(settings))
+    async with contextlib.AsyncExitStack() as stack:
+        figures = writer_figures(writer.health)
+        figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
+        await stack.enter_async_context(watched(http, figures, trouble))
         work = asyncio.create_task(writer.run())
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)

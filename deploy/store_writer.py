@@ -23,6 +23,7 @@ from streams.topics import (
     DELIVERIES,
     DETECTIONS,
     FLAGGED_SAMPLES,
+    REGIONAL_DETECTIONS,
     REGISTRY,
     STATION_PERIODS,
     STATION_REPORTS,
@@ -31,11 +32,13 @@ from streams.topics import (
 log = structlog.get_logger()
 
 STORED = (
-    STATION_REPORTS, STATION_PERIODS, FLAGGED_SAMPLES, DETECTIONS, ALERTS, DELIVERIES, COMMANDS,
-    REGISTRY, COMMAND_OUTCOMES,
+    STATION_REPORTS, STATION_PERIODS, FLAGGED_SAMPLES, DETECTIONS, REGIONAL_DETECTIONS, ALERTS, DELIVERIES,
+    COMMANDS, REGISTRY, COMMAND_OUTCOMES,
 )  # fmt: skip
 WAIT_S = 0.2
 RETRY_S = 1.0
+SLOW_S = 10.0
+"""A store that needs longer for one call is said to hang."""
 MOST_REMEMBERED = 1000
 """Commands, and answers that wait for theirs."""
 T = TypeVar("T")
@@ -93,6 +96,8 @@ class StoreWriter:
     output: Output
     clock_us: Callable[[], int]
     prefix: str = ""
+    prepare: Callable[[], None] = lambda: None
+    """Called until it works, before anything is read: what makes this the only writer."""
     health: WriterHealth = field(default_factory=WriterHealth)
     _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
     _commands: dict[str, None] = field(default_factory=dict)
@@ -101,6 +106,7 @@ class StoreWriter:
 
     async def run(self) -> None:
         """Read and keep until cancelled; a store that is away is waited for, and Kafka keeps what comes."""
+        await self._insist(self.prepare)
         begin = await self._insist(self.store.consumed)
         reader = self.make_reader(begin)
         await reader.start()
@@ -164,7 +170,7 @@ class StoreWriter:
         """Do something with the store, again and again until it works; not in the event loop's thread."""
         while True:
             try:
-                result = await asyncio.get_running_loop().run_in_executor(None, call)
+                result = await self._watched(asyncio.get_running_loop().run_in_executor(None, call))
             except Exception as error:  # noqa: BLE001 - whatever it is, Kafka keeps what comes
                 if not self.health.error:
                     log.error("cannot store, trying again", error=repr(error))
@@ -173,3 +179,11 @@ class StoreWriter:
             else:
                 self.health.error = ""
                 return result
+
+    async def _watched(self, work: asyncio.Future[T]) -> T:
+        """Wait for the store, and say so when it does not answer: a server may hang for hours."""
+        done, _ = await asyncio.wait([work], timeout=SLOW_S)
+        if not done and not self.health.error:
+            self.health.error = f"the store has not answered for {SLOW_S:g} s; look whether its server hangs"
+            log.error("the store does not answer, waiting on")
+        return await work

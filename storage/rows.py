@@ -170,3 +170,15 @@ class RawSegment:
     """Lowest and highest time of its chunks."""
     sha256: bytes
     """Of the timing table and the plain bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollupHealth:
+    """How far the rollups are behind."""
+
+    marks: int
+    """Spans that are still to be made anew."""
+    oldest_us: int | None
+    """When the oldest one of minutes was marked; None: there is none."""
+    frozen: int
+    """Spans since the start that could not be made anew: what they are made of has expired."""

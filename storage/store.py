@@ -20,6 +20,7 @@ from storage.rows import (
     RawSegment,
     StationRow,
 )
+from storage.upkeep import Kept
 from streams.records import (
     AlertStateName,
     AlertTransition,
@@ -288,6 +289,20 @@ class Store(Protocol):
         ...
 
 
+class WritableStore(Store, Kept, Protocol):
+    """A store as the process that writes it needs it."""
+
+    def hold(self) -> None:
+        """Be the only writer of this database.
+
+        Raises
+        ------
+        StorageError
+            Another process is, or the database is away. Trying again helps later.
+        """
+        ...
+
+
 class RawIndex(Protocol):
     """What `RawArchive` needs of a store: which bytes of which objects count."""
 
@@ -334,4 +349,5 @@ __all__ = [
     "StorageFullError",
     "Store",
     "StoreVersionError",
+    "WritableStore",
 ]

@@ -61,7 +61,15 @@ DEAD_LETTERS = Topic("dead-letters", None, "topic", partitions=1, retention_s=30
 """Messages that could not be read or judged, as they were, with the reason in their headers."""
 DELIVERY_STATE = Topic("delivery-state", None, "webhook_id", partitions=1, retention_s=-1, compacted=True)
 """How far each webhook has been told of the alerts (`streams.deliveries`)."""
-ALL_TOPICS = (*TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE)
+REGIONAL_DETECTIONS = Topic("regional-detections", records.Detections, "site_id", partitions=1)
+"""Findings of regions, for the store alone: the region itself has made alerts of them."""
+REGIONAL_RAW = Topic("regional-raw", records.RawBatch, "station_id", retention_s=_DAY_S)
+"""Bytes of stations of regions that share them; the region itself judges them."""
+BRIDGE_PLACES = Topic("bridge-places", None, "stream", partitions=1, retention_s=-1, compacted=True)
+"""How far bridges have come that write into this Kafka (`streams.kafka.bridge`)."""
+ALL_TOPICS = (
+    *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, BRIDGE_PLACES,
+)  # fmt: skip
 
 
 IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {

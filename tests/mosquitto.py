@@ -59,10 +59,10 @@ class Broker:
 
 
 @contextlib.contextmanager
-def mosquitto(folder: Path, *lines: str) -> Iterator[Broker]:
-    """Run a broker on a free port of the loopback interface; `lines` are added to its configuration."""
+def mosquitto(folder: Path, *lines: str, port: int = 0) -> Iterator[Broker]:
+    """Run a broker on a free (or this) port of the loopback interface; `lines` go into its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     configuration = [
         f"listener {port} 127.0.0.1",
         "allow_anonymous true",

@@ -48,18 +48,20 @@ class KafkaServer:
     """A broker that can be killed, paused and started again; it keeps its data and its port."""
 
     folder: Path
+    host: str = "127.0.0.1"
     port: int = field(default_factory=lasting_port)
     controller_port: int = field(default_factory=lasting_port)
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
         """Return what the script is told."""
         return {
             "GROUNDSWELL_DEV": str(self.folder),
+            "KAFKA_HOST": self.host,
             "KAFKA_PORT": str(self.port),
             "KAFKA_CONTROLLER_PORT": str(self.controller_port),
         }
@@ -102,9 +104,9 @@ class KafkaServer:
 
 
 @contextlib.contextmanager
-def kafka_server(folder: Path) -> Iterator[KafkaServer]:
+def kafka_server(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaServer]:
     """Run a broker on free ports with its data in `folder`, until the block ends."""
-    server = KafkaServer(folder)
+    server = KafkaServer(folder, host)
     # Whoever ends us, even without asking, closes the pipe: no broker outlives its test. Its log stays.
     ending = 'read -r _; "$0" stop; rm -rf "$1"'
     with subprocess.Popen(

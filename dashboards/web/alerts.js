@@ -144,5 +144,6 @@ class Card {
 
 export function subjectName(alert) {
   const subject = model.datastreams.get(alert.subject_id) ?? model.things.get(alert.subject_id);
-  return subject?.name ?? alert.subject_id;
+  if (!subject) return alert.subject_id; // it names its region itself
+  return alert.region ? `${alert.region} · ${subject.name}` : subject.name;
 }

@@ -4,6 +4,7 @@ from storage.postgres.migrations import SchemaStatus, migrate, status
 from storage.postgres.sensors import PostgresSensorQueries
 from storage.postgres.stations import PostgresStationQueries
 from storage.postgres.writing import PostgresWriting
+from storage.rows import Counts
 from storage.sql.alerts import AlertQueries
 from storage.sql.changes import ChangeQueries
 from storage.sql.raw_index import RawIndexTables
@@ -33,6 +34,11 @@ class PostgresStore(
     StorageError
         It cannot be reached.
     """
+
+    def counts(self) -> Counts:
+        """Return figures for metrics."""
+        self.bring_latest()
+        return super().counts()
 
 
 __all__ = ["PostgresStore", "SchemaStatus", "migrate", "status"]

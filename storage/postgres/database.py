@@ -1,9 +1,10 @@
 """Connections and transactions of the PostgreSQL store.
 
-One connection writes, under a lock; readers of any thread take connections of a pool, whose transactions only
-read and see one state. A connection that the server has broken is made anew at the next call. Commits are
-synchronous: what a call has returned from outlives the server's power. Sessions keep temporary tables and
-prepared statements, so a pooler between must hand out whole sessions.
+One connection writes, under a lock, and a second one does what is done beside the commits; readers of any
+thread take connections of a pool, whose transactions only read and see one state. A connection that the
+server has broken is made anew at the next call. Commits are synchronous: what a call has returned from
+outlives the server's power. Sessions keep temporary tables and prepared statements, so a pooler between
+must hand out whole sessions.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from psycopg_pool import ConnectionPool
 
 from storage.named_sql import load_queries
 from storage.postgres import partitions
-from storage.postgres.errors import DatabaseAwayError, translated
+from storage.postgres.copying import HEADER, TRAILER
+from storage.postgres.errors import DatabaseAwayError, WriterBusyError, translated, where
 from storage.postgres.migrations import expect_current, migrate
-from storage.sql.database import Connection, Database, Parameters, Rows
+from storage.sql.database import Connection, Database, Parameters
 
 QUERIES = load_queries("postgres")
 READERS = 8
@@ -40,6 +42,12 @@ _KEEP_ALIVE = {
 """A peer that vanished is noticed within half a minute."""
 _SESSION = b"SET jit = off; SET plan_cache_mode = force_custom_plan; SET synchronous_commit = on"
 """A plan for known times looks at their partitions only."""
+_NOTICED = (
+    b"SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
+    b"SET tcp_user_timeout = 30000"
+)
+"""So that the server, too, notices a writer that vanished, and lets the next one in."""
+_WRITER_LOCK = 7_203_116_203
 _ADDED = {"station": "add_stations", "datastream": "add_datastreams", "name": "add_names"}
 
 
@@ -56,7 +64,7 @@ class Session:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.plain = connection
 
-    def execute(self, sql: str, parameters: Parameters | None = None, /) -> Rows:
+    def execute(self, sql: str, parameters: Parameters | None = None, /) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run one statement."""
         return self.plain.execute(sql.encode(), parameters, binary=True)
 
@@ -66,6 +74,15 @@ class Session:
         if rows:
             with self.plain.cursor() as cursor:
                 cursor.executemany(sql.encode(), rows)
+
+
+def send(session: Session, copy: str, pieces: Iterable[bytes]) -> None:
+    """Send rows by a COPY."""
+    with session.plain.cursor() as cursor, cursor.copy(copy.encode()) as rows:
+        rows.write(HEADER)
+        for piece in pieces:
+            rows.write(piece)
+        rows.write(TRAILER)
 
 
 class PostgresDatabase(Database):
@@ -78,10 +95,13 @@ class PostgresDatabase(Database):
         if migrate:
             _migrate(url)
         self._lock = threading.RLock()
+        self._beside_lock = threading.RLock()
+        self._beside_connection: psycopg.Connection[Any] | None = None
         self._keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._new_keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._partitions: set[str] = set()
         self._closed = False
+        self._alone = False
         with translated(url):
             self._writer: psycopg.Connection[Any] | None = self._connect()
         self._readers = ConnectionPool(
@@ -105,6 +125,21 @@ class PostgresDatabase(Database):
         with self._lock:
             if self._writer is not None:
                 self._writer.close()
+        with self._beside_lock:
+            if self._beside_connection is not None:
+                self._beside_connection.close()
+
+    def hold(self) -> None:
+        """Be the only writer of this database, also after a broken connection.
+
+        Raises
+        ------
+        WriterBusyError
+            Another process is. Trying again helps when it has ended.
+        """
+        with self._outside() as connection:
+            self._take(connection)
+            self._alone = True
 
     # --- for the parts --------------------------------------------------------------------------------
 
@@ -155,7 +190,7 @@ class PostgresDatabase(Database):
         return ChainMap(new, known)
 
     def _make_partitions(
-        self, wanted: Mapping[partitions.Partitioned, set[partitions.Partition]]
+        self, wanted: Mapping[partitions.Partitioned, set[partitions.Partition]], *, beside: bool = False
     ) -> list[str]:
         """Make the partitions that do not exist; return the tables of those that have to wait."""
         missing = [
@@ -167,7 +202,7 @@ class PostgresDatabase(Database):
         if not missing:
             return []
         waiting = []
-        with self._outside() as connection:
+        with self._beside() if beside else self._outside() as connection:
             for table, partition in missing:
                 if partitions.make(connection, table, partition):
                     self._partitions.add(partition.name)
@@ -187,6 +222,23 @@ class PostgresDatabase(Database):
                 if connection.closed:
                     self._writer = None
                 raise
+
+    @contextmanager
+    def _beside(self) -> Iterator[psycopg.Connection[Any]]:
+        """Give a second connection, which commits each statement; a commit does not wait for it."""
+        with self._beside_lock, translated(self.url):
+            if self._closed:
+                raise DatabaseAwayError("the store is closed: open it anew")
+            connection = self._beside_connection
+            if connection is not None:
+                try:
+                    connection.execute("SELECT 1")
+                except psycopg.OperationalError:
+                    connection.close()
+            if connection is None or connection.closed:
+                connection = self._connect()
+                self._beside_connection = connection
+            yield connection
 
     # --- inside ---------------------------------------------------------------------------------------
 
@@ -213,9 +265,25 @@ class PostgresDatabase(Database):
             else:
                 return self._writer
         self._writer = None
-        self._writer = self._connect()
+        connection = self._connect()
+        if self._alone:
+            try:
+                self._take(connection)
+            except BaseException:
+                connection.close()
+                raise
+        self._writer = connection
         self._writer.execute("BEGIN")
         return self._writer
+
+    def _take(self, connection: psycopg.Connection[Any]) -> None:
+        """Take the lock of writers, which lasts as long as the connection."""
+        connection.execute(_NOTICED)
+        if connection.execute("SELECT pg_try_advisory_lock(%s)", (_WRITER_LOCK,)).fetchone() != (True,):
+            raise WriterBusyError(
+                f"another groundswell store writes into the database {where(self.url)}: "
+                "this one waits, and goes on when that one ends"
+            )
 
     def _undo(self, connection: psycopg.Connection[Any]) -> None:
         try:

@@ -22,6 +22,10 @@ class DatabaseAwayError(StorageError):
     """The server cannot be reached. Trying again helps once it can."""
 
 
+class WriterBusyError(StorageError):
+    """Another process writes into the database. Trying again helps when that one has ended."""
+
+
 class CollisionError(StorageError):
     """Two writers wanted the same rows, and this one gave way. Trying again helps."""
 

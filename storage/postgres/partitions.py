@@ -8,7 +8,7 @@ for long, the rows go to the default one as well, and move when it can be made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -42,7 +42,17 @@ STATION_EPOCHS = Partitioned("station_epochs", "epoch_us", "day")
 SAMPLES = Partitioned("samples", "time_us", "day")
 STATION_FIGURES = Partitioned("station_figures", "time_us", "month")
 STATION_PERIODS = Partitioned("station_periods", "begin_us", "month")
-TABLES = (STATION_EPOCHS, SAMPLES, STATION_FIGURES, STATION_PERIODS)
+STATION_MINUTES = Partitioned("station_minutes", "begin_us", "day")
+STATION_HOURS = Partitioned("station_hours", "begin_us", "month")
+STATION_DAYS = Partitioned("station_days", "begin_us", "month")
+SAMPLE_MINUTES = Partitioned("sample_minutes", "begin_us", "day")
+SAMPLE_HOURS = Partitioned("sample_hours", "begin_us", "month")
+SAMPLE_DAYS = Partitioned("sample_days", "begin_us", "month")
+TABLES = (
+    STATION_EPOCHS, SAMPLES, STATION_FIGURES, STATION_PERIODS, STATION_MINUTES, STATION_HOURS, STATION_DAYS,
+    SAMPLE_MINUTES, SAMPLE_HOURS, SAMPLE_DAYS,
+)  # fmt: skip
+BY_NAME = {table.table: table for table in TABLES}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,12 +77,22 @@ def partition_of(table: Partitioned, time_us: int) -> Partition:
 
 def needed(table: Partitioned, times_us: NDArray[np.int64], now_us: int) -> tuple[set[Partition], int]:
     """Return the partitions that these rows and the near future need, and how many rows get none."""
-    low, high = max(_FIRST_US, now_us - NEAR_US), min(_END_US, now_us + NEAR_US)
-    near = (times_us >= low) & (times_us < high)
+    near = _near(times_us, now_us)
     days = np.unique(times_us[near] // DAY_US).tolist()
     soon = [t // DAY_US for t in (now_us, now_us + AHEAD_US) if _FIRST_US <= t < _END_US]
     found = {partition_of(table, day * DAY_US) for day in {*days, *soon}}
     return found, len(times_us) - int(near.sum())
+
+
+def near(table: Partitioned, times_us: Sequence[int], now_us: int) -> set[Partition]:
+    """Return the partitions of those of these times that are near now."""
+    times = np.array(times_us, np.int64)
+    return {partition_of(table, one) for one in times[_near(times, now_us)].tolist()}
+
+
+def _near(times_us: NDArray[np.int64], now_us: int) -> NDArray[np.bool_]:
+    low, high = max(_FIRST_US, now_us - NEAR_US), min(_END_US, now_us + NEAR_US)
+    return (times_us >= low) & (times_us < high)
 
 
 def existing(connection: psycopg.Connection[Any]) -> set[str]:
@@ -111,40 +131,35 @@ def make(connection: psycopg.Connection[Any], table: Partitioned, partition: Par
     return True
 
 
-def drop_before(connection: psycopg.Connection[Any], table: Partitioned, cut_us: int) -> Iterator[str]:
-    """Drop the partitions that end before a time, and what the default one has of it; say what is gone."""
-    known = existing(connection)
-    for name in sorted(known):
+def drop_before(
+    connection: psycopg.Connection[Any], table: Partitioned, cut_us: int
+) -> tuple[list[str], int]:
+    """Drop the partitions that end before a time, and what the default one has of it.
+
+    Returns
+    -------
+    dropped, rows
+        Names, and about how many rows they and the default one had.
+    """
+    dropped, rows = [], 0
+    for name in sorted(existing(connection)):
         if (partition := _parsed(table, name)) is not None and partition.end_us <= cut_us:
+            asked = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %s::regclass"
             try:
                 with connection.transaction():
                     _be_alone(connection)
+                    about = connection.execute(asked, (name,)).fetchone() or (0,)
                     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
                 continue  # somebody reads it: the next call does it
-            yield name
-    connection.execute(
+            dropped.append(name)
+            rows += about[0]
+    done = connection.execute(
         sql.SQL("DELETE FROM {} WHERE {} < {}").format(
             sql.Identifier(f"{table.table}_other"), sql.Identifier(table.column), sql.Literal(cut_us)
         )
     )
-
-
-def cuts(now_us: int, retention_s: Mapping[str, int]) -> Iterable[tuple[Partitioned, int]]:
-    """Return for each table that is named the time before which nothing is kept.
-
-    Raises
-    ------
-    ValueError
-        There is no such table, or a retention is not positive.
-    """
-    by_name = {table.table: table for table in TABLES}
-    for name, seconds in retention_s.items():
-        if name not in by_name:
-            raise ValueError(f"{name!r} is no table whose rows expire: name one of {', '.join(by_name)}")
-        if seconds <= 0:
-            raise ValueError(f"the retention of {name} must be a positive number of seconds, not {seconds}")
-    return [(by_name[name], now_us - seconds * 1_000_000) for name, seconds in retention_s.items()]
+    return dropped, rows + done.rowcount
 
 
 def _be_alone(connection: psycopg.Connection[Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -71,28 +70,24 @@ class SortedReports:
         codes: Int32,
         newest: NDArray[np.bool_],
     ) -> None:
-        self._reports, self._key, self._time_us, self._codes = reports, key, time_us, codes
-        self._newest = np.flatnonzero(newest)
+        self.key, self.time_us = key, time_us
+        self._reports, self.codes = reports, codes
+        self.newest_rows = np.flatnonzero(newest)
         self._silent = np.flatnonzero(codes == 0)
         self._reasoned = np.flatnonzero(codes)
         self._packed = [
             pack([(r.text, r.value, r.threshold, r.check) for r in reports[i].reasons])
             for i in self._reasoned.tolist()
         ]
-        self._shared: list[bytes] | None = None
 
     @property
     def newest(self) -> int:
         """How many are the newest of their station."""
-        return len(self._newest)
+        return len(self.newest_rows)
 
     def table(self) -> Iterator[bytes]:
         """Return the rows of the table. A piece is made while the server takes the one before."""
-        made = []
-        for piece in self._pieces(self._silent):
-            made.append(piece)
-            yield piece
-        self._shared = made
+        yield from self._pieces(self._silent)
         if self._packed:
             yield self._rows(self._reasoned, self._packed)
 
@@ -101,28 +96,44 @@ class SortedReports:
         return self._pieces(np.arange(len(self._reports)))
 
     def staged_newest(self) -> Iterator[bytes]:
-        """Return the newest rows without reasons; mostly those that were just made for the table."""
-        if self._shared is None or len(self._newest) < len(self._reports):
-            return self._pieces(self._newest)
-        return chain(self._shared, self._pieces(self._reasoned))
+        """Return all rows with their reports as they are, for the staging table of the newest."""
+        for k in range(0, len(self._reports), PIECE):
+            rows = np.arange(k, min(k + PIECE, len(self._reports)))
+            yield self._rows(rows, [pack(self._reports[i]) for i in rows.tolist()])
+
+    def newest_reports(self) -> list[StationReport]:
+        """Return the newest report of each station."""
+        return [self._reports[i] for i in self.newest_rows.tolist()]
 
     def reasons(self) -> dict[str, list[Any]] | None:
         """Return the reasons and whose they are; None: there are none."""
         if not self._packed:
             return None
         return {
-            "station_key": self._key[self._reasoned].tolist(),
-            "epoch_us": self._time_us[self._reasoned].tolist(),
+            "station_key": self.key[self._reasoned].tolist(),
+            "epoch_us": self.time_us[self._reasoned].tolist(),
             "reasons": self._packed,
         }
 
     def _pieces(self, rows: Int64) -> Iterator[bytes]:
         return (self._rows(rows[k : k + PIECE], None) for k in range(0, len(rows), PIECE))
 
-    def _rows(self, rows: Int64, reasons: Sequence[bytes] | None) -> bytes:
+    def _rows(self, rows: Int64, last: Sequence[bytes] | None) -> bytes:
         reports = [self._reports[i] for i in rows.tolist()]
-        columns = _report_columns(reports, self._key[rows], self._time_us[rows], self._codes[rows])
-        return row_bytes(columns, reasons or [None] * len(reports))
+        columns = _report_columns(reports, self.key[rows], self.time_us[rows], self.codes[rows])
+        return row_bytes(columns, last or [None] * len(reports))
+
+
+def newest_of(commits: Sequence[SortedReports]) -> SortedReports:
+    """Return the newest report of each station of several commits, in the order in which they came."""
+    reports = [report for one in commits for report in one.newest_reports()]
+    key = np.concatenate([one.key[one.newest_rows] for one in commits])
+    time_us = np.concatenate([one.time_us[one.newest_rows] for one in commits])
+    codes = np.concatenate([one.codes[one.newest_rows] for one in commits])
+    order, newest = last_of_each(key, time_us)
+    rows = order[newest]
+    every = np.ones(len(rows), np.bool_)
+    return SortedReports([reports[i] for i in rows.tolist()], key[rows], time_us[rows], codes[rows], every)
 
 
 def _report_columns(some: Sequence[StationReport], key: Int32, time_us: Int64, codes: Int32) -> list[Column]:

@@ -7,20 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from storage import paging
+from storage.postgres.latest import PostgresLatest
 from storage.rows import Page, StationRow
-from storage.sql.packing import report_of_row
+from storage.sql.packing import report_of_row, unpack
 from storage.sql.stations import StationQueries
-from streams.records import StationReport
-
-_REPORT_COLUMNS = 18
+from streams.records import StationReport, StationStateName
 
 
-class PostgresStationQueries(StationQueries):
+class PostgresStationQueries(StationQueries, PostgresLatest):
     """The station part of the store."""
 
+    def stations(
+        self, *, after: str | None = None, limit: int = 100, state: StationStateName | None = None
+    ) -> Page[StationRow]:
+        """Return stations by id."""
+        self.bring_latest()
+        return super().stations(after=after, limit=limit, state=state)
+
+    def station(self, station_id: str) -> StationRow | None:
+        """Return one station."""
+        self.bring_latest()
+        return super().station(station_id)
+
     def _newest(self, station_id: str, row: tuple[Any, ...]) -> tuple[StationReport | None, tuple[Any, ...]]:
-        report, rest = row[:_REPORT_COLUMNS], row[_REPORT_COLUMNS:]
-        return None if report[0] is None else report_of_row(station_id, report), rest
+        epoch_us, packed = row[:2]
+        if packed is not None:
+            return unpack(packed, StationReport), row[2:]
+        return None if epoch_us is None else self._of_columns(station_id), row[2:]
+
+    def _of_columns(self, station_id: str) -> StationReport | None:
+        """Return a newest report that was found among the reports, or stored by an earlier program."""
+        with self._reading() as connection:
+            row = connection.execute(self._queries["latest_columns"], {"ids": [station_id]}).fetchone()
+        return None if row is None else report_of_row(station_id, row[1:])
 
     def stations_within(
         self, corners: Sequence[tuple[float, float]], *, after: str | None = None, limit: int = 100
@@ -43,6 +62,7 @@ class PostgresStationQueries(StationQueries):
         paging.check_limit(limit)
         (start,) = ("",) if after is None else paging.decode_cursor("stations", after, (str,))
         ring = ", ".join(f"{float(x)!r} {float(y)!r}" for x, y in (*corners, corners[0]))
+        self.bring_latest()
         asked = {"after": start, "limit": limit + 1, "polygon": f"POLYGON(({ring}))"}
         with self._reading() as connection:
             rows = connection.execute(self._queries["stations_within"], asked).fetchall()

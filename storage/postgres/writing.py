@@ -12,13 +12,16 @@ import psycopg
 from numpy.typing import NDArray
 
 from storage.postgres import partitions
-from storage.postgres.copying import HEADER, TRAILER
-from storage.postgres.database import PostgresDatabase, Session
+from storage.postgres.database import Session, send
 from storage.postgres.errors import CollisionError, DatabaseAwayError
+from storage.postgres.latest import PostgresLatest
+from storage.postgres.rolling import PostgresExpiring
 from storage.postgres.sample_columns import Samples
-from storage.postgres.station_columns import Figures, Periods, Reports
+from storage.postgres.station_columns import Figures, Periods, Reports, SortedReports
 from storage.rows import RawSegment
 from storage.sql.database import Connection
+from storage.sql.levels import SAMPLES, STATIONS
+from storage.sql.marks import touched
 from storage.sql.writing import Writing, streamed_position
 from storage.store import StorageError
 from streams.records import FlaggedSamples, Record, StationPeriods, StationReport, StationReports
@@ -30,7 +33,7 @@ _RETRY_US = 60_000_000
 """After how long a partition that had to wait is tried again."""
 
 
-class PostgresWriting(Writing, PostgresDatabase):
+class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
     """The writing half of the store."""
 
     def __init__(self, url: str, *, migrate: bool = False) -> None:
@@ -39,6 +42,7 @@ class PostgresWriting(Writing, PostgresDatabase):
         """Rows by table that went to the default partition, since they lie far from the commit's time."""
         self._careful: Counter[str] = Counter()
         self._waiting_since_us: int | None = None
+        self._unbrought: list[SortedReports] = []
         self._doubt: tuple[str, tuple[bytes, ...]] | None = None
         """Transaction and journal of a commit whose answer did not come."""
         self._journal: tuple[str, tuple[bytes, ...]] | None = None
@@ -69,6 +73,7 @@ class PostgresWriting(Writing, PostgresDatabase):
             apart = self._prepare_partitions(columns, now_us)
             self._columns = columns
             self._journal = None
+            self._unbrought.clear()
             once = partial(
                 super().commit, batches, snapshots, now_us=now_us, webhook_ids=webhook_ids, journal=journal,
                 raw_segments=raw_segments, consumed=consumed,
@@ -82,28 +87,8 @@ class PostgresWriting(Writing, PostgresDatabase):
                 del self._columns
             self._doubt = None
             self.rows_apart.update(apart)
-
-    def drop_expired(self, now_us: int, retention_s: Mapping[str, int]) -> list[str]:
-        """Drop partitions that hold nothing younger than their table's retention; return their names.
-
-        One that somebody reads is left to the next call.
-
-        Parameters
-        ----------
-        retention_s
-            By table: station_epochs, station_figures, station_periods, samples. Others are kept for ever.
-
-        Raises
-        ------
-        ValueError
-            No such table, or not a positive number.
-        """
-        dropped: list[str] = []
-        for table, cut_us in partitions.cuts(now_us, retention_s):
-            with self._outside() as connection:
-                dropped += partitions.drop_before(connection, table, cut_us)
-        self._partitions.difference_update(dropped)
-        return dropped
+            for rows in self._unbrought:
+                self._newest_wait(rows)
 
     def _prepare_partitions(self, columns: _Columns, now_us: int) -> Counter[str]:
         """Make what is missing; return how many rows of which tables lie outside all partitions."""
@@ -118,49 +103,55 @@ class PostgresWriting(Writing, PostgresDatabase):
             self._waiting_since_us = now_us if self._make_partitions(wanted) else None
         return apart
 
-    def _put_columns(self, connection: Connection, batches: Sequence[Record]) -> None:  # noqa: ARG002
+    def _put_columns(
+        self,
+        connection: Connection,
+        batches: Sequence[Record],  # noqa: ARG002 - they are columns already
+        now_us: int,
+    ) -> None:
         session = cast("Session", connection)
         columns = self._columns
         if columns.reports.reports:
-            self._put_reports(session, columns.reports)
+            self._put_reports(session, columns.reports, now_us)
         if columns.figures.figures:
             key = self._station_keys(session, columns.figures.station_ids)
-            self._send(session, "stage_figures", [columns.figures.staged(key)])
+            send(session, self._queries["stage_figures"], [columns.figures.staged(key)])
             session.execute(self._queries["take_figures"])
             session.execute(self._queries["take_latest_figures"])
         if columns.periods.periods:
             key = self._station_keys(session, columns.periods.station_ids)
             session.execute(self._queries["take_periods"], columns.periods.arrays(key))
         if columns.samples.batches:
-            self._put_samples(session, columns.samples)
+            self._put_samples(session, columns.samples, now_us)
 
-    def _put_reports(self, session: Session, some: Reports) -> None:
+    def _put_reports(self, session: Session, some: Reports, now_us: int) -> None:
         keys = self._numbers(session, "station", some.station_ids)
         names = self._numbers(session, "name", some.codes.values())
         rows = some.sorted(np.array([keys[one] for one in some.station_ids], np.int32), names)
         reasons = rows.reasons()
         if not self._are_new(session, "reports", rows.table()):
-            self._send(session, "stage_reports", rows.staged())
+            send(session, self._queries["stage_reports"], rows.staged())
             session.execute(self._queries["take_reports"])
             if reasons is not None:
                 session.execute(self._queries["put_reasons"], reasons)
-        self._send(session, "stage_newest_reports", rows.staged_newest())
-        self._renew(session, "reports", rows.newest)
-        if reasons is not None:
-            session.execute(self._queries["put_latest_reasons"], reasons)
+        self._unbrought[:] = [rows]
         self._put_positions(session, some.reports, keys)
+        self._mark(session, STATIONS, touched(rows.key, rows.time_us), now_us)
 
-    def _put_samples(self, session: Session, some: Samples) -> None:
+    def _put_samples(self, session: Session, some: Samples, now_us: int) -> None:
         keys = self._numbers(session, "datastream", some.datastream_ids)
         rows = some.sorted(keys, self._numbers(session, "name", some.tests()))
         staged = rows.revised()
         if not staged.all() and not self._are_new(session, "samples", rows.table(~staged)):
             staged[:] = True
         if staged.any():
-            self._send(session, "stage_samples", rows.staged(staged))
+            send(session, self._queries["stage_samples"], rows.staged(staged))
             session.execute(self._queries["take_samples"])
-        self._send(session, "stage_newest_samples", rows.staged_newest())
-        self._renew(session, "samples", int(rows.newest.sum()))
+        send(session, self._queries["stage_newest_samples"], rows.staged_newest())
+        newest = int(rows.newest.sum())
+        if session.execute(self._queries["renew_latest_samples"]).rowcount < newest:
+            session.execute(self._queries["take_latest_samples"])
+        self._mark(session, SAMPLES, touched(rows.key, rows.time_us), now_us)
 
     def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
         keys = self._numbers(session, "station", station_ids)
@@ -181,14 +172,6 @@ class PostgresWriting(Writing, PostgresDatabase):
             lists = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
             session.execute(self._queries["put_streamed_positions"], lists)
 
-    def _send(self, session: Session, query: str, pieces: Iterable[bytes]) -> None:
-        """Send rows by a COPY."""
-        with session.plain.cursor() as cursor, cursor.copy(self._queries[query].encode()) as copy:
-            copy.write(HEADER)
-            for piece in pieces:
-                copy.write(piece)
-            copy.write(TRAILER)
-
     def _are_new(self, session: Session, what: str, pieces: Iterable[bytes]) -> bool:
         """Send rows straight into their table; False, and nothing is sent, when one is there already."""
         if self._careful[what] > 0:
@@ -196,17 +179,12 @@ class PostgresWriting(Writing, PostgresDatabase):
             return False
         session.plain.execute("SAVEPOINT before_new")
         try:
-            self._send(session, f"copy_{what}", pieces)
+            send(session, self._queries[f"copy_{what}"], pieces)
         except psycopg.errors.UniqueViolation:
             session.plain.execute("ROLLBACK TO SAVEPOINT before_new")
             self._careful[what] = _CAREFUL_COMMITS
             return False
         return True
-
-    def _renew(self, session: Session, what: str, newest: int) -> None:
-        """Bring the newest rows into their table."""
-        if session.plain.execute(self._queries[f"renew_latest_{what}"].encode()).rowcount < newest:
-            session.execute(self._queries[f"take_latest_{what}"])
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
         """Append messages, unless the commit before did so and its answer was lost."""

@@ -13,6 +13,11 @@ Parameters = Mapping[str, Any]
 class Rows(Protocol):
     """Rows of an answer, each a tuple."""
 
+    @property
+    def rowcount(self) -> int:
+        """How many rows a statement has changed."""
+        ...
+
     def fetchone(self) -> Any:
         """Return the next row, None at the end."""
         ...

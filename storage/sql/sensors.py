@@ -11,13 +11,15 @@ import msgspec
 from sensors.model import Datastream, ObservedProperty, Thing
 from storage import paging
 from storage.rows import Aggregate, DatastreamRow, Observation, ObservationWindow, Page
-from storage.sql.database import Database
+from storage.sql import sample_sums
+from storage.sql.levels import SAMPLES
 from storage.sql.packing import unpacked_flags
+from storage.sql.summing import Summing
 
-_AGGREGATE_COLUMNS: dict[Aggregate, int] = {"mean": 1, "min": 2, "max": 3, "sum": 4, "count": 5, "last": 6}
+_AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 
 
-class SensorQueries(Database):
+class SensorQueries(Summing):
     """The sensor part of `storage.store.Store`."""
 
     _flags: Callable[[Any, list[str]], dict[str, int]] = staticmethod(unpacked_flags)
@@ -109,30 +111,13 @@ class SensorQueries(Database):
     ) -> list[ObservationWindow]:
         """Return samples by windows, oldest first."""
         for name in aggregates:
-            if name not in _AGGREGATE_COLUMNS:
-                known = ", ".join(get_args(Aggregate))
+            if name not in _AGGREGATES:
+                known = ", ".join(_AGGREGATES)
                 raise ValueError(f"there is no aggregate {name!r}: use one of {known}")
         length_us = paging.window_us(start_us, end_us, window_s)
-        asked = {
-            "id": datastream_id,
-            "start_us": start_us,
-            "end_us": end_us,
-            "window_us": length_us,
-            "only_good": only_good,
-        }
         with self._reading() as connection:
-            rows = connection.execute(self._queries["observation_windows"], asked).fetchall()
-            flags: dict[int, dict[int, int]] = {}
-            for bucket, flag, count in connection.execute(self._queries["observation_flags"], asked):
-                flags.setdefault(bucket, {})[flag] = count
-        return [
-            ObservationWindow(
-                start_us=row[0] * length_us,
-                values={name: row[_AGGREGATE_COLUMNS[name]] for name in aggregates},
-                flags=flags[row[0]],
-            )
-            for row in rows
-        ]
+            sums = self._window_sums(connection, SAMPLES, datastream_id, start_us, end_us, length_us)
+        return [sample_sums.window(row, aggregates, only_good=only_good) for row in sums]
 
     def _observation(self, row: tuple[Any, ...], tests: dict[str, list[str]]) -> Observation:
         names = row[3]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,21 +12,16 @@ import msgspec
 from sensors.model import Station
 from storage import paging
 from storage.rows import Page, Position, QualityWindow, StationRow
-from storage.sql.database import Connection, Database
-from storage.sql.packing import (
-    CN0_SCALE,
-    LENGTH_SCALE,
-    STATES,
-    TIME_SCALE,
-    expanded,
-    figures_of_row,
-    report_of_row,
-    unscaled,
-)
+from storage.sql import report_sums
+from storage.sql.levels import STATIONS
+from storage.sql.packing import STATES, expanded, figures_of_row, report_of_row
+from storage.sql.summing import Summing
 from streams.records import StationFigures, StationPeriodRecord, StationReport, StationStateName
 
+_REMEMBERED = 20_000
 
-class StationQueries(Database):
+
+class StationQueries(Summing):
     """The station part of `storage.store.Store`."""
 
     @abstractmethod
@@ -119,20 +113,14 @@ class StationQueries(Database):
         """Return the quality by windows, oldest first."""
         paging.check_limit(limit)
         length_us = paging.window_us(start_us, end_us, window_s)
-        asked = {
-            "id": station_id,
-            "start_us": start_us,
-            "end_us": end_us,
-            "window_us": length_us,
-            "limit": limit,
-        }
         with self._reading() as connection:
-            rows = connection.execute(self._queries["quality_windows"], asked).fetchall()
-            if not rows:
-                return []
-            asked["end_us"] = min(end_us, (rows[-1][0] + 1) * length_us)
-            parts = _QualityParts(connection, self._queries, asked)
-        return [parts.window(row, length_us) for row in rows]
+            sums = self._window_sums(connection, STATIONS, station_id, start_us, end_us, length_us)[:limit]
+            names: dict[int, list[str]] = {}
+            if keys := report_sums.names_of(sums):
+                asked = {"keys": self._list(keys)}
+                for key, codes in connection.execute(self._queries["reasons_named"], asked):
+                    names[key] = msgspec.json.decode(codes, type=list[str])
+        return [report_sums.window(row, names) for row in sums]
 
     def _page(self, rows: Sequence[tuple[Any, ...]], limit: int) -> Page[StationRow]:
         items = [self._station(row) for row in rows[:limit]]
@@ -144,51 +132,9 @@ class StationQueries(Database):
         return _row(row[0], row[1], row[2:5], report, figures)
 
 
-class _QualityParts:
-    """What does not fit in one row a window."""
-
-    def __init__(
-        self, connection: Connection, queries: Mapping[str, str], asked: Mapping[str, object]
-    ) -> None:
-        latencies = connection.execute(queries["quality_latencies"], asked).fetchall()
-        self.latencies: dict[int, tuple[int, int]] = {row[0]: (row[1], row[2]) for row in latencies}
-        self.seconds: dict[int, dict[StationStateName, int]] = {}
-        for bucket, state, seconds in connection.execute(queries["quality_states"], asked):
-            self.seconds.setdefault(bucket, {})[STATES[state]] = seconds
-        self.reasons: dict[int, Counter[str]] = {}
-        for bucket, names, reports in connection.execute(queries["quality_reasons"], asked):
-            counter = self.reasons.setdefault(bucket, Counter())
-            for code in set(msgspec.json.decode(names, type=list[str])):
-                counter[code] += reports
-
-    def window(self, row: tuple[Any, ...], length_us: int) -> QualityWindow:
-        bucket, epochs, expected = row[0], row[2], row[3]
-        median, p95 = self.latencies.get(bucket, (None, None))
-        reasons = self.reasons.get(bucket, Counter())
-        return QualityWindow(
-            start_us=bucket * length_us,
-            reports=row[1],
-            epochs=epochs,
-            epochs_expected=expected,
-            completeness=epochs / expected if expected else None,
-            observations=row[4],
-            observations_expected=row[5],
-            latency_mean_s=unscaled(row[6], TIME_SCALE),
-            latency_median_s=unscaled(median, TIME_SCALE),
-            latency_p95_s=unscaled(p95, TIME_SCALE),
-            latency_max_s=unscaled(row[7], TIME_SCALE),
-            jitter_s=unscaled(row[8], TIME_SCALE),
-            cn0_dbhz=unscaled(row[9], CN0_SCALE),
-            slips=row[10],
-            multipath_m=None if row[11] is None else math.sqrt(row[11]) / LENGTH_SCALE,
-            frames=row[12],
-            bad_frames=row[13],
-            score_min=row[14],
-            score_mean=row[15],
-            state=STATES[row[16]],
-            seconds_by_state=self.seconds.get(bucket, {}),
-            reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        )
+# A page of all stations is asked for again and again, and these change once a minute or never.
+_defined = lru_cache(_REMEMBERED)(msgspec.json.Decoder(Station).decode)
+_known_figures = lru_cache(_REMEMBERED)(figures_of_row)
 
 
 def _row(
@@ -199,11 +145,7 @@ def _row(
     figures: tuple[Any, ...],
 ) -> StationRow:
     longitude, latitude, height_m = place
-    station = (
-        Station(id=station_id, name=station_id)
-        if definition is None
-        else msgspec.json.decode(definition, type=Station)
-    )
+    station = Station(id=station_id, name=station_id) if definition is None else _defined(definition)
     streamed = None
     if longitude is not None and latitude is not None and height_m is not None:
         streamed = Position(longitude=longitude, latitude=latitude, height_m=height_m)
@@ -218,7 +160,7 @@ def _row(
         interval_s=station.interval_s,
         paused=station.paused,
         report=report,
-        figures=None if figures[0] is None else figures_of_row(station_id, figures),
+        figures=None if figures[0] is None else _known_figures(station_id, figures),
         position_source="registry" if registered else "stream" if streamed is not None else None,
         streamed=streamed,
     )

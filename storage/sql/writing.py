@@ -57,7 +57,7 @@ class Writing(Database):
     ) -> None:
         """Keep all this in one transaction (see `Store.commit`)."""
         with self._transaction() as connection:
-            self._put_columns(connection, batches)
+            self._put_columns(connection, batches, now_us)
             for batch in batches:
                 if isinstance(batch, Detections):
                     self._put_detections(connection, batch)
@@ -86,8 +86,8 @@ class Writing(Database):
                 self._add_journal(connection, journal)
 
     @abstractmethod
-    def _put_columns(self, connection: Connection, batches: Sequence[Record]) -> None:
-        """Write the reports, figures, periods and flagged samples among these batches."""
+    def _put_columns(self, connection: Connection, batches: Sequence[Record], now_us: int) -> None:
+        """Write the reports, figures, periods and flagged samples among these batches, and mark rollups."""
 
     def put_registry(
         self,

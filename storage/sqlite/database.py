@@ -68,6 +68,12 @@ class SqliteDatabase(Database):
         with self._lock:
             self._writer.close()
 
+    def hold(self) -> None:
+        """Be the only writer: who opens the file to write holds its folder already."""
+
+    def bring_latest(self) -> None:
+        """Bring the newest reports into their table: each commit does so."""
+
     # --- for the parts --------------------------------------------------------------------------------
 
     @contextmanager

@@ -9,9 +9,12 @@ from typing import cast
 import numpy as np
 
 from storage.sql.database import Connection
+from storage.sql.levels import SAMPLES, STATIONS
+from storage.sql.marks import touched
 from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from storage.sql.writing import Writing, streamed_position
-from storage.sqlite.database import QUERIES, SqliteDatabase
+from storage.sqlite.database import QUERIES
+from storage.sqlite.rolling import SqliteExpiring
 from streams.records import (
     FlaggedSamples,
     Record,
@@ -23,21 +26,23 @@ from streams.records import (
 )
 
 
-class SqliteWriting(Writing, SqliteDatabase):
+class SqliteWriting(Writing, SqliteExpiring):
     """The writing half of the store."""
 
-    def _put_columns(self, connection: Connection, batches: Sequence[Record]) -> None:
+    def _put_columns(self, connection: Connection, batches: Sequence[Record], now_us: int) -> None:
         writer = cast("sqlite3.Connection", connection)
         for batch in batches:
             if isinstance(batch, StationReports):
-                self._put_reports(writer, batch.reports)
+                self._put_reports(writer, batch.reports, now_us)
                 self._put_figures(writer, batch.figures)
             elif isinstance(batch, StationPeriods):
                 self._put_periods(writer, batch.periods)
             elif isinstance(batch, FlaggedSamples):
-                self._put_samples(writer, batch)
+                self._put_samples(writer, batch, now_us)
 
-    def _put_reports(self, connection: sqlite3.Connection, reports: Sequence[StationReport]) -> None:
+    def _put_reports(
+        self, connection: sqlite3.Connection, reports: Sequence[StationReport], now_us: int
+    ) -> None:
         rows = []
         newest: dict[int, StationReport] = {}
         for report in reports:
@@ -53,6 +58,9 @@ class SqliteWriting(Writing, SqliteDatabase):
             self._queries["put_station_latest"],
             [(key, r.epoch_us, STATES.index(r.state), pack(r)) for key, r in newest.items()],
         )
+        keys = np.array([row[0] for row in rows], np.int32)
+        times = np.array([report.epoch_us for report in reports], np.int64)
+        self._mark(cast("Connection", connection), STATIONS, touched(keys, times), now_us)
 
     def _put_figures(self, connection: sqlite3.Connection, figures: Sequence[StationFigures]) -> None:
         rows = [figures_row(one, self._key(connection, "station", one.station_id)) for one in figures]
@@ -72,7 +80,7 @@ class SqliteWriting(Writing, SqliteDatabase):
             ],
         )
 
-    def _put_samples(self, connection: sqlite3.Connection, samples: FlaggedSamples) -> None:
+    def _put_samples(self, connection: sqlite3.Connection, samples: FlaggedSamples, now_us: int) -> None:
         if not len(samples):
             return
         keys = np.array([self._key(connection, "datastream", i) for i in samples.datastream_ids])
@@ -100,6 +108,7 @@ class SqliteWriting(Writing, SqliteDatabase):
             self._queries["put_datastream_latest"],
             zip(key[newest].tolist(), samples.time_us[newest].tolist(), strict=True),
         )
+        self._mark(cast("Connection", connection), SAMPLES, touched(key, samples.time_us), now_us)
 
 
 def _put_position(

@@ -199,6 +199,20 @@ async def apply(
     return found
 
 
+async def cluster_of(bootstrap: str) -> str:
+    """Return the id that brokers were given with their first start: another one has other offsets.
+
+    Raises
+    ------
+    KafkaUnreachable
+        No broker answers.
+    TopicsRefused
+        It refuses to tell.
+    """
+    async with _admin(bootstrap, "") as admin:
+        return str((await admin.describe_cluster())["cluster_id"])
+
+
 @contextlib.asynccontextmanager
 async def _admin(bootstrap: str, prefix: str) -> AsyncIterator[Any]:
     if not _NAME.fullmatch(prefix):

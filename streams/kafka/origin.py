@@ -14,6 +14,8 @@ from typing import NamedTuple
 MAKER, PLACE = "maker", "place"
 """Names of the headers."""
 MAKERS_REMEMBERED = 4096
+MAKER_BYTES = 200
+"""A longer name is none of ours."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -33,6 +35,8 @@ class Origin(NamedTuple):
 def origin_of(headers: Headers) -> Origin | None:
     """Return who made a message; None where it does not say so."""
     found = dict(headers)
+    if len(found.get(MAKER, b"")) > MAKER_BYTES:
+        return None
     try:
         offset, _, number = found[PLACE].partition(b".")
         return Origin(found[MAKER].decode(), int(offset), int(number))

@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaError, ProducerFenced
 log = structlog.get_logger()
 
 RETRY_S = 1.0
+SLOW_S = 10.0
+"""Brokers that need longer for an answer are said to hang; the producer would wait on without a word."""
 POSTED_BYTES = 16_000_000
 """That may be on their way."""
 REQUEST_MS = 20_000
@@ -59,6 +61,7 @@ class Output:
     """Of those that were posted: how many the broker has."""
     _pump: asyncio.Task[None] | None = None
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Return when the broker has all of them."""
@@ -115,6 +118,7 @@ class Output:
             Another producer has taken this transactional id.
         """
         while True:
+            slow = asyncio.get_running_loop().call_later(SLOW_S, self._hang)
             try:
                 producer = await self._ready()
                 async with self._transaction(producer):
@@ -131,6 +135,13 @@ class Output:
             else:
                 self.error = ""
                 return
+            finally:
+                slow.cancel()
+
+    def _hang(self) -> None:
+        if not self.error:
+            self.error = f"Kafka at {self.bootstrap} has not answered for {SLOW_S:g} s; look whether it hangs"
+            log.error("Kafka does not answer, waiting on", kafka=self.bootstrap)
 
     async def close(self) -> None:
         """Let go of the producer."""
@@ -140,6 +151,10 @@ class Output:
                 await asyncio.wait_for(producer.stop(), 5.0)
 
     async def _ready(self) -> AIOKafkaProducer:
+        async with self._making:  # several send at the same time, and must share one
+            return await self._made()
+
+    async def _made(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self.bootstrap,

@@ -52,6 +52,8 @@ class Reader:
     topics: Sequence[Topic]
     begin: Mapping[str, Mapping[int, int]] | None
     prefix: str = ""
+    most_bytes: int = READ_BYTES
+    """Of one read, over all partitions."""
     error: str = ""
     """Why nothing can be read right now; empty when all is well."""
     _consumer: AIOKafkaConsumer | None = None
@@ -71,8 +73,8 @@ class Reader:
                 enable_auto_commit=False,
                 auto_offset_reset="latest" if self.begin is None else "earliest",
                 isolation_level="read_committed",
-                fetch_max_bytes=READ_BYTES,
-                max_partition_fetch_bytes=READ_BYTES // 4,
+                fetch_max_bytes=self.most_bytes,
+                max_partition_fetch_bytes=self.most_bytes // 4,
             )
             try:
                 await consumer.start()

@@ -91,6 +91,8 @@ class KafkaSink:
         How much may wait on disk.
     ticks
         False for replays: time is that of the data alone.
+    reserved
+        How ids of regions below begin: no sample from here can come under one.
     """
 
     bootstrap: str
@@ -103,6 +105,7 @@ class KafkaSink:
     client_id: str = "groundswell-gather"
     spool_bytes: int = SPOOL_BYTES
     ticks: bool = True
+    reserved: tuple[str, ...] = ()
     health: SinkHealth = field(default_factory=SinkHealth)
     maker: str = field(init=False)
     """The name under which its messages go, of this run alone."""
@@ -228,7 +231,11 @@ class KafkaSink:
 
     def _usable(self, batch: SampleBatch) -> SampleBatch:
         """Leave out samples whose datastream has an id that cannot be sent."""
-        bad = [number for number, name in enumerate(batch.datastream_ids) if not _is_usable(name)]
+        bad = [
+            number
+            for number, name in enumerate(batch.datastream_ids)
+            if not _is_usable(name) or name.startswith(self.reserved)
+        ]
         if not bad:
             return batch
         usable = rows_of(batch, np.flatnonzero(~np.isin(batch.series, bad)))

@@ -284,20 +284,28 @@ class Worker:
         """Open tasks with their newest snapshots, again and again until that works."""
         if before is not None:
             await asyncio.wait([before])
-        tasks = {f"{group.name}/{partition}": (group, partition) for group, partition in wanted}
+        # what is open has taken messages since, and must not begin again at its snapshot
+        tasks = {
+            f"{group.name}/{partition}": (group, partition)
+            for group, partition in wanted
+            if (group.name, partition) not in self._open
+        }
         while tasks:
+            outputs: dict[str, Output] = {}
             try:
+                for name, (group, _) in tasks.items():
+                    outputs[name] = await self._output_of(name, group)
                 places = {name: partition for name, (_, partition) in tasks.items()}
-                topic = self.prefix + SNAPSHOTS.name
-                outputs = {name: await self._output_of(name, group) for name, (group, _) in tasks.items()}
                 standing = await standing_changes(self.bootstrap, self.prefix)
-                async for name, found in snapshots.read(self.bootstrap, topic, places):
-                    group, partition = tasks[name]
-                    one = self._opened(group, partition, outputs[name], found, standing)
-                    self._open[group.name, partition] = one
-                return
+                async for name, found in snapshots.read(self.bootstrap, self.prefix + SNAPSHOTS.name, places):
+                    group, partition = tasks.pop(name)
+                    opened = self._opened(group, partition, outputs.pop(name), found, standing)
+                    self._open[group.name, partition] = opened
             except (KafkaError, OSError, FencedError) as error:
                 log.error("cannot restore the state, trying again", error=repr(error))
+                for output in outputs.values():
+                    if output is not self._output:
+                        await output.close()
                 await asyncio.sleep(RETRY_S)
 
     async def _output_of(self, name: str, group: Group) -> Output:

@@ -25,6 +25,7 @@ from streams.records import (
     Detections,
     Record,
 )
+from streams.regions import region_of
 from streams.silences import Silences
 from streams.topics import ALERTS, COMMAND_OUTCOMES, COMMANDS, DETECTIONS, REGISTRY, Topic
 
@@ -63,6 +64,7 @@ class Alert:
         self._closed_unanswered = 0
         self._silences = Silences(datastreams)
         self._now_us = 0
+        self._for_regions = 0
 
     def on_batch(self, batch: Record) -> Outputs:
         """Take detections, commands about alerts, or changes of silences."""
@@ -118,14 +120,20 @@ class Alert:
                 self._put(msgspec.msgpack.decode(piece, type=_Snapshot).alert)
 
     def counts(self) -> dict[str, int]:
-        """Alerts that were closed although nobody had answered them."""
-        unreadable = self._silences.unreadable
-        return {"closed_unanswered": self._closed_unanswered, "unreadable_changes": unreadable}
+        """Alerts closed although nobody had answered them; commands that regions answer; newer changes."""
+        return {
+            "closed_unanswered": self._closed_unanswered,
+            "for_regions": self._for_regions,
+            "unreadable_changes": self._silences.unreadable,
+        }
 
     def _answers(self, commands: Iterable[Command]) -> Outputs:
         steps, outcomes = [], []
         for command in commands:
             steps += self._reach(command.at_us)
+            if region_of(command.target):
+                self._for_regions += 1
+                continue
             answer = acknowledge(self._alert(command.target), command)
             if answer.transition is not None:
                 steps.append(self._keep(answer.transition))

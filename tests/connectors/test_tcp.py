@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import msgspec
 import pytest
@@ -54,6 +55,21 @@ async def test_the_stream_arrives():
 def test_the_stream_arrives_with_uvloop_too():
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(the_stream_arrives())
+
+
+async def test_what_came_while_this_program_stood_still_is_read(monkeypatch):
+    monkeypatch.setattr(tcp, "LATE_S", 0.1)
+    bench = Bench()
+
+    async def stand_still(peer: Peer) -> None:
+        await asyncio.sleep(0.1)  # the other side waits by now
+        await peer.say(FRAMES)
+        time.sleep(0.8)  # noqa: ASYNC251 - one event loop serves both
+        await peer.hold()
+
+    async with scripted(stand_still) as server, connect(server.port, bench, stall_s=0.4):
+        await until(lambda: len(bench.frames) >= len(FRAMES))
+        assert bench.state.phases[:2] == ["connecting", "streaming"]
 
 
 async def test_it_comes_back_when_the_sender_closes():

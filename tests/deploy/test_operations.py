@@ -23,6 +23,7 @@ from connectors.caster.server import Caster
 from dashboards.metrics import exposition
 from deploy import defaults
 from deploy.addresses import Addresses
+from deploy.bridge_command import bridge_figures, bridge_of
 from deploy.figures import caster_figures
 from deploy.kafka_figures import (
     following_figures,
@@ -35,7 +36,7 @@ from deploy.kafka_figures import (
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.service import opened
-from deploy.settings import Settings
+from deploy.settings import KafkaSettings, Settings
 from deploy.store_writer import WriterHealth
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
@@ -45,6 +46,7 @@ from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
+from streams.regions import Region, RegionTree
 from streams.stream_state import StreamState, StreamStates
 from tests.operations import PROMETHEUS, ROOT, SYSTEMD, accepted, started_by
 from tests.postgres import name_of, shared_postgres
@@ -83,7 +85,10 @@ async def _told(folder: Path) -> str:
     relay = Relay(lambda: 0.0)
     caster = Caster(relay, list, lambda: 0)
     caster.refuse("slow")
+    nodes = [Region(name="top", level="province", kafka="127.0.0.1:8")]
+    tree = RegionTree(here="r", node=[*nodes, Region(name="r", level="city", parent="top")])
     for figures in (
+        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0)),
         caster_figures(caster, relay),
         worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
@@ -147,6 +152,8 @@ def test_the_scraped_ports_are_those_of_the_units():
     assert targets["groundswell-notify"] == [watched("groundswell-notify.service")]
     assert targets["groundswell-serve"] == [defaults.HTTP]
     assert targets["groundswell-run"] == []
+    assert targets["groundswell-bridge"] == []
+    assert watched("groundswell-bridge.service") == "127.0.0.1:9104"
 
 
 @pytest.mark.integration

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from deploy.store_writer import StoreWriter
+from storage.store import StorageError
 from streams import codec
 from streams.kafka.dead_letters import dead_letter
 from streams.kafka.origin import Origin
 from streams.kafka.reader import Read
 from streams.records import Command, CommandOutcome, CommandOutcomes, Commands, Detections, Record
 from streams.topics import COMMAND_OUTCOMES, COMMANDS, DEAD_LETTERS, DETECTIONS, Topic
+from tests.waiting import until
 
 
 class Store:
@@ -21,8 +27,11 @@ class Store:
         self.batches: list[Record] = []
         self.offsets: dict[str, dict[int, int]] = {}
         self.failures = 0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def commit(self, batches: Sequence[Record], snapshots: Any, *, consumed: Any, **_: Any) -> None:
+        assert self.answers.wait(60)
         if self.failures:
             self.failures -= 1
             raise OSError("away")
@@ -96,5 +105,45 @@ async def test_a_store_that_is_away_is_waited_for(monkeypatch):
     one, store, _ = writer()
     store.failures = 3
     await one.keep([read(COMMANDS, 0, question("x"))])
+    assert store.batches == [question("x")]
+    assert one.health.error == ""
+
+
+async def test_a_second_writer_waits_for_its_turn_and_says_so(monkeypatch):
+    monkeypatch.setattr("deploy.store_writer.RETRY_S", 0.01)
+    one, store, _ = writer()
+    store.offsets = {"commands": {0: 7}}
+    turns, begins = [False], []
+
+    def prepare() -> None:
+        if not turns[0]:
+            raise StorageError("another groundswell store writes")
+
+    def make_reader(begin: Mapping[str, Mapping[int, int]]) -> Any:
+        begins.append(begin)
+        raise EOFError
+
+    one.prepare, one.make_reader = prepare, make_reader
+    async with asyncio.timeout(60):
+        work = asyncio.create_task(one.run())
+        while not one.health.error:
+            await asyncio.sleep(0.001)
+        assert "another groundswell store writes" in one.health.error
+        store.offsets = {"commands": {0: 9}}  # as far as the first one came
+        turns[0] = True
+        with pytest.raises(EOFError):
+            await work
+    assert begins == [{"commands": {0: 9}}]
+
+
+async def test_a_store_that_hangs_is_told_and_waited_for(monkeypatch):
+    monkeypatch.setattr("deploy.store_writer.SLOW_S", 0.01)
+    one, store, _ = writer()
+    store.answers.clear()
+    keeping = asyncio.create_task(one.keep([read(COMMANDS, 0, question("x"))]))
+    await until(lambda: "not answered" in one.health.error)
+    assert store.batches == []
+    store.answers.set()
+    await keeping
     assert store.batches == [question("x")]
     assert one.health.error == ""

@@ -12,9 +12,12 @@ import pytest
 from sensors.model import Station, Thing
 from storage.named_sql import load_migrations
 from storage.postgres import PostgresStore, migrate, partitions, status
-from storage.postgres.errors import DatabaseAwayError
+from storage.postgres.errors import DatabaseAwayError, WriterBusyError
+from storage.sql.levels import STATIONS
+from storage.sql.rolling import _Span
 from storage.store import StorageError, StorageFullError, StoreVersionError
 from streams.records import AlertTransitions, StationReports
+from tests.storage.test_rollups import roll
 
 pytestmark = pytest.mark.integration
 
@@ -132,17 +135,20 @@ def test_what_is_too_old_is_dropped(store, make, ask):
         reports = StationReports(reports=[make.report("A", now_us - k * DAY)])
         store.commit([reports, make.samples("d", [now_us - k * DAY], [k])], None, now_us=now_us - k * DAY)
     store.commit([make.samples("d", [5], [0.5])], None, now_us=now_us)
-    dropped = store.drop_expired(now_us, {"samples": 2 * 86_400})
-    assert dropped[-2:] == ["samples_20231110", "samples_20231111"]
-    assert {name[:12] for name in dropped[:-2]} <= {"samples_1970"}, "those that every test has"
+    store.drop_expired(now_us, {"samples": 2 * 86_400})
+    assert len(store.observations("d", 0, END).items) == 6, "nothing is summed up yet"
+    roll(store)
+    ask("ANALYZE samples")
+    assert store.drop_expired(now_us, {"samples": 2 * 86_400}) == {"samples": 3}
+    left = ask(
+        "SELECT c.oid::regclass::text FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid "
+        "WHERE inhparent = 'samples'::regclass ORDER BY 1"
+    )
+    assert left[0] == ("samples_20231112",)
     assert [o.value for o in store.observations("d", 0, END).items] == [2.0, 1.0, 0.0]
     assert len(store.station_reports("A", 0, END).items) == 5
     store.commit([make.samples("d", [now_us - 4 * DAY], [9.0])], None, now_us=now_us)
     assert rows_of(ask, "samples") == 4, "what comes late is kept until the next time"
-    with pytest.raises(ValueError, match="'alerts' is no table whose rows expire"):
-        store.drop_expired(now_us, {"alerts": 1})
-    with pytest.raises(ValueError, match="positive"):
-        store.drop_expired(now_us, {"samples": 0})
 
 
 @pytest.mark.parametrize(
@@ -380,3 +386,115 @@ def test_the_questions_of_one_answer_see_the_same_state(store, make, monkeypatch
 
 def test_commits_outlive_the_power(store):
     assert store._writer.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
+# --- beside the commits ---------------------------------------------------------------------------------
+
+
+def test_one_writer_at_a_time_and_the_next_takes_over(store, make, postgres_url, ask, postgres_server):
+    store.hold()
+    store.hold()
+    with closing(PostgresStore(postgres_url)) as other:
+        assert other.stations().items == [], "who reads needs no turn"
+        with pytest.raises(WriterBusyError, match="another groundswell store writes into the database"):
+            other.hold()
+        store.close()
+        other.hold()
+        other.commit([make.samples("d", [1], [1.0])], None, now_us=1)
+        cut(ask, postgres_server)
+        with closing(PostgresStore(postgres_url)) as third:
+            third.hold()
+            for _ in range(2):
+                with pytest.raises(WriterBusyError):
+                    other.commit([make.samples("d", [2], [1.0])], None, now_us=1)
+        other.commit([make.samples("d", [2], [1.0])], None, now_us=1)
+        assert len(other.observations("d", 0, END).items) == 2
+
+
+def test_the_newest_reports_are_brought_beside_the_commits(store, make, postgres_url, ask):
+    """Once for many commits, and by the next process when this one is killed."""
+    for k in range(5):
+        reason = [make.reason(f"c{k}")] if k % 2 == 0 else []
+        reports = [make.report(name, make.t0 + k * S, reasons=reason) for name in ("A", "B")]
+        store.commit([StationReports(reports=reports)], None, now_us=make.t0)
+    store.commit([StationReports(reports=[make.report("A", make.t0)])], None, now_us=make.t0)
+    assert rows_of(ask, "station_latest") == 0
+    assert [row.report for row in store.stations().items] == reports
+    assert rows_of(ask, "station_latest") == 2
+    again = make.report("B", make.t0 + 4 * S, score=5)
+    store.commit([StationReports(reports=[again])], None, now_us=make.t0)
+    assert store.station("B").report == again
+    lost = [make.report(name, make.t0 + 9 * S, reasons=[make.reason()]) for name in ("B", "C")]
+    store.commit([StationReports(reports=lost)], None, now_us=make.t0)
+    store._waiting.clear()  # killed
+    with closing(PostgresStore(postgres_url)) as other:
+        assert other.station("C").report is None
+        other.commit([StationReports(reports=[make.report("D", make.t0)])], None, now_us=make.t0)
+        assert [row.report for row in other.stations().items] == [
+            reports[0],
+            *lost,
+            make.report("D", make.t0),
+        ]
+
+
+def test_newest_reports_wait_while_the_database_is_away(store, make, ask, postgres_server):
+    store.commit([StationReports(reports=[make.report("A", make.t0)])], None, now_us=make.t0)
+    cut(ask, postgres_server, away=True)
+    try:
+        with pytest.raises(StorageError):
+            store.bring_latest()
+        with pytest.raises(StorageError):
+            store.roll_up(END)
+    finally:
+        name = psycopg.conninfo.conninfo_to_dict(store.url)["dbname"]
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    store.bring_latest()
+    assert rows_of(ask, "station_latest") == 1
+    roll(store)
+    assert rows_of(ask, "station_days") == 1
+
+
+def test_a_commit_does_not_wait_for_rolling_up(store, make, ask):
+    now_us = make.t0
+    store.commit([StationReports(reports=[make.report("A", now_us)])], None, now_us=now_us)
+    with store._keeping() as connection:
+        store._make_anew(
+            connection,
+            _Span(STATIONS, 0, now_us // 60 // S * 60 * S, now_us // 60 // S * 60 * S + 60 * S),
+            now_us,
+        )
+        # the minute is summed up, and this is not told yet: a row of it comes in between
+        store.commit([StationReports(reports=[make.report("A", now_us + S)])], None, now_us=now_us)
+    assert rows_of(ask, "rollup_marks") == 2, "of the minute again, and of its hour"
+    (window,) = store.station_quality("A", now_us, now_us + 60 * S, 86_400)
+    assert window.reports == 2
+    roll(store)
+    assert ask("SELECT reports FROM station_days") == [(2,)]
+
+
+def test_an_existing_database_is_summed_up_in_steps(empty_url, make, monkeypatch, postgres_server):
+    known = load_migrations("postgres")
+    monkeypatch.setattr("storage.postgres.migrations.load_migrations", lambda dialect: {1: known[1]})
+    monkeypatch.setattr(partitions, "TABLES", partitions.TABLES[:4])
+    migrate(empty_url)
+    near, far = make.t0, make.t0 - 3000 * DAY
+    with closing(PostgresStore(empty_url)) as store:
+        store._mark = lambda *_: None
+        store._newest_wait = lambda _: None
+        for at_us in (near, near + DAY, far):
+            reports = [make.report(name, at_us + k * S) for name in ("A", "B") for k in range(100)]
+            store.commit(
+                [StationReports(reports=reports), make.samples("d", [at_us], [1.0])], None, now_us=near
+            )
+    monkeypatch.undo()
+    assert migrate(empty_url) == list(known)[1:]
+    with closing(PostgresStore(empty_url)) as store:
+        assert store.rollup_health().marks == 6
+        asked = [(name, far - far % DAY, near + 2 * DAY, DAY // S) for name in ("A", "B")]
+        before = [store.station_quality(*one) for one in asked]
+        assert [[w.reports for w in some] for some in before] == [[100, 100, 100]] * 2
+        store._step_buckets = 1440
+        assert roll(store, most=10) == 10
+        roll(store)
+        assert [store.station_quality(*one) for one in asked] == before
+        assert postgres_server.sql("SELECT sum(reports) FROM station_days", empty_url) == [(600,)]

@@ -47,13 +47,18 @@ def test_a_database_of_the_first_version_goes_on(tmp_path, monkeypatch, make):
     with monkeypatch.context() as patch:
         patch.setattr("storage.sqlite.database.load_migrations", lambda dialect: first)
         with closing(SqliteStore(path)) as store:
-            store._put_figures = lambda *_: None
+            store._put_figures = store._mark = lambda *_: None
             store.commit([StationReports(reports=[make.report("A")])], None, now_us=0)
     with closing(SqliteStore(path)) as store:
         row = store.station("A")
         assert (row.report, row.figures) == (make.report("A"), None)
         store.commit([StationReports(reports=[], figures=[make.figures("A")])], None, now_us=0)
         assert store.station("A").figures == make.figures("A")
+        plain = store.station_quality("A", make.t0, make.t0 + 60_000_000, 60)
+        assert [store.roll_up(k * make.t0) for k in range(1, 5)] == [True, True, True, False]
+        assert plain == store.station_quality("A", make.t0, make.t0 + 60_000_000, 60)
+        assert plain[0].reports == 1
+        assert store._writer.execute("SELECT count(*) FROM station_days").fetchone() == (1,)
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
@@ -86,6 +91,14 @@ def test_settings_that_survive_a_power_cut(store):
 
 def explain(store, how, sql):
     """Return what SQLite says of a query; every parameter is 1."""
+    table = "sample_minutes" if "datastream_key" in sql else "station_minutes"
+    for word, name in (
+        ("rollup", table),
+        ("expiring", "samples"),
+        ("owner", "datastream_key"),
+        ("at", "time_us"),
+    ):
+        sql = re.sub(rf"\b{word}\b", name, sql)
     named = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
     return store._writer.execute(f"{how} {sql}", named or [1] * sql.count("?")).fetchall()
 

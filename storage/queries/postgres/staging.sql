@@ -10,6 +10,7 @@ CREATE TEMPORARY TABLE stage_reports (
     nothing smallint    -- NULL: so that rows without reasons are the same bytes as those of the table
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE stage_newest_reports (LIKE stage_reports) ON COMMIT DELETE ROWS;
+ALTER TABLE stage_newest_reports DROP COLUMN nothing, ADD COLUMN report bytea;
 CREATE TEMPORARY TABLE stage_figures (
     newest smallint, time_us bigint, clock_step_at_us bigint, station_key integer, horizon_expected integer,
     horizon_have integer, mask_expected integer, mask_have integer, slips_a_million integer,
@@ -84,19 +85,44 @@ SET epoch_us = s.epoch_us, received_at_us = s.received_at_us, reason_codes = s.r
     s.observations, observations_expected = s.observations_expected, latency_100us = s.latency_100us,
     jitter_100us = s.jitter_100us, slips = s.slips, multipath_100um = s.multipath_100um, frames =
     s.frames, bad_frames = s.bad_frames, cn0_cdbhz = s.cn0_cdbhz, state = s.state, score = s.score, epochs
-    = s.epochs, epochs_expected = s.epochs_expected, satellites = s.satellites, reasons = NULL
+    = s.epochs, epochs_expected = s.epochs_expected, satellites = s.satellites, reasons = NULL, report = s.report
 FROM stage_newest_reports AS s
 WHERE known.station_key = s.station_key AND s.epoch_us >= known.epoch_us;
+
+-- name: catch_up_latest
+-- What a writer that was killed had not brought yet.
+INSERT INTO station_latest AS known (
+    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
+    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
+    epochs, epochs_expected, satellites, reasons
+) SELECT
+    e.epoch_us, e.received_at_us, e.station_key, e.reason_codes, e.observations, e.observations_expected,
+    e.latency_100us, e.jitter_100us, e.slips, e.multipath_100um, e.frames, e.bad_frames, e.cn0_cdbhz,
+    e.state, e.score, e.epochs, e.epochs_expected, e.satellites, e.reasons
+FROM stations AS s LEFT JOIN station_latest AS l USING (station_key), LATERAL (
+    SELECT * FROM station_epochs AS e
+    WHERE e.station_key = s.station_key AND e.epoch_us > coalesce(l.epoch_us, -9223372036854775807)
+    ORDER BY e.epoch_us DESC LIMIT 1
+) AS e
+ON CONFLICT (station_key) DO UPDATE
+SET epoch_us = excluded.epoch_us, received_at_us = excluded.received_at_us, reason_codes =
+    excluded.reason_codes, observations = excluded.observations, observations_expected =
+    excluded.observations_expected, latency_100us = excluded.latency_100us, jitter_100us =
+    excluded.jitter_100us, slips = excluded.slips, multipath_100um = excluded.multipath_100um, frames =
+    excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz = excluded.cn0_cdbhz, state =
+    excluded.state, score = excluded.score, epochs = excluded.epochs, epochs_expected =
+    excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons, report = NULL
+WHERE excluded.epoch_us >= known.epoch_us;
 
 -- name: take_latest_reports
 INSERT INTO station_latest AS known (
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
     latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
-    epochs, epochs_expected, satellites
+    epochs, epochs_expected, satellites, report
 ) SELECT
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
     latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
-    epochs, epochs_expected, satellites
+    epochs, epochs_expected, satellites, report
 FROM stage_newest_reports AS s
 WHERE NOT EXISTS (SELECT FROM station_latest AS k WHERE k.station_key = s.station_key)
 ON CONFLICT (station_key) DO UPDATE
@@ -106,7 +132,7 @@ SET epoch_us = excluded.epoch_us, received_at_us = excluded.received_at_us, reas
     excluded.jitter_100us, slips = excluded.slips, multipath_100um = excluded.multipath_100um, frames =
     excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz = excluded.cn0_cdbhz, state =
     excluded.state, score = excluded.score, epochs = excluded.epochs, epochs_expected =
-    excluded.epochs_expected, satellites = excluded.satellites, reasons = NULL
+    excluded.epochs_expected, satellites = excluded.satellites, reasons = NULL, report = excluded.report
 WHERE excluded.epoch_us >= known.epoch_us;
 
 -- name: put_latest_reasons

@@ -1,43 +1,34 @@
 -- name: stations
-SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
-    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
-    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.report,
     f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
     f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
     f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN names AS n ON n.name_key = l.reason_codes
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) = %(state)s)
     AND NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: stations_within
-SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
-    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
-    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.report,
     f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
     f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
     f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN names AS n ON n.name_key = l.reason_codes
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s
     AND ST_Covers(ST_GeomFromText(%(polygon)s, 4490), s.position)
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: station
-SELECT s.id, s.definition::text, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
-    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
-    l.slips, l.multipath_100um, l.frames, l.bad_frames,
+SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
+    l.epoch_us, l.report,
     f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
     f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
     f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN names AS n ON n.name_key = l.reason_codes
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id = %(id)s;
 
@@ -66,41 +57,10 @@ WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
     AND begin_us > %(after_us)s AND begin_us < %(end_us)s AND end_us > %(start_us)s
 ORDER BY begin_us LIMIT %(limit)s;
 
--- name: quality_windows
-SELECT epoch_us / %(window_us)s AS bucket, count(*), sum(epochs), sum(epochs_expected), sum(observations),
-    sum(observations_expected), avg(latency_100us)::float8, max(latency_100us), avg(jitter_100us)::float8,
-    avg(cn0_cdbhz)::float8, sum(slips), avg(multipath_100um::float8 * multipath_100um), sum(frames),
-    sum(bad_frames), min(score), avg(score)::float8, max(state)
-FROM station_epochs
-WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
-    AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s
-GROUP BY 1 ORDER BY 1 LIMIT %(limit)s;
-
--- name: quality_latencies
--- Nearest-rank percentiles.
-SELECT bucket, p[1], p[2]
-FROM (
-    SELECT epoch_us / %(window_us)s AS bucket,
-        percentile_disc(ARRAY[0.5, 0.95]::float8[]) WITHIN GROUP (ORDER BY latency_100us) AS p
-    FROM station_epochs
-    WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
-        AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s AND latency_100us IS NOT NULL
-    GROUP BY 1
-) AS ranked;
-
--- name: quality_states
-SELECT epoch_us / %(window_us)s AS bucket, state, count(DISTINCT epoch_us / 1000000)
-FROM station_epochs
-WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
-    AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s
-GROUP BY 1, 2;
-
--- name: quality_reasons
-SELECT bucket, n.names, reports
-FROM (
-    SELECT epoch_us / %(window_us)s AS bucket, reason_codes, count(*) AS reports
-    FROM station_epochs
-    WHERE station_key = (SELECT station_key FROM stations WHERE id = %(id)s)
-        AND epoch_us >= %(start_us)s AND epoch_us < %(end_us)s AND reason_codes IS NOT NULL
-    GROUP BY 1, 2
-) AS counted JOIN names AS n ON n.name_key = reason_codes;
+-- name: latest_columns
+SELECT s.id, l.epoch_us, l.received_at_us, l.state, l.score, n.names, l.reasons, l.epochs, l.epochs_expected,
+    l.observations, l.observations_expected, l.satellites, l.latency_100us, l.jitter_100us, l.cn0_cdbhz,
+    l.slips, l.multipath_100um, l.frames, l.bad_frames
+FROM stations AS s JOIN station_latest AS l USING (station_key)
+LEFT JOIN names AS n ON n.name_key = l.reason_codes
+WHERE s.id = ANY(%(ids)s);

@@ -1,11 +1,11 @@
 -- name: put_station
 INSERT INTO stations (id, definition, registered, registered_datum)
-SELECT %(id)s, d,
+SELECT %(id)s, %(definition)s::text,
     ST_SetSRID(ST_MakePoint(
         (d ->> 'longitude')::float8, (d ->> 'latitude')::float8, coalesce((d ->> 'height_m')::float8, 0)
     ), 4490),
     CASE WHEN d ->> 'height_m' IS NOT NULL THEN 'ellipsoidal' END
-FROM (SELECT %(definition)s::jsonb AS d) AS defined
+FROM (SELECT %(definition)s::text::jsonb AS d) AS defined
 ON CONFLICT (id) DO UPDATE
 SET definition = excluded.definition, registered = excluded.registered,
     registered_datum = excluded.registered_datum;

@@ -41,27 +41,3 @@ ORDER BY s.time_us LIMIT :limit;
 SELECT s.time_us, s.value FROM samples AS s
 WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
     AND s.time_us IN (SELECT value FROM json_each(:times));
-
--- name: observation_windows
--- A sample counts when it has a value and, if :only_good, the flag 1.
-WITH counted AS (
-    SELECT datastream_key, time_us, time_us / :window_us AS bucket,
-        CASE WHEN flag = 1 OR NOT :only_good THEN value END AS value
-    FROM samples
-    WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
-        AND time_us >= :start_us AND time_us < :end_us
-), windows AS (
-    SELECT datastream_key, bucket, avg(value) AS mean, min(value) AS min, max(value) AS max,
-        sum(value) AS sum, count(value) AS count, max(CASE WHEN value IS NOT NULL THEN time_us END) AS last_us
-    FROM counted GROUP BY bucket
-)
-SELECT w.bucket, w.mean, w.min, w.max, w.sum, w.count, s.value
-FROM windows AS w LEFT JOIN samples AS s ON s.datastream_key = w.datastream_key AND s.time_us = w.last_us
-ORDER BY w.bucket;
-
--- name: observation_flags
-SELECT time_us / :window_us AS bucket, flag, count(*)
-FROM samples
-WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
-    AND time_us >= :start_us AND time_us < :end_us
-GROUP BY bucket, flag ORDER BY bucket, flag;

@@ -80,6 +80,14 @@ def samples(*ids: str) -> SampleBatch:
     )
 
 
+async def test_no_sample_comes_under_the_name_of_a_region(tmp_path):
+    async with Gate(tmp_path, reserved=("hangzhou:", "ningbo:")) as gate:
+        await gate.sink.put_samples(samples("hangzhou:a.x", "hangzhou.x", "a.x", "ningbo:b.x", "beijing:b.x"))
+    names = [n for found in gate.batches("samples").values() for batch in found for n in batch.datastream_ids]
+    assert sorted(names) == ["a.x", "beijing:b.x", "hangzhou.x"]
+    assert gate.health.refused_samples == 2
+
+
 async def test_chunks_of_a_moment_are_one_message_a_partition(tmp_path):
     async with Gate(tmp_path) as gate:
         for number in range(40):

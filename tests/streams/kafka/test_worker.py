@@ -154,3 +154,35 @@ async def test_a_task_that_another_worker_has_is_let_go() -> None:
     await bench.settle()
     assert bench.worker.tasks == 0
     assert bench.acknowledged == []
+
+
+async def test_a_task_that_is_open_is_not_set_back_to_its_snapshot(monkeypatch):
+    """Kafka goes away in the middle of a restoring, and more partitions come before it is done."""
+    monkeypatch.setattr("streams.kafka.worker.RETRY_S", 0.0)
+    asked: list[list[str]] = []
+    made: list[Pipeline] = []
+
+    async def read(_bootstrap: str, _topic: str, tasks: dict[str, int]):
+        names = sorted(tasks)
+        asked.append(names)
+        yield names[0], None
+        if len(asked) == 1:
+            raise OSError("away")
+        for name in names[1:]:
+            yield name, None
+
+    def make(_: Group) -> Pipeline:
+        made.append(Pipeline([QualityControl([], [])]))
+        return made[-1]
+
+    monkeypatch.setattr(snapshots, "read", read)
+    bench = Bench()
+    bench.worker._open.clear()
+    bench.worker.make = make
+    bench.worker.own({(SAMPLES.name, 0), (SAMPLES.name, 1)})
+    bench.worker.own({(SAMPLES.name, 0), (SAMPLES.name, 1), (SAMPLES.name, 2)})
+    assert bench.worker._restoring is not None
+    await bench.worker._restoring
+    assert asked == [["sense/0", "sense/1"], ["sense/1"], ["sense/2"]]
+    assert sorted(bench.worker._open) == [("sense", 0), ("sense", 1), ("sense", 2)]
+    assert len(made) == 3

@@ -98,6 +98,14 @@ def test_commands_are_each_answered_also_when_repeated_or_impossible():
     assert take(processor, detection("end"))[0].number == 3
 
 
+def test_a_command_for_a_region_below_is_left_to_it():
+    processor = Alert()
+    target = f"hangzhou:{alert_id('sea_level', 'g.level', 1)}"
+    asked = Command(id="c1", kind="acknowledge_alert", target=target, by="Li", at_us=50)
+    assert list(processor.on_batch(Commands(commands=[asked]))) == []
+    assert processor.counts()["for_regions"] == 1
+
+
 def test_repetition_after_a_restore_opens_nothing_again():
     processor = Alert()
     take(processor, detection(), detection(onset_us=2), detection("end", onset_us=2))

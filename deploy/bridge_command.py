@@ -1,0 +1,180 @@
+"""`groundswell bridge`: from a region to its parent, and the parent's commands back; one in each region."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from dashboards.metrics import Figure
+from deploy.clock import wall_clock_us
+from deploy.refusal import Refusal
+from deploy.settings import KafkaSettings, Settings
+from deploy.start import run_async
+from deploy.stopping import stop_on_signals, until_stopped
+from deploy.watched import watched
+from streams.kafka.bridge import Carrier, Rate, Side
+from streams.kafka.passage import Passage
+from streams.regions import Region, RegionTree, UpRules
+from streams.sharing import Downward, Upward
+from streams.topics import (
+    ALERTS,
+    COMMAND_OUTCOMES,
+    COMMANDS,
+    DETECTIONS,
+    FLAGGED_SAMPLES,
+    RAW,
+    REGIONAL_DETECTIONS,
+    REGIONAL_RAW,
+    STATION_PERIODS,
+    STATION_REPORTS,
+    Topic,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A topic that goes up, and where it arrives."""
+
+    source: Topic
+    target: Topic
+    is_told: Callable[[UpRules], bool]
+    is_urgent: bool = False
+    """It does not share the rate."""
+
+
+WAYS = (
+    Way(ALERTS, ALERTS, lambda up: up.alerts != "none", is_urgent=True),
+    Way(COMMAND_OUTCOMES, COMMAND_OUTCOMES, lambda _: True, is_urgent=True),
+    Way(DETECTIONS, REGIONAL_DETECTIONS, lambda up: up.detections != "none", is_urgent=True),
+    Way(REGIONAL_DETECTIONS, REGIONAL_DETECTIONS, lambda up: up.detections != "none", is_urgent=True),
+    Way(STATION_REPORTS, STATION_REPORTS, lambda up: (up.reports, up.figures) != ("none", "none")),
+    Way(STATION_PERIODS, STATION_PERIODS, lambda up: up.periods != "none"),
+    Way(FLAGGED_SAMPLES, FLAGGED_SAMPLES, lambda up: up.samples != "none"),
+    Way(RAW, REGIONAL_RAW, lambda up: up.raw != "none"),
+    Way(REGIONAL_RAW, REGIONAL_RAW, lambda up: up.raw != "none"),
+)
+
+
+@dataclass(slots=True)
+class Bridge:
+    """All that goes between a region and its parent."""
+
+    region: Region
+    upward: Upward
+    downward: Downward
+    carriers: list[Carrier]
+
+    @property
+    def error(self) -> str:
+        """Why something does not go on right now; empty when all is well."""
+        return next((carrier.error for carrier in self.carriers if carrier.error), "")
+
+    async def run(self) -> None:
+        """Carry until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for carrier in self.carriers:
+                tasks.create_task(carrier.run(), name=carrier.passage.name)
+
+
+def bridge_of(tree: RegionTree, kafka: KafkaSettings, clock_us: Callable[[], int]) -> Bridge:
+    """Put a region's bridge together.
+
+    Raises
+    ------
+    Refusal
+        The region has no parent, or nobody says where the parent's Kafka is.
+    """
+    own, parent = tree.own, tree.parent
+    if parent is None:
+        raise Refusal(
+            f"{own.name} is the top of the regions and tells nobody: a bridge runs in the regions below it"
+        )
+    if not parent.kafka:
+        raise Refusal(f"region {parent.name}: nobody says where its Kafka is; write kafka = HOST:PORT there")
+    here, above = Side(kafka.servers, kafka.prefix), Side(parent.kafka, parent.prefix)
+    if here == above:
+        raise Refusal(
+            f"{own.name} and {parent.name} have the same Kafka and prefix; give each its own, in [kafka] and "
+            "in the parent's node"
+        )
+    upward, downward = Upward(own.name, own.up), Downward(own.name, own.down)
+    rate = Rate(own.rate_mb_s * 1e6, clock_us)
+    carriers = [
+        Carrier(
+            Passage(f"{own.name}/{way.source.name}", way.source, above.prefix + way.target.name, upward),
+            here, above, clock_us, None if way.is_urgent else rate,
+        )
+        for way in WAYS
+        if way.is_told(own.up)
+    ]  # fmt: skip
+    if own.down.acknowledgements:
+        passage = Passage(f"{parent.name}/{COMMANDS.name}", COMMANDS, here.prefix + COMMANDS.name, downward)
+        carriers.append(Carrier(passage, above, here, clock_us))
+    return Bridge(own, upward, downward, carriers)
+
+
+def run_bridge(settings: Settings, *, http: str | None, seconds: float | None) -> None:
+    """Carry until a signal, or for so long.
+
+    Raises
+    ------
+    Refusal
+        The configuration does not say which region this is, or has no way to its parent.
+    """
+    if settings.regions is None:
+        raise Refusal("the configuration has no regions; write [regions] with here and its nodes")
+    run_async(_run(bridge_of(settings.regions, settings.kafka, wall_clock_us), http, seconds))
+
+
+async def _run(bridge: Bridge, http: str | None, seconds: float | None) -> None:
+    stop = stop_on_signals()
+    async with watched(http, bridge_figures(bridge), lambda: bridge.error):
+        work = asyncio.create_task(bridge.run())
+        stopping = asyncio.create_task(until_stopped(stop, seconds))
+        log.info("bridging", region=bridge.region.name, parent=bridge.region.parent)
+        await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            stopping.cancel()
+            await work  # it ends by a fault only, and a supervisor is to know
+        for task in (stopping, work):
+            task.cancel()
+        await asyncio.gather(stopping, work, return_exceptions=True)
+        log.info("stopped", messages=sum(carrier.sent for carrier in bridge.carriers))
+
+
+def bridge_figures(bridge: Bridge) -> list[Figure]:
+    """Return how a bridge is doing."""
+
+    def each(value: Callable[[Carrier], float]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        return lambda: {(bridge.region.name, c.passage.source.name): value(c) for c in bridge.carriers}
+
+    def withheld() -> dict[tuple[str, ...], float]:
+        found = bridge.upward.withheld + bridge.downward.withheld
+        return {(bridge.region.name, what): count for what, count in found.items()}
+
+    labels = "region", "topic"
+    return [
+        Figure("bridge_failing", "1 while it cannot be carried.", "gauge",
+               each(lambda c: float(bool(c.error))), labels),
+        Figure("bridge_lag_messages", "Messages that have not arrived.", "gauge",
+               each(lambda c: c.lag), labels),
+        Figure("bridge_messages", "Messages that arrived.", "counter", each(lambda c: c.sent), labels),
+        Figure("bridge_bytes", "Their bytes.", "counter", each(lambda c: c.sent_bytes), labels),
+        Figure("bridge_repeated", "Messages left out: made twice.", "counter",
+               each(lambda c: c.passage.health.repeated), labels),
+        Figure("bridge_unreadable", "Messages left out: damaged, or a newer program's.", "counter",
+               each(lambda c: c.passage.health.unreadable), labels),
+        Figure("bridge_too_large", "Records left out: too large for a message.", "counter",
+               each(lambda c: c.passage.health.too_large), labels),
+        Figure("bridge_lost", "Messages that Kafka deleted before they could be carried.", "counter",
+               each(lambda c: c.passage.health.lost), labels),
+        Figure("bridge_restarts", "How often a topic began anew.", "counter",
+               each(lambda c: c.passage.health.restarts), labels),
+        Figure("bridge_withheld", "Records that stay by the sharing rules.", "counter",
+               withheld, ("region", "what")),
+    ]  # fmt: skip

@@ -1,0 +1,87 @@
+"""Rows that have been kept long enough go. What a rollup is still to be made of stays until it is made."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+
+from storage.sql.levels import DAY_US, KINDS, ROWS, SAMPLES, STATIONS, Kind, floor_to
+from storage.sql.rolling import Rolling
+
+ALERTS = "alerts"
+_LEVELS: dict[str, tuple[Kind, int]] = {
+    "station_epochs": (STATIONS, ROWS),
+    "samples": (SAMPLES, ROWS),
+    **{kind.table(level): (kind, level) for kind in KINDS for level in (0, 1, 2)},
+}
+TABLES = (*_LEVELS, "station_figures", "station_periods", ALERTS)
+"""What can expire. With closed alerts go their transitions, their deliveries, and detections of that time."""
+
+
+class Expiring(Rolling):
+    """The part of a store that lets old rows go."""
+
+    @abstractmethod
+    def _drop_rows(self, table: str, before_us: int) -> int:
+        """Drop what is older; return about how many rows."""
+
+    def drop_expired(self, now_us: int, retention_s: Mapping[str, int]) -> dict[str, int]:
+        """Drop what is older than its table's retention, whole days; return about how many rows by table.
+
+        What somebody reads at the moment may be left to the next call.
+
+        Parameters
+        ----------
+        retention_s
+            By table, of `TABLES`. Others are kept for ever.
+
+        Raises
+        ------
+        ValueError
+            No such table, or not a positive number.
+        """
+        for table, seconds in retention_s.items():
+            if table not in TABLES:
+                raise ValueError(f"{table!r} is no table whose rows expire: name one of {', '.join(TABLES)}")
+            if seconds <= 0:
+                raise ValueError(
+                    f"the retention of {table} must be a positive number of seconds, not {seconds}"
+                )
+        dropped: Counter[str] = Counter()
+        for table, seconds in retention_s.items():
+            cut_us = floor_to(now_us - seconds * 1_000_000, DAY_US)
+            if table == ALERTS:
+                dropped.update(self._drop_alerts(cut_us))
+                continue
+            if table in _LEVELS:
+                cut_us = self._raise_floor(*_LEVELS[table], cut_us)
+            dropped[table] += self._drop_rows(table, cut_us)
+        return dict(dropped)
+
+    def _raise_floor(self, kind: Kind, level: int, cut_us: int) -> int:
+        """Note that nothing is there any more before a time; an earlier one when rollups are not made yet."""
+        with self._keeping() as connection:
+            asked = {"kind": kind.number, "level": level + 1}
+            (oldest_us,) = connection.execute(self._queries["oldest_mark"], asked).fetchone()
+            if oldest_us is not None:
+                cut_us = min(cut_us, floor_to(oldest_us, DAY_US))
+            asked = {"kind": kind.number, "level": level, "before_us": cut_us}
+            connection.execute(self._queries["raise_floor"], asked)
+        return cut_us
+
+    def _drop_alerts(self, before_us: int) -> Counter[str]:
+        dropped: Counter[str] = Counter()
+        asked = {"before_us": before_us}
+        more = True
+        while more:
+            with self._keeping() as connection:
+                expired = connection.execute(self._queries["expired_alerts"], asked).fetchall()
+                rows = [{"alert_id": alert_id} for (alert_id,) in expired]
+                for name in ("drop_alert_deliveries", "drop_alert_transitions", "drop_alert"):
+                    connection.executemany(self._queries[name], rows)
+                detections = connection.execute(self._queries["drop_detections"], asked).rowcount
+            dropped[ALERTS] += len(rows)
+            dropped["detections"] += detections
+            more = bool(rows or detections)
+        return dropped

@@ -1,0 +1,77 @@
+"""What a store has to do beside its commits, one bounded step after another."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from storage.rows import RollupHealth
+
+EVERY_US = 3_600_000_000
+"""How often what has expired is looked for."""
+_LONGEST_S = 1.0
+"""Of a call: after it the newest reports are brought again."""
+_BREATH_S = 0.005
+"""After each step: a commit that waits for it comes first."""
+
+
+class Kept(Protocol):
+    """What is needed of a store."""
+
+    def bring_latest(self) -> None:
+        """Bring the newest reports into their table."""
+        ...
+
+    def roll_up(self, now_us: int) -> bool:
+        """Make some buckets anew; False: none was due."""
+        ...
+
+    def drop_expired(self, now_us: int, retention_s: Mapping[str, int]) -> dict[str, int]:
+        """Drop what is older than its table's retention; return about how many rows by table."""
+        ...
+
+    def rollup_health(self) -> RollupHealth:
+        """Return how far the rollups are behind."""
+        ...
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """Keeps a store in shape. Call `work` about once a second, in a thread that may wait."""
+
+    store: Kept
+    retention_s: Mapping[str, int]
+    """By table; others are kept for ever."""
+    clock_us: Callable[[], int]
+    steps: int = 0
+    """Of rolling up."""
+    failures: int = 0
+    """Times that `work` raised, as its caller counts them."""
+    expired: Counter[str] = field(default_factory=Counter)
+    """About so many rows by table have been dropped."""
+    health: RollupHealth = field(default_factory=lambda: RollupHealth(0, None, 0))
+    _looked_us: int | None = None
+
+    def work(self) -> None:
+        """Do what is due, for about a second at most, but for what expires once an hour.
+
+        Raises
+        ------
+        StorageError
+            The store is away. Trying again is always right.
+        """
+        until_s = time.monotonic() + _LONGEST_S
+        now_us = self.clock_us()
+        self.store.bring_latest()
+        while self.store.roll_up(now_us):
+            self.steps += 1
+            time.sleep(_BREATH_S)
+            if time.monotonic() > until_s:
+                break
+        self.health = self.store.rollup_health()
+        if self._looked_us is None or not self._looked_us <= now_us < self._looked_us + EVERY_US:
+            self.expired.update(self.store.drop_expired(now_us, self.retention_s))
+            self._looked_us = now_us

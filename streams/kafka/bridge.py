@@ -1,0 +1,233 @@
+"""Carries topics from one Kafka to another, each as a stream of its own that waits for no other.
+
+What has arrived is written down in the Kafka where it arrives (`bridge-places`), about once a second and
+always behind the messages: a bridge that was killed sends some of them again, and their readers leave them
+out. No transactions: one that a cut leaves open would hold up every reader of the partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.admin import KafkaUnreachable, TopicsRefused, cluster_of
+from streams.kafka.output import Message, Output
+from streams.kafka.passage import Passage
+from streams.kafka.reader import Reader
+from streams.topics import BRIDGE_PLACES
+
+log = structlog.get_logger()
+
+WAIT_S = 0.5
+RETRY_S = 1.0
+LOOK_S = 5.0
+ANSWER_S = 10.0
+SAVE_US = 1_000_000
+SILENT_US = 10_000_000
+"""So long without a confirmation is told: a producer tries again by itself, and says nothing."""
+READ_BYTES = 2_000_000
+SLICE_BYTES = 262_144
+"""Sent at once: streams that share a rate take turns with as much."""
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Rate:
+    """Bytes a second that some streams share, in the order in which they ask."""
+
+    bytes_a_second: float
+    clock_us: Callable[[], int]
+    _free_at_us: float = 0.0
+
+    async def wait(self, size: int) -> None:
+        """Return when so many bytes may be sent."""
+        now_us = self.clock_us()
+        begin_us = max(self._free_at_us, now_us)
+        self._free_at_us = begin_us + size / self.bytes_a_second * 1e6
+        if begin_us > now_us:
+            await asyncio.sleep((begin_us - now_us) * 1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A Kafka."""
+
+    bootstrap: str
+    prefix: str = ""
+
+
+@dataclass(slots=True)
+class Carrier:
+    """Carries one topic.
+
+    Parameters
+    ----------
+    passage
+        What becomes of its messages.
+    source, target
+        Where they are read, where they go.
+    rate
+        None: as fast as possible.
+    """
+
+    passage: Passage
+    source: Side
+    target: Side
+    clock_us: Callable[[], int]
+    rate: Rate | None = None
+    lag: int = 0
+    """Messages that have not arrived, when somebody looked last."""
+    sent: int = 0
+    sent_bytes: int = 0
+    _errors: dict[Side, str] = field(default_factory=dict)
+    _is_begun: bool = False
+    _output: Output = field(init=False)
+    _reader: Reader | None = None
+    _on_the_way: int = 0
+    """Messages that were read and are not confirmed."""
+    _asked_us: int | None = None
+    """Since when a confirmation is waited for."""
+
+    def __post_init__(self) -> None:
+        self._output = Output(self.target.bootstrap, f"groundswell-bridge-{self.passage.name}")
+
+    @property
+    def error(self) -> str:
+        """Why nothing goes on right now; empty when all is well."""
+        reading = self._reader.error if self._reader is not None else ""
+        for side, found in (
+            (self.source, self._errors.get(self.source) or reading),
+            (self.target, self._errors.get(self.target) or self._output.error or self._silence()),
+        ):
+            if found:
+                return f"{self.passage.name}: Kafka at {side.bootstrap}: {found}"
+        if self._is_begun:
+            return ""
+        return (
+            f"{self.passage.name}: has not begun yet; if it stays so, run `groundswell topics apply` at "
+            f"{self.source.bootstrap} and {self.target.bootstrap}"
+        )
+
+    async def run(self) -> None:
+        """Carry until cancelled; a Kafka that is away is waited for."""
+        places = self.target.prefix + BRIDGE_PLACES.name
+        try:
+            cluster = await self._insist(self.source, lambda: cluster_of(self.source.bootstrap))
+            saved = await self._insist(
+                self.target, lambda: newest(self.target.bootstrap, places, self.passage.name)
+            )
+            self.passage.begin(cluster, saved)
+            self._reader = Reader(
+                self.source.bootstrap, (self.passage.source,), self.passage.offsets(), self.source.prefix,
+                READ_BYTES,
+            )  # fmt: skip
+            await self._reader.start()
+            self._is_begun = True
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._look(self._reader))
+                await self._carry(self._reader, places)
+        finally:
+            if self._reader is not None:
+                await self._reader.stop()
+            await self._output.close()
+
+    async def _carry(self, reader: Reader, places: str) -> None:
+        key, due_us, is_saved = self.passage.name.encode(), 0, True
+        while True:
+            read = await reader.next(WAIT_S)
+            if read:
+                self._on_the_way = len(read)
+                await self._send(self.passage.take(read))
+                self._on_the_way, is_saved = 0, False
+            if not is_saved and self.clock_us() >= due_us:
+                await self._deliver([Message(places, 0, self.passage.save(), key=key)])
+                due_us, is_saved = self.clock_us() + SAVE_US, True
+
+    async def _send(self, messages: Sequence[Message]) -> None:
+        """Return when all of them have arrived."""
+        for some in _sliced(messages):
+            size = sum(len(message.value) for message in some)
+            if self.rate is not None:
+                await self.rate.wait(size)
+            await self._deliver(some)
+            self.sent += len(some)
+            self.sent_bytes += size
+
+    async def _deliver(self, messages: Sequence[Message]) -> None:
+        """Return when the other side has these messages."""
+        self._asked_us = self.clock_us()
+        await self._output.send(messages)
+        self._asked_us = None
+
+    def _silence(self) -> str:
+        silent_us = 0 if self._asked_us is None else self.clock_us() - self._asked_us
+        return f"no answer for {silent_us // 1_000_000} s" if silent_us > SILENT_US else ""
+
+    async def _look(self, reader: Reader) -> None:
+        """Ask now and then how much waits, and so whether the source is there."""
+        while True:
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    self.lag = await reader.remaining() + self._on_the_way
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._errors[self.source] = f"{type(error).__name__}: {error}"
+            else:
+                self._errors[self.source] = ""
+            await asyncio.sleep(LOOK_S)
+
+    async def _insist(self, side: Side, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask a Kafka something until it answers."""
+        while True:
+            try:
+                async with asyncio.timeout(2 * ANSWER_S):
+                    found = await ask()
+            except (KafkaError, KafkaUnreachable, TopicsRefused, OSError, TimeoutError) as error:
+                self._errors[side] = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._errors[side] = ""
+                return found
+
+
+async def newest(bootstrap: str, topic: str, key: str) -> bytes | None:
+    """Return the last value of a key in a compacted topic of one partition; None: there is none.
+
+    Raises
+    ------
+    aiokafka.errors.KafkaError
+        No broker answers, or it has no such topic.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    at, wanted, found = TopicPartition(topic, 0), key.encode(), None
+    await consumer.start()
+    try:
+        consumer.assign([at])
+        end = (await consumer.end_offsets([at]))[at]
+        while await consumer.position(at) < end:
+            for record in (await consumer.getmany(at, timeout_ms=500)).get(at, ()):
+                if record.key == wanted:
+                    found = record.value
+    finally:
+        await consumer.stop()
+    return found
+
+
+def _sliced(messages: Sequence[Message]) -> list[list[Message]]:
+    """Cut messages into slices of about `SLICE_BYTES`."""
+    slices: list[list[Message]] = []
+    size = SLICE_BYTES
+    for message in messages:
+        if size >= SLICE_BYTES:
+            slices.append([])
+            size = 0
+        slices[-1].append(message)
+        size += len(message.value)
+    return slices

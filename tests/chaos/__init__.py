@@ -1,0 +1,1 @@
+"""The whole program on real servers, disturbed on purpose: every stored row is held against a ledger."""

@@ -1,0 +1,150 @@
+"""A region's bridge: what the configuration makes of it, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dashboards.metrics import exposition
+from deploy.bridge_command import Bridge, bridge_figures, bridge_of, run_bridge
+from deploy.refusal import Refusal
+from deploy.settings import Settings
+from deploy.settings_file import load
+from streams.kafka.bridge import Rate
+from streams.records import RawBatch, RawChunk
+
+TREE = """
+[kafka]
+servers = "10.1.0.1:9092"
+prefix = "own."
+
+[regions]
+here = "{here}"
+
+[[regions.node]]
+name = "china"
+level = "ministry"
+kafka = "{kafka}"
+prefix = "{prefix}"
+
+[[regions.node]]
+name = "zhejiang"
+level = "province"
+parent = "china"
+{more}
+"""
+
+
+def settings(
+    folder: Path, here: str = "zhejiang", kafka: str = "10.0.0.1:9092", prefix: str = "", more: str = ""
+) -> Settings:
+    path = folder / "groundswell.toml"
+    path.write_text(TREE.format(here=here, kafka=kafka, prefix=prefix, more=more))
+    return load(path)
+
+
+def bridge(found: Settings) -> Bridge:
+    assert found.regions is not None
+    return bridge_of(found.regions, found.kafka, lambda: 0)
+
+
+def ways(one: Bridge) -> dict[str, str]:
+    return {carrier.passage.name: carrier.passage.target for carrier in one.carriers}
+
+
+def test_what_is_shared_by_default_has_a_way_up_and_acknowledgements_one_down(tmp_path):
+    one = bridge(settings(tmp_path))
+    assert ways(one) == {
+        "zhejiang/alerts": "alerts",
+        "zhejiang/command-outcomes": "command-outcomes",
+        "zhejiang/detections": "regional-detections",
+        "zhejiang/regional-detections": "regional-detections",
+        "zhejiang/station-reports": "station-reports",
+        "zhejiang/station-periods": "station-periods",
+        "zhejiang/flagged-samples": "flagged-samples",
+        "china/commands": "own.commands",
+    }
+    assert all(
+        (carrier.source.bootstrap == "10.0.0.1:9092") == (carrier.passage.name == "china/commands")
+        for carrier in one.carriers
+    )
+
+
+def test_alerts_wait_for_no_rate_and_the_others_share_one(tmp_path):
+    one = bridge(settings(tmp_path, more="rate_mb_s = 2.0"))
+    rates = {carrier.passage.source.name: carrier.rate for carrier in one.carriers}
+    urgent = ("alerts", "command-outcomes", "commands", "detections", "regional-detections")
+    assert all(rates[name] is None for name in urgent)
+    (shared,) = {id(rate): rate for rate in rates.values() if rate is not None}.values()
+    assert shared.bytes_a_second == 2e6
+
+
+def test_rules_open_and_close_ways(tmp_path):
+    more = 'up = { raw = "exact", samples = "none", reports = "none", figures = "none" }\n'
+    one = bridge(settings(tmp_path, more=more + "down = { acknowledgements = false }"))
+    assert "zhejiang/raw" in ways(one)
+    assert ways(one)["zhejiang/regional-raw"] == "regional-raw"
+    for closed in ("zhejiang/flagged-samples", "zhejiang/station-reports", "china/commands"):
+        assert closed not in ways(one)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"here": "china"}, "china is the top of the regions"),
+        ({"kafka": ""}, "region china: nobody says where its Kafka is; write kafka = HOST:PORT"),
+        ({"kafka": "10.1.0.1:9092", "prefix": "own."}, "have the same Kafka and prefix"),
+    ],
+)
+def test_a_region_without_a_way_up_is_refused(tmp_path, changed, words):
+    with pytest.raises(Refusal, match=words):
+        bridge(settings(tmp_path, **changed))
+
+
+def test_a_configuration_without_regions_is_refused():
+    with pytest.raises(Refusal, match=r"no regions; write \[regions\]"):
+        run_bridge(Settings(), http=None, seconds=None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"here": "beijing"}, "regions: here = 'beijing' is none of the regions"),
+        ({"more": 'up = { raw = "coarsened" }'}, "regions, node number 2, up, raw: 'coarsened' is none of"),
+        ({"more": 'up = { row = "exact" }'}, "regions, node number 2, up: there is no key row here"),
+        ({"more": "rate_mb_s = 0"}, "regions, node number 2, rate_mb_s"),
+    ],
+)
+def test_a_tree_that_makes_no_sense_is_refused_with_its_place(tmp_path, changed, words):
+    with pytest.raises(Refusal, match=words):
+        settings(tmp_path, **changed)
+
+
+def test_figures_tell_of_each_topic_and_of_what_stays(tmp_path):
+    one = bridge(settings(tmp_path))
+    one.upward(RawBatch(chunks=[RawChunk(station_id="A", payload=b"")]))
+    one.carriers[0].lag = 7
+    text = exposition(bridge_figures(one)).decode()
+    assert 'groundswell_bridge_lag_messages{region="zhejiang",topic="alerts"} 7.0' in text
+    assert 'groundswell_bridge_withheld_total{region="zhejiang",what="raw"} 1.0' in text
+    assert 'groundswell_bridge_failing{region="zhejiang",topic="alerts"} 1.0' in text
+    assert one.error.startswith("zhejiang/alerts: has not begun yet; if it stays so, run `groundswell topics")
+
+
+async def test_a_rate_lets_bytes_pass_in_their_order_and_no_faster(monkeypatch):
+    now_us = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_us
+        now_us += seconds * 1e6
+
+    monkeypatch.setattr("streams.kafka.bridge.asyncio.sleep", sleep)
+    rate = Rate(1000.0, lambda: round(now_us))
+    for _ in range(5):
+        await rate.wait(500)
+    assert now_us == pytest.approx(2e6)  # the last 500 bytes are on their way
+    now_us += 60e6  # nothing is saved up
+    await rate.wait(500)
+    await rate.wait(500)
+    assert now_us == pytest.approx(62.5e6)
