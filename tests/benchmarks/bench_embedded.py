@@ -53,7 +53,9 @@ def main() -> None:
     console, me = Console(stderr=True), (sys.executable, "-m")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = stack.enter_context(mosquitto(folder / "mqtt", "max_queued_messages 100000"))
+        broker = stack.enter_context(
+            mosquitto(folder / "mqtt", "max_queued_messages 100000", "max_inflight_messages 0")
+        )
         http, port, config = free_port(), free_port(), folder / "groundswell.toml"
         config.write_text(
             CONFIG.format(http=http, mqtt=broker.port)

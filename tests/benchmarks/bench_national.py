@@ -66,7 +66,9 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka = stack.enter_context(kafka_server(folder / "kafka"))
-        broker = stack.enter_context(mosquitto(folder / "mqtt", "max_queued_messages 100000"))
+        broker = stack.enter_context(
+            mosquitto(folder / "mqtt", "max_queued_messages 100000", "max_inflight_messages 0")
+        )
         url = stack.enter_context(postgres()).database()
         asyncio.run(admin.apply(kafka.bootstrap, prefix=prefix))
         http, config = free_port(), folder / "groundswell.toml"
