@@ -94,6 +94,7 @@ def main() -> None:
             rows = stored(folder / "data" / "groundswell.sqlite", ledger)
         watcher.terminate()
         live = told(watcher)
+        live.pop("cpu_s")
         with urllib.request.urlopen(f"http://127.0.0.1:{http}/metrics") as answer:
             figures = answer.read().decode()
         log = (folder / "run.log").read_text()

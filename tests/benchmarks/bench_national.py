@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from rich.console import Console
@@ -133,6 +134,8 @@ def main() -> None:
         for watcher in watchers.values():
             watcher.terminate()
         ages = {name: told(watcher) for name, watcher in watchers.items()}
+        used |= {"stations": ledger["cpu_s"], "sensors": published["cpu_s"]}
+        used["who watches"] = sum(one.pop("cpu_s") for one in ages.values())
         logs = "".join((folder / f"{name}.log").read_text() for name in commands)
         if "error" in logs:
             console.print(logs[-3000:])
@@ -157,7 +160,7 @@ def main() -> None:
     )
 
 
-def drained(url: str, ledger: dict[str, int], samples: int, console: Console) -> tuple[int, int]:
+def drained(url: str, ledger: dict[str, Any], samples: int, console: Console) -> tuple[int, int]:
     """Return how many rows of epochs and samples there are, when all have come or no more do."""
     epochs = "SELECT count(*) FROM station_epochs WHERE epochs = 1 AND epoch_us BETWEEN %s AND %s"
     before, since = -1, time.monotonic()

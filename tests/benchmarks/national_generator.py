@@ -55,6 +55,7 @@ async def main() -> None:
         "last_us": times[-1],
         "epochs": stations * seconds,
         "dropped": dropped,
+        "cpu_s": time.process_time(),
         "late_s": round((clock_us() - times[-1]) / 1e6 - 1.0, 2),
     }
     print(json.dumps(ledger))

@@ -57,7 +57,12 @@ def main() -> None:
     if confirmed < published:
         done.wait(60)
     client.loop_stop()
-    ledger = {"samples": published * IN_A_MESSAGE, "confirmed": confirmed * IN_A_MESSAGE, "late_s": late_s}
+    ledger = {
+        "samples": published * IN_A_MESSAGE,
+        "confirmed": confirmed * IN_A_MESSAGE,
+        "late_s": late_s,
+        "cpu_s": time.process_time(),
+    }
     print(json.dumps(ledger))
 
 

@@ -110,7 +110,7 @@ def main() -> None:
         if ages_s
         else {}
     )
-    print(json.dumps(told | {"verdicts": len(ages_s)}))
+    print(json.dumps(told | {"verdicts": len(ages_s), "cpu_s": time.process_time()}))
 
 
 if __name__ == "__main__":
