@@ -21,7 +21,7 @@ from tests.operations import ROOT, accepted
 CHART = ROOT / "deploy" / "helm" / "groundswell"
 TEMPLATES = sorted((CHART / "templates").glob("*.yaml"))
 TEXTS = {path.name: path.read_text() for path in [*TEMPLATES, CHART / "templates" / "_helpers.tpl"]}
-PROCESSES = ("gather", "worker", "store", "serve", "caster")
+PROCESSES = ("gather", "worker", "store", "notify", "serve", "caster")
 SECRETS = {"DATABASE_URL", "WRITE_TOKEN", "RELAY_SECRET"}
 
 
