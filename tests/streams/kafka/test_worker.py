@@ -15,7 +15,7 @@ from streams.kafka.tasks import SENSE, Group, Task
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
 from streams.processors.quality_control import QualityControl
-from streams.records import FlaggedSamples, SampleBatch
+from streams.records import Changes, FlaggedSamples, SampleBatch
 from streams.topics import SAMPLES
 
 SECOND_US = 1_000_000
@@ -175,7 +175,11 @@ async def test_a_task_that_is_open_is_not_set_back_to_its_snapshot(monkeypatch):
         made.append(Pipeline([QualityControl([], [])]))
         return made[-1]
 
+    async def nothing_changed(*_: Any) -> Changes:
+        return Changes(changes=[])
+
     monkeypatch.setattr(snapshots, "read", read)
+    monkeypatch.setattr("streams.kafka.worker.standing_changes", nothing_changed)
     bench = Bench()
     bench.worker._open.clear()
     bench.worker.make = make
