@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-# Unit tests run side by side; those with real servers one after the other.
+# How many run side by side: unit tests, and those with real servers, which mostly wait.
 WORKERS ?= auto
+SERVERS ?= 2
 
 .PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-relay chaos soak clean
 
@@ -55,14 +56,14 @@ unit: $(VENV)/.ready-dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not integration and not acceptance"
 
 integration: $(VENV)/.ready-dev servers
-	$(BIN)/pytest -m integration
+	$(BIN)/pytest -n $(SERVERS) --dist loadfile -m integration
 
 acceptance: $(VENV)/.ready-dev servers
 	$(BIN)/pytest -m acceptance
 
 test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real servers, acceptance
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not integration and not acceptance"
-	$(BIN)/pytest -m "integration"
+	$(BIN)/pytest -n $(SERVERS) --dist loadfile -m "integration"
 	$(BIN)/pytest -m "acceptance"
 
 bench: bench-decode bench-assembly bench-quality bench-relay  ## all benchmarks, each with its peer beside it

@@ -18,7 +18,7 @@ from streams.kafka.admin import apply
 from streams.kafka.origin import Origins, origin_of
 from streams.kafka.sink import KafkaSink
 from streams.records import RawBatch, RawChunk, SampleBatch, Tick
-from streams.topics import RAW, SAMPLES, partition_of
+from streams.topics import DETECTIONS, RAW, SAMPLES, partition_of
 from tests.servers import kafka_server, lasting_port
 from tests.waiting import until
 
@@ -95,7 +95,7 @@ async def read_all(bootstrap: str, prefix: str) -> Read:
     try:
         places = [
             TopicPartition(prefix + topic.name, partition)
-            for topic in (RAW, SAMPLES)
+            for topic in (RAW, SAMPLES, DETECTIONS)
             for partition in range(topic.partitions)
         ]
         consumer.assign(places)
@@ -166,7 +166,7 @@ def assert_complete(read: Read, rounds: int) -> None:
 
 
 async def test_everything_arrives_once_and_in_order(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     async with running(kafka.bootstrap, tmp_path, prefix) as sink:
         gatherer = Gatherer(sink)
         work = asyncio.create_task(gatherer.work())
@@ -191,14 +191,14 @@ async def test_everything_arrives_once_and_in_order(kafka, prefix, tmp_path):
 
 
 async def test_quiet_partitions_get_ticks_that_never_go_back(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     ahead_us = clock_us() + 3600 * ONE_SECOND_US
     async with running(kafka.bootstrap, tmp_path, prefix) as sink:
         sink.offer(RawChunk(station_id="AHEAD", payload=b"x", received_at_us=ahead_us))
         await soon(lambda: sink.health.ticks_sent >= 60)
     read = await read_all(kafka.bootstrap, prefix)
     ticks = read.ticks
-    assert len(ticks) == RAW.partitions + SAMPLES.partitions
+    assert len(ticks) == RAW.partitions + SAMPLES.partitions + DETECTIONS.partitions
     assert all(times == sorted(times) for times in ticks.values())
     future = ticks.pop(("raw", partition_of("AHEAD", RAW)))
     assert set(future) == {ahead_us}
@@ -214,7 +214,7 @@ async def test_topics_that_are_missing_are_named_and_waited_for(kafka, prefix, t
         await soon(lambda: "run groundswell topics apply" in sink.health.kafka_error)
         assert f"{prefix}raw" in sink.health.kafka_error
         assert sink.health.spooled_messages
-        await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+        await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
         await soon(lambda: not sink.health.kafka_error and not sink.health.spooled_messages)
     read = await read_all(kafka.bootstrap, prefix)
     assert read.chunks == {"STN00": [0]}
@@ -223,7 +223,7 @@ async def test_topics_that_are_missing_are_named_and_waited_for(kafka, prefix, t
 
 async def test_a_broker_that_stands_still_and_one_that_is_killed_lose_nothing(tmp_path, prefix):
     with kafka_server(tmp_path / "server") as server:
-        await apply(server.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+        await apply(server.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
         async with running(server.bootstrap, tmp_path / "spool", prefix) as sink:
             gatherer = Gatherer(sink)
             work = asyncio.create_task(gatherer.work())
@@ -280,7 +280,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     nobody = f"127.0.0.1:{lasting_port()}"
     command = [sys.executable, "-c", FILLER, nobody, tmp_path, prefix]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, cwd=ROOT)
@@ -302,7 +302,7 @@ async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(ka
 
 
 async def test_a_stop_without_kafka_keeps_all_for_the_next_start(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     async with running(f"127.0.0.1:{lasting_port()}", tmp_path, prefix) as sink:
         put = asyncio.create_task(sink.put_samples(samples(1)))
         for number in range(50):
