@@ -187,7 +187,9 @@ async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaSer
         async def is_complete() -> dict[str, list[tuple[object, ...]]] | None:
             found = await rows()
             done = [one for one in found["deliveries"] if one[2] == "delivered"]
-            return found if found["commands"] and len(done) == len(found["transitions"]) > 1 else None
+            is_answered = any(alert[1] == "acknowledged" for alert in found["alerts"])
+            all_told = len(done) == len(found["transitions"])
+            return found if found["commands"] and is_answered and all_told else None
 
         found = await eventually(is_complete, "every row in the database", tmp_path)
         assert isinstance(found, dict)
