@@ -234,6 +234,8 @@ async def test_a_broker_that_stands_still_and_one_that_is_killed_lose_nothing(tm
             await soon(lambda: gatherer.confirmed[-1] > begun)  # with nothing but the spool
             assert sink.health.kafka_error == f"Kafka at {server.bootstrap} does not answer"
             assert sink.health.spooled_messages
+            # told when the spool is looked at next
+            await soon(lambda: sink.health.oldest_spooled_us is not None)
             assert clock_us() - sink.health.oldest_spooled_us < 60 * ONE_SECOND_US
             server.resume()
             await soon(lambda: not sink.health.spooled_messages and not sink.health.kafka_error)
