@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import msgspec
@@ -392,12 +393,12 @@ def test_commits_outlive_the_power(store):
 # --- beside the commits ---------------------------------------------------------------------------------
 
 
-def held(store: PostgresStore) -> None:
-    """Take the turn when the server has noticed that the connection before is gone."""
+def patiently(work: Callable[[], None]) -> None:
+    """Do what needs the turn, when the server has noticed that the connection before is gone."""
     end_s = time.monotonic() + 60.0
     while True:
         try:
-            store.hold()
+            work()
         except WriterBusyError:
             assert time.monotonic() < end_s
             time.sleep(0.01)
@@ -413,16 +414,16 @@ def test_one_writer_at_a_time_and_the_next_takes_over(store, make, postgres_url,
         with pytest.raises(WriterBusyError, match="another groundswell store writes into the database"):
             other.hold()
         store.close()
-        held(other)
+        patiently(other.hold)
         other.commit([make.samples("d", [1], [1.0])], None, now_us=1)
         cut(ask, postgres_server)
         with closing(PostgresStore(postgres_url)) as third:
-            held(third)
+            patiently(third.hold)
             for _ in range(2):
                 with pytest.raises(WriterBusyError):
                     other.commit([make.samples("d", [2], [1.0])], None, now_us=1)
-        held(other)
-        other.commit([make.samples("d", [2], [1.0])], None, now_us=1)
+        # a commit takes the turn by itself, once the server has noticed that it is free
+        patiently(lambda: other.commit([make.samples("d", [2], [1.0])], None, now_us=1))
         assert len(other.observations("d", 0, END).items) == 2
 
 
