@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 SHOWN = (STATION_REPORTS, FLAGGED_SAMPLES, COMMAND_OUTCOMES)
 WAIT_S = 0.2
+GATHER_S = 0.05
+"""What the page shows need not come one by one."""
 REMEMBER_S = 60.0
 STORED_S, POLL_S = 3.0, 0.05
 
@@ -73,7 +75,7 @@ async def _run(
         addresses.http = (addresses.http[0], listener.getsockname()[1])
         output = Output(kafka.servers, "groundswell-serve")
         stack.push_async_callback(output.close)
-        reader = Reader(kafka.servers, SHOWN, None, kafka.prefix)
+        reader = Reader(kafka.servers, SHOWN, None, kafka.prefix, gather_s=GATHER_S)
         stack.push_async_callback(reader.stop)
         alerts = Reader(kafka.servers, (ALERTS,), {}, kafka.prefix)
         stack.push_async_callback(alerts.stop)

@@ -29,6 +29,9 @@ from streams.kafka.reader import Reader
 
 log = structlog.get_logger()
 
+GATHER_S = 0.1
+"""A few large commits cost less than many small ones."""
+
 
 def run_store(settings: Settings, *, data: Path | None, http: str | None, seconds: float | None) -> None:
     """Keep what comes until a signal, or for so long."""
@@ -98,7 +101,7 @@ async def _run(store: WritableStore, settings: Settings, http: str | None, secon
     readers: list[Reader] = []
 
     def reader(begin: Mapping[str, Mapping[int, int]]) -> Reader:
-        readers.append(Reader(kafka.servers, STORED, begin, kafka.prefix))
+        readers.append(Reader(kafka.servers, STORED, begin, kafka.prefix, gather_s=GATHER_S))
         return readers[-1]
 
     def trouble() -> str:

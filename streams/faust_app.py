@@ -18,6 +18,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.transport.drivers import aiokafka as driver
 
 from streams.kafka.tasks import GROUPS, Group
 from streams.kafka.worker import Worker
@@ -32,6 +33,8 @@ PROBE_S = 2.0
 RETRY_S = 1.0
 SILENT_US = 15_000_000
 """Brokers answer each second or so, also when there is nothing."""
+GATHER_S, GATHER_BYTES = 0.1, 1_000_000
+"""A broker gathers for so long, or until it has so much, before it answers: few large answers cost less."""
 _MESSAGES_WAITING = 32
 """Of one group, before Faust stops reading: a message may be a megabyte."""
 
@@ -209,6 +212,26 @@ def _app(config: FaustConfig, folder: str) -> Any:
         value_serializer="raw",
         key_serializer="raw",
     )
+    app.transport = _Transport(app.conf.broker_consumer, app)
     logging.getLogger("faust").setLevel(logging.WARNING)
     logging.getLogger("mode").setLevel(logging.WARNING)
     return app
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Asks for more at a time than Faust would."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_min_bytes = GATHER_BYTES
+        consumer._fetch_max_wait_ms = round(GATHER_S * 1000)
+        return consumer
+
+
+class _Consumer(driver.Consumer):
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(driver.Transport):
+    Consumer = _Consumer

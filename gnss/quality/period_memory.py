@@ -115,6 +115,25 @@ class Memory(NamedTuple):
     """Counts by `gnss.quality.latency_bins`, (n, BINS)."""
 
 
+_GOES_ON = ("newest_us", "anchor_us", "due", "epoch_us", "missing_us", "position_slot", "jump_ms")
+"""What a period hands on to the next one."""
+
+
+def _first_period() -> Any:
+    """Return the row of a station of which nothing is known."""
+    (row,) = np.zeros(1, PERIOD)
+    for name in ("newest_us", "anchor_us", "epoch_us", "missing_us", "position_slot", "first_us", "last_us"):
+        row[name] = NEVER_US
+    row["latency_max_s"] = -np.inf
+    row["code_minute"] = -1
+    row["code_points"] = np.inf
+    row["code_value"] = row["code_threshold"] = np.nan
+    return row
+
+
+_FIRST = _first_period()
+
+
 def new_memory(n: int) -> Memory:
     """Return memory of `n` stations of which nothing is known."""
     memory = Memory(
@@ -124,38 +143,26 @@ def new_memory(n: int) -> Memory:
         np.zeros((n, 2), np.int32),
         np.zeros((n, BINS), np.int32),
     )
-    for s in range(n):
-        forget(memory, s)
+    forget(memory, slice(None))
     return memory
 
 
-def forget(memory: Memory, s: int) -> None:
-    """Make row `s` that of a station of which nothing is known."""
-    station = memory.period[s]
-    for name in ("newest_us", "anchor_us", "epoch_us", "missing_us", "position_slot"):
-        station[name] = NEVER_US
-    station["due"] = 0
-    station["jump_ms"] = 0.0
-    memory.minute[s] = np.zeros((), MINUTE)
-    memory.minute["minute"][s] = -1
-    memory.latency_seen[s] = 0, 1
-    begin_period(memory, s)
-
-
-_GOES_ON = frozenset(("newest_us", "anchor_us", "due", "epoch_us", "missing_us", "position_slot", "jump_ms"))
+def forget(memory: Memory, rows: int | slice) -> None:
+    """Make rows those of stations of which nothing is known."""
+    memory.period[rows] = _FIRST
+    memory.minute[rows] = np.zeros((), MINUTE)
+    memory.minute["minute"][rows] = -1
+    memory.latency_seen[rows] = 0, 1
+    memory.latency_bins[rows] = 0
 
 
 def begin_period(memory: Memory, s: int) -> None:
     """Set the sums of a period to nothing; an open minute stays."""
     station = memory.period[s]
-    for name in PERIOD.fields or ():
-        if name not in _GOES_ON:
-            station[name] = 0
-    station["first_us"] = station["last_us"] = NEVER_US
-    station["latency_max_s"] = -np.inf
-    station["code_minute"] = -1
-    station["code_points"] = np.inf
-    station["code_value"] = station["code_threshold"] = np.nan
+    kept = [(name, station[name]) for name in _GOES_ON]
+    memory.period[s] = _FIRST
+    for name, value in kept:
+        station[name] = value
     memory.latency_bins[s] = 0
 
 

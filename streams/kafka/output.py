@@ -20,6 +20,8 @@ SLOW_S = 10.0
 """Brokers that need longer for an answer are said to hang; the producer would wait on without a word."""
 POSTED_BYTES = 16_000_000
 """That may be on their way."""
+LINGER_S = 0.03
+"""What is posted gathers for so long: a request costs as much as what is in it."""
 REQUEST_MS = 20_000
 _REQUEST_BYTES = 1_100_000
 """A message of `streams.topics.MESSAGE_BYTES` and what goes with it."""
@@ -98,6 +100,7 @@ class Output:
     async def _send_posted(self) -> None:
         try:
             while self._posted:
+                await asyncio.sleep(LINGER_S)
                 some = list(self._posted)
                 await self.send(some)
                 for message in some:

@@ -101,7 +101,7 @@ class KafkaSink:
     site_of: Callable[[str], str]
     clock_us: Callable[[], int]
     prefix: str = ""
-    linger_s: float = 0.15
+    linger_s: float = 0.2
     client_id: str = "groundswell-gather"
     spool_bytes: int = SPOOL_BYTES
     ticks: bool = True
@@ -312,16 +312,23 @@ class KafkaSink:
 
     def _tick(self) -> None:
         """Move the time of quiet partitions on; never back, and never ahead of what has gathered."""
-        self._seal()
-        now_s = asyncio.get_running_loop().time()
-        for topic in _TICKED:
-            for partition in range(topic.partitions):
-                key = (topic.name, partition)
-                if now_s - self._sent_s[key] >= QUIET_S:
-                    now_us = max(self.clock_us(), self._newest_us.get(key, UNKNOWN_US))
-                    messages = self._messages(Tick(now_us=now_us), topic, partition)
-                    messages[0].tick = True
-                    self._send(messages, 0)
+        if self._quiet():
+            self._seal()
+        for topic, partition in self._quiet():
+            now_us = max(self.clock_us(), self._newest_us.get((topic.name, partition), UNKNOWN_US))
+            messages = self._messages(Tick(now_us=now_us), topic, partition)
+            messages[0].tick = True
+            self._send(messages, 0)
+
+    def _quiet(self) -> list[tuple[Topic, int]]:
+        """Return partitions that nothing was sent to for a while."""
+        before_s = asyncio.get_running_loop().time() - QUIET_S
+        return [
+            (topic, partition)
+            for topic in _TICKED
+            for partition in range(topic.partitions)
+            if self._sent_s[topic.name, partition] <= before_s
+        ]
 
     async def _wait_for_room(self) -> None:
         while not self._refusal and not await self._room.half_free():
