@@ -1,6 +1,6 @@
-"""The live stream: what happened in the last second, encoded once, the same bytes to every viewer.
+"""The live stream: what happened in the last half second, encoded once, the same bytes to every viewer.
 
-A viewer first gets the event `state` (everything), then each second an event `update` (what changed).
+A viewer first gets the event `state` (everything), then twice a second an event `update` (what changed).
 One that cannot keep up is dropped and begins anew with `state` when it comes back. Everything here runs
 in the event loop's thread.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,13 +29,15 @@ from streams.records import (
     StationReports,
 )
 
-TICK_S = 1.0
-QUEUE_LIMIT = 30
+T = TypeVar("T")
+
+TICK_S = 0.5
+QUEUE_LIMIT = round(30 / TICK_S)
 """Updates that may wait for a viewer: half a minute."""
-FIGURES_LIMIT = 500
-"""Stations whose verdict is as before and whose figures are renewed in one update."""
-SAMPLES_LIMIT = 1_000
-"""Datastreams whose newest sample goes into one update."""
+FIGURES_LIMIT = round(500 * TICK_S)
+"""Stations whose verdict is as before and whose figures are renewed in one update: 500 a second."""
+SAMPLES_LIMIT = round(1_000 * TICK_S)
+"""Datastreams whose newest sample goes into one update: 1,000 a second."""
 
 
 class ViewerLimitError(RuntimeError):
@@ -137,24 +141,34 @@ class LiveHub:
             viewer.end()
 
 
+@dataclass(slots=True)
+class _Sample:
+    """The newest of a datastream. One object for each, renewed in place: thousands come each second."""
+
+    name: str
+    time_us: int
+    value: float = math.nan
+    flag: int = 0
+    is_sent: bool = True
+
+
 class LiveFeed:
-    """Gathers what the pipeline says and makes one update a second of it.
+    """Gathers what the pipeline says and makes an update each `TICK_S` of it.
 
     A changed verdict goes out with the next update; figures alone are renewed for a bounded number of
     stations and datastreams an update, the longest unsent first, so that an update stays small however
-    many there are.
+    many there are. Only what goes out is made ready for people: most of what comes is replaced before.
     """
 
     def __init__(self) -> None:
         self.last_epochs_us: dict[str, int] = {}
         """The last epoch that came, by station."""
         self._newest: dict[str, StationReport] = {}
-        self._sent: dict[str, tuple[object, ...]] = {}
         self._changed: dict[str, StationReport] = {}
         self._renewed: dict[str, StationReport] = {}
         self._figures: dict[str, StationFigures] = {}
-        self._samples: dict[str, answers.LiveObservation] = {}
-        self._newest_us: dict[str, int] = {}
+        self._samples: dict[str, _Sample] = {}
+        self._unsent: deque[_Sample] = deque()
         self._alerts: dict[str, AlertTransition] = {}
         self._acknowledged: dict[str, AlertTransition] = {}
 
@@ -166,8 +180,7 @@ class LiveFeed:
     def add(self, batch: Record) -> None:
         """Take a batch; those that no page shows are passed over."""
         if isinstance(batch, StationReports):
-            for report in batch.reports:
-                self._add_report(report)
+            self._add_reports(batch.reports)
             for figures in batch.figures:
                 self._figures[figures.station_id] = figures
         elif isinstance(batch, FlaggedSamples):
@@ -182,19 +195,21 @@ class LiveFeed:
 
     def tick(self, now_us: int) -> bytes:
         """Return the update since the last tick as JSON; it says the time even when nothing changed."""
-        reports = list(self._changed.values()) + _take(self._renewed, FIGURES_LIMIT)
+        renewed = [report for _, report in _take(self._renewed, FIGURES_LIMIT)]
+        reports = [*self._changed.values(), *renewed]
         self._changed.clear()
         old = [r for r in self._newest.values() if present.is_stale(r, now_us)]
         for report in old:
             self._forget(report.station_id)
+        figures = _take(self._figures, FIGURES_LIMIT)
         update: dict[str, Any] = {
             "at": present.time_of(now_us),
             "stations": [
                 *(present.verdict(r, self.last_epochs_us.get(r.station_id)) for r in reports),
                 *(present.stale(r, self.last_epochs_us.get(r.station_id)) for r in old),
             ],
-            "figures": [present.figures(one) for one in _take(self._figures, FIGURES_LIMIT)],
-            "observations": _take(self._samples, SAMPLES_LIMIT),
+            "figures": [present.figures(one) for _, one in figures],
+            "observations": self._take_samples(),
             "alerts": [present.alert(t, self._acknowledged.get(t.alert_id)) for t in self._alerts.values()],
         }
         for transition in self._alerts.values():
@@ -203,41 +218,44 @@ class LiveFeed:
         self._alerts.clear()
         return msgspec.json.encode(update)
 
-    def _add_report(self, report: StationReport) -> None:
-        name = report.station_id
-        if report.epochs:
-            self.last_epochs_us[name] = max(report.epoch_us, self.last_epochs_us.get(name, report.epoch_us))
-        if name in self._newest and report.epoch_us < self._newest[name].epoch_us:
-            return  # a late epoch: the seconds after it are judged already
-        self._newest[name] = report
-        judged = (report.state, *(reason.code for reason in report.reasons))
-        if name in self._changed or self._sent.get(name) != judged:
-            self._sent[name] = judged
-            self._renewed.pop(name, None)
-            self._changed[name] = report
-        else:
-            self._renewed[name] = report
+    def _add_reports(self, reports: Sequence[StationReport]) -> None:
+        epochs_us, newest, changed = self.last_epochs_us, self._newest, self._changed
+        for report in reports:
+            name, epoch_us = report.station_id, report.epoch_us
+            if report.epochs and epochs_us.get(name, epoch_us) <= epoch_us:
+                epochs_us[name] = epoch_us
+            known = newest.get(name)
+            if known is not None and epoch_us < known.epoch_us:
+                continue  # a late epoch: the seconds after it are judged already
+            newest[name] = report
+            if name in changed or known is None or not _is_same_verdict(known, report):
+                self._renewed.pop(name, None)
+                changed[name] = report
+            else:
+                self._renewed[name] = report
 
     def _forget(self, name: str) -> None:
-        for memory in (self._newest, self._sent, self._renewed):
+        for memory in (self._newest, self._renewed):
             memory.pop(name, None)
 
     def _add_samples(self, batch: FlaggedSamples) -> None:
-        times_us, newest = batch.time_us.tolist(), dict[int, int]()
-        for row, series in enumerate(batch.series.tolist()):
-            if series not in newest or times_us[row] >= times_us[newest[series]]:
-                newest[series] = row
-        for series, row in newest.items():
-            name, time_us, value = batch.datastream_ids[series], times_us[row], float(batch.value[row])
-            if time_us < self._newest_us.get(name, time_us):
-                continue
-            self._newest_us[name] = time_us
-            self._samples[name] = answers.LiveObservation(
-                datastream_id=name,
-                phenomenon_time=present.time_of(time_us),
-                value=None if math.isnan(value) else value,
-                flag=int(batch.flag[row]),
-            )
+        names, samples = batch.datastream_ids, self._samples
+        columns = (batch.series.tolist(), batch.time_us.tolist(), batch.value.tolist(), batch.flag.tolist())
+        for series, time_us, value, flag in zip(*columns, strict=True):
+            newest = samples.get(names[series])
+            if newest is None:
+                newest = samples[names[series]] = _Sample(names[series], time_us)
+            if newest.time_us <= time_us:
+                newest.time_us, newest.value, newest.flag = time_us, value, flag
+                if newest.is_sent:
+                    newest.is_sent = False
+                    self._unsent.append(newest)
+
+    def _take_samples(self) -> list[answers.LiveObservation]:
+        taken = [self._unsent.popleft() for _ in range(min(SAMPLES_LIMIT, len(self._unsent)))]
+        for sample in taken:
+            sample.is_sent = True
+        return [present.live_observation(one.name, one.time_us, one.value, one.flag) for one in taken]
 
     def _add_alert(self, transition: AlertTransition) -> None:
         if transition.change == "acknowledged":
@@ -246,7 +264,7 @@ class LiveFeed:
 
 
 async def run_live(feed: LiveFeed, hub: LiveHub, clock_us: Callable[[], int]) -> None:
-    """Publish an update each second until cancelled or the hub is closed."""
+    """Publish an update each `TICK_S` until cancelled or the hub is closed."""
     while not hub.closed:
         await asyncio.sleep(TICK_S)
         hub.publish("update", feed.tick(clock_us()))
@@ -258,7 +276,14 @@ def frame(event: str, payload: bytes, event_id: int | None = None) -> bytes:
     return b"%sdata: %s\n\n" % (head.encode(), payload)
 
 
-def _take(waiting: dict[str, Any], limit: int) -> list[Any]:
+def _is_same_verdict(one: StationReport, other: StationReport) -> bool:
+    """Return whether two reports give the same state for the same reasons, whatever their figures."""
+    if one.state != other.state:
+        return False
+    return [reason.code for reason in one.reasons] == [reason.code for reason in other.reasons]
+
+
+def _take(waiting: dict[str, T], limit: int) -> list[tuple[str, T]]:
     """Take away the first ones; a dict keeps the order in which names began to wait."""
-    names = list(waiting)[:limit]
-    return [waiting.pop(name) for name in names]
+    names = list(itertools.islice(waiting, limit))
+    return [(name, waiting.pop(name)) for name in names]

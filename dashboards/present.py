@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from msgspec import UNSET
 from dashboards.answers import (
     AlertAnswer,
     DatastreamAnswer,
+    LiveObservation,
     ObservationAnswer,
     ObservationWindowAnswer,
     QualityAnswer,
@@ -170,6 +172,16 @@ def observation(sample: Observation) -> ObservationAnswer:
         flags=sample.test_flags,
         revision=sample.revision,
         received_at=time_of(sample.received_at_us),
+    )
+
+
+def live_observation(datastream_id: str, time_us: int, value: float, flag: int) -> LiveObservation:
+    """Return a sample as a live update carries it; a NaN is no value."""
+    return LiveObservation(
+        datastream_id=datastream_id,
+        phenomenon_time=time_of(time_us),
+        value=None if math.isnan(value) else value,
+        flag=flag,
     )
 
 

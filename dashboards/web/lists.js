@@ -92,7 +92,7 @@ export class Lists {
     const time = now();
     const wanted = [...model.datastreams.values()]
       .filter((d) => this.matches(d.id, d.name))
-      .sort((a, b) => rank(a) - rank(b) || a.id.localeCompare(b.id));
+      .sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1));
     this.sensors.fill(wanted, "No sensor here.", {
       chosen: (d) => this.selected?.kind === "datastream" && this.selected.id === d.id,
       act: (d) => this.onDatastream(d.id),
@@ -109,7 +109,7 @@ export class Lists {
 
 const rank = (d) => (d.latest ? { 4: 0, 3: 1, 9: 2 }[d.latest.flag] ?? 3 : 2);
 
-// Rows are kept and moved, so that the focus stays where it is while figures change each second.
+// Rows are kept and moved, so that the focus stays where it is while figures change twice a second.
 class Table {
   constructor(node, heads) {
     this.rows = new Map();

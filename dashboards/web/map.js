@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { measured, flagKind } from "./format.js";
-import { datastreamsOf } from "./model.js";
+import { datastreamsByThing } from "./model.js";
 
 const L = window.L;
 const GRATICULE_DEG = 10;
@@ -108,8 +108,9 @@ export class StationMap {
 
   showThings(model, selected) {
     this.prune(this.things, model.things);
+    const seriesOf = datastreamsByThing();
     for (const thing of model.things.values()) {
-      const series = datastreamsOf(thing.id);
+      const series = seriesOf.get(thing.id);
       const marker = this.things.get(thing.id) ?? this.addThing(thing, series);
       const first = series.find((d) => d.latest) ?? series[0];
       const alarmed = [...model.alerts.values()].find((a) => about(a, thing, series));

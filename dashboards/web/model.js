@@ -1,4 +1,4 @@
-// What the page knows: a snapshot at first, then each second what changed.
+// What the page knows: a snapshot at first, then twice a second what changed.
 
 export const model = {
   version: "",
@@ -77,7 +77,7 @@ function isNewer(time, than) {
 const SEVERITY = { bad: 0, degraded: 1, unknown: 2, good: 3 };
 const LEVELS = { red: 0, orange: 1, yellow: 2, blue: 3 };
 
-// Scores count in steps of ten, so that rows do not change places each second.
+// Scores count in steps of ten, so that rows do not change places with each update.
 export function worstFirst(stations) {
   const step = (station) => Math.min(9, Math.floor((station.score ?? 100) / 10));
   return [...stations].sort(
@@ -95,3 +95,10 @@ export function gravestFirst(alerts) {
 }
 
 export const datastreamsOf = (thingId) => [...model.datastreams.values()].filter((d) => d.thing_id === thingId);
+
+// The same for all things at once.
+export function datastreamsByThing() {
+  const found = new Map([...model.things.keys()].map((id) => [id, []]));
+  for (const datastream of model.datastreams.values()) found.get(datastream.thing_id)?.push(datastream);
+  return found;
+}

@@ -3,10 +3,12 @@ import json
 import socket
 
 import httpx
+import msgspec
+import numpy as np
 import pytest
 
 from dashboards.api import live as live_route
-from dashboards.live import FIGURES_LIMIT, LiveFeed, LiveHub, ViewerLimitError, frame
+from dashboards.live import FIGURES_LIMIT, SAMPLES_LIMIT, LiveFeed, LiveHub, ViewerLimitError, frame
 from streams.records import AlertTransitions, StationReports, Tick
 from tests.dashboards import country as c
 from tests.dashboards.country import GAUGE, SECOND_US, START_US
@@ -120,6 +122,31 @@ def test_who_acknowledged_stays_known_until_the_end():
     feed.add(AlertTransitions(transitions=[c.alert(4, "closed")]))
     (closed,) = tick(feed)["alerts"]
     assert (closed["state"], closed["acknowledged_by"]) == ("closed", "Li")
+
+
+def test_samples_go_out_once_and_in_turns_each_with_its_newest_value():
+    feed = LiveFeed()
+    names = [f"site/{i:05d}" for i in range(SAMPLES_LIMIT + 10)]
+
+    def second(t):
+        n = len(names)
+        one = c.samples([(START_US + t * SECOND_US, 100.0 * t + i % 100, 1) for i in range(n)])
+        series = np.arange(n, dtype=np.int32)
+        feed.add(msgspec.structs.replace(one, datastream_ids=names, series=series))
+
+    def told():
+        return [(o["datastream_id"], o["phenomenon_time"], o["value"]) for o in tick(feed)["observations"]]
+
+    second(0)
+    first = told()
+    second(1)
+    second(2)
+    then, last = told(), told()
+    assert first == [(n, "2026-01-01T00:00:00Z", i % 100) for i, n in enumerate(names[:SAMPLES_LIMIT])]
+    behind = [*names[SAMPLES_LIMIT:], *names[:SAMPLES_LIMIT]]
+    values = {n: 200.0 + i % 100 for i, n in enumerate(names)}
+    assert then + last == [(n, "2026-01-01T00:00:02Z", values[n]) for n in behind]
+    assert told() == []
 
 
 def test_missing_values_are_null():
