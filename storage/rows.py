@@ -34,7 +34,7 @@ class Delivery:
     next_attempt_us: int
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Geodetic coordinates, degrees and ellipsoidal metres."""
 
     longitude: float
@@ -42,7 +42,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     height_m: float
 
 
-class StationRow(Station, frozen=True, kw_only=True):
+class StationRow(Station, frozen=True, kw_only=True, gc=False):
     """A station with its latest verdict. Its coordinates are the registered ones, else the streamed."""
 
     report: StationReport | None = None

@@ -22,6 +22,7 @@ from storage.sql.packing import (
     TIME_SCALE,
     compressed,
     pack,
+    pack_report,
 )
 from streams.records import StationFigures, StationPeriodRecord, StationReport
 
@@ -99,7 +100,7 @@ class SortedReports:
         """Return all rows with their reports as they are, for the staging table of the newest."""
         for k in range(0, len(self._reports), PIECE):
             rows = np.arange(k, min(k + PIECE, len(self._reports)))
-            yield self._rows(rows, [pack(self._reports[i]) for i in rows.tolist()])
+            yield self._rows(rows, [pack_report(self._reports[i]) for i in rows.tolist()])
 
     def newest_reports(self) -> list[StationReport]:
         """Return the newest report of each station."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from storage import paging
 from storage.postgres.latest import PostgresLatest
-from storage.rows import Page, StationRow
-from storage.sql.packing import report_of_row, unpack
-from storage.sql.stations import StationQueries
-from streams.records import StationReport, StationStateName
+from storage.rows import Page, Position, StationRow
+from storage.sql.packing import figures_of_row, report_of_row, unpack_report
+from storage.sql.stations import StationQueries, placed, remembered
+from streams.records import StationFigures, StationReport, StationStateName
+
+_POINT_AT = 1 + 4 + 4
+"""Behind the order of bytes, the type and the SRID."""
 
 
 class PostgresStationQueries(StationQueries, PostgresLatest):
@@ -29,17 +35,27 @@ class PostgresStationQueries(StationQueries, PostgresLatest):
         self.bring_latest()
         return super().station(station_id)
 
-    def _newest(self, station_id: str, row: tuple[Any, ...]) -> tuple[StationReport | None, tuple[Any, ...]]:
-        epoch_us, packed = row[:2]
-        if packed is not None:
-            return unpack(packed, StationReport), row[2:]
-        return None if epoch_us is None else self._of_columns(station_id), row[2:]
+    def _stations(self, rows: Sequence[tuple[Any, ...]]) -> list[StationRow]:
+        reports = [None if row[3] is None else unpack_report(row[3]) for row in rows]
+        columns: dict[str, StationReport] = {}
+        if any(report is None for report in reports):
+            columns = self._of_columns(
+                [row[0] for row, one in zip(rows, reports, strict=True) if one is None]
+            )
+        return [
+            msgspec.structs.replace(
+                _placed(name, definition, point),
+                report=report or columns.get(name),
+                figures=None if packed is None else _figures(name, packed),
+            )
+            for (name, definition, point, _, packed), report in zip(rows, reports, strict=True)
+        ]
 
-    def _of_columns(self, station_id: str) -> StationReport | None:
-        """Return a newest report that was found among the reports, or stored by an earlier program."""
+    def _of_columns(self, station_ids: list[str]) -> dict[str, StationReport]:
+        """Return newest reports that were found among the reports, or stored by an earlier program."""
         with self._reading() as connection:
-            row = connection.execute(self._queries["latest_columns"], {"ids": [station_id]}).fetchone()
-        return None if row is None else report_of_row(station_id, row[1:])
+            rows = connection.execute(self._queries["latest_columns"], {"ids": station_ids}).fetchall()
+        return {row[0]: report_of_row(row[0], row[1:]) for row in rows}
 
     def stations_within(
         self, corners: Sequence[tuple[float, float]], *, after: str | None = None, limit: int = 100
@@ -67,3 +83,17 @@ class PostgresStationQueries(StationQueries, PostgresLatest):
         with self._reading() as connection:
             rows = connection.execute(self._queries["stations_within"], asked).fetchall()
         return self._page(rows, limit)
+
+
+@remembered
+def _placed(station_id: str, definition: str | None, point: bytes | None) -> StationRow:
+    """Return a station without a verdict; the point is PostGIS's extended WKB with an SRID and a height."""
+    if point is None:
+        return placed(station_id, definition, None)
+    longitude, latitude, height_m = struct.unpack_from("<3d" if point[0] else ">3d", point, _POINT_AT)
+    return placed(station_id, definition, Position(longitude=longitude, latitude=latitude, height_m=height_m))
+
+
+@remembered
+def _figures(station_id: str, packed: bytes) -> StationFigures:
+    return figures_of_row(station_id, tuple(msgspec.msgpack.decode(packed)))

@@ -41,6 +41,8 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_report_fields: Any = tuple(field.type for field in msgspec.structs.fields(StationReport))
+_report_decoder = msgspec.msgpack.Decoder(tuple[_report_fields])
 
 
 def pack(value: object) -> bytes:
@@ -51,6 +53,19 @@ def pack(value: object) -> bytes:
 def unpack(data: bytes, kind: type[T]) -> T:
     """Return the value that `pack` was given."""
     return msgspec.msgpack.decode(data, type=kind)
+
+
+def pack_report(report: StationReport) -> bytes:
+    """Return MessagePack without the names of fields, a third of what `pack` makes of it."""
+    return _encoder.encode(msgspec.structs.astuple(report))
+
+
+def unpack_report(data: bytes) -> StationReport | None:
+    """Return the report that `pack_report` was given; None: another version of the program packed it."""
+    try:
+        return StationReport(*_report_decoder.decode(data))
+    except msgspec.DecodeError:
+        return None
 
 
 def compressed(data: bytes) -> bytes:

@@ -18,15 +18,17 @@ from storage.sql.packing import STATES, expanded, figures_of_row, report_of_row
 from storage.sql.summing import Summing
 from streams.records import StationFigures, StationPeriodRecord, StationReport, StationStateName
 
-_REMEMBERED = 20_000
+remembered = lru_cache(20_000)
+"""For what hardly changes, and figures once a minute: a page of all stations is asked for again and again."""
+known_figures = remembered(figures_of_row)
 
 
 class StationQueries(Summing):
     """The station part of `storage.store.Store`."""
 
     @abstractmethod
-    def _newest(self, station_id: str, row: tuple[Any, ...]) -> tuple[StationReport | None, tuple[Any, ...]]:
-        """Return the report of what stands behind a station's position in its row, and the rest of it."""
+    def _stations(self, rows: Sequence[tuple[Any, ...]]) -> list[StationRow]:
+        """Return the stations of rows of `stations`, `station` or `stations_within`."""
 
     def stations(
         self, *, after: str | None = None, limit: int = 100, state: StationStateName | None = None
@@ -45,7 +47,7 @@ class StationQueries(Summing):
         """Return one station."""
         with self._reading() as connection:
             row = connection.execute(self._queries["station"], {"id": station_id}).fetchone()
-        return None if row is None else self._station(row)
+        return None if row is None else self._stations([row])[0]
 
     def station_reports(
         self, station_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
@@ -123,34 +125,27 @@ class StationQueries(Summing):
         return [report_sums.window(row, names) for row in sums]
 
     def _page(self, rows: Sequence[tuple[Any, ...]], limit: int) -> Page[StationRow]:
-        items = [self._station(row) for row in rows[:limit]]
+        items = self._stations(rows[:limit])
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("stations", (items[-1].id,)) if more else None)
 
-    def _station(self, row: tuple[Any, ...]) -> StationRow:
-        report, figures = self._newest(row[0], row[5:])
-        return _row(row[0], row[1], row[2:5], report, figures)
+
+_defined = msgspec.json.Decoder(Station).decode
 
 
-# A page of all stations is asked for again and again, and these change once a minute or never.
-_defined = lru_cache(_REMEMBERED)(msgspec.json.Decoder(Station).decode)
-_known_figures = lru_cache(_REMEMBERED)(figures_of_row)
+def placed(station_id: str, definition: str | None, place: Position | None) -> StationRow:
+    """Return a station without a verdict.
 
-
-def _row(
-    station_id: str,
-    definition: str | None,
-    place: Sequence[float | None],
-    report: StationReport | None,
-    figures: tuple[Any, ...],
-) -> StationRow:
-    longitude, latitude, height_m = place
+    Parameters
+    ----------
+    definition
+        JSON of what the registry says. None: the station is known from its stream only.
+    place
+        What the stream says of its position.
+    """
     station = Station(id=station_id, name=station_id) if definition is None else _defined(definition)
-    streamed = None
-    if longitude is not None and latitude is not None and height_m is not None:
-        streamed = Position(longitude=longitude, latitude=latitude, height_m=height_m)
     registered = station.longitude is not None and station.latitude is not None
-    position: Station | Position = station if registered or streamed is None else streamed
+    position: Station | Position = station if registered or place is None else place
     return StationRow(
         id=station.id,
         name=station.name,
@@ -159,8 +154,6 @@ def _row(
         height_m=position.height_m,
         interval_s=station.interval_s,
         paused=station.paused,
-        report=report,
-        figures=None if figures[0] is None else _known_figures(station_id, figures),
-        position_source="registry" if registered else "stream" if streamed is not None else None,
-        streamed=streamed,
+        position_source="registry" if registered else "stream" if place is not None else None,
+        streamed=place,
     )

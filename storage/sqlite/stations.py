@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+from storage.rows import Position, StationRow
 from storage.sql.packing import unpack
-from storage.sql.stations import StationQueries
+from storage.sql.stations import StationQueries, known_figures, placed, remembered
 from streams.records import StationReport
 
 
 class SqliteStationQueries(StationQueries):
     """The station part of the store."""
 
-    def _newest(
-        self,
-        station_id: str,  # noqa: ARG002 - the report names its station
-        row: tuple[Any, ...],
-    ) -> tuple[StationReport | None, tuple[Any, ...]]:
-        return None if row[0] is None else unpack(row[0], StationReport), row[1:]
+    def _stations(self, rows: Sequence[tuple[Any, ...]]) -> list[StationRow]:
+        return [
+            msgspec.structs.replace(
+                _placed(*row[:5]),
+                report=None if row[5] is None else unpack(row[5], StationReport),
+                figures=None if row[6] is None else known_figures(row[0], row[6:]),
+            )
+            for row in rows
+        ]
+
+
+@remembered
+def _placed(
+    station_id: str,
+    definition: str | None,
+    longitude: float | None,
+    latitude: float | None,
+    height_m: float | None,
+) -> StationRow:
+    if longitude is None or latitude is None or height_m is None:
+        return placed(station_id, definition, None)
+    place = Position(longitude=longitude, latitude=latitude, height_m=height_m)
+    return placed(station_id, definition, place)

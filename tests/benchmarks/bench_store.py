@@ -40,7 +40,7 @@ from storage.postgres.station_columns import Reports
 from storage.sql.packing import report_row
 from storage.store import StorageError
 from storage.upkeep import Upkeep
-from streams.records import FlaggedSamples, Record, StationReport, StationReports
+from streams.records import FlaggedSamples, Record, StationFigures, StationReport, StationReports
 from tests.postgres import Server, postgres
 
 T0 = 1_790_000_000_000_000 // 86_400_000_000 * 86_400_000_000
@@ -90,6 +90,29 @@ def reports_of(second: int) -> list[StationReport]:
         )
         for k, (a, b, c, d) in enumerate(noise.tolist())
     ]  # fmt: skip
+
+
+def figures_of(second: int) -> list[StationFigures]:
+    """Return figures of each station."""
+    return [
+        StationFigures(
+            station_id=f"S{k:04d}",
+            time_us=T0 + second * S,
+            horizon_expected=150 + k % 20,
+            horizon_have=140,
+            mask_expected=120,
+            mask_have=118,
+            expected_share=0.98,
+            usable_share=1.0,
+            usable_systems="GREC",
+            slips_a_thousand=0.125,
+            cn0_loss_db=0.25,
+            roti_tecu_min=0.05,
+            offset_m=(0.1, 0.2, 0.3),
+            offset_sd_m=(0.1, 0.2, 0.3),
+        )
+        for k in range(STATIONS)
+    ]
 
 
 def samples_of(second: int, revision: int = 0) -> FlaggedSamples:
@@ -262,7 +285,7 @@ def write_revisions(server: Server, rounds: int) -> list[float]:
 def fill(url: str, days: int, interval_s: int) -> int:
     """Store a network; return how many rows there are."""
     store = PostgresStore(url)
-    store.commit([StationReports(reports=reports_of(-1))], None, now_us=T0)
+    store.commit([StationReports(reports=reports_of(-1), figures=figures_of(-1))], None, now_us=T0)
     for day in range(days):
         store.commit([], None, now_us=T0 + day * DAY_S * S)
     table = partitions.STATION_MINUTES

@@ -453,6 +453,16 @@ def test_the_newest_reports_are_brought_beside_the_commits(store, make, postgres
         ]
 
 
+def test_newest_reports_that_another_version_packed_are_read_from_their_columns(store, make, ask):
+    reports = [make.report(name, reasons=reasons) for name, reasons in (("A", [make.reason()]), ("B", []))]
+    figures = [make.figures("C")]
+    store.commit([StationReports(reports=reports, figures=figures)], None, now_us=make.t0)
+    assert [row.report for row in store.stations().items] == [*reports, None]
+    ask("UPDATE station_latest SET report = '\\x81a16101'")
+    assert [row.report for row in store.stations().items] == [*reports, None]
+    assert store.station("A").report == reports[0]
+
+
 def test_newest_reports_wait_while_the_database_is_away(store, make, ask, postgres_server):
     store.commit([StationReports(reports=[make.report("A", make.t0)])], None, now_us=make.t0)
     cut(ask, postgres_server, away=True)

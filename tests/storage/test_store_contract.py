@@ -231,6 +231,34 @@ def test_figures_come_back_as_they_were(store, make):
     assert store.station_figures("nobody", 0, END).items == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"usable_systems": "G\\x00\\Eé星"},
+        {"usable_systems": "星" * 32},
+        {
+            "horizon_expected": 2**31 - 1,
+            "mask_have": -(2**31),
+            "expected_share": -3.2768,
+            "clock_step_ms": 0.0,
+        },
+        {"time_us": -1, "clock_step_at_us": 2**62, "offset_m": (-2e6, 2e6, 0.0), "cn0_loss_db": 327.67},
+        {
+            "time_us": 0,
+            "horizon_have": None,
+            "offset_sd_m": None,
+            "usable_share": None,
+            "clock_step_ms": None,
+        },
+    ],
+)
+def test_the_newest_figures_are_those_that_are_stored(store, make, changes):
+    made = make.figures(**changes)
+    commit(store, StationReports(reports=[], figures=[made]))
+    assert store.station_figures("STR17", -END, END).items == [made]
+    assert store.station("STR17").figures == made
+
+
 def test_figures_that_are_absurd_are_stored_with_what_is_sane(store, make):
     nan = float("nan")
     absurd = make.figures(expected_share=nan, roti_tecu_min=1e300, offset_m=(0.0, nan, 0.0))

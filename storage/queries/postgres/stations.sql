@@ -1,9 +1,5 @@
 -- name: stations
-SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.report,
-    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
-    f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
-    f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
+SELECT s.id, s.definition, s.streamed, l.report, f.packed
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) = %(state)s)
@@ -11,11 +7,7 @@ WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) 
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: stations_within
-SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.report,
-    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
-    f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
-    f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
+SELECT s.id, s.definition, s.streamed, l.report, f.packed
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s
@@ -23,11 +15,7 @@ WHERE s.id > %(after)s
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: station
-SELECT s.id, s.definition, ST_X(s.streamed), ST_Y(s.streamed), ST_Z(s.streamed),
-    l.epoch_us, l.report,
-    f.time_us, f.horizon_expected, f.horizon_have, f.mask_expected, f.mask_have, f.expected_100ppm, f.usable_100ppm,
-    f.usable_systems, f.slips_a_million, f.cn0_loss_cdb, f.roti_100utecu_min, f.clock_step_ms, f.clock_step_at_us,
-    f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm, f.up_sd_mm
+SELECT s.id, s.definition, s.streamed, l.report, f.packed
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id = %(id)s;

@@ -1,0 +1,42 @@
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.sql.packing import pack, pack_report, unpack_report
+from streams.records import Reason, StationReport
+
+whole = st.integers(-(2**63), 2**63 - 1)
+figure = st.none() | st.floats(allow_nan=False)
+reasons = st.lists(
+    st.builds(Reason, code=st.text(), text=st.text(), value=figure, threshold=figure, check=st.text()),
+    max_size=3,
+)
+reports = st.builds(
+    StationReport,
+    station_id=st.text(),
+    epoch_us=whole,
+    received_at_us=st.none() | whole,
+    state=st.sampled_from(("good", "unknown", "degraded", "bad")),
+    score=st.none() | st.integers(0, 100),
+    reasons=reasons,
+    latency_s=figure,
+    jitter_s=figure,
+    cn0_dbhz=figure,
+    multipath_m=figure,
+    ecef_m=st.none() | st.tuples(*[st.floats(allow_nan=False)] * 3),
+    **dict.fromkeys(("epochs", "epochs_expected", "satellites", "slips", "frames", "bad_frames"), whole),
+    observations=whole,
+    observations_expected=st.none() | whole,
+)
+
+
+@given(reports)
+def test_a_packed_report_comes_back_as_it_was(report):
+    assert unpack_report(pack_report(report)) == report
+
+
+@given(reports)
+def test_what_another_version_packed_is_no_report(report):
+    fields = msgspec.structs.astuple(report)
+    for other in (pack(report), pack(fields[:-1]), pack((*fields, 1)), pack(fields[::-1]), b""):
+        assert unpack_report(other) is None
