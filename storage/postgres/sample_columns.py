@@ -105,9 +105,9 @@ class SortedSamples:
         """Return rows of the staging table, whose flags are hex."""
         return self._rows(which, _HEX[self.flags].reshape(len(self.flags), -1))
 
-    def staged_newest(self) -> Iterator[bytes]:
-        """Return the newest time of each datastream."""
-        yield row_bytes([Column(self.time_us[self.newest]), Column(self.key[self.newest])])
+    def newest_times(self) -> tuple[Int32, Int64]:
+        """Return the datastreams, each once, and the time of the newest sample of each."""
+        return self.key[self.newest], self.time_us[self.newest]
 
     def _rows(self, which: NDArray[np.bool_], flags: NDArray[np.uint8]) -> Iterator[bytes]:
         digits = flags.shape[1] // max(1, self.flags.shape[1])

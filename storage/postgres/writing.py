@@ -12,6 +12,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from storage.postgres import partitions
+from storage.postgres.bounds import Bounds
+from storage.postgres.copying import Column, row_bytes
 from storage.postgres.database import Session, send
 from storage.postgres.errors import CollisionError, DatabaseAwayError
 from storage.postgres.latest import PostgresLatest
@@ -43,6 +45,9 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         self._careful: Counter[str] = Counter()
         self._waiting_since_us: int | None = None
         self._unbrought: list[SortedReports] = []
+        self._bounds = Bounds()
+        self._bounded: list[tuple[NDArray[np.int32], NDArray[np.int64]]] = []
+        """What the commit that runs writes of the bounds."""
         self._doubt: tuple[str, tuple[bytes, ...]] | None = None
         """Transaction and journal of a commit whose answer did not come."""
         self._journal: tuple[str, tuple[bytes, ...]] | None = None
@@ -74,6 +79,7 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
             self._columns = columns
             self._journal = None
             self._unbrought.clear()
+            self._bounded.clear()
             once = partial(
                 super().commit, batches, snapshots, now_us=now_us, webhook_ids=webhook_ids, journal=journal,
                 raw_segments=raw_segments, consumed=consumed,
@@ -87,6 +93,8 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
                 del self._columns
             self._doubt = None
             self.rows_apart.update(apart)
+            for written in self._bounded:
+                self._bounds.written(*written)
             for rows in self._unbrought:
                 self._newest_wait(rows)
 
@@ -147,11 +155,19 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         if staged.any():
             send(session, self._queries["stage_samples"], rows.staged(staged))
             session.execute(self._queries["take_samples"])
-        send(session, self._queries["stage_newest_samples"], rows.staged_newest())
-        newest = int(rows.newest.sum())
-        if session.execute(self._queries["renew_latest_samples"]).rowcount < newest:
-            session.execute(self._queries["take_latest_samples"])
+        self._put_bounds(session, *rows.newest_times())
         self._mark(session, SAMPLES, touched(rows.key, rows.time_us), now_us)
+
+    def _put_bounds(self, session: Session, key: NDArray[np.int32], time_us: NDArray[np.int64]) -> None:
+        """Write from when on the newest samples are to be looked for, where that is due."""
+        due = self._bounds.are_due(key, time_us)
+        if not due.any():
+            return
+        key, time_us = key[due], time_us[due]
+        send(session, self._queries["stage_newest_samples"], [row_bytes([Column(time_us), Column(key)])])
+        if session.execute(self._queries["renew_latest_samples"]).rowcount < len(key):
+            session.execute(self._queries["take_latest_samples"])
+        self._bounded[:] = [(key, time_us)]
 
     def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
         keys = self._numbers(session, "station", station_ids)

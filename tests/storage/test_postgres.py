@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
-from sensors.model import Station, Thing
+from sensors.model import Datastream, Station, Thing
 from storage.named_sql import load_migrations
 from storage.postgres import PostgresStore, migrate, partitions, status
 from storage.postgres.errors import DatabaseAwayError, WriterBusyError
@@ -24,7 +24,7 @@ from tests.storage.test_rollups import roll
 pytestmark = pytest.mark.integration
 
 S = 1_000_000
-DAY = 86_400 * S
+HOUR, DAY = 3_600 * S, 86_400 * S
 END = 2**62
 
 
@@ -478,6 +478,58 @@ def test_newest_reports_wait_while_the_database_is_away(store, make, ask, postgr
     assert rows_of(ask, "station_latest") == 1
     roll(store)
     assert rows_of(ask, "station_days") == 1
+
+
+def datastream(name):
+    return Datastream(id=name, thing_id="thing", property_id="level", name=name, unit="m")
+
+
+def test_the_newest_sample_is_found_though_few_commits_write_where(store, make, postgres_url, ask):
+    """From a bound on, which commits renew when another hour has begun; the next process finds it, too."""
+    begin = make.t0 - make.t0 % HOUR
+    store.put_registry(datastreams=[datastream(name) for name in ("d", "e", "silent")])
+
+    def bounds():
+        found = ask("SELECT id, time_us FROM datastream_latest JOIN datastreams USING (datastream_key)")
+        return {name: (time_us - begin) / S for name, time_us in found}
+
+    def newest(some):
+        latest = {row.id: row.latest for row in some.datastreams().items}
+        return {name: one and (one.time_us - begin) / S for name, one in latest.items()}
+
+    def commit(some, name, *seconds):
+        some.commit([make.samples(name, [begin + k * S for k in seconds], seconds)], None, now_us=make.t0)
+
+    commit(store, "d", 5, 3)
+    commit(store, "d", 7)
+    commit(store, "e", 9)
+    assert bounds() == {"d": 5, "e": 9}
+    assert newest(store) == {"d": 7, "e": 9, "silent": None}
+    commit(store, "d", -4000)
+    commit(store, "d", 3600, 3601, 8)
+    assert bounds() == {"d": 3601, "e": 9}
+    commit(store, "e", 100_000, 2)
+    commit(store, "e", 100_001)
+    assert (bounds(), newest(store)) == ({"d": 3601, "e": 100_000}, {"d": 3601, "e": 100_001, "silent": None})
+    with closing(PostgresStore(postgres_url)) as other:
+        commit(other, "e", 20)
+        assert (bounds()["e"], newest(other)["e"]) == (100_000, 100_001)
+        commit(other, "e", 100_002)
+        assert newest(other)["e"] == 100_002
+        assert (other.datastream("e").latest.value, other.datastream("silent").latest) == (100_002, None)
+
+
+def test_what_a_failed_commit_wrote_of_the_newest_samples_is_written_again(store, make, ask, monkeypatch):
+    store.put_registry(datastreams=[datastream("d")])
+    one = make.samples("d", [make.t0], [1.0])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_put_segments", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.commit([one], None, now_us=make.t0)
+    assert rows_of(ask, "datastream_latest") == 0
+    store.commit([one], None, now_us=make.t0)
+    assert rows_of(ask, "datastream_latest") == 1
+    assert store.datastream("d").latest.value == 1.0
 
 
 def test_a_commit_does_not_wait_for_rolling_up(store, make, ask):

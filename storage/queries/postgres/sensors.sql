@@ -8,9 +8,13 @@ SELECT definition::text FROM things WHERE id = %(id)s;
 SELECT definition::text FROM observed_properties ORDER BY id;
 
 -- name: datastreams
+-- `datastream_latest` says from when on the newest sample is to be looked for; without a row there is none.
 SELECT d.definition::text, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
-LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
+LEFT JOIN LATERAL (
+    SELECT * FROM samples AS s WHERE s.datastream_key = l.datastream_key AND s.time_us >= l.time_us
+    ORDER BY s.time_us DESC LIMIT 1
+) AS s ON true
 LEFT JOIN names AS n ON n.name_key = s.tests
 WHERE d.id > %(after)s AND d.definition IS NOT NULL
 ORDER BY d.id LIMIT %(limit)s;
@@ -18,7 +22,10 @@ ORDER BY d.id LIMIT %(limit)s;
 -- name: datastreams_of_thing
 SELECT d.definition::text, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
-LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
+LEFT JOIN LATERAL (
+    SELECT * FROM samples AS s WHERE s.datastream_key = l.datastream_key AND s.time_us >= l.time_us
+    ORDER BY s.time_us DESC LIMIT 1
+) AS s ON true
 LEFT JOIN names AS n ON n.name_key = s.tests
 WHERE d.thing_id = %(thing_id)s AND d.id > %(after)s AND d.definition IS NOT NULL
 ORDER BY d.id LIMIT %(limit)s;
@@ -26,7 +33,10 @@ ORDER BY d.id LIMIT %(limit)s;
 -- name: datastream
 SELECT d.definition::text, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
-LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
+LEFT JOIN LATERAL (
+    SELECT * FROM samples AS s WHERE s.datastream_key = l.datastream_key AND s.time_us >= l.time_us
+    ORDER BY s.time_us DESC LIMIT 1
+) AS s ON true
 LEFT JOIN names AS n ON n.name_key = s.tests
 WHERE d.id = %(id)s AND d.definition IS NOT NULL;
 

@@ -199,6 +199,7 @@ SET received_at_us = excluded.received_at_us, value = excluded.value, tests = ex
 WHERE excluded.revision >= known.revision;
 
 -- name: renew_latest_samples
+-- Commits renew a bound about once an hour: the newest sample is not older.
 UPDATE datastream_latest AS known SET time_us = s.time_us
 FROM stage_newest_samples AS s
 WHERE known.datastream_key = s.datastream_key AND s.time_us > known.time_us;
