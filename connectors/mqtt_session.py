@@ -21,7 +21,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from connectors.mqtt_paho import BufferedSocket, Published, hasten
+from connectors.mqtt_paho import BufferedSocket, Published, acknowledge, hasten
 from connectors.reconnect import StreamError
 
 INBOX_MESSAGES = 4096
@@ -124,8 +124,9 @@ class Session:
 
     def acknowledge(self, messages: Sequence[Arrived]) -> None:
         """Tell the broker that messages are in safe keeping, in the order in which they came."""
+        acknowledge(self.paho, [message.mid for message in messages if message.qos == 1])
         for message in messages:
-            if message.qos:
+            if message.qos == 2:  # never asked for; a session may know it from an earlier program
                 self.paho.ack(message.mid, message.qos)
 
     def receive(self, _client: PahoClient, _userdata: Any, message: MQTTMessage) -> None:

@@ -13,7 +13,7 @@ from paho.mqtt.exception import MalformedPacket
 from paho.mqtt.properties import VariableByteIntegers
 
 from connectors import mqtt_paho
-from connectors.mqtt_paho import BufferedSocket, Published, hasten, published
+from connectors.mqtt_paho import BufferedSocket, Published, acknowledge, hasten, published
 
 VERSIONS = {True: MQTTProtocolVersion.MQTTv5, False: MQTTProtocolVersion.MQTTv311}
 
@@ -151,3 +151,23 @@ def test_the_socket_is_asked_in_large_pieces_and_says_when_something_is_left(mon
         assert buffered.recv(2) == b"89"
         far.close()
         assert buffered.recv(1) == b"", "the end"
+
+
+@given(st.lists(st.integers(1, 65535), max_size=20))
+def test_many_are_acknowledged_with_the_bytes_that_paho_sends_for_each(mids):
+    sent = []
+    for at_once in (True, False):
+        way = Way(version5=True, hastened=at_once)
+        try:
+            if at_once:
+                acknowledge(way.client, mids)
+            else:
+                for mid in mids:
+                    way.client.ack(mid, 1)
+            way.client.loop_write()
+            way.far.setblocking(False)
+            sent.append(way.far.recv(1000) if mids else b"")
+        finally:
+            way.close()
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == 4 * len(mids)
