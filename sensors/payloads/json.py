@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from sensors.payloads import Rows, check_filter, printable, register
-from sensors.payloads.paths import ABSENT, Finder, Namer, UnusableError, finder, namer
+from sensors.payloads.paths import ABSENT, Finder, Namer, UnusableError, checked, finder, namer
 
 MAX_BYTES = 1_000_000
 MAX_SAMPLES = 10_000
@@ -27,6 +27,8 @@ EARLIEST_US = -2_208_988_800_000_000
 """1900-01-01: whatever is older has a wrong time."""
 
 TimeFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
+_NUMBERS = (int, float)
+"""Types of JSON's numbers; a bool is none."""
 _US_PER = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONE = re.compile(r"(?:UTC|Z|([+-])(\d{2}):?(\d{2}))")
@@ -106,7 +108,7 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             for path, find_value, name_of in columns:
                 try:
                     value = _value(self, find_value(sample), path)
-                    name = name_of(levels, sample, message)
+                    name = checked(name_of(levels, sample, message))
                 except UnusableError as error:
                     rows.refuse(self._place(number) + str(error))
                 else:
@@ -178,7 +180,7 @@ def _number(mapping: JsonMapping, raw: Any, name: str) -> float:
         raise UnusableError(f"field {name} is not there")
     if raw is None or (isinstance(raw, str) and raw.strip().lower() in _MISSING_TEXTS):
         return math.nan
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+    if type(raw) not in _NUMBERS and not isinstance(raw, str):
         raise UnusableError(f"field {name} should be a number")
     if raw in mapping.missing:
         return math.nan
@@ -210,7 +212,7 @@ def _epoch_us(mapping: JsonMapping, raw: Any) -> int:
             raw = int(raw) if raw.strip().lstrip("-").isdigit() else float(raw)
         except ValueError:
             raw = None
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not abs(raw) < 2**62:
+    if type(raw) not in _NUMBERS or not abs(raw) < 2**62:
         raise UnusableError(
             f"field {mapping.time} should be a number, since its time_format is {mapping.time_format}"
         )

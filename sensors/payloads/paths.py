@@ -50,18 +50,18 @@ def finder(path: str) -> Finder:
 
 
 def namer(template: str) -> Namer:
-    """Return what makes ids of a template: `{1}` is a level of the topic, `{name}` a field.
+    """Return what fills a template: `{1}` is a level of the topic, `{name}` a field.
 
-    It raises `UnusableError` where a message does not have these, or the id cannot be one.
+    It raises `UnusableError` where a message does not have these. Whether it is an id `checked` tells.
     """
     texts = _PLACE.split(template)  # what stands between the places, and each place's name
     parts = [_field(text) if number % 2 else text for number, text in enumerate(texts)]
     filled = [part for part in parts if part]
     if len(filled) == 1 and not isinstance(only := filled[0], str):
-        return lambda levels, sample, message: _checked(only(levels, sample, message))
+        return only
 
     def name_of(levels: list[str], sample: Any, message: Any) -> str:
-        return _checked("".join(x if isinstance(x, str) else x(levels, sample, message) for x in filled))
+        return "".join(x if isinstance(x, str) else x(levels, sample, message) for x in filled)
 
     return name_of
 
@@ -93,7 +93,14 @@ def _field(name: str) -> Namer:
 
 
 @lru_cache(IDS_REMEMBERED)
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """Return a name that can be a datastream's id.
+
+    Raises
+    ------
+    UnusableError
+        It cannot.
+    """
     if not _ID.fullmatch(name):
         raise UnusableError(f"{printable(name)} cannot be a datastream: 1 to 200 characters without spaces")
     return name
