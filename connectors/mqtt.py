@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
@@ -21,10 +22,9 @@ import structlog
 
 from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
 from connectors.reconnect import BackOff, StreamError, keep_connected
-from sensors.payloads import Mapping, first_match
+from sensors.payloads import Mapping, Rows, first_match
 from streams.bus import SampleSink
 from streams.records import SampleBatch
-from streams.samples import merge
 from streams.stream_state import StreamState
 
 log = structlog.get_logger()
@@ -180,38 +180,44 @@ class _Listener:
         self.state.last_received_us = messages[-1].received_at_us
 
     def _read(self, messages: Sequence[Arrived]) -> SampleBatch:
-        batches, errors = [_NOTHING], 0
+        names: list[str] = []
+        time_us, value = array("q"), array("d")
+        received_at_us, counts, errors = [], [], 0
         for message in messages:
             try:
-                batch, error = self._decode(message)
+                rows, error = self._decode(message)
             except Exception as bug:  # noqa: BLE001 - it would come again and again, and hold up all others
-                batch, error = _NOTHING, f"topic {message.topic}: cannot be read ({bug!r}); report this"
-            if len(batch):
-                batches.append(batch)
+                rows, error = None, f"topic {message.topic}: cannot be read ({bug!r}); report this"
+            if rows:
+                names += rows.datastream_ids
+                time_us += rows.time_us
+                value += rows.value
+                received_at_us.append(message.received_at_us)
+                counts.append(len(rows))
             if error:
                 errors += 1
                 self.state.last_error = error
         if errors:
             self.state.bad_messages += errors
             log.warning("bad messages", broker=self.config.source, count=errors, last=self.state.last_error)
-        return merge(batches)
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return SampleBatch(
+            datastream_ids=list(numbers),
+            series=np.fromiter(map(numbers.__getitem__, names), np.int32, len(names)),
+            time_us=np.array(time_us),
+            value=np.array(value),
+            received_at_us=np.repeat(np.array(received_at_us, np.int64), counts),
+        )
 
-    def _decode(self, message: Arrived) -> tuple[SampleBatch, str]:
+    def _decode(self, message: Arrived) -> tuple[Rows | None, str]:
         mapping = self._mapping(message.topic)
         if mapping is None:
-            return _NOTHING, f"topic {message.topic!r}: no mapping reads it; add one or narrow the topics"
+            return None, f"topic {message.topic!r}: no mapping reads it; add one or narrow the topics"
         if message.retained and not mapping.tells_time:
-            return _NOTHING, ""  # the broker's copy of an old value, and nothing tells how old
-        decoded = mapping.decode(message.topic, message.payload, message.received_at_us)
-        self.state.bad_samples += decoded.bad_samples
-        batch = SampleBatch(
-            datastream_ids=decoded.datastream_ids,
-            series=decoded.series,
-            time_us=decoded.time_us,
-            value=decoded.value,
-            received_at_us=decoded.received_at_us,
-        )
-        return batch, decoded.errors[-1] if decoded.errors else ""
+            return None, ""  # the broker's copy of an old value, and nothing tells how old
+        rows = mapping.decode(message.topic, message.payload, message.received_at_us)
+        self.state.bad_samples += rows.bad_samples
+        return rows, rows.errors[-1] if rows.bad_samples else ""
 
     def _mapping(self, topic: str) -> Mapping | None:
         if topic not in self._mapping_of:
@@ -219,12 +225,3 @@ class _Listener:
                 self._mapping_of.clear()
             self._mapping_of[topic] = first_match(self.config.mappings, topic)
         return self._mapping_of[topic]
-
-
-_NOTHING = SampleBatch(
-    datastream_ids=[],
-    series=np.empty(0, np.int32),
-    time_us=np.empty(0, np.int64),
-    value=np.empty(0, np.float64),
-    received_at_us=np.empty(0, np.int64),
-)

@@ -1,7 +1,7 @@
 """One connection to an MQTT broker with acknowledgement by hand: aiomqtt, and paho below it.
 
 aiomqtt acknowledges on arrival and has no manual acknowledgement; paho has. So aiomqtt connects,
-subscribes and watches, and the messages are taken from paho as they come.
+subscribes and watches, and the messages are taken from paho as they come (`connectors.mqtt_paho`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
@@ -21,11 +21,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from connectors.mqtt_paho import BufferedSocket, Published, acknowledge, hasten
 from connectors.reconnect import StreamError
 
 INBOX_MESSAGES = 4096
 INBOX_BYTES = 8_000_000
 MAX_PACKET_BYTES = 1_000_000
+PACKETS_AT_ONCE = 100
+"""Read without letting others have their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +47,7 @@ class SessionOptions:
     tls: ssl.SSLContext | None
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """A message that waits for its acknowledgement."""
 
     topic: str
@@ -122,8 +124,9 @@ class Session:
 
     def acknowledge(self, messages: Sequence[Arrived]) -> None:
         """Tell the broker that messages are in safe keeping, in the order in which they came."""
+        acknowledge(self.paho, [message.mid for message in messages if message.qos == 1])
         for message in messages:
-            if message.qos:
+            if message.qos == 2:  # never asked for; a session may know it from an earlier program
                 self.paho.ack(message.mid, message.qos)
 
     def receive(self, _client: PahoClient, _userdata: Any, message: MQTTMessage) -> None:
@@ -132,31 +135,42 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:
             topic = "(a topic that is not UTF-8)"
-        arrived = Arrived(
-            topic, bytes(message.payload), message.qos, message.retain, message.mid, self.clock_us()
-        )
-        self._inbox.append(arrived)
+        self.take(Published(topic, bytes(message.payload), message.qos, message.retain, message.mid))
+
+    def take(self, message: Published) -> None:
+        """Take a message, and read no more when the inbox is full."""
+        self._inbox.append(Arrived(*message, self.clock_us()))
         self._inbox_bytes += len(message.payload)
         self._arrival.set()
+        if len(self._inbox) >= INBOX_MESSAGES or self._inbox_bytes >= INBOX_BYTES:
+            sock = self.paho.socket()
+            if sock is not None:
+                self._paused = True
+                asyncio.get_running_loop().remove_reader(sock.fileno())
+
+    def read(self) -> None:
+        """Read from now on, what has been read into the buffer first."""
         sock = self.paho.socket()
-        if (len(self._inbox) >= INBOX_MESSAGES or self._inbox_bytes >= INBOX_BYTES) and sock is not None:
-            self._paused = True
-            asyncio.get_running_loop().remove_reader(sock)
+        if not self._paused and sock is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(sock.fileno(), self._read)
+            loop.call_soon(self._read)
 
     def _resume(self) -> None:
-        sock = self.paho.socket()
-        if self._paused and sock is not None:
-            loop = asyncio.get_running_loop()
-            loop.add_reader(sock, self._read)
-            loop.call_soon(self._read)  # TLS may hold bytes that the socket no longer shows
-        self._paused = False
+        if self._paused:
+            self._paused = False
+            self.read()
 
     def _read(self) -> None:
         try:
-            while not self._paused and (sock := self.paho.socket()) is not None:
+            for _ in range(PACKETS_AT_ONCE):
+                sock = self.paho.socket()
+                if self._paused or sock is None:
+                    return
                 self.paho.loop_read()
-                if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
-                    break
+                if not (isinstance(sock, BufferedSocket) and sock.buffered):
+                    return
+            asyncio.get_running_loop().call_soon(self._read)
         except Exception as error:  # noqa: BLE001 - a broken connection shows in many ways
             if not self.client._disconnected.done():
                 self.client._disconnected.set_exception(error)
@@ -189,11 +203,13 @@ async def connect(options: SessionOptions, clock_us: Callable[[], int]) -> Async
     session = Session(client, paho, clock_us, version5)
     paho.manual_ack_set(True)
     paho.on_message = session.receive
+    hasten(paho, session.take, version5=version5)
     try:
         try:
             await client.__aenter__()
         except (aiomqtt.MqttError, ValueError) as error:
             raise _in_words(options, error) from error
+        session.read()
         try:
             yield session
         finally:

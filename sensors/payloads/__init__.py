@@ -6,6 +6,7 @@ Nothing that a device sends raises an exception: what cannot be used becomes an 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,29 +15,46 @@ from pkgutil import iter_modules
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 MAX_ERRORS = 20
 DEFAULT_FORMAT = "json"
 
 
 @dataclass(slots=True)
-class Decoded:
-    """Samples as columns, shape (n,): row i belongs to `datastream_ids[series[i]]`. NaN: no value."""
+class Rows:
+    """Collects the rows and the errors of one message: row i stands at place i of each column."""
 
-    datastream_ids: list[str]
-    series: NDArray[np.int32]
-    time_us: NDArray[np.int64]
-    value: NDArray[np.float64]
-    received_at_us: NDArray[np.int64]
-    errors: list[str] = field(default_factory=list)
-    """What could not be used, and why; at most `MAX_ERRORS` and one line that counts the rest."""
+    topic: str
+    datastream_ids: list[str] = field(default_factory=list)
+    time_us: array[int] = field(default_factory=lambda: array("q"))
+    value: array[float] = field(default_factory=lambda: array("d"))
+    """NaN: no value."""
     bad_samples: int = 0
     """All of them; 1 as well for a message that could not be read at all."""
+    _errors: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.series)
+        return len(self.value)
+
+    def add(self, datastream_id: str, time_us: int, value: float) -> None:
+        """Take a sample."""
+        self.datastream_ids.append(datastream_id)
+        self.time_us.append(time_us)
+        self.value.append(value)
+
+    def refuse(self, text: str) -> None:
+        """Count a sample, or a whole message, that cannot be used."""
+        self.bad_samples += 1
+        if self.bad_samples <= MAX_ERRORS:
+            self._errors.append(f"topic {printable(self.topic)}: {text}")
+
+    @property
+    def errors(self) -> list[str]:
+        """What could not be used, and why; at most `MAX_ERRORS` and one line that counts the rest."""
+        if self.bad_samples <= MAX_ERRORS:
+            return self._errors
+        rest = f"topic {printable(self.topic)}: {self.bad_samples - MAX_ERRORS} more samples are unusable"
+        return [*self._errors, rest]
 
 
 @runtime_checkable
@@ -53,7 +71,7 @@ class Mapping(Protocol):
         """Whether samples carry their time; else the receiving time is theirs."""
         ...
 
-    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Decoded:
+    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
         """Return the samples of one message of a topic that `topic` stands for."""
         ...
 
@@ -120,45 +138,6 @@ def matches(topic_filter: str, topic: str) -> bool:
 def first_match(mappings: Sequence[Mapping], topic: str) -> Mapping | None:
     """Return the first mapping that reads the topic."""
     return next((mapping for mapping in mappings if matches(mapping.topic, topic)), None)
-
-
-class Rows:
-    """Collects the rows and the errors of one message."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = printable(topic)
-        self._ids: dict[str, int] = {}
-        self._series: list[int] = []
-        self._time_us: list[int] = []
-        self._value: list[float] = []
-        self._errors: list[str] = []
-        self._bad = 0
-
-    def add(self, datastream_id: str, time_us: int, value: float) -> None:
-        """Take a sample."""
-        self._series.append(self._ids.setdefault(datastream_id, len(self._ids)))
-        self._time_us.append(time_us)
-        self._value.append(value)
-
-    def refuse(self, text: str) -> None:
-        """Count a sample, or a whole message, that cannot be used."""
-        self._bad += 1
-        if self._bad <= MAX_ERRORS:
-            self._errors.append(f"topic {self._topic}: {text}")
-
-    def decoded(self, received_at_us: int) -> Decoded:
-        """Return all of it."""
-        if self._bad > MAX_ERRORS:
-            self._errors.append(f"topic {self._topic}: {self._bad - MAX_ERRORS} more samples are unusable")
-        return Decoded(
-            datastream_ids=list(self._ids),
-            series=np.array(self._series, np.int32),
-            time_us=np.array(self._time_us, np.int64),
-            value=np.array(self._value, np.float64),
-            received_at_us=np.full(len(self._series), received_at_us, np.int64),
-            errors=self._errors,
-            bad_samples=self._bad,
-        )
 
 
 def printable(text: str) -> str:

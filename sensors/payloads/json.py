@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from sensors.payloads import Decoded, Rows, check_filter, printable, register
+from sensors.payloads import Rows, check_filter, printable, register
+from sensors.payloads.paths import ABSENT, Finder, Namer, UnusableError, checked, finder, namer
 
 MAX_BYTES = 1_000_000
 MAX_SAMPLES = 10_000
@@ -25,15 +27,15 @@ EARLIEST_US = -2_208_988_800_000_000
 """1900-01-01: whatever is older has a wrong time."""
 
 TimeFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
+_NUMBERS = (int, float)
+"""Types of JSON's numbers; a bool is none."""
 _US_PER = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONE = re.compile(r"(?:UTC|Z|([+-])(\d{2}):?(\d{2}))")
-_PLACE = re.compile(r"\{([^{}]+)\}")
-_ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 _MISSING_TEXTS = frozenset({"", "nan", "null", "none", "na", "n/a"})
 
 
-class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """How the messages of some topics are read."""
 
     topic: str
@@ -73,7 +75,7 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Whether samples carry their time."""
         return bool(self.time)
 
-    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Decoded:
+    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
         """Return the samples of one message.
 
         Parameters
@@ -86,37 +88,56 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         rows = Rows(topic)
         try:
             message = _parse(payload)
-            samples = _samples(self, message)
-        except _UnusableError as error:
+            samples = self._plan.samples(message)
+        except UnusableError as error:
             rows.refuse(str(error))
-            return rows.decoded(received_at_us)
+            return rows
         levels = topic.split("/")
-        pairs = self.values or {self.value: self.datastream}
+        _, find_time, columns = self._plan
         for number, sample in enumerate(samples):
-            where = f"sample {number}: " if self.samples is not None else ""
             try:
-                time_us = _time_us(self, sample, message, received_at_us)
-            except _UnusableError as error:
-                rows.refuse(where + str(error))
+                time_us = received_at_us
+                if find_time is not None:
+                    raw = find_time(sample)
+                    if raw is ABSENT:
+                        raw = find_time(message)
+                    time_us = _time_us(self, raw, received_at_us)
+            except UnusableError as error:
+                rows.refuse(self._place(number) + str(error))
                 continue
-            for path, template in pairs.items():
+            for path, find_value, name_of in columns:
                 try:
-                    value = _value(self, sample, path)
-                    name = _datastream(template, levels, sample, message)
-                except _UnusableError as error:
-                    rows.refuse(where + str(error))
+                    value = _value(self, find_value(sample), path)
+                    name = checked(name_of(levels, sample, message))
+                except UnusableError as error:
+                    rows.refuse(self._place(number) + str(error))
                 else:
                     rows.add(name, time_us, value)
-        return rows.decoded(received_at_us)
+        return rows
+
+    def _place(self, number: int) -> str:
+        return f"sample {number}: " if self.samples is not None else ""
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        """What the paths and templates mean, taken apart once."""
+        pairs = self.values or {self.value: self.datastream}
+        return _Plan(
+            samples=_lister(self.samples),
+            find_time=finder(self.time) if self.time else None,
+            columns=[(path, finder(path), namer(template)) for path, template in pairs.items()],
+        )
 
 
-class _UnusableError(Exception):
-    """Something in the message; the text says what."""
+class _Plan(NamedTuple):
+    samples: Callable[[Any], Sequence[Any]]
+    find_time: Finder | None
+    columns: list[tuple[str, Finder, Namer]]
 
 
 def _parse(payload: bytes) -> Any:
     if len(payload) > MAX_BYTES:
-        raise _UnusableError(f"the payload has {len(payload)} bytes, at most {MAX_BYTES} are read; send less")
+        raise UnusableError(f"the payload has {len(payload)} bytes, at most {MAX_BYTES} are read; send less")
     try:
         return msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -125,102 +146,62 @@ def _parse(payload: bytes) -> Any:
         # Devices write NaN without quotes, which JSON does not know but this parser takes.
         return json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise _UnusableError(f"the payload is not JSON ({printable(str(error))})") from error
+        raise UnusableError(f"the payload is not JSON ({printable(str(error))})") from error
 
 
-def _samples(mapping: JsonMapping, message: Any) -> Sequence[Any]:
-    if mapping.samples is None:
-        return [message]
-    samples = _find(message, mapping.samples)
-    if not isinstance(samples, list):
-        raise _UnusableError(f"field {mapping.samples or '(message)'} should be a list of samples")
-    if len(samples) > MAX_SAMPLES:
-        raise _UnusableError(
-            f"{len(samples)} samples in one message, at most {MAX_SAMPLES} are read; send fewer"
-        )
+def _lister(path: str | None) -> Callable[[Any], Sequence[Any]]:
+    if path is None:
+        return lambda message: [message]
+    find = finder(path)
+
+    def samples(message: Any) -> Sequence[Any]:
+        found = find(message)
+        if not isinstance(found, list):
+            raise UnusableError(f"field {path or '(message)'} should be a list of samples")
+        if len(found) > MAX_SAMPLES:
+            raise UnusableError(
+                f"{len(found)} samples in one message, at most {MAX_SAMPLES} are read; send fewer"
+            )
+        return found
+
     return samples
 
 
-_ABSENT = object()
-
-
-def _find(node: Any, path: str) -> Any:
-    """Return what stands at the path, or `_ABSENT`."""
-    if not path:
-        return node
-    if isinstance(node, dict) and path in node:
-        return node[path]
-    for key in path.split("."):
-        if isinstance(node, dict) and key in node:
-            node = node[key]
-        elif isinstance(node, list) and key.isascii() and key.isdigit() and int(key[:9]) < len(node):
-            node = node[int(key[:9])]
-        else:
-            return _ABSENT
-    return node
-
-
-def _value(mapping: JsonMapping, sample: Any, path: str) -> float:
-    raw = _find(sample, path)
-    name = path or "(sample)"
-    if raw is _ABSENT:
-        raise _UnusableError(f"field {name} is not there")
-    if raw is None or (isinstance(raw, str) and raw.strip().lower() in _MISSING_TEXTS):
-        return math.nan
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise _UnusableError(f"field {name} should be a number")
-    if raw in mapping.missing:
-        return math.nan
-    try:
-        number = float(raw)
-    except (ValueError, OverflowError):
-        raise _UnusableError(f"field {name} should be a number, not {printable(str(raw)[:80])}") from None
+def _value(mapping: JsonMapping, raw: Any, path: str) -> float:
+    number = raw if type(raw) is float else _number(mapping, raw, path or "(sample)")
     if number in mapping.missing:
         return math.nan
     result = number * mapping.scale + mapping.offset
     return result if math.isfinite(result) else math.nan
 
 
-def _datastream(template: str, levels: list[str], sample: Any, message: Any) -> str:
-    def place(match: re.Match[str]) -> str:
-        name = match[1]
-        if name.isascii() and name.isdigit():
-            if int(name[:9]) >= len(levels):
-                raise _UnusableError(
-                    f"the datastream asks for level {name[:9]} of the topic, which has fewer"
-                )
-            return levels[int(name[:9])]
-        found = _first(sample, message, name)
-        if isinstance(found, bool) or not isinstance(found, str | int):
-            raise _UnusableError(f"field {name} should be a name, since the datastream is called after it")
-        return str(found) if isinstance(found, str) or abs(found) < 10**18 else ""
-
-    name = _PLACE.sub(place, template)
-    if not _ID.fullmatch(name):
-        raise _UnusableError(f"{printable(name)} cannot be a datastream: 1 to 200 characters without spaces")
-    return name
+def _number(mapping: JsonMapping, raw: Any, name: str) -> float:
+    if raw is ABSENT:
+        raise UnusableError(f"field {name} is not there")
+    if raw is None or (isinstance(raw, str) and raw.strip().lower() in _MISSING_TEXTS):
+        return math.nan
+    if type(raw) not in _NUMBERS and not isinstance(raw, str):
+        raise UnusableError(f"field {name} should be a number")
+    if raw in mapping.missing:
+        return math.nan
+    try:
+        return float(raw)
+    except (ValueError, OverflowError):
+        raise UnusableError(f"field {name} should be a number, not {printable(str(raw)[:80])}") from None
 
 
-def _first(sample: Any, message: Any, path: str) -> Any:
-    found = _find(sample, path)
-    return _find(message, path) if found is _ABSENT else found
-
-
-def _time_us(mapping: JsonMapping, sample: Any, message: Any, received_at_us: int) -> int:
-    if not mapping.time:
-        return received_at_us
-    raw = _first(sample, message, mapping.time)
-    if raw is _ABSENT or raw is None:
-        raise _UnusableError(
+def _time_us(mapping: JsonMapping, raw: Any, received_at_us: int) -> int:
+    if raw is ABSENT or raw is None:
+        raise UnusableError(
             f"field {mapping.time} is not there, and without a time a sample is worth nothing"
         )
     time_us = _iso_us(mapping, raw) if mapping.time_format == "iso8601" else _epoch_us(mapping, raw)
     if time_us > received_at_us + MAX_AHEAD_US:
-        raise _UnusableError(
+        raise UnusableError(
             f"field {mapping.time} lies more than a day ahead; check the device's clock and zone"
         )
     if time_us < EARLIEST_US:
-        raise _UnusableError(f"field {mapping.time} lies before 1900; check time_format")
+        raise UnusableError(f"field {mapping.time} lies before 1900; check time_format")
     return time_us
 
 
@@ -231,8 +212,8 @@ def _epoch_us(mapping: JsonMapping, raw: Any) -> int:
             raw = int(raw) if raw.strip().lstrip("-").isdigit() else float(raw)
         except ValueError:
             raw = None
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not abs(raw) < 2**62:
-        raise _UnusableError(
+    if type(raw) not in _NUMBERS or not abs(raw) < 2**62:
+        raise UnusableError(
             f"field {mapping.time} should be a number, since its time_format is {mapping.time_format}"
         )
     return raw * factor if isinstance(raw, int) else round(raw * factor)
@@ -240,20 +221,20 @@ def _epoch_us(mapping: JsonMapping, raw: Any) -> int:
 
 def _iso_us(mapping: JsonMapping, raw: Any) -> int:
     if not isinstance(raw, str):
-        raise _UnusableError(
+        raise UnusableError(
             f"field {mapping.time} should be text as 2026-01-31T12:00:00Z; or set time_format"
         )
     try:
         time = datetime.fromisoformat(raw.strip())
         if time.tzinfo is None:
             if not mapping.zone:
-                raise _UnusableError(
+                raise UnusableError(
                     f"field {mapping.time} tells no zone; set zone in the mapping, for instance +08:00"
                 )
             time = time.replace(tzinfo=_zone(mapping.zone))
         return (time - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
-        raise _UnusableError(f"field {mapping.time} is not an ISO 8601 time: {printable(raw)}") from None
+        raise UnusableError(f"field {mapping.time} is not an ISO 8601 time: {printable(raw)}") from None
 
 
 def _zone(text: str) -> timezone:

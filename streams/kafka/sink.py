@@ -23,6 +23,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from streams.kafka.spool import SPOOL_BYTES, Spool, SpoolError
 from streams.kafka.spool_frames import Frame
 from streams.kafka.under_way import Message, Promise, Room, SinkHealth
 from streams.partition_time import UNKNOWN_US, time_of
-from streams.partitions import RecordTooLargeError, pieces, rows_of, split
+from streams.partitions import RecordTooLargeError, pieces, rows_of, split_samples
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
 from streams.samples import merge
 from streams.topics import DETECTIONS, MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
@@ -55,7 +56,12 @@ STOP_S = 10.0
 ID_BYTES = 1024
 """No id of a datastream is longer."""
 STATIONS_REMEMBERED = 100_000
+DATASTREAMS_REMEMBERED = 100_000
 _CHUNK_HEAD_BYTES = 256
+
+
+class _UnusableIdError(ValueError):
+    """No sample can be sent under this id."""
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +121,8 @@ class KafkaSink:
     _samples: list[tuple[SampleBatch, asyncio.Future[None]]] = field(default_factory=list)
     _sample_bytes: int = 0
     _partition_of: dict[str, int] = field(default_factory=dict)
+    _partition_of_samples: Callable[[str], int] = field(init=False)
+    """Of a datastream's id; `_UnusableIdError` for one that cannot be sent."""
     _newest_us: dict[tuple[str, int], int] = field(default_factory=dict)
     """Time of each partition, as this sink told it."""
     _sent_s: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -129,6 +137,7 @@ class KafkaSink:
         self._room = Room(self.health, PENDING_LIMIT_BYTES)
         topics = {self.prefix + topic.name: topic.partitions for topic in _TICKED}
         link = Link(self.bootstrap, self.client_id, topics)
+        self._partition_of_samples = lru_cache(DATASTREAMS_REMEMBERED)(self._find_partition)
         self._outbox = Outbox(link, Spool(self.folder, self.spool_bytes), self.health, self._room.free)
 
     # --- life ---------------------------------------------------------------------------------------
@@ -200,11 +209,14 @@ class KafkaSink:
         OSError
             The disk failed while Kafka is away: the same.
         """
-        batch = self._usable(batch)
+        # Looked up here, since a fault of one batch is its sender's, not of all that gather with it.
+        try:
+            for name in batch.datastream_ids:
+                self._partition_of_samples(name)
+        except _UnusableIdError:
+            batch = self._usable(batch)
         if not len(batch):
             return
-        for name in batch.datastream_ids:
-            self.site_of(name)  # a fault of one batch is its sender's, not of all that gather with it
         await self._wait_for_room()
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._samples.append((batch, durable))
@@ -229,18 +241,26 @@ class KafkaSink:
         self._room.take(size)
         self._seal_soon(gathered.size)
 
+    def _find_partition(self, datastream_id: str) -> int:
+        if not self._is_usable(datastream_id):
+            raise _UnusableIdError
+        return partition_of(self.site_of(datastream_id), SAMPLES)
+
+    def _is_usable(self, datastream_id: str) -> bool:
+        try:
+            short = len(datastream_id.encode()) <= ID_BYTES
+        except UnicodeEncodeError:
+            return False
+        return short and not datastream_id.startswith(self.reserved)
+
     def _usable(self, batch: SampleBatch) -> SampleBatch:
         """Leave out samples whose datastream has an id that cannot be sent."""
-        bad = [
-            number
-            for number, name in enumerate(batch.datastream_ids)
-            if not _is_usable(name) or name.startswith(self.reserved)
-        ]
-        if not bad:
-            return batch
+        bad = [number for number, name in enumerate(batch.datastream_ids) if not self._is_usable(name)]
         usable = rows_of(batch, np.flatnonzero(~np.isin(batch.series, bad)))
         self.health.refused_samples += len(batch) - len(usable)
         log.warning("samples without a usable id are refused", count=len(batch) - len(usable))
+        for name in usable.datastream_ids:
+            self._partition_of_samples(name)
         return usable
 
     def _seal_soon(self, gathered_bytes: int) -> None:
@@ -273,7 +293,7 @@ class KafkaSink:
     ) -> None:
         messages: list[Message] = []
         try:
-            parts = split(merge(batches), SAMPLES, self.site_of)
+            parts = split_samples(merge(batches), self._partition_of_samples)
             for partition, part in parts.items():
                 messages += self._messages(part, SAMPLES, partition)
         except Exception as error:
@@ -340,10 +360,3 @@ class KafkaSink:
 def _message_bytes(chunk: RawChunk) -> int:
     """Return how large a message with this chunk alone can be."""
     return len(chunk.payload) + 4 * len(chunk.station_id) + _CHUNK_HEAD_BYTES
-
-
-def _is_usable(name: str) -> bool:
-    try:
-        return len(name.encode()) <= ID_BYTES
-    except UnicodeEncodeError:
-        return False

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 
 import msgspec
 import numpy as np
@@ -152,6 +153,7 @@ class Paho:
         self.near, self.far = socket.socketpair()
         self.near.setblocking(False)
         self.acknowledged: list[int] = []
+        self.completed: list[tuple[int, int]] = []
         self.reads = 0
 
     def socket(self) -> socket.socket:
@@ -162,8 +164,11 @@ class Paho:
             self.near.recv(1)
             self.reads += 1
 
-    def ack(self, mid: int, _qos: int) -> None:
-        self.acknowledged.append(mid)
+    def _packet_queue(self, _command: int, packet: bytes, _mid: int, _qos: int) -> None:
+        self.acknowledged += [mid for _, _, mid in struct.iter_unpack("!BBH", packet)]
+
+    def ack(self, mid: int, qos: int) -> None:
+        self.completed.append((mid, qos))
 
     def close(self) -> None:
         self.near.close()
@@ -201,10 +206,11 @@ async def test_a_full_inbox_stops_the_reading_until_it_is_emptied(monkeypatch):
 async def test_messages_are_acknowledged_in_order_and_only_those_that_ask_for_it():
     paho = Paho()
     session = Session(None, paho, lambda: NOW_US, True)
-    for mid, qos in ((1, 1), (0, 0), (2, 1), (3, 1)):
+    for mid, qos in ((1, 1), (0, 0), (2, 1), (9, 2), (3, 1)):
         session.receive(paho, None, Incoming(mid, qos))
     session.acknowledge(await session.gather(1.0))
     assert paho.acknowledged == [1, 2, 3]
+    assert paho.completed == [(9, 2)]
     paho.close()
 
 

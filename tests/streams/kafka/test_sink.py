@@ -111,6 +111,20 @@ async def test_samples_of_a_site_meet_in_one_partition(tmp_path):
     )
 
 
+async def test_ids_are_looked_up_once_refused_each_time_and_memory_for_them_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "DATASTREAMS_REMEMBERED", 10)
+    asked = []
+    async with Gate(tmp_path, reserved=("hangzhou:",)) as gate:
+        gate.sink.site_of = lambda name: asked.append(name) or name
+        for _ in range(3):
+            await gate.sink.put_samples(samples("a.x", "hangzhou:a.x", "b.x"))
+        assert (asked, gate.health.refused_samples) == (["a.x", "b.x"], 3)
+        await gate.sink.put_samples(samples(*(f"s{number}" for number in range(100))))
+        assert gate.sink._partition_of_samples.cache_info().currsize == 10
+    names = [n for found in gate.batches("samples").values() for batch in found for n in batch.datastream_ids]
+    assert sorted(names) == sorted(["a.x", "b.x"] * 3 + [f"s{number}" for number in range(100)])
+
+
 async def test_what_is_too_large_or_has_no_usable_id_is_refused_and_nobody_else_suffers(tmp_path):
     async with Gate(tmp_path) as gate:
         huge = chunk("HUGE", bytes(MESSAGE_BYTES))

@@ -1,0 +1,106 @@
+"""Paths and templates of a mapping, taken apart once and asked for each sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from sensors.payloads import printable
+
+IDS_REMEMBERED = 100_000
+"""Datastream ids that are known to be good; most messages bring the same ones again."""
+
+_PLACE = re.compile(r"\{([^{}]+)\}")
+_ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+
+ABSENT = object()
+Finder = Callable[[Any], Any]
+"""Returns what stands at a path, or `ABSENT`."""
+Namer = Callable[[list[str], Any, Any], str]
+"""Returns the datastream's id, given the levels of the topic, the sample and the message."""
+
+
+class UnusableError(Exception):
+    """Something in the message; the text says what."""
+
+
+def finder(path: str) -> Finder:
+    """Return what finds a path: keys and list indices with dots between them, or a key that holds dots."""
+    if not path:
+        return lambda node: node
+    keys = [(key, int(key[:9]) if key.isascii() and key.isdigit() else None) for key in path.split(".")]
+    if len(keys) == 1 and keys[0][1] is None:
+        return lambda node: node.get(path, ABSENT) if isinstance(node, dict) else ABSENT
+
+    def find(node: Any) -> Any:
+        if isinstance(node, dict) and path in node:
+            return node[path]
+        for key, index in keys:
+            if isinstance(node, dict) and key in node:
+                node = node[key]
+            elif isinstance(node, list) and index is not None and index < len(node):
+                node = node[index]
+            else:
+                return ABSENT
+        return node
+
+    return find
+
+
+def namer(template: str) -> Namer:
+    """Return what fills a template: `{1}` is a level of the topic, `{name}` a field.
+
+    It raises `UnusableError` where a message does not have these. Whether it is an id `checked` tells.
+    """
+    texts = _PLACE.split(template)  # what stands between the places, and each place's name
+    parts = [_field(text) if number % 2 else text for number, text in enumerate(texts)]
+    filled = [part for part in parts if part]
+    if len(filled) == 1 and not isinstance(only := filled[0], str):
+        return only
+
+    def name_of(levels: list[str], sample: Any, message: Any) -> str:
+        return "".join(x if isinstance(x, str) else x(levels, sample, message) for x in filled)
+
+    return name_of
+
+
+def _field(name: str) -> Namer:
+    """Return what fills one place of a template."""
+    if name.isascii() and name.isdigit():
+        index = int(name[:9])
+
+        def level(levels: list[str], _sample: Any, _message: Any) -> str:
+            if index >= len(levels):
+                raise UnusableError(f"the datastream asks for level {name[:9]} of the topic, which has fewer")
+            return levels[index]
+
+        return level
+    find = finder(name)
+
+    def field(_levels: list[str], sample: Any, message: Any) -> str:
+        found = find(sample)
+        if found is ABSENT:
+            found = find(message)
+        if isinstance(found, str):
+            return found
+        if isinstance(found, bool) or not isinstance(found, int):
+            raise UnusableError(f"field {name} should be a name, since the datastream is called after it")
+        return str(found) if abs(found) < 10**18 else ""
+
+    return field
+
+
+@lru_cache(IDS_REMEMBERED)
+def checked(name: str) -> str:
+    """Return a name that can be a datastream's id.
+
+    Raises
+    ------
+    UnusableError
+        It cannot.
+    """
+    if not _ID.fullmatch(name):
+        raise UnusableError(f"{printable(name)} cannot be a datastream: 1 to 200 characters without spaces")
+    return name
