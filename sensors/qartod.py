@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -142,9 +143,9 @@ class Qartod:
             late,
         )
 
-    def slot(self, name: str) -> int:
-        """Return where a series is; -1: it has no tests."""
-        return self._slots.get(name, -1)
+    def slots(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """Return where each series is; -1: it has no tests."""
+        return np.fromiter(map(self._slots.get, names, repeat(-1)), np.int32, len(names))
 
     def change(self, name: str, tests: QualityTests | None, sampling_period_s: float) -> None:
         """Give a series, perhaps a new one, other tests, or none; it begins anew and no other notices."""
