@@ -120,10 +120,10 @@ class Qartod:
         flag, flags = np.empty(n, np.uint8), np.empty((n, len(TESTS)), np.uint8)
         # Columns that came off the wire are read-only, for which the kernel would be compiled once more.
         size, repeated, late = judge(
-            np.require(series, requirements=("C", "W")),
-            np.require(time_us, requirements=("C", "W")),
-            np.require(value, requirements=("C", "W")),
-            np.require(received_at_us, requirements=("C", "W")),
+            np.array(series, np.int32),
+            np.array(time_us, np.int64),
+            np.array(value, np.float64),
+            np.array(received_at_us, np.int64),
             self._parameters,
             self._state,
             self._ring,
