@@ -106,7 +106,7 @@ def split(batch: Record, topic: Topic, site_of: Callable[[str], str]) -> dict[in
                 return {}
         return dict.fromkeys(range(topic.partitions), batch)
     if isinstance(batch, SampleBatch | FlaggedSamples):
-        return dict(_split_samples(batch, topic, site_of))
+        return dict(split_samples(batch, lambda name: partition_of(site_of(name), topic)))
     if type(batch) not in _LISTS or (type(batch) in IN_LINE and type(batch) is not topic.batch):
         raise TypeError(f"{type(batch).__name__} has no partition of its own")
     names = _LISTS[type(batch)]
@@ -125,6 +125,24 @@ def split(batch: Record, topic: Topic, site_of: Callable[[str], str]) -> dict[in
                 part = parts[partition] = {each: [] for each in names}
             part[name].append(record)
     return {partition: type(batch)(**parts[partition]) for partition in sorted(parts)}
+
+
+def split_samples(batch: Samples, partition_of: Callable[[str], int]) -> dict[int, Samples]:
+    """Cut a batch of samples by partition, as `split` does, given what tells it of a datastream's id."""
+    if not len(batch):
+        return {}
+    names = batch.datastream_ids
+    of_series = np.fromiter(map(partition_of, names), np.int32, len(names))
+    partition = of_series[batch.series]
+    order = np.argsort(partition, kind="stable")
+    numbers, begins = np.unique(partition[order], return_index=True)
+    if len(numbers) == 1:
+        return {int(numbers[0]): rows_of(batch, slice(None))}
+    ends = np.append(begins[1:], len(batch))
+    return {
+        int(number): rows_of(batch, order[begin:end])
+        for number, begin, end in zip(numbers, begins, ends, strict=True)
+    }
 
 
 def pieces(batch: Record, most_bytes: int = MESSAGE_BYTES) -> list[bytes]:
@@ -206,19 +224,3 @@ def _halves(batch: Record) -> tuple[Record, Record]:
         middle = (len(records) + 1) // 2 if name == _LISTS[type(batch)][0] else len(records) // 2
         first[name], second[name] = records[:middle], records[middle:]
     return type(batch)(**first), type(batch)(**second)
-
-
-def _split_samples(batch: Samples, topic: Topic, site_of: Callable[[str], str]) -> dict[int, Samples]:
-    if not len(batch):
-        return {}
-    of_series = np.array([partition_of(site_of(name), topic) for name in batch.datastream_ids], np.int32)
-    partition = of_series[batch.series]
-    order = np.argsort(partition, kind="stable")
-    numbers, begins = np.unique(partition[order], return_index=True)
-    if len(numbers) == 1:
-        return {int(numbers[0]): rows_of(batch, slice(None))}
-    ends = np.append(begins[1:], len(batch))
-    return {
-        int(number): rows_of(batch, order[begin:end])
-        for number, begin, end in zip(numbers, begins, ends, strict=True)
-    }
