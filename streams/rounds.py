@@ -91,19 +91,24 @@ class Repetitions:
         One with another value at the same time is no repetition: a clock may have been set back.
         """
         series, names = batch.series, batch.datastream_ids
-        new = first_of_equal(series, batch.time_us, bits_of(batch.value))
         before_us = np.fromiter(map(self._newest_us.get, names, repeat(_LAST_US)), np.int64, len(names))
         old = np.flatnonzero(batch.time_us <= before_us[series])
         old = old[np.argsort(series[old], kind="stable")]
+        stored = np.zeros(len(batch), np.bool_)
         for rows in np.split(old, np.flatnonzero(np.diff(series[old])) + 1) if len(old) else ():
             name = names[series[rows[0]]]
-            new[rows] &= ~self.known.stored(name, batch.time_us[rows], batch.value[rows])
+            stored[rows] = self.known.stored(name, batch.time_us[rows], batch.value[rows])
+        new = first_of_equal(series, batch.time_us, bits_of(batch.value)) & ~stored
         newest_us = np.where(before_us == _LAST_US, _FIRST_US, before_us)
         np.maximum.at(newest_us, series, batch.time_us)
+        is_told = np.zeros(len(names), np.bool_)
+        is_told[series] = True
+        # What was sent again tells nothing, least of all after a start: the store may know newer ones.
+        is_told[series[stored & (batch.time_us == newest_us[series])]] = False
         if len(self._newest_us) > DATASTREAMS_REMEMBERED:  # names come from devices; the store knows them all
             self._newest_us.clear()
-        heard = np.unique(series).tolist()
-        self._newest_us.update(zip([names[i] for i in heard], newest_us[heard].tolist(), strict=True))
+        told = np.flatnonzero(is_told).tolist()
+        self._newest_us.update(zip([names[i] for i in told], newest_us[told].tolist(), strict=True))
         if new.all():
             return batch
         self.left_out += int(len(batch) - new.sum())

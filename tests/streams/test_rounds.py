@@ -66,3 +66,16 @@ def test_what_came_before_is_left_out_and_only_what_is_not_newer_is_asked_for(wo
         known.rows = there
         for name, t, _ in some:
             newest[name] = max(t, newest.get(name, t))
+
+
+def test_after_a_start_each_message_that_is_sent_again_is_left_out() -> None:
+    known = Known({("a", t, np.float64(1.5).tobytes()) for t in range(5)})
+    repetitions = Repetitions(known)
+    for t in range(5):
+        assert len(repetitions.without(batch_of([("a", t, 1.5)]))) == 0
+    assert len(repetitions.without(batch_of([("a", 4, 1.5), ("a", 5, 1.5), ("a", 6, 1.5)]))) == 2
+    known.rows |= {("a", 5, np.float64(1.5).tobytes()), ("a", 6, np.float64(1.5).tobytes())}
+    known.asked.clear()
+    assert len(repetitions.without(batch_of([("a", 6, 1.5), ("a", 7, 1.5)]))) == 1
+    assert known.asked == [("a", 6)]
+    assert repetitions.left_out == 7
