@@ -71,7 +71,8 @@ def oldest_first(row: Any, series: Any, ring: Any, out: Any) -> None:
     width, filled = ring.shape[1], 0
     for r in row:
         s, known = series[r], ring[r]
-        for k in range(s.count):
-            at = (s.at - s.count + k) % width
+        at = s.at if s.count == width else 0
+        for _ in range(s.count):
             out[filled, 0], out[filled, 1] = known[at, 0], known[at, 1]
             filled += 1
+            at = at + 1 if at + 1 < width else 0

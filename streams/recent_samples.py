@@ -17,6 +17,7 @@ REMEMBERED = 128
 DATASTREAMS = 100_000
 _ROWS = 64
 _SAMPLE_BYTES = 16
+_FIRST_US = np.iinfo(np.int64).min
 
 Int64 = NDArray[np.int64]
 
@@ -43,9 +44,8 @@ class RecentSamples:
         self._series = np.zeros(0, SERIES)
         self._ring = np.zeros((0, REMEMBERED, 2), np.int64)
         self._heard = 0
-        known = msgspec.msgpack.decode(state, type=dict[str, bytes]) if state else {}
-        if known:
-            self._restore(known)
+        if state:
+            self._restore(msgspec.msgpack.decode(state, type=dict[str, bytes]))
 
     def without(self, batch: SampleBatch) -> SampleBatch:
         """Return the samples that are new, in their order, and remember them; of equal ones the first.
@@ -88,18 +88,13 @@ class RecentSamples:
         return msgspec.msgpack.encode(known)
 
     def _restore(self, known: dict[str, bytes]) -> None:
-        raw = [one[-_SAMPLE_BYTES * REMEMBERED :] for one in known.values()]
-        samples = np.frombuffer(b"".join(raw), np.int64).reshape(-1, 2)
-        count = np.array([len(one) // _SAMPLE_BYTES for one in raw], np.int64)
-        row = np.array([self._take_row(name) for name in known], np.int64)
-        ring = np.zeros((len(known), REMEMBERED, 2), np.int64)
-        ring[np.arange(REMEMBERED) < count[:, None]] = samples
-        self._ring[row] = ring
-        self._series["newest_us"][row] = np.maximum.reduceat(samples[:, 0], np.cumsum(count) - count)
-        self._series["heard"][row] = np.arange(len(known))
-        self._series["count"][row] = count
-        self._series["at"][row] = count % REMEMBERED
-        self._heard = len(known)
+        for name, raw in known.items():
+            samples = np.frombuffer(raw, np.int64).reshape(-1, 2)[-REMEMBERED:]
+            row, count = self._take_row(name), len(samples)
+            self._ring[row, :count] = samples
+            newest_us = samples[:, 0].max(initial=_FIRST_US)
+            self._series[row] = (newest_us, self._heard, count, count % REMEMBERED)
+            self._heard += 1
 
     def _rows_of(self, batch: SampleBatch) -> Int64:
         """Return the row of each datastream; -1 for those without a sample that are not known."""
@@ -125,7 +120,7 @@ class RecentSamples:
         more = n or _ROWS
         series, ring = np.zeros(n + more, SERIES), np.zeros((n + more, REMEMBERED, 2), np.int64)
         series[:n], ring[:n] = self._series, self._ring
-        series["newest_us"][n:] = np.iinfo(np.int64).min
+        series["newest_us"][n:] = _FIRST_US
         self._series, self._ring = series, ring
         self._names += [""] * more
         self._free = list(range(n + more - 1, n - 1, -1))
@@ -134,7 +129,7 @@ class RecentSamples:
         """Give up the datastreams that were heard longest ago."""
         row = np.fromiter(self._rows.values(), np.int64, len(self._rows))
         row = row[np.argpartition(self._series["heard"][row], number - 1)[:number]]
-        self._series[row] = np.array((np.iinfo(np.int64).min, 0, 0, 0), SERIES)
+        self._series[row] = np.array((_FIRST_US, 0, 0, 0), SERIES)
         for r in row.tolist():
             del self._rows[self._names[r]]
             self._names[r] = ""

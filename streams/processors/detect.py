@@ -179,10 +179,10 @@ class Detect:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         if not len(batch):
             return []
-        watched = [i for i, name in enumerate(batch.datastream_ids) if name in self._watched]
-        if not watched:
+        if self._watched.keys().isdisjoint(batch.datastream_ids):
             self._now_us = max(self._now_us, int(batch.received_at_us.max()))
             return []
+        watched = [i for i, name in enumerate(batch.datastream_ids) if name in self._watched]
         now_us = np.maximum(np.maximum.accumulate(batch.received_at_us), self._now_us)
         self._now_us = int(now_us[-1])
         usable = np.isfinite(batch.value)
