@@ -27,6 +27,7 @@ from gnss.sky import Skies
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import WANTED, ScoreStations
+from streams.recent_samples import RecentSamples
 from streams.records import RawBatch, RawChunk, SampleBatch
 
 _START_US = 1_700_000_000 * SECOND_US
@@ -50,8 +51,7 @@ def warm_up(registry: Registry, console: Console) -> None:
             subprocess.Popen([sys.executable, "-m", "deploy.warm_up"]) if kernel_cache.is_cold() else None
         )
         _decode()
-        if registry.datastreams:
-            _judge_samples(registry)
+        _judge_samples(registry)
         if helper is not None:
             helper.wait()  # what it could not do is done here
         judge_epochs()
@@ -114,18 +114,20 @@ def judge_epochs() -> None:
 def _judge_samples(registry: Registry) -> None:
     control = QualityControl(registry.properties, registry.datastreams)
     detect = Detect(registry.datastreams, registry.things)
-    n = len(registry.datastreams)
+    recent, names = RecentSamples(), [*(d.id for d in registry.datastreams), "warm-up"]
+    n = len(names)
     for i in range(_SAMPLES):
         time_us = np.full(n, _START_US + i * 60 * SECOND_US)
         samples = SampleBatch(
-            datastream_ids=[d.id for d in registry.datastreams],
+            datastream_ids=names,
             series=np.arange(n, dtype=np.int32),
             time_us=time_us,
             value=np.full(n, float(i % 2)),
             received_at_us=time_us,
         )
-        for flagged in control.on_batch(samples):
+        for flagged in control.on_batch(recent.without(samples)):
             detect.on_batch(flagged)
+    recent.snapshot()
 
 
 if __name__ == "__main__":

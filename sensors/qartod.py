@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -119,10 +120,10 @@ class Qartod:
         flag, flags = np.empty(n, np.uint8), np.empty((n, len(TESTS)), np.uint8)
         # Columns that came off the wire are read-only, for which the kernel would be compiled once more.
         size, repeated, late = judge(
-            np.require(series, requirements=("C", "W")),
-            np.require(time_us, requirements=("C", "W")),
-            np.require(value, requirements=("C", "W")),
-            np.require(received_at_us, requirements=("C", "W")),
+            np.array(series, np.int32),
+            np.array(time_us, np.int64),
+            np.array(value, np.float64),
+            np.array(received_at_us, np.int64),
             self._parameters,
             self._state,
             self._ring,
@@ -142,9 +143,9 @@ class Qartod:
             late,
         )
 
-    def slot(self, name: str) -> int:
-        """Return where a series is; -1: it has no tests."""
-        return self._slots.get(name, -1)
+    def slots(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """Return where each series is; -1: it has no tests."""
+        return np.fromiter(map(self._slots.get, names, repeat(-1)), np.int32, len(names))
 
     def change(self, name: str, tests: QualityTests | None, sampling_period_s: float) -> None:
         """Give a series, perhaps a new one, other tests, or none; it begins anew and no other notices."""

@@ -6,6 +6,7 @@ so that the caller can park it; nothing is guessed.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import msgspec
@@ -15,7 +16,8 @@ from streams.records import Batch, Record
 
 VERSION = 1
 _ARRAY = 1
-_DTYPES = ("|u1", "<i4", "<i8", "<f8", "|i1", "<i2", "<f4")
+_DTYPES = tuple(map(np.dtype, ("|u1", "<i4", "<i8", "<f8", "|i1", "<i2", "<f4")))
+_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 
 
 class CodecError(ValueError):
@@ -27,11 +29,10 @@ class UnknownVersionError(CodecError):
 
 
 def _to_wire(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        code = _DTYPES.index(value.dtype.newbyteorder("<").str)
-        head = bytes((code, value.ndim)) + b"".join(n.to_bytes(4, "little") for n in value.shape)
-        return msgspec.msgpack.Ext(_ARRAY, head + np.ascontiguousarray(value).tobytes())
-    raise TypeError(f"cannot encode {type(value).__name__}")
+    if isinstance(value, np.ndarray) and value.dtype in _CODES:
+        head = struct.pack(f"<BB{value.ndim}I", _CODES[value.dtype], value.ndim, *value.shape)
+        return msgspec.msgpack.Ext(_ARRAY, head + value.tobytes())
+    raise TypeError(f"cannot encode {getattr(value, 'dtype', type(value).__name__)}")
 
 
 def _from_ext(code: int, data: memoryview) -> Any:
@@ -40,10 +41,10 @@ def _from_ext(code: int, data: memoryview) -> Any:
     dtype, n_dims = data[0], data[1]
     if dtype >= len(_DTYPES) or len(data) < 2 + 4 * n_dims:
         raise CodecError("array header is damaged")
-    shape = [int.from_bytes(data[2 + 4 * i : 6 + 4 * i], "little") for i in range(n_dims)]
-    body = np.frombuffer(data, dtype=_DTYPES[dtype], offset=2 + 4 * n_dims)
+    shape = struct.unpack_from(f"<{n_dims}I", data, 2)
+    body = np.frombuffer(data, _DTYPES[dtype], offset=2 + 4 * n_dims)
     try:
-        return body.reshape(shape)
+        return body if body.shape == shape else body.reshape(shape)
     except ValueError as error:
         raise CodecError("array body does not fit its shape") from error
 

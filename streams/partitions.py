@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import TypeVar
 
 import msgspec
@@ -180,9 +181,11 @@ def keyed(batch: Changes) -> list[tuple[bytes, bytes]]:
 def rows_of(batch: Samples, rows: NDArray[np.int64] | slice) -> Samples:
     """Return some samples, in this order, with those datastreams alone that they have."""
     columns = {name: getattr(batch, name)[rows] for name in _ROWS[type(batch)]}
-    used, series = np.unique(columns["series"], return_inverse=True)
-    columns["series"] = series.astype(np.int32)
-    names = [batch.datastream_ids[number] for number in used]
+    names = batch.datastream_ids
+    used = np.bincount(columns["series"], minlength=len(names)) > 0
+    if not used.all():
+        columns["series"] = (np.cumsum(used, dtype=np.int32) - 1)[columns["series"]]
+        names = list(compress(names, used.tolist()))
     taken: Samples = msgspec.structs.replace(batch, datastream_ids=names, **columns)
     return taken
 

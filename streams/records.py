@@ -199,6 +199,14 @@ class SampleBatch(Record, frozen=True, kw_only=True, tag="samples"):
     """NaN: the sender said that there is no value."""
     received_at_us: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        """Refuse columns of unequal length: kernels would read beyond their ends."""
+        n = (len(self.series),)
+        if not (
+            self.series.shape == self.time_us.shape == self.value.shape == self.received_at_us.shape == n
+        ):
+            raise ValueError("the columns of samples are not of one length")
+
     def __len__(self) -> int:
         return len(self.series)
 

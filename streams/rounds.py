@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from streams import codec
 from streams.pipeline import Pipeline
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
-from streams.samples import merge
+from streams.samples import bits_of, first_of_equal, merge, rows_where
 from streams.topics import topics_of
 
-_LAST_US = np.iinfo(np.int64).max
+_FIRST_US, _LAST_US = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 DATASTREAMS_REMEMBERED = 100_000
 
 
@@ -90,36 +90,29 @@ class Repetitions:
 
         One with another value at the same time is no repetition: a clock may have been set back.
         """
-        bits = np.ascontiguousarray(batch.value).view(np.int64)  # NaN equals itself
-        order = np.lexsort((bits, batch.time_us, batch.series))
-        series, time_us = batch.series[order], batch.time_us[order]
-        new = np.ones(len(batch), np.bool_)
-        new[order[1:]] = (np.diff(series) != 0) | (np.diff(time_us) != 0) | (np.diff(bits[order]) != 0)
-        bounds = np.searchsorted(series, np.arange(len(batch.datastream_ids) + 1))
-        newest_us: dict[str, int] = {}
-        for name, begin, end in zip(batch.datastream_ids, bounds[:-1], bounds[1:], strict=True):
-            if begin == end:
-                continue
-            before_us = self._newest_us.get(name, _LAST_US)
-            old = np.searchsorted(time_us[begin:end], before_us, side="right")
-            if old:
-                rows = order[begin : begin + old]
-                new[rows] &= ~self.known.stored(name, batch.time_us[rows], batch.value[rows])
-            last_us = int(time_us[end - 1])
-            newest_us[name] = max(last_us, self._newest_us.get(name, last_us))
+        series, names = batch.series, batch.datastream_ids
+        before_us = np.fromiter(map(self._newest_us.get, names, repeat(_LAST_US)), np.int64, len(names))
+        old = np.flatnonzero(batch.time_us <= before_us[series])
+        old = old[np.argsort(series[old], kind="stable")]
+        stored = np.zeros(len(batch), np.bool_)
+        for rows in np.split(old, np.flatnonzero(np.diff(series[old])) + 1) if len(old) else ():
+            name = names[series[rows[0]]]
+            stored[rows] = self.known.stored(name, batch.time_us[rows], batch.value[rows])
+        new = first_of_equal(series, batch.time_us, bits_of(batch.value)) & ~stored
+        newest_us = np.where(before_us == _LAST_US, _FIRST_US, before_us)
+        np.maximum.at(newest_us, series, batch.time_us)
+        is_told = np.zeros(len(names), np.bool_)
+        is_told[series] = True
+        # What was sent again tells nothing, least of all after a start: the store may know newer ones.
+        is_told[series[stored & (batch.time_us == newest_us[series])]] = False
         if len(self._newest_us) > DATASTREAMS_REMEMBERED:  # names come from devices; the store knows them all
             self._newest_us.clear()
-        self._newest_us.update(newest_us)
+        told = np.flatnonzero(is_told).tolist()
+        self._newest_us.update(zip([names[i] for i in told], newest_us[told].tolist(), strict=True))
         if new.all():
             return batch
         self.left_out += int(len(batch) - new.sum())
-        return msgspec.structs.replace(
-            batch,
-            series=batch.series[new],
-            time_us=batch.time_us[new],
-            value=batch.value[new],
-            received_at_us=batch.received_at_us[new],
-        )
+        return rows_where(batch, new)
 
 
 @dataclass(slots=True)

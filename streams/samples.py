@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.records import SampleBatch
+
+Int64 = NDArray[np.int64]
 
 
 def merge(batches: Sequence[SampleBatch]) -> SampleBatch:
@@ -25,3 +29,28 @@ def merge(batches: Sequence[SampleBatch]) -> SampleBatch:
         value=np.concatenate([b.value for b in batches]),
         received_at_us=np.concatenate([b.received_at_us for b in batches]),
     )
+
+
+def rows_where(batch: SampleBatch, wanted: NDArray[np.bool_]) -> SampleBatch:
+    """Return some rows, in their order; datastreams stay named."""
+    return msgspec.structs.replace(
+        batch,
+        series=batch.series[wanted],
+        time_us=batch.time_us[wanted],
+        value=batch.value[wanted],
+        received_at_us=batch.received_at_us[wanted],
+    )
+
+
+def bits_of(value: NDArray[np.float64]) -> Int64:
+    """Return values so that NaN equals itself."""
+    return np.ascontiguousarray(value).view(np.int64)
+
+
+def first_of_equal(series: NDArray[np.integer], time_us: Int64, bits: Int64) -> NDArray[np.bool_]:
+    """Return which samples have no other with the same series, time and bits of the value before them."""
+    order = np.lexsort((bits, time_us, series))
+    first = np.ones(len(order), np.bool_)
+    columns = (series, time_us, bits)
+    first[order[1:]] = np.logical_or.reduce([np.diff(column[order]) != 0 for column in columns])
+    return first

@@ -81,6 +81,10 @@ IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {
 
 So who reads a partition needs no other topic, and takes them at the same place when it reads again.
 """
+_TOPICS_OF = {
+    kind: (*(topic for topic in TOPICS if topic.batch is kind), *IN_LINE.get(kind, ()))
+    for kind in {topic.batch for topic in TOPICS if topic.batch is not None} | IN_LINE.keys()
+}
 
 
 def topics_of(batch: records.Record) -> tuple[Topic, ...]:
@@ -91,10 +95,9 @@ def topics_of(batch: records.Record) -> tuple[Topic, ...]:
     TypeError
         None does.
     """
-    kind = type(batch)
-    found = *(topic for topic in TOPICS if topic.batch is kind), *IN_LINE.get(kind, ())
+    found = _TOPICS_OF.get(type(batch))
     if not found:
-        raise TypeError(f"no topic carries {kind.__name__}")
+        raise TypeError(f"no topic carries {type(batch).__name__}")
     return found
 
 

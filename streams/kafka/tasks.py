@@ -19,7 +19,6 @@ from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
 from streams.recent_samples import RecentSamples
 from streams.records import Changes, Record, SampleBatch, Tick
-from streams.rounds import Repetitions
 from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
 
 _VERSION = 1
@@ -66,12 +65,8 @@ class Task:
     """By topic."""
     origins: Origins = field(default_factory=Origins)
     recent: RecentSamples = field(default_factory=RecentSamples)
-    repetitions: Repetitions = field(init=False)
     read_again: int = 0
     """Messages that were left out, since the snapshot stands for them."""
-
-    def __post_init__(self) -> None:
-        self.repetitions = Repetitions(self.recent)
 
     @property
     def name(self) -> str:
@@ -101,8 +96,7 @@ class Task:
         batch = codec.decode(message)
         self.now_us = max(self.now_us, time_of(batch))
         if isinstance(batch, SampleBatch):  # brokers send again what they were not told to be safe
-            batch = self.repetitions.without(batch)
-            self.recent.remember(batch)
+            batch = self.recent.without(batch)
         batches = () if isinstance(batch, Tick) else (batch,)
         return self.pipeline.run(batches, self.now_us or None)
 
@@ -150,7 +144,6 @@ class Task:
         self.now_us, self.next_offset = head.now_us, head.next_offset
         self.origins = Origins(head.origins)
         self.recent = RecentSamples(head.recent)
-        self.repetitions = Repetitions(self.recent)
 
 
 def _divided(pieces: Sequence[bytes], counts: Mapping[str, int]) -> dict[str, Sequence[bytes]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -21,10 +22,11 @@ from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
 from streams.kafka.registry import standing_changes
 from streams.kafka.tasks import GROUPS, Group, Task
-from streams.partitions import RecordTooLargeError, keyed, pieces, split
+from streams.partitions import RecordTooLargeError, keyed, pieces, split, split_samples
 from streams.pipeline import Failure, Pipeline
-from streams.records import Changes, Record
-from streams.topics import RAW, REGISTRY, SNAPSHOTS, Topic, topics_of
+from streams.recent_samples import DATASTREAMS
+from streams.records import Changes, FlaggedSamples, Record
+from streams.topics import FLAGGED_SAMPLES, RAW, REGISTRY, SNAPSHOTS, Topic, partition_of, topics_of
 
 log = structlog.get_logger()
 
@@ -117,8 +119,14 @@ class Worker:
     _owned: set[tuple[str, int]] = field(default_factory=set)
     """Topics and partitions."""
 
+    _partition_of_samples: Callable[[str], int] = field(init=False)
+    """Of a datastream's id."""
+
     def __post_init__(self) -> None:
         self._output = Output(self.bootstrap, self.name)
+        self._partition_of_samples = lru_cache(DATASTREAMS)(
+            lambda name: partition_of(self.site_of(name), FLAGGED_SAMPLES)
+        )
 
     async def stop(self) -> None:
         """Let go of the producers; `let_go` comes before."""
@@ -253,7 +261,7 @@ class Worker:
             parts = (
                 (target, partition, part)
                 for target in topics_of(batch)
-                for partition, part in split(batch, target, self.site_of).items()
+                for partition, part in self._split(batch, target).items()
             )
             for target, partition, part in parts:
                 try:
@@ -266,6 +274,11 @@ class Worker:
                     origin = Origin(maker, offset, len(made))
                     made.append(Message(self.prefix + target.name, partition, piece, origin.headers(), key))
         return made
+
+    def _split(self, batch: Record, target: Topic) -> dict[int, Record]:
+        if isinstance(batch, FlaggedSamples):  # many ids in each message, the same ones each second
+            return dict(split_samples(batch, self._partition_of_samples))
+        return split(batch, target, self.site_of)
 
     def _parked(self, task: Task, topic: str, offset: int, value: bytes, reason: str) -> Message:
         self.health.dead_letters += 1

@@ -179,6 +179,10 @@ class Detect:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         if not len(batch):
             return []
+        if self._watched.keys().isdisjoint(batch.datastream_ids):
+            self._now_us = max(self._now_us, int(batch.received_at_us.max()))
+            return []
+        watched = [i for i, name in enumerate(batch.datastream_ids) if name in self._watched]
         now_us = np.maximum(np.maximum.accumulate(batch.received_at_us), self._now_us)
         self._now_us = int(now_us[-1])
         usable = np.isfinite(batch.value)
@@ -188,10 +192,10 @@ class Detect:
         found: list[tuple[int, Detection]] = []
         first = np.flatnonzero(batch.revision <= 0)
         first = first[np.argsort(batch.series[first], kind="stable")]
-        bounds = np.searchsorted(batch.series[first], np.arange(len(batch.datastream_ids) + 1))
-        for index, datastream_id in enumerate(batch.datastream_ids):
-            rows = first[bounds[index] : bounds[index + 1]]
-            if datastream_id in self._watched and len(rows):
+        ends = np.searchsorted(batch.series[first], np.add.outer(watched, (0, 1)))
+        for index, (begin, end) in zip(watched, ends.tolist(), strict=True):
+            rows, datastream_id = first[begin:end], batch.datastream_ids[index]
+            if len(rows):
                 for detector in self._watched[datastream_id][0].detectors:
                     found += self._feed(datastream_id, detector, batch, rows, usable, now_us)
         found.sort(key=lambda item: item[0])

@@ -63,21 +63,18 @@ class QualityControl:
         if not len(batch):
             return []
         ids = batch.datastream_ids
-        slots = np.array([self._qartod.slot(name) for name in ids], dtype=np.int32)
-        # A slot has one series of the batch, but unknown ones share -1 and must keep their names.
-        order = {int(slot): i for i, slot in enumerate(slots) if slot >= 0}
-        known = slots[batch.series] >= 0
+        slots = self._qartod.slots(ids)
+        slot_of = slots[batch.series]
+        known = slot_of >= 0
         self.unknown += int(len(batch) - known.sum())
-        judged = self._qartod.judge(slots[batch.series], batch.time_us, batch.value, batch.received_at_us)
+        judged = self._qartod.judge(slot_of, batch.time_us, batch.value, batch.received_at_us)
         self.repeated += judged.repeated
         self.late += judged.late
-        series = np.empty(len(judged.series), np.int32)
-        of_known = judged.series >= 0
-        if order:
-            lookup = np.zeros(max(order) + 1, np.int32)
-            lookup[list(order)] = list(order.values())
-            series[of_known] = lookup[judged.series[of_known]]
-        series[~of_known] = batch.series[~known]
+        # A slot has one series of the batch, but unknown ones share -1 and must keep their names.
+        of_slot = np.zeros(int(slots.max()) + 2, np.int32)
+        of_slot[slots] = np.arange(len(ids))
+        series = of_slot[judged.series]
+        series[judged.series < 0] = batch.series[~known]
         if not len(series):
             return []
         return [

@@ -15,13 +15,18 @@ import sys
 from numba.core.dispatcher import Dispatcher
 from rich.console import Console
 
+import numpy as np
+
 from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.warm_up import warm_up
 from gnss.simulate import Fault, SimulatedStation
 from sensors.model import Station
+from streams import codec
+from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
-from streams.records import RawBatch, RawChunk
+from streams.recent_samples import RecentSamples
+from streams.records import RawBatch, RawChunk, SampleBatch
 
 S = 1_000_000
 T0_US = 1_760_000_000 * S
@@ -65,6 +70,14 @@ for k in range(40):
     judges.on_batch(RawBatch(chunks=[RawChunk(station_id=f"new {k}", payload=b"x", received_at_us=T0_US)]))
 judges.on_end()
 assert reports > 200, reports
+at_us, zero = np.array([T0_US, T0_US, T0_US - S]), np.zeros(3)
+samples = SampleBatch(
+    datastream_ids=["a"], series=zero.astype(np.int32), time_us=at_us, value=zero, received_at_us=at_us
+)
+recent, control = RecentSamples(), QualityControl((), ())
+for _ in range(2):
+    control.on_batch(recent.without(codec.decode(codec.encode(samples))))
+    recent = RecentSamples(recent.snapshot())
 print(len(before))
 for one in sorted(kernels() - before):
     print(*one[:2], one[2][:200])

@@ -372,7 +372,7 @@ def test_series_whose_tests_change_begin_anew_and_no_other_notices() -> None:
 
     def judge(one: Qartod, name: str, begin: int, values: list[float]) -> list[list[int]]:
         times = np.arange(begin, begin + len(values), dtype=np.int64) * 60_000_000
-        slots = np.full(len(values), one.slot(name), np.int32)
+        slots = one.slots([name] * len(values))
         judged = one.judge(slots, times, np.array(values), times)
         return judged.flags.tolist()
 
@@ -395,4 +395,4 @@ def test_series_whose_tests_change_begin_anew_and_no_other_notices() -> None:
     again.restore(changed.snapshot())
     for name in ("a", "b"):
         assert judge(again, name, 9, [1.5, 1.5]) == judge(changed, name, 9, [1.5, 1.5])
-    assert changed.slot("nobody") == -1
+    assert changed.slots(["nobody"]).tolist() == [-1]

@@ -86,6 +86,32 @@ def test_cut_or_flipped_batches_raise_or_decode_but_never_crash(cut, flip, bit):
         codec.decode(bytes(message[: len(message) - cut % len(message)]))
 
 
+def test_columns_of_unequal_length_are_damaged():
+    column = np.arange(3)
+    whole = {
+        "series": column.astype(np.int32),
+        "time_us": column,
+        "value": column / 2,
+        "received_at_us": column,
+    }
+    fields = {"type": "samples", "datastream_ids": ["a"]}
+    assert len(codec.decode(raw(fields | whole))) == 3
+    for name, values in whole.items():
+        for wrong in (values[:2], values.reshape(3, 1), values[:1].reshape(())):
+            with pytest.raises(codec.CodecError, match="damaged message"):
+                codec.decode(raw(fields | whole | {name: wrong}))
+
+
+def raw(fields):
+    return bytes((codec.VERSION,)) + codec._encoder.encode(fields)
+
+
+def test_columns_of_other_kinds_cannot_travel():
+    for wrong in (np.zeros(1, ">i8"), np.zeros(1, np.bool_), np.zeros(1, "U3"), object()):
+        with pytest.raises(TypeError, match="cannot encode"):
+            codec._encoder.encode({"x": wrong})
+
+
 def test_each_batch_type_has_one_topic():
     assert len({t.name for t in TOPICS}) == len({t.batch for t in TOPICS}) == len(TOPICS)
     assert [topic.name for topic in topics_of(RawBatch(chunks=[]))] == ["raw"]
