@@ -1,6 +1,6 @@
 """The live stream: what happened in the last half second, encoded once, the same bytes to every viewer.
 
-A viewer first gets the event `state` (everything), then twice a second an event `update` (what changed).
+A viewer first gets the event `state` (everything), then four times a second an event `update` (what changed).
 One that cannot keep up is dropped and begins anew with `state` when it comes back. Everything here runs
 in the event loop's thread.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import itertools
 import math
 from collections import deque
@@ -31,7 +32,7 @@ from streams.records import (
 
 T = TypeVar("T")
 
-TICK_S = 0.5
+TICK_S = 0.25
 QUEUE_LIMIT = round(30 / TICK_S)
 """Updates that may wait for a viewer: half a minute."""
 FIGURES_LIMIT = round(500 * TICK_S)
@@ -166,6 +167,11 @@ class LiveFeed:
         self._newest: dict[str, StationReport] = {}
         self._changed: dict[str, StationReport] = {}
         self._renewed: dict[str, StationReport] = {}
+        self._heard: dict[str, None] = {}
+        """Stations that told something since the last update."""
+        self._told: dict[str, int] = {}
+        """The update in which a station was shown last."""
+        self._updates = 0
         self._figures: dict[str, StationFigures] = {}
         self._samples: dict[str, _Sample] = {}
         self._unsent: deque[_Sample] = deque()
@@ -195,8 +201,7 @@ class LiveFeed:
 
     def tick(self, now_us: int) -> bytes:
         """Return the update since the last tick as JSON; it says the time even when nothing changed."""
-        renewed = [report for _, report in _take(self._renewed, FIGURES_LIMIT)]
-        reports = [*self._changed.values(), *renewed]
+        reports = [*self._changed.values(), *self._take_renewed()]
         self._changed.clear()
         old = [r for r in self._newest.values() if present.is_stale(r, now_us)]
         for report in old:
@@ -233,9 +238,22 @@ class LiveFeed:
                 changed[name] = report
             else:
                 self._renewed[name] = report
+                self._heard[name] = None
+
+    def _take_renewed(self) -> list[StationReport]:
+        """Take the longest unsent of those that were heard just now, so nothing old is told; then others."""
+        self._updates += 1
+        heard = [name for name in self._heard if name in self._renewed]
+        self._heard.clear()
+        if len(heard) > FIGURES_LIMIT:
+            heard = heapq.nsmallest(FIGURES_LIMIT, heard, key=lambda name: self._told.get(name, 0))
+        taken = [self._renewed.pop(name) for name in heard]
+        taken += [report for _, report in _take(self._renewed, FIGURES_LIMIT - len(taken))]
+        self._told.update((report.station_id, self._updates) for report in taken)
+        return taken
 
     def _forget(self, name: str) -> None:
-        for memory in (self._newest, self._renewed):
+        for memory in (self._newest, self._renewed, self._told):
             memory.pop(name, None)
 
     def _add_samples(self, batch: FlaggedSamples) -> None:

@@ -34,7 +34,7 @@ def router(context: Context, snapshot: Snapshot) -> APIRouter:
 
     @routes.get("/live", responses={200: {"content": {"text/event-stream": {}}}})
     async def live() -> Response:
-        """Server-sent events: `state` with everything, then twice a second `update` with what changed."""
+        """Server-sent events: `state` with everything, then each quarter second an `update` of it."""
         return LiveResponse(context.hub, snapshot)
 
     return routes

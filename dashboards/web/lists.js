@@ -109,7 +109,7 @@ export class Lists {
 
 const rank = (d) => (d.latest ? { 4: 0, 3: 1, 9: 2 }[d.latest.flag] ?? 3 : 2);
 
-// Rows are kept and moved, so that the focus stays where it is while figures change twice a second.
+// Rows are kept and moved, so that the focus stays where it is while figures change four times a second.
 class Table {
   constructor(node, heads) {
     this.rows = new Map();

@@ -1,4 +1,4 @@
-// What the page knows: a snapshot at first, then twice a second what changed.
+// What the page knows: a snapshot at first, then four times a second what changed.
 
 export const model = {
   version: "",

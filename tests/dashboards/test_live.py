@@ -99,6 +99,28 @@ def test_a_changed_verdict_goes_first_and_figures_in_turns():
     assert seen == set(names)
 
 
+def test_what_is_shown_was_heard_just_now_and_rare_stations_come_first():
+    feed = LiveFeed()
+    often = [f"S{i:05d}" for i in range(4 * FIGURES_LIMIT)]
+    rare = [f"T{i:05d}" for i in range(FIGURES_LIMIT // 2)]
+    shown = set()
+    for t in range(40):
+        half = often[: len(often) // 2] if t % 2 else often[len(often) // 2 :]
+        now = [*half, *(rare if t in {0, 31} else ())]
+        reports = [c.report(GOOD, START_US + t * SECOND_US, station_id=name) for name in now]
+        feed.add(StationReports(reports=reports))
+        told = {s["id"] for s in tick(feed)["stations"]}
+        if t > 1:
+            assert len(told) == FIGURES_LIMIT
+            assert told <= set(now)
+            shown |= told
+        if t == 31:
+            assert set(rare) <= told
+    assert shown == {*often, *rare}
+    feed.add(StationReports(reports=[]))
+    assert len(tick(feed)["stations"]) == FIGURES_LIMIT  # nothing new: those that wait
+
+
 def test_a_live_verdict_that_stops_becomes_unknown_once():
     feed = LiveFeed()
     feed.add(
