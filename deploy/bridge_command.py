@@ -10,6 +10,7 @@ import structlog
 
 from dashboards.metrics import Figure
 from deploy.clock import wall_clock_us
+from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
@@ -87,7 +88,7 @@ def bridge_of(tree: RegionTree, kafka: KafkaSettings, clock_us: Callable[[], int
     Raises
     ------
     Refusal
-        The region has no parent, or nobody says where the parent's Kafka is.
+        The region has no parent, nobody says where the parent's Kafka is, or there is no way in.
     """
     own, parent = tree.own, tree.parent
     if parent is None:
@@ -96,12 +97,13 @@ def bridge_of(tree: RegionTree, kafka: KafkaSettings, clock_us: Callable[[], int
         )
     if not parent.kafka:
         raise Refusal(f"region {parent.name}: nobody says where its Kafka is; write kafka = HOST:PORT there")
-    here, above = Side(kafka.servers, kafka.prefix), Side(parent.kafka, parent.prefix)
-    if here == above:
+    if (kafka.servers, kafka.prefix) == (parent.kafka, parent.prefix):
         raise Refusal(
             f"{own.name} and {parent.name} have the same Kafka and prefix; give each its own, in [kafka] and "
             "in the parent's node"
         )
+    here = Side(kafka_access(kafka, kafka.servers), kafka.prefix)
+    above = Side(kafka_access(parent.security, parent.kafka, f"region {parent.name}"), parent.prefix)
     upward, downward = Upward(own.name, own.up), Downward(own.name, own.down)
     rate = Rate(own.rate_mb_s * 1e6, clock_us)
     carriers = [

@@ -20,6 +20,7 @@ from deploy.clock import wall_clock_us
 from deploy.edge import Edge
 from deploy.figures import caster_figures
 from deploy.following import following as following_changes
+from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import follower_figures, following_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
@@ -53,7 +54,8 @@ async def _run(settings: Settings, addresses: Addresses, http: str | None, secon
         )
         addresses.ntrip = (addresses.ntrip[0], caster.port)
         edge = Edge(settings, Registry.of(settings), caster=caster)
-        changes = await stack.enter_async_context(following_changes(edge, settings.kafka))
+        kafka = kafka_access(settings.kafka, settings.kafka.servers)
+        changes = await stack.enter_async_context(following_changes(edge, kafka, settings.kafka.prefix))
         figures = caster_figures(caster, relay) + following_figures(following, streams)
         figures += follower_figures(changes, edge)
         await stack.enter_async_context(watched(http, figures, lambda: _trouble(streams), streams))

@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy import defaults
 from deploy.refusal import Refusal
-from deploy.topics_command import WIDTH_IN_FILES
+from deploy.topics_command import WIDTH_IN_FILES, ConfigOption, KafkaOption, PrefixOption, chosen
 
 if TYPE_CHECKING:
+    from streams.kafka.access import Access
     from streams.kafka.dead_letters import DeadLetter
 
 deadletter = typer.Typer(help="Messages that could not be read or judged.", no_args_is_help=True)
 
-KafkaOption = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT[,...]", help="The brokers.")]
-PrefixOption = Annotated[str, typer.Option("--prefix", help="Before the name of each topic.")]
 CONNECT_S = 15.0
 
 
 @deadletter.command("list")
 def list_(
-    kafka: KafkaOption = defaults.KAFKA,
-    prefix: PrefixOption = "",
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    config: ConfigOption = None,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="DIR", help="Write the messages as files, too.")
     ] = None,
@@ -36,7 +35,7 @@ def list_(
     from rich.table import Table
 
     table = Table("number", "topic", "partition", "offset", "bytes", "by", "reason")
-    for number, letter in asyncio.run(_letters(kafka, prefix)):
+    for number, letter in asyncio.run(_letters(*chosen(kafka, prefix, config))):
         where = letter.topic, str(letter.partition), str(letter.offset), f"{len(letter.value):,}"
         table.add_row(str(number), *where, letter.group, letter.reason)
         if save is not None:
@@ -50,20 +49,22 @@ def replay(
     numbers: Annotated[
         list[int] | None, typer.Argument(metavar="[NUMBER...]", help="As `list` tells them; none: all.")
     ] = None,
-    kafka: KafkaOption = defaults.KAFKA,
-    prefix: PrefixOption = "",
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Send parked messages to their topics again: after an upgrade, say. They stay among the parked ones."""
-    letters = dict(asyncio.run(_letters(kafka, prefix)))
+    access, begin = chosen(kafka, prefix, config)
+    letters = dict(asyncio.run(_letters(access, begin)))
     wanted = list(letters) if numbers is None else numbers
     for number in wanted:
         if number not in letters:
             raise Refusal(f"there is no parked message {number}; `groundswell deadletter list` tells them")
-    asyncio.run(_send(kafka, [letters[number] for number in wanted]))
+    asyncio.run(_send(access, [letters[number] for number in wanted]))
     print(f"{len(wanted)} of {len(letters)} parked messages were sent again")
 
 
-async def _letters(kafka: str, prefix: str) -> list[tuple[int, DeadLetter]]:
+async def _letters(kafka: Access, prefix: str) -> list[tuple[int, DeadLetter]]:
     """Return the parked messages with their numbers."""
     from streams.kafka.dead_letters import dead_letter
     from streams.kafka.reader import Reader
@@ -80,14 +81,14 @@ async def _letters(kafka: str, prefix: str) -> list[tuple[int, DeadLetter]]:
                     found.append((one.offset, letter))
     except TimeoutError:
         raise Refusal(
-            f"cannot reach Kafka at {kafka} ({reader.error}); start it or correct --kafka"
+            reader.error or await kafka.trouble() or f"Kafka at {kafka.servers} is slow; try again"
         ) from None
     finally:
         await reader.stop()
     return found
 
 
-async def _send(kafka: str, letters: list[DeadLetter]) -> None:
+async def _send(kafka: Access, letters: list[DeadLetter]) -> None:
     from streams.kafka.output import Output
 
     output = Output(kafka, "groundswell-deadletter")

@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 
 from deploy.edge import Edge
-from deploy.settings import KafkaSettings
 from streams import codec
+from streams.kafka.access import Access
 from streams.kafka.reader import Reader
 from streams.kafka.registry import RegistryFollower
 from streams.records import Changes
@@ -27,7 +27,7 @@ POLL_S = 0.02
 
 @contextlib.asynccontextmanager
 async def following(
-    edge: Edge, kafka: KafkaSettings, copy: Path | None = None
+    edge: Edge, kafka: Access, prefix: str, copy: Path | None = None
 ) -> AsyncIterator[RegistryFollower]:
     """Follow changes until the block ends; those that are there hold when it begins.
 
@@ -43,7 +43,7 @@ async def following(
         if copy is not None:
             _write(copy, codec.encode(edge.standing))
 
-    reader = Reader(kafka.servers, [REGISTRY], {}, kafka.prefix)
+    reader = Reader(kafka, [REGISTRY], {}, prefix)
     follower = RegistryFollower(reader, tell)
     task = asyncio.create_task(follower.run(), name="registry")
     task.add_done_callback(_report)

@@ -16,6 +16,7 @@ from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
 from deploy.edge import Edge
 from deploy.following import following
+from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import follower_figures, gatherer_figures, outlet_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
@@ -48,10 +49,11 @@ async def _run(
     stop = stop_on_signals()
     registry = Registry.of(settings)
     kafka = settings.kafka
+    access = kafka_access(kafka, kafka.servers)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(locked(folder))
         sink = KafkaSink(
-            kafka.servers,
+            access,
             folder=folder / "spool",
             site_of=site_of(registry),
             clock_us=wall_clock_us,
@@ -82,7 +84,7 @@ async def _run(
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
         edge.sources = sources
-        follower = await stack.enter_async_context(following(edge, kafka, folder / "registry"))
+        follower = await stack.enter_async_context(following(edge, access, kafka.prefix, folder / "registry"))
         figures = gatherer_figures(sink.health, keeper) + follower_figures(follower, edge)
         if outlet is not None:
             figures += outlet_figures(outlet)

@@ -21,6 +21,7 @@ from connectors.webhook_message import MAX_RETRY_AFTER_S, in_order_delay_s
 from connectors.webhook_post import Failure, WebhookConfig, WebhookState, client_of, post
 from streams import deliveries
 from streams.deliveries import Announced, Item, Progress, State
+from streams.kafka.access import Access
 from streams.kafka.alert_queue import AlertQueue
 from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
@@ -48,7 +49,7 @@ class Notifier:
 
     Parameters
     ----------
-    bootstrap, prefix
+    kafka, prefix
         Where Kafka is; what stands before the names of topics.
     configs
         Whom to tell.
@@ -60,7 +61,7 @@ class Notifier:
         A number in 0 to 1, for the jitter of pauses.
     """
 
-    bootstrap: str
+    kafka: Access
     prefix: str
     configs: Sequence[WebhookConfig]
     clock_us: Callable[[], int]
@@ -103,7 +104,7 @@ class Notifier:
         FencedError
             Another one has begun.
         """
-        self._output = Output(self.bootstrap, "groundswell-notify", f"{self.prefix}groundswell-notify")
+        self._output = Output(self.kafka, "groundswell-notify", f"{self.prefix}groundswell-notify")
         self._lock, self._unwritten = asyncio.Lock(), []
         try:
             await self._output.insist(_nothing)  # from now on no other writes the state
@@ -128,8 +129,8 @@ class Notifier:
             await self._output.close()
 
     async def _restore(self) -> None:
-        states = Reader(self.bootstrap, (DELIVERY_STATE,), {}, self.prefix)
-        alerts = Reader(self.bootstrap, (ALERTS,), None, self.prefix)
+        states = Reader(self.kafka, (DELIVERY_STATE,), {}, self.prefix)
+        alerts = Reader(self.kafka, (ALERTS,), None, self.prefix)
         try:
             await states.start()
             await alerts.start()
@@ -271,7 +272,7 @@ class Notifier:
 
     @contextlib.asynccontextmanager
     async def _queue(self, begin: deliveries.Place) -> AsyncIterator[AlertQueue]:
-        queue = AlertQueue(self.bootstrap, self.prefix, begin)
+        queue = AlertQueue(self.kafka, self.prefix, begin)
         try:
             await queue.start()
             yield queue

@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from deploy.clock import wall_clock_us
+from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import notifier_figures
 from deploy.notifier import Notifier
 from deploy.settings import Settings
@@ -27,10 +28,11 @@ def run_notify(settings: Settings, *, http: str | None, seconds: float | None) -
 async def _run(settings: Settings, http: str | None, seconds: float | None) -> None:
     stop = stop_on_signals()
     kafka = settings.kafka
+    access = kafka_access(kafka, kafka.servers)
     page = settings.server.public_url or resolve(settings, None, None, None)[0].page
-    notifier = Notifier(kafka.servers, kafka.prefix, settings.webhook, wall_clock_us, page)
+    notifier = Notifier(access, kafka.prefix, settings.webhook, wall_clock_us, page)
     group = f"{kafka.prefix}groundswell-notify"
-    lease = Lease(kafka.servers, kafka.prefix + ALERTS.name, group, notifier.work)
+    lease = Lease(access, kafka.prefix + ALERTS.name, group, notifier.work)
     async with watched(http, notifier_figures(notifier, lease), lambda: lease.error or notifier.trouble):
         work = asyncio.create_task(lease.run())
         stopping = asyncio.create_task(until_stopped(stop, seconds))

@@ -21,6 +21,7 @@ from deploy.addresses import Addresses, is_loopback
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
 from deploy.http_server import bind, serving
+from deploy.kafka_access import kafka_access
 from deploy.late_store import late_postgres
 from deploy.refusal import Refusal
 from deploy.registry import Registry
@@ -69,15 +70,16 @@ async def _run(
 ) -> None:
     stop = stop_on_signals()
     kafka = settings.kafka
+    access = kafka_access(kafka, kafka.servers)
     assert addresses.http is not None
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(bind(*addresses.http, "--http"))
         addresses.http = (addresses.http[0], listener.getsockname()[1])
-        output = Output(kafka.servers, "groundswell-serve")
+        output = Output(access, "groundswell-serve")
         stack.push_async_callback(output.close)
-        reader = Reader(kafka.servers, SHOWN, None, kafka.prefix, gather_s=GATHER_S)
+        reader = Reader(access, SHOWN, None, kafka.prefix, gather_s=GATHER_S)
         stack.push_async_callback(reader.stop)
-        alerts = Reader(kafka.servers, (ALERTS,), {}, kafka.prefix)
+        alerts = Reader(access, (ALERTS,), {}, kafka.prefix)
         stack.push_async_callback(alerts.stop)
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
         watch, memory = DatabaseWatch(look), AlertMemory()

@@ -15,6 +15,7 @@ from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream
 from streams.definitions import StationDefinition, ThingDefinition, check_id, without_password
+from streams.kafka.security import Security
 from streams.regions import RegionTree
 
 Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
@@ -39,7 +40,7 @@ class ServerSettings(_Section, frozen=True, kw_only=True):
     """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
 
 
-class KafkaSettings(_Section, frozen=True, kw_only=True):
+class KafkaSettings(Security, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[kafka]`: for the commands that work over a broker; `groundswell run` needs none."""
 
     servers: Text = defaults.KAFKA

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from connectors.mqtt import MqttConfig
+from deploy.kafka_access import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
 from sensors.payloads import configured
@@ -114,11 +115,14 @@ def _check(settings: Settings) -> None:
     for broker in settings.mqtt:
         if broker.ca_file:
             _check_certificates(broker)
+    check_security(settings.kafka, settings.kafka.servers, "[kafka]")
     if settings.regions is not None:
         try:
             settings.regions.check()
         except ValueError as error:
             raise Refusal(f"regions: {error}") from error
+        for node in settings.regions.node:
+            check_security(node.security, node.kafka, f"region {node.name}")
 
 
 def _each_its_own(kind: str, ids: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from deploy.clock import wall_clock_us
 from deploy.data_folder import database, locked, open_store, refusing_damage
+from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import writer_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
@@ -98,10 +99,11 @@ def _prepare(store: WritableStore, registry: Registry) -> None:
 async def _run(store: WritableStore, settings: Settings, http: str | None, seconds: float | None) -> None:
     stop = stop_on_signals()
     kafka: KafkaSettings = settings.kafka
+    access = kafka_access(kafka, kafka.servers)
     readers: list[Reader] = []
 
     def reader(begin: Mapping[str, Mapping[int, int]]) -> Reader:
-        readers.append(Reader(kafka.servers, STORED, begin, kafka.prefix, gather_s=GATHER_S))
+        readers.append(Reader(access, STORED, begin, kafka.prefix, gather_s=GATHER_S))
         return readers[-1]
 
     def trouble() -> str:
@@ -110,7 +112,7 @@ async def _run(store: WritableStore, settings: Settings, http: str | None, secon
     writer = StoreWriter(
         store,
         reader,
-        Output(kafka.servers, "groundswell-store"),
+        Output(access, "groundswell-store"),
         wall_clock_us,
         kafka.prefix,
     )

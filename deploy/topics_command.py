@@ -6,18 +6,20 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from deploy import defaults
 from deploy.refusal import Refusal
 
 if TYPE_CHECKING:
+    from streams.kafka.access import Access
     from streams.kafka.admin import TopicState
 
 T = TypeVar("T")
 
-KAFKA = "127.0.0.1:9092"
 WIDTH_IN_FILES = 160
 DAY_S = 86_400
 
@@ -26,26 +28,35 @@ topics = typer.Typer(
 )
 
 KafkaOption = Annotated[
-    str, typer.Option("--kafka", metavar="HOST:PORT[,...]", help="Brokers to begin with.")
+    str | None,
+    typer.Option("--kafka", metavar="HOST:PORT[,...]", help=f"Brokers to begin with; else {defaults.KAFKA}."),
 ]
 PrefixOption = Annotated[
-    str, typer.Option("--prefix", metavar="TEXT", help="Stands before the name of each topic.")
+    str | None, typer.Option("--prefix", metavar="TEXT", help="Stands before the name of each topic.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE.toml", help="Whose [kafka] says where and how, but for these options."
+    ),
 ]
 
 
 @topics.command()
 def apply(
-    kafka: KafkaOption = KAFKA,
-    prefix: PrefixOption = "",
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
     replication: Annotated[
         int, typer.Option("--replication", metavar="N", help="Brokers that keep each new topic.")
     ] = 1,
+    config: ConfigOption = None,
 ) -> None:
     """Create topics that are missing and correct retention and compaction; nothing is deleted."""
     from streams.kafka import admin
     from streams.topics import ALL_TOPICS
 
-    done = _run(kafka, admin.apply(kafka, prefix=prefix, replication=replication))
+    access, begin = chosen(kafka, prefix, config)
+    done = _run(admin.apply(access, prefix=begin, replication=replication))
     for change in done:
         print(f"{'created' if change.kind == 'create' else 'altered'} {change.name}: {change.text}")
     if not done:
@@ -53,7 +64,7 @@ def apply(
 
 
 @topics.command()
-def show(kafka: KafkaOption = KAFKA, prefix: PrefixOption = "") -> None:
+def show(kafka: KafkaOption = None, prefix: PrefixOption = None, config: ConfigOption = None) -> None:
     """List the topics with what would have to change."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -61,11 +72,12 @@ def show(kafka: KafkaOption = KAFKA, prefix: PrefixOption = "") -> None:
 
     from streams.kafka import admin
 
+    access, begin = chosen(kafka, prefix, config)
     table = Table(box=SIMPLE_HEAD)
     for name in ("topic", "key", "partitions", "retention", "cleaned by"):
         table.add_column(name, no_wrap=True, justify="right" if name == "partitions" else "left")
     table.add_column("state", overflow="fold")
-    for row in _run(kafka, admin.show(kafka, prefix=prefix)):
+    for row in _run(admin.show(access, prefix=begin)):
         table.add_row(*_cells(row))
     Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)
 
@@ -103,19 +115,34 @@ def _cells(row: TopicState) -> tuple[str, ...]:
     )
 
 
-def _run(kafka: str, asking: Coroutine[Any, Any, T]) -> T:
+def chosen(kafka: str | None, prefix: str | None, config: Path | None) -> tuple[Access, str]:
+    """Return the way to Kafka and the prefix of topics: of the options, else of the file, else the defaults.
+
+    Raises
+    ------
+    Refusal
+        An address is none, or the file cannot be used.
+    """
+    from deploy.kafka_access import kafka_access
+    from deploy.settings import KafkaSettings, address
+    from deploy.settings_file import load
+
+    for broker in [] if kafka is None else kafka.split(","):
+        address(broker, "--kafka")
+    found = KafkaSettings() if config is None else load(config).kafka
+    where = "--kafka" if config is None else f"[kafka] of {config}"
+    return (
+        kafka_access(found, found.servers if kafka is None else kafka, where),
+        found.prefix if prefix is None else prefix,
+    )
+
+
+def _run(asking: Coroutine[Any, Any, T]) -> T:
     """Run it; what a broker or the lack of one says becomes one sentence."""
-    from deploy.settings import address
     from streams.kafka.admin import KafkaUnreachable, TopicsRefused
 
     try:
-        for broker in kafka.split(","):
-            address(broker, "--kafka")
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs is said in the sentence
         return asyncio.run(asking)
-    except KafkaUnreachable as error:
-        raise Refusal(f"{error}: start it with `make dev-start` or correct --kafka") from error
-    except TopicsRefused as error:
+    except (KafkaUnreachable, TopicsRefused) as error:
         raise Refusal(str(error)) from error
-    finally:
-        asking.close()

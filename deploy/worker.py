@@ -11,15 +11,17 @@ import structlog
 from rich.console import Console
 
 from deploy.clock import wall_clock_us
+from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import worker_figures
 from deploy.partitioning import pipeline, site_of
 from deploy.registry import Registry
-from deploy.settings import KafkaSettings, Settings
+from deploy.settings import Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.warm_up import warm_up
 from deploy.watched import watched
 from streams.faust_app import FaustConfig, FaustRuntime
+from streams.kafka.access import Access
 from streams.kafka.worker import Worker
 
 log = structlog.get_logger()
@@ -35,23 +37,29 @@ def run_worker(settings: Settings, *, name: str | None, http: str | None, second
     """
     registry = Registry.of(settings)
     pipeline(registry)  # refuses what makes no sense before the long compilation
+    access = kafka_access(settings.kafka, settings.kafka.servers)
     warm_up(registry, Console(stderr=True))
-    run_async(_run(registry, settings.kafka, name, http, seconds))
+    run_async(_run(registry, access, settings.kafka.prefix, name, http, seconds))
 
 
 async def _run(
-    registry: Registry, kafka: KafkaSettings, name: str | None, http: str | None, seconds: float | None
+    registry: Registry,
+    kafka: Access,
+    prefix: str,
+    name: str | None,
+    http: str | None,
+    seconds: float | None,
 ) -> None:
     stop = stop_on_signals()
     worker = Worker(
-        kafka.servers,
+        kafka,
         f"{name or socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         lambda group: pipeline(registry, [group]),
         site_of(registry),
         wall_clock_us,
-        kafka.prefix,
+        prefix,
     )
-    runtime = FaustRuntime(FaustConfig(kafka.servers, kafka.prefix, name), worker)
+    runtime = FaustRuntime(FaustConfig(kafka, prefix, name), worker)
     figures = worker_figures(worker, runtime.lag)
     async with watched(http, figures, lambda: worker.error or runtime.error(wall_clock_us())):
         starting = asyncio.create_task(runtime.start())
@@ -60,7 +68,7 @@ async def _run(
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 await starting
-                log.info("working", kafka=kafka.servers, prefix=kafka.prefix, name=worker.name)
+                log.info("working", kafka=kafka.servers, prefix=prefix, name=worker.name)
                 await stopping
         finally:
             starting.cancel()

@@ -20,6 +20,7 @@ import faust
 import structlog
 from faust.transport.drivers import aiokafka as driver
 
+from streams.kafka.access import Access
 from streams.kafka.tasks import GROUPS, Group
 from streams.kafka.worker import Worker
 
@@ -29,8 +30,9 @@ STOP_S = 15.0
 """How long each step of a stop may take ..."""
 AWAY_STOP_S = 2.0
 """... and while Kafka is away."""
-PROBE_S = 2.0
 RETRY_S = 1.0
+LOOK_S = 5.0
+"""How often it is asked why brokers are silent."""
 SILENT_US = 15_000_000
 """Brokers answer each second or so, also when there is nothing."""
 GATHER_S, GATHER_BYTES = 0.1, 1_000_000
@@ -43,8 +45,7 @@ _MESSAGES_WAITING = 32
 class FaustConfig:
     """How a worker finds Kafka and its fellows."""
 
-    bootstrap: str
-    """host:port, several divided by commas."""
+    kafka: Access
     prefix: str = ""
     """Before the name of each topic: another installation at the same Kafka has another one."""
     instance_id: str | None = None
@@ -59,11 +60,13 @@ class FaustRuntime:
 
     def __init__(self, config: FaustConfig, worker: Worker) -> None:
         self._worker = worker
-        self._bootstrap = config.bootstrap
+        self._kafka = config.kafka
         self._taken: dict[tuple[str, int], int] = {}
         """The next offset by topic and partition."""
         self._taken_us = 0
-        self._is_waiting = False
+        self._why = ""
+        """Why brokers do not let this program in, when somebody knocked last."""
+        self._looking: asyncio.Task[None] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="groundswell-faust-")  # Faust wants one, empty
         self._app = _app(config, self._folder.name)
         worker.acknowledge = self._acknowledge
@@ -78,16 +81,23 @@ class FaustRuntime:
 
     async def start(self) -> None:
         """Join the group of workers and begin, as soon as Kafka can be found."""
-        while not await self._listens():
-            if not self._is_waiting:
-                log.error("cannot reach Kafka, trying again", kafka=self._bootstrap)
-            self._is_waiting = True
+        was = ""
+        while why := await self._kafka.trouble():
+            if not was:
+                log.error("cannot use Kafka, trying again", why=why)
+            was = self._why = why
             await asyncio.sleep(RETRY_S)
+        self._why = ""
         await self._app.start()
+        self._looking = asyncio.create_task(self._look(), name="looking after Kafka")
 
     async def stop(self) -> None:
         """Write the snapshots of all tasks, leave the group, stop; while Kafka is away, without all that."""
-        is_away = bool(self._worker.error or self.error(self._worker.clock_us())) or not await self._listens()
+        if self._looking is not None:
+            self._looking.cancel()
+        is_away = bool(
+            self._worker.error or self.error(self._worker.clock_us()) or await self._kafka.trouble()
+        )
         if not is_away:
             is_away = not await _within(STOP_S, self._last_words())
         if is_away:  # what was not written is read again
@@ -98,16 +108,11 @@ class FaustRuntime:
             await _within(limit_s, work())
         self._folder.cleanup()
 
-    async def _listens(self) -> bool:
-        """Say whether anything at all takes connections where Kafka is."""
-        for one in self._bootstrap.split(","):
-            host, _, port = one.strip().rpartition(":")
-            with contextlib.suppress(OSError, ValueError):
-                async with asyncio.timeout(PROBE_S):
-                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-                writer.transport.abort()
-                return True
-        return False
+    async def _look(self) -> None:
+        """Find out why brokers are silent, as long as they are: Faust goes on trying without a word."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._why = await self._kafka.trouble() if self._is_silent(self._worker.clock_us()) else ""
 
     def _cut_off(self) -> None:
         """Let the driver's consumer end without asking the brokers, and without the errors of that."""
@@ -152,14 +157,21 @@ class FaustRuntime:
         """Return in a sentence that Kafka is not there, or an empty text."""
         consumer = self._consumer()
         if consumer is None:
-            return f"there is no answer yet from Kafka at {self._bootstrap}; look whether it runs"
+            return self._why or self._silence("has not answered yet")
+        return self._why or self._silence("does not answer") if self._is_silent(now_us) else ""
+
+    def _silence(self, what: str) -> str:
+        return f"Kafka at {self._kafka.servers} {what}; look whether it runs"
+
+    def _is_silent(self, now_us: int) -> bool:
+        consumer = self._consumer()
+        if consumer is None:
+            return True
         heard_us = self._taken_us
         for at in consumer.assignment():
             with contextlib.suppress(AssertionError):
                 heard_us = max(heard_us, 1000 * (consumer.last_poll_timestamp(at) or 0))
-        if heard_us and now_us - heard_us > SILENT_US:
-            return f"Kafka at {self._bootstrap} does not answer; look whether it runs"
-        return ""
+        return bool(heard_us) and now_us - heard_us > SILENT_US
 
     def _consumer(self) -> Any:
         """Return the driver's consumer, which lives in Faust's thread: only what needs no loop is asked."""
@@ -192,10 +204,11 @@ async def _within(limit_s: float, work: Coroutine[Any, Any, None]) -> bool:
 
 
 def _app(config: FaustConfig, folder: str) -> Any:
-    servers = ";".join(f"kafka://{one.strip()}" for one in config.bootstrap.split(","))
+    servers = ";".join(f"kafka://{one.strip()}" for one in config.kafka.servers.split(","))
     app = faust.App(
         f"{config.prefix}groundswell",
         broker=servers,
+        broker_credentials=_credentials(config.kafka),
         store="memory://",
         datadir=folder,
         autodiscover=False,
@@ -216,6 +229,14 @@ def _app(config: FaustConfig, folder: str) -> Any:
     logging.getLogger("faust").setLevel(logging.WARNING)
     logging.getLogger("mode").setLevel(logging.WARNING)
     return app
+
+
+def _credentials(kafka: Access) -> Any:
+    if kafka.user:
+        return faust.SASLCredentials(
+            username=kafka.user, password=kafka.password, mechanism=kafka.mechanism, ssl_context=kafka.tls
+        )
+    return None if kafka.tls is None else faust.SSLCredentials(kafka.tls)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from streams.kafka.security import Security
+
 Level = Literal["ministry", "province", "city", "county"]
 LEVELS: tuple[Level, ...] = ("ministry", "province", "city", "county")
 """From the top down; levels may be left out."""
@@ -65,6 +67,8 @@ class Region(_Section, frozen=True, kw_only=True):
     """host:port of its brokers, several divided by commas; a bridge needs its parent's."""
     prefix: str = ""
     """Before the names of its topics."""
+    security: Security = Security()
+    """How the bridges of the regions below get in there."""
     rate_mb_s: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 8.0
     """The most that its bridge sends up a second, alerts and detections aside."""
     up: UpRules = UpRules()

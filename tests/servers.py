@@ -12,6 +12,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from streams.kafka.access import Access
 
 DEV = Path(__file__).resolve().parents[1] / "deploy" / "dev"
 
@@ -51,10 +54,17 @@ class KafkaServer:
     host: str = "127.0.0.1"
     port: int = field(default_factory=lasting_port)
     controller_port: int = field(default_factory=lasting_port)
+    properties: Path | None = None
+    """A file with more of them."""
 
     @property
     def bootstrap(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def access(self) -> Access:
+        """The way there."""
+        return Access(self.bootstrap)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,6 +74,7 @@ class KafkaServer:
             "KAFKA_HOST": self.host,
             "KAFKA_PORT": str(self.port),
             "KAFKA_CONTROLLER_PORT": str(self.controller_port),
+            "KAFKA_PROPERTIES": str(self.properties or ""),
         }
 
     @property
@@ -104,9 +115,9 @@ class KafkaServer:
 
 
 @contextlib.contextmanager
-def kafka_server(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaServer]:
-    """Run a broker on free ports with its data in `folder`, until the block ends."""
-    server = KafkaServer(folder, host)
+def kafka_server(folder: Path, host: str = "127.0.0.1", **more: Any) -> Iterator[KafkaServer]:
+    """Run a broker with its data in `folder`, until the block ends; `more` as of `KafkaServer`."""
+    server = KafkaServer(folder, host, **more)
     # Whoever ends us, even without asking, closes the pipe: no broker outlives its test. Its log stays.
     ending = 'read -r _; "$0" stop; rm -rf "$1"'
     with subprocess.Popen(

@@ -19,16 +19,13 @@ from aiokafka.admin.config_resource import (
     ConfigResourceType,
 )
 from aiokafka.errors import (
-    KafkaConnectionError,
     KafkaError,
-    NodeNotReadyError,
-    RequestTimedOutError,
-    StaleMetadata,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
 )
 
+from streams.kafka.access import AWAY, Access
 from streams.topics import ALL_TOPICS, MESSAGE_BYTES, Topic
 
 BROKER_MESSAGE_BYTES = MESSAGE_BYTES + 100_000
@@ -42,7 +39,6 @@ SETTLED_S = 20.0
 POLL_S = 0.05
 MOST_REPLICAS = 32_767
 _SET_ON_THE_TOPIC = 1
-_UNREACHABLE = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, StaleMetadata)
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,200}")
 
 
@@ -51,7 +47,7 @@ class TopicsRefused(Exception):  # noqa: N818 - not a fault of the program
 
 
 class KafkaUnreachable(ConnectionError):  # noqa: N818 - reads as what it is
-    """No broker answers at the given addresses; trying again can help."""
+    """No broker lets this program in: one sentence. Trying again can help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +136,13 @@ def changes(wanted: Iterable[Topic], present: Mapping[str, Present], prefix: str
     return found
 
 
-async def show(bootstrap: str, *, prefix: str = "", topics: Sequence[Topic] = ALL_TOPICS) -> list[TopicState]:
+async def show(kafka: Access, *, prefix: str = "", topics: Sequence[Topic] = ALL_TOPICS) -> list[TopicState]:
     """Compare the topics of the code with a broker's, and change nothing.
 
     Parameters
     ----------
-    bootstrap : str
-        HOST:PORT of a broker; several with commas between them.
+    kafka : Access
+        Where the brokers are.
     prefix : str
         Stands before each name: letters, digits, `.`, `_` and `-`, at most 200.
 
@@ -157,7 +153,7 @@ async def show(bootstrap: str, *, prefix: str = "", topics: Sequence[Topic] = AL
     TopicsRefused
         The prefix cannot stand in a name, or the broker refuses to tell.
     """
-    async with _admin(bootstrap, prefix) as admin:
+    async with _admin(kafka, prefix) as admin:
         present = await _present(admin, [prefix + topic.name for topic in topics])
     by_name = {change.name: change for change in changes(topics, present, prefix)}
     names = [(topic, prefix + topic.name) for topic in topics]
@@ -165,7 +161,7 @@ async def show(bootstrap: str, *, prefix: str = "", topics: Sequence[Topic] = AL
 
 
 async def apply(
-    bootstrap: str, *, prefix: str = "", replication: int = 1, topics: Sequence[Topic] = ALL_TOPICS
+    kafka: Access, *, prefix: str = "", replication: int = 1, topics: Sequence[Topic] = ALL_TOPICS
 ) -> list[Change]:
     """Make a broker's topics as the code wants them; return what was changed.
 
@@ -173,7 +169,7 @@ async def apply(
 
     Parameters
     ----------
-    bootstrap, prefix
+    kafka, prefix
         As of `show`.
     replication : int
         On how many brokers a new topic is kept; topics that are there keep theirs.
@@ -187,7 +183,7 @@ async def apply(
     """
     if not 1 <= replication <= MOST_REPLICAS:
         raise TopicsRefused(f"a topic cannot be kept on {replication} brokers; write --replication 1 or more")
-    async with _admin(bootstrap, prefix) as admin:
+    async with _admin(kafka, prefix) as admin:
         present = await _present(admin, [prefix + topic.name for topic in topics])
         found = changes(topics, present, prefix)
         if refused := [change.text for change in found if change.kind == "refuse"]:
@@ -199,7 +195,7 @@ async def apply(
     return found
 
 
-async def cluster_of(bootstrap: str) -> str:
+async def cluster_of(kafka: Access) -> str:
     """Return the id that brokers were given with their first start: another one has other offsets.
 
     Raises
@@ -209,28 +205,28 @@ async def cluster_of(bootstrap: str) -> str:
     TopicsRefused
         It refuses to tell.
     """
-    async with _admin(bootstrap, "") as admin:
+    async with _admin(kafka, "") as admin:
         return str((await admin.describe_cluster())["cluster_id"])
 
 
 @contextlib.asynccontextmanager
-async def _admin(bootstrap: str, prefix: str) -> AsyncIterator[Any]:
+async def _admin(kafka: Access, prefix: str) -> AsyncIterator[Any]:
     if not _NAME.fullmatch(prefix):
         raise TopicsRefused(
             f"--prefix {prefix!r} cannot stand in a topic's name; use at most 200 letters, digits, . _ or -"
         )
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap,
+        **kafka.options,
         client_id="groundswell-topics",
         request_timeout_ms=round(REQUEST_S * 1000),
     )
     try:
         await admin.start()
         yield admin
-    except (*_UNREACHABLE, OSError, TimeoutError) as error:
-        raise KafkaUnreachable(f"cannot reach Kafka at {bootstrap}") from error
+    except AWAY as error:
+        raise KafkaUnreachable(await kafka.reason(error)) from error
     except KafkaError as error:
-        raise TopicsRefused(f"Kafka at {bootstrap} refuses {_reason(error)}") from error
+        raise TopicsRefused(f"Kafka at {kafka.servers} refuses {_reason(error)}") from error
     finally:
         await admin.close()
 

@@ -8,6 +8,7 @@ import structlog
 
 from streams import codec
 from streams.deliveries import Item, Place, items
+from streams.kafka.access import Access
 from streams.kafka.reader import Reader
 from streams.records import AlertTransitions
 from streams.topics import ALERTS
@@ -26,14 +27,14 @@ class AlertQueue:
 
     Parameters
     ----------
-    bootstrap, prefix
+    kafka, prefix
         Where Kafka is; what stands before the names of topics.
     begin
         Where the first one stands.
     """
 
-    def __init__(self, bootstrap: str, prefix: str, begin: Place) -> None:
-        self._reader = Reader(bootstrap, (ALERTS,), {ALERTS.name: {0: begin.offset}}, prefix)
+    def __init__(self, kafka: Access, prefix: str, begin: Place) -> None:
+        self._reader = Reader(kafka, (ALERTS,), {ALERTS.name: {0: begin.offset}}, prefix)
         self._begin = begin
         self._waiting: deque[Item] = deque()
         self.read_to = begin.offset

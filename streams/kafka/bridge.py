@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.kafka.access import Access
 from streams.kafka.admin import KafkaUnreachable, TopicsRefused, cluster_of
 from streams.kafka.output import Message, Output
 from streams.kafka.passage import Passage
@@ -58,7 +59,7 @@ class Rate:
 class Side:
     """A Kafka."""
 
-    bootstrap: str
+    kafka: Access
     prefix: str = ""
 
 
@@ -95,36 +96,34 @@ class Carrier:
     """Since when a confirmation is waited for."""
 
     def __post_init__(self) -> None:
-        self._output = Output(self.target.bootstrap, f"groundswell-bridge-{self.passage.name}")
+        self._output = Output(self.target.kafka, f"groundswell-bridge-{self.passage.name}")
 
     @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
         reading = self._reader.error if self._reader is not None else ""
-        for side, found in (
-            (self.source, self._errors.get(self.source) or reading),
-            (self.target, self._errors.get(self.target) or self._output.error or self._silence()),
-        ):
-            if found:
-                return f"{self.passage.name}: Kafka at {side.bootstrap}: {found}"
+        if found := self._errors.get(self.source) or reading:
+            return f"{self.passage.name}: {found}"
+        if found := self._errors.get(self.target) or self._output.error or self._silence():
+            return f"{self.passage.name}: {found}"
         if self._is_begun:
             return ""
         return (
             f"{self.passage.name}: has not begun yet; if it stays so, run `groundswell topics apply` at "
-            f"{self.source.bootstrap} and {self.target.bootstrap}"
+            f"{self.source.kafka.servers} and {self.target.kafka.servers}"
         )
 
     async def run(self) -> None:
         """Carry until cancelled; a Kafka that is away is waited for."""
         places = self.target.prefix + BRIDGE_PLACES.name
         try:
-            cluster = await self._insist(self.source, lambda: cluster_of(self.source.bootstrap))
+            cluster = await self._insist(self.source, lambda: cluster_of(self.source.kafka))
             saved = await self._insist(
-                self.target, lambda: newest(self.target.bootstrap, places, self.passage.name)
+                self.target, lambda: newest(self.target.kafka, places, self.passage.name)
             )
             self.passage.begin(cluster, saved)
             self._reader = Reader(
-                self.source.bootstrap, (self.passage.source,), self.passage.offsets(), self.source.prefix,
+                self.source.kafka, (self.passage.source,), self.passage.offsets(), self.source.prefix,
                 READ_BYTES,
             )  # fmt: skip
             await self._reader.start()
@@ -167,7 +166,9 @@ class Carrier:
 
     def _silence(self) -> str:
         silent_us = 0 if self._asked_us is None else self.clock_us() - self._asked_us
-        return f"no answer for {silent_us // 1_000_000} s" if silent_us > SILENT_US else ""
+        if silent_us <= SILENT_US:
+            return ""
+        return f"Kafka at {self.target.kafka.servers} has not answered for {silent_us // 1_000_000} s"
 
     async def _look(self, reader: Reader) -> None:
         """Ask now and then how much waits, and so whether the source is there."""
@@ -176,7 +177,7 @@ class Carrier:
                 async with asyncio.timeout(ANSWER_S):
                     self.lag = await reader.remaining() + self._on_the_way
             except (KafkaError, OSError, TimeoutError) as error:
-                self._errors[self.source] = f"{type(error).__name__}: {error}"
+                self._errors[self.source] = await self.source.kafka.reason(error)
             else:
                 self._errors[self.source] = ""
             await asyncio.sleep(LOOK_S)
@@ -187,15 +188,18 @@ class Carrier:
             try:
                 async with asyncio.timeout(2 * ANSWER_S):
                     found = await ask()
-            except (KafkaError, KafkaUnreachable, TopicsRefused, OSError, TimeoutError) as error:
-                self._errors[side] = f"{type(error).__name__}: {error}"
+            except (KafkaUnreachable, TopicsRefused) as error:
+                self._errors[side] = str(error)
+                await asyncio.sleep(RETRY_S)
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._errors[side] = await side.kafka.reason(error)
                 await asyncio.sleep(RETRY_S)
             else:
                 self._errors[side] = ""
                 return found
 
 
-async def newest(bootstrap: str, topic: str, key: str) -> bytes | None:
+async def newest(kafka: Access, topic: str, key: str) -> bytes | None:
     """Return the last value of a key in a compacted topic of one partition; None: there is none.
 
     Raises
@@ -203,9 +207,7 @@ async def newest(bootstrap: str, topic: str, key: str) -> bytes | None:
     aiokafka.errors.KafkaError
         No broker answers, or it has no such topic.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(**kafka.options, enable_auto_commit=False, auto_offset_reset="earliest")
     at, wanted, found = TopicPartition(topic, 0), key.encode(), None
     await consumer.start()
     try:

@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.kafka.access import Access
 from streams.kafka.output import FencedError
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Parameters
     ----------
-    bootstrap
+    kafka
         Where Kafka is.
     topic
         One with a single partition; its name at the broker. It is not read.
@@ -41,7 +42,7 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
         `FencedError` when another one has begun already.
     """
 
-    bootstrap: str
+    kafka: Access
     topic: str
     group: str
     work: Callable[[], Coroutine[Any, Any, None]]
@@ -58,14 +59,14 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await self._take_part()
             except (KafkaError, OSError, TimeoutError) as error:
-                if not self.error:
-                    log.error("cannot ask Kafka for the lease, trying again", error=repr(error))
-                self.error = f"{type(error).__name__}: {error}"
+                was, self.error = self.error, await self.kafka.reason(error)
+                if not was:
+                    log.error("cannot ask Kafka for the lease, trying again", why=self.error)
                 await asyncio.sleep(RETRY_S)
 
     async def _take_part(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
+            **self.kafka.options,
             group_id=self.group,
             enable_auto_commit=False,
             auto_offset_reset="latest",

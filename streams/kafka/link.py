@@ -16,11 +16,11 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped,unused-ignore]
 from aiokafka.errors import (  # type: ignore[import-untyped,unused-ignore]
-    KafkaConnectionError,
     KafkaError,
     UnknownTopicOrPartitionError,
 )
 
+from streams.kafka.access import AWAY, Access
 from streams.kafka.spool_frames import Frame
 
 log = structlog.get_logger()
@@ -48,15 +48,15 @@ class Link:
 
     Parameters
     ----------
-    bootstrap
-        HOST:PORT of a broker; several with commas between them.
+    kafka
+        Where it is.
     client_id
         Names this program at the broker.
     topics
         Those that are written to, and how many partitions each must have.
     """
 
-    bootstrap: str
+    kafka: Access
     client_id: str
     topics: Mapping[str, int]
     error: str = ""
@@ -80,7 +80,7 @@ class Link:
         """
         assert self._producer is None, "close the old one first"
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.kafka.options,
             client_id=self.client_id,
             enable_idempotence=True,
             acks="all",
@@ -97,7 +97,7 @@ class Link:
             await _give_up(producer)
             if not isinstance(error, KafkaError | OSError):  # TimeoutError is an OSError
                 raise
-            self.error = self._words(error)
+            self.error = str(error) if isinstance(error, _TopicError) else await self.kafka.reason(error)
             raise LinkError(self.error) from error
         self._producer, self.broken, self.error = producer, False, ""
 
@@ -150,12 +150,10 @@ class Link:
             )
 
     def _words(self, error: BaseException) -> str:
-        if isinstance(error, _TopicError):
-            return str(error)
-        if isinstance(error, KafkaConnectionError | OSError):
-            return f"cannot reach Kafka at {self.bootstrap}; look whether it runs"
+        if isinstance(error, AWAY):
+            return f"cannot reach Kafka at {self.kafka.servers}; look whether it runs"
         name, text = type(error).__name__, str(error)
-        return f"Kafka at {self.bootstrap} refuses: {text if name in text else f'{name} {text}'}"
+        return f"Kafka at {self.kafka.servers} refuses: {text if name in text else f'{name} {text}'}"
 
 
 class _TopicError(OSError):

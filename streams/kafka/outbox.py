@@ -294,7 +294,7 @@ class Outbox:
         health, spool = self.health, self.spool
         health.kafka_error = self.link.error
         if not health.kafka_error and (self._is_stuck() or not (self.link.ready or self._stopping)):
-            health.kafka_error = f"Kafka at {self.link.bootstrap} does not answer"
+            health.kafka_error = f"Kafka at {self.link.kafka.servers} does not answer"
         health.full = spool.full if self._must_spill() else ""
         health.spooled_messages = spool.messages
         health.spooled_bytes = spool.size if spool.messages else 0

@@ -13,6 +13,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from streams.kafka.access import Access
+
 log = structlog.get_logger()
 
 RETRY_S = 1.0
@@ -50,7 +52,7 @@ class Output:
     there twice; within a transaction (`transactional_id`) it counts once.
     """
 
-    bootstrap: str
+    kafka: Access
     client_id: str
     transactional_id: str | None = None
     error: str = ""
@@ -130,9 +132,9 @@ class Output:
                 await self.close()
                 raise FencedError(f"another process works as {self.transactional_id}") from error
             except (KafkaError, OSError, TimeoutError) as error:
-                if not self.error:
-                    log.error("cannot send to Kafka, trying again", error=repr(error))
-                self.error = f"{type(error).__name__}: {error}"
+                was, self.error = self.error, await self.kafka.reason(error)
+                if not was:
+                    log.error("cannot send to Kafka, trying again", why=self.error)
                 await self.close()
                 await asyncio.sleep(RETRY_S)
             else:
@@ -143,8 +145,10 @@ class Output:
 
     def _hang(self) -> None:
         if not self.error:
-            self.error = f"Kafka at {self.bootstrap} has not answered for {SLOW_S:g} s; look whether it hangs"
-            log.error("Kafka does not answer, waiting on", kafka=self.bootstrap)
+            self.error = (
+                f"Kafka at {self.kafka.servers} has not answered for {SLOW_S:g} s; look whether it hangs"
+            )
+            log.error("Kafka does not answer, waiting on", kafka=self.kafka.servers)
 
     async def close(self) -> None:
         """Let go of the producer."""
@@ -160,7 +164,7 @@ class Output:
     async def _made(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self.bootstrap,
+                **self.kafka.options,
                 client_id=self.client_id,
                 acks="all",
                 enable_idempotence=True,

@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.kafka.access import Access
 from streams.kafka.origin import Headers
 from streams.topics import Topic
 
@@ -40,7 +41,7 @@ class Reader:
 
     Parameters
     ----------
-    bootstrap, prefix
+    kafka, prefix
         Where Kafka is; what stands before the names of topics.
     topics
         What is read.
@@ -49,7 +50,7 @@ class Reader:
         the next new message of each.
     """
 
-    bootstrap: str
+    kafka: Access
     topics: Sequence[Topic]
     begin: Mapping[str, Mapping[int, int]] | None
     prefix: str = ""
@@ -66,13 +67,14 @@ class Reader:
     """When a broker last answered, as aiokafka tells it."""
     _answer_seen_s: float = 0.0
     """When that was seen to change, by the event loop's clock."""
+    _knock_at_s: float = 0.0
 
     async def start(self) -> None:
         """Connect, however long that takes."""
         self._by_name = {self.prefix + topic.name: topic for topic in self.topics}
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.bootstrap,
+                **self.kafka.options,
                 enable_auto_commit=False,
                 auto_offset_reset="latest" if self.begin is None else "earliest",
                 isolation_level="read_committed",
@@ -86,9 +88,9 @@ class Reader:
                 await self._seek(consumer)
             except (KafkaError, OSError) as error:
                 await _close(consumer)
-                if not self.error:
-                    log.error("cannot read from Kafka, trying again", error=repr(error))
-                self.error = f"{type(error).__name__}: {error}"
+                was, self.error = self.error, await self.kafka.reason(error)
+                if not was:
+                    log.error("cannot read from Kafka, trying again", why=self.error)
                 await asyncio.sleep(RETRY_S)
             else:
                 self._consumer, self.error = consumer, ""
@@ -105,7 +107,7 @@ class Reader:
         """Return what is there, each partition's messages in their order; nothing after `timeout_s`."""
         assert self._consumer is not None, "the reader is not started"
         found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
-        self._look(self._consumer, is_waiting=not found)
+        await self._look(self._consumer, is_waiting=not found)
         for at, records in found.items():
             self._next[at] = records[-1].offset + 1
         return [
@@ -114,16 +116,22 @@ class Reader:
             for one in records
         ]
 
-    def _look(self, consumer: AIOKafkaConsumer, *, is_waiting: bool) -> None:
+    async def _look(self, consumer: AIOKafkaConsumer, *, is_waiting: bool) -> None:
         """Say in `error` when brokers do not answer; aiokafka goes on asking for ever, without a word."""
         now_s = asyncio.get_running_loop().time()
         answered_ms = max((consumer.last_poll_timestamp(at) or 0 for at in consumer.assignment()), default=0)
         if answered_ms != self._answered_ms or not is_waiting:
             self._answered_ms, self._answer_seen_s = answered_ms, now_s
-        silent = now_s - self._answer_seen_s >= SILENT_S
-        if silent and not self.error:
-            log.error("Kafka does not answer; waiting for it", kafka=self.bootstrap)
-        self.error = f"Kafka at {self.bootstrap} does not answer; look whether it runs" if silent else ""
+        if now_s - self._answer_seen_s < SILENT_S:
+            self.error, self._knock_at_s = "", 0.0
+        elif now_s >= self._knock_at_s:
+            self._knock_at_s = now_s + SILENT_S
+            was, self.error = self.error, await self.kafka.trouble() or self._silence()
+            if not was:
+                log.error("Kafka does not answer; waiting for it", why=self.error)
+
+    def _silence(self) -> str:
+        return f"Kafka at {self.kafka.servers} does not answer; look whether it runs"
 
     def lag(self) -> int:
         """Return how many messages wait to be read, as the brokers told with the last ones: no question."""

@@ -9,6 +9,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from streams import codec
+from streams.kafka.access import Access
 from streams.kafka.reader import Read, Reader
 from streams.records import Change, Changes
 from streams.topics import REGISTRY
@@ -20,7 +21,7 @@ _PATIENCE_S = 1.0
 """For the rest of what is there already."""
 
 
-async def standing_changes(bootstrap: str, prefix: str = "") -> Changes:
+async def standing_changes(kafka: Access, prefix: str = "") -> Changes:
     """Return the newest change of each object, the oldest first.
 
     Raises
@@ -28,7 +29,7 @@ async def standing_changes(bootstrap: str, prefix: str = "") -> Changes:
     aiokafka.errors.KafkaError
         No broker answers any more.
     """
-    reader = Reader(bootstrap, [REGISTRY], {}, prefix)
+    reader = Reader(kafka, [REGISTRY], {}, prefix)
     await reader.start()
     try:
         return await _whole(reader)

@@ -30,6 +30,7 @@ import numpy as np
 import structlog
 
 from streams.inbox import ITEM_BYTES, PENDING_LIMIT_BYTES, StoppedError
+from streams.kafka.access import Access
 from streams.kafka.link import Link
 from streams.kafka.outbox import Outbox
 from streams.kafka.spool import SPOOL_BYTES, Spool, SpoolError
@@ -79,7 +80,7 @@ class KafkaSink:
 
     Parameters
     ----------
-    bootstrap
+    kafka
         HOST:PORT of a broker; several with commas between them.
     folder
         For the spool; its own.
@@ -101,7 +102,7 @@ class KafkaSink:
         How ids of regions below begin: no sample from here can come under one.
     """
 
-    bootstrap: str
+    kafka: Access
     _: KW_ONLY
     folder: Path
     site_of: Callable[[str], str]
@@ -136,7 +137,7 @@ class KafkaSink:
         self.maker = f"{self.client_id}/{secrets.token_hex(4)}"
         self._room = Room(self.health, PENDING_LIMIT_BYTES)
         topics = {self.prefix + topic.name: topic.partitions for topic in _TICKED}
-        link = Link(self.bootstrap, self.client_id, topics)
+        link = Link(self.kafka, self.client_id, topics)
         self._partition_of_samples = lru_cache(DATASTREAMS_REMEMBERED)(self._find_partition)
         self._outbox = Outbox(link, Spool(self.folder, self.spool_bytes), self.health, self._room.free)
 

@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from streams.kafka.access import Access
 from streams.kafka.output import Message
 from streams.topics import SNAPSHOTS
 
@@ -110,7 +111,7 @@ def newest(task: str, found: Iterable[ConsumerRecord]) -> tuple[int, list[bytes]
 
 
 async def read(
-    bootstrap: str, topic: str, tasks: Mapping[str, int]
+    kafka: Access, topic: str, tasks: Mapping[str, int]
 ) -> AsyncIterator[tuple[str, tuple[int, list[bytes]] | None]]:
     """Yield each task's name with number and chunks of its newest whole snapshot; None: there is none.
 
@@ -123,7 +124,7 @@ async def read(
     for task, partition in tasks.items():
         by_place.setdefault(partition % SNAPSHOTS.partitions, []).append(task)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.options,
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",  # a seek behind the assignment may come too late

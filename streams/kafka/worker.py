@@ -17,6 +17,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from streams.kafka import snapshots
+from streams.kafka.access import Access
 from streams.kafka.dead_letters import DeadLetter
 from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
@@ -90,7 +91,7 @@ class Worker:
 
     Parameters
     ----------
-    bootstrap, prefix
+    kafka, prefix
         Where Kafka is; what stands before the names of topics.
     name
         Of this process and no other, also after a restart.
@@ -102,7 +103,7 @@ class Worker:
         The edge's clock, for the times of snapshots only.
     """
 
-    bootstrap: str
+    kafka: Access
     name: str
     make: Callable[[Group], Pipeline]
     site_of: Callable[[str], str]
@@ -123,7 +124,7 @@ class Worker:
     """Of a datastream's id."""
 
     def __post_init__(self) -> None:
-        self._output = Output(self.bootstrap, self.name)
+        self._output = Output(self.kafka, self.name)
         self._partition_of_samples = lru_cache(DATASTREAMS)(
             lambda name: partition_of(self.site_of(name), FLAGGED_SAMPLES)
         )
@@ -309,8 +310,8 @@ class Worker:
                 for name, (group, _) in tasks.items():
                     outputs[name] = await self._output_of(name, group)
                 places = {name: partition for name, (_, partition) in tasks.items()}
-                standing = await standing_changes(self.bootstrap, self.prefix)
-                async for name, found in snapshots.read(self.bootstrap, self.prefix + SNAPSHOTS.name, places):
+                standing = await standing_changes(self.kafka, self.prefix)
+                async for name, found in snapshots.read(self.kafka, self.prefix + SNAPSHOTS.name, places):
                     group, partition = tasks.pop(name)
                     opened = self._opened(group, partition, outputs.pop(name), found, standing)
                     self._open[group.name, partition] = opened
@@ -324,7 +325,7 @@ class Worker:
     async def _output_of(self, name: str, group: Group) -> Output:
         if len(group.reads) == 1:
             return self._output
-        output = Output(self.bootstrap, self.name, f"{self.prefix}groundswell-{name}")
+        output = Output(self.kafka, self.name, f"{self.prefix}groundswell-{name}")
         await output.insist(_nothing)  # from now on nobody else writes for this task
         return output
 

@@ -71,7 +71,7 @@ def main() -> None:
             mosquitto(folder / "mqtt", "max_queued_messages 100000", "max_inflight_messages 0")
         )
         url = stack.enter_context(postgres()).database()
-        asyncio.run(admin.apply(kafka.bootstrap, prefix=prefix))
+        asyncio.run(admin.apply(kafka.access, prefix=prefix))
         http, config = free_port(), folder / "groundswell.toml"
         config.write_text(
             CONFIG.format(kafka=kafka.bootstrap, prefix=prefix, url=url, http=http, mqtt=broker.port)

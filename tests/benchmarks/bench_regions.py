@@ -35,6 +35,7 @@ from rich.console import Console
 from gnss.simulate import simulated_network
 from sensors.simulate import TideGauge, Tsunami
 from streams.kafka import admin
+from streams.kafka.access import Access
 from streams.kafka.sink import KafkaSink
 from streams.partitions import partition_of
 from streams.records import RawChunk, SampleBatch
@@ -120,7 +121,7 @@ class Region:
 
     def __post_init__(self) -> None:
         self.sink = KafkaSink(
-            self.kafka.bootstrap,
+            self.kafka.access,
             folder=self.spool,
             site_of=lambda name: name.split(".")[0],
             clock_us=clock_us,
@@ -411,7 +412,7 @@ class Demonstration:
 
 async def _apply(servers: list[str]) -> None:
     for bootstrap in servers:
-        await admin.apply(bootstrap)
+        await admin.apply(Access(bootstrap))
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gnss.simulate import simulated_network
+from streams.kafka.access import Access
 from streams.kafka.sink import KafkaSink
 from streams.records import RawChunk
 
@@ -35,7 +36,7 @@ async def main() -> None:
     servers, prefix, folder = sys.argv[1:4]
     stations, first_us, seconds = (int(argument) for argument in sys.argv[4:7])
     sink = KafkaSink(
-        servers, folder=Path(folder), site_of=lambda name: name[:6], clock_us=clock_us, prefix=prefix
+        Access(servers), folder=Path(folder), site_of=lambda name: name[:6], clock_us=clock_us, prefix=prefix
     )
     await sink.start()
     times = [first_us + k * 1_000_000 for k in range(seconds)]

@@ -18,6 +18,7 @@ import msgspec
 
 from storage.postgres import PostgresStore
 from streams.kafka import admin
+from streams.kafka.access import Access
 from tests.chaos import ledger
 from tests.chaos.disks import Disk
 from tests.chaos.members import Broker, DatabaseServer, Member, Program, until
@@ -218,7 +219,7 @@ def _built(stack: contextlib.ExitStack, folder: Path, net: Network, size: Size) 
     )
     kafka.start()
     postgres.start()
-    asyncio.run(admin.apply(kafka.bootstrap, prefix=PREFIX))
+    asyncio.run(admin.apply(Access(kafka.bootstrap), prefix=PREFIX))
     PostgresStore(postgres.url, migrate=True).close()
     port = {p: lasting_port() if net.plain else HTTP for p in address}
     ntrip = lasting_port() if net.plain else NTRIP

@@ -66,7 +66,7 @@ def test_what_is_shared_by_default_has_a_way_up_and_acknowledgements_one_down(tm
         "china/commands": "own.commands",
     }
     assert all(
-        (carrier.source.bootstrap == "10.0.0.1:9092") == (carrier.passage.name == "china/commands")
+        (carrier.source.kafka.servers == "10.0.0.1:9092") == (carrier.passage.name == "china/commands")
         for carrier in one.carriers
     )
 

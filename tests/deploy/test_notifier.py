@@ -17,6 +17,7 @@ from deploy import notifier as module
 from deploy.notifier import Notifier
 from streams import codec, deliveries
 from streams.kafka import alert_queue
+from streams.kafka.access import Access
 from streams.kafka.reader import Read
 from streams.records import AlertTransitions, Deliveries
 from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
@@ -101,7 +102,7 @@ class World:
             WebhookConfig(id=name, url="http://127.0.0.1:9/", secret=SECRET, allow_private=True)
             for name in self.names
         ]
-        return Notifier("nowhere", "", configs, self.clock_us, draw=lambda: 0.5)
+        return Notifier(Access("nowhere"), "", configs, self.clock_us, draw=lambda: 0.5)
 
     async def until(self, condition: Any) -> None:
         """Run notifiers, one after the death of another, until the condition holds."""
@@ -335,7 +336,7 @@ async def test_a_topic_that_was_lost_and_made_anew_is_told_of_what_is_recent(mon
 
 
 async def test_a_topic_that_loses_its_end_while_it_is_read_is_not_told_from_its_begin(monkeypatch):
-    queue = alert_queue.AlertQueue("nowhere", "", deliveries.Place(4))
+    queue = alert_queue.AlertQueue(Access("nowhere"), "", deliveries.Place(4))
     world = World(monkeypatch, Broker([transition("x0")], [transition("x1")], [transition("x2")]))
     queue._reader = world.reader("", (ALERTS,), {}, "")  # as one whose offset was reset
     with pytest.raises(alert_queue.RewoundError):

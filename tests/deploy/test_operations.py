@@ -42,6 +42,7 @@ from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from storage.store import StorageError
 from streams.deliveries import Progress
+from streams.kafka.access import Access
 from streams.kafka.lease import Lease
 from streams.kafka.sink import SinkHealth
 from streams.kafka.worker import Worker
@@ -78,7 +79,7 @@ async def _told(folder: Path) -> str:
     running = opened(settings, folder / "run", Addresses(("127.0.0.1", 0), None))
     async with running as service, httpx.AsyncClient() as client:
         text = (await client.get(f"{service.addresses.page}/metrics")).text
-    worker = Worker("127.0.0.1:9", "w", lambda _: Pipeline([]), lambda i: i, lambda: 0)
+    worker = Worker(Access("127.0.0.1:9"), "w", lambda _: Pipeline([]), lambda i: i, lambda: 0)
     store = SqliteStore(folder / "rows.sqlite")
     keeper = RawKeeper(cast(Any, SimpleNamespace()), RawArchive(folder / "raw", store), store, lambda: 0)
     stream = StreamState("A", "ntrip", "")
@@ -107,9 +108,9 @@ async def _told(folder: Path) -> str:
 
 def telling(settings: Settings) -> tuple[Notifier, Lease]:
     """Return a notifier that is at work, and its lease."""
-    notifier = Notifier("127.0.0.1:9", "", settings.webhook, lambda: 0)
+    notifier = Notifier(Access("127.0.0.1:9"), "", settings.webhook, lambda: 0)
     notifier.progress = {"duty": Progress(webhook_id="duty", offset=0)}
-    return notifier, Lease("127.0.0.1:9", "alerts", "notify", notifier.work, held=True)
+    return notifier, Lease(Access("127.0.0.1:9"), "alerts", "notify", notifier.work, held=True)
 
 
 def test_every_figure_that_a_rule_asks_for_is_told_with_its_labels(told):

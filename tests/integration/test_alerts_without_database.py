@@ -57,7 +57,7 @@ datastream = [{{ property = "water_level", detectors = {{ sea_level = {{}} }} }}
 
 async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaServer, prefix: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        await admin.apply(kafka.bootstrap, prefix=prefix)
+        await admin.apply(kafka.access, prefix=prefix)
         database = stack.enter_context(postgres())
         PostgresStore(database.url, migrate=True).close()
         subscriber = stack.enter_context(receiver(tmp_path / "webhooks", SECRET, "204"))
@@ -117,7 +117,7 @@ async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaSer
             assert refused.status_code == 503
             assert "Alerts and the live page go on" in refused.json()["detail"]
 
-            output = Output(kafka.bootstrap, "devices")
+            output = Output(kafka.access, "devices")
             stack.push_async_callback(output.close)
             made = pieces(tsunami(clock_us()))
             partition = partition_of("gauge", SAMPLES)

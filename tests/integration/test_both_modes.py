@@ -28,6 +28,7 @@ from storage.store import Store
 from streams import codec
 from streams.embedded import EmbeddedRuntime
 from streams.kafka import admin
+from streams.kafka.access import Access
 from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
 from streams.partitions import pieces, split
@@ -222,7 +223,7 @@ class Follower:
                         self.alerts |= {one.alert_id for one in batch.transitions}
 
 
-async def distributed(registry: Registry, kafka: str, prefix: str, run: Run) -> None:
+async def distributed(registry: Registry, kafka: Access, prefix: str, run: Run) -> None:
     """Send all to Kafka, each step when the verdicts of the step before are there: none runs ahead."""
     reader, output = Reader(kafka, [STATION_REPORTS, ALERTS], {}, prefix), Output(kafka, "generator")
     await reader.start()
@@ -272,7 +273,7 @@ async def test_both_modes_keep_the_same(
     text += "".join(STATION.format(name=name, step_s=STEP_S) for name in STATIONS)
     config.write_text(text + "".join(GAUGE.format(name=name, limits=LIMITS) for name in GAUGES))
     registry = Registry.of(load(config))
-    await admin.apply(kafka.bootstrap, prefix=prefix)
+    await admin.apply(kafka.access, prefix=prefix)
     worker = "worker", "--config", str(config), "--name"
     with (
         started(tmp_path, "one", *worker, "one") as one,
@@ -282,7 +283,7 @@ async def test_both_modes_keep_the_same(
         run = await embedded(registry, tmp_path, list(steps()))
         expected = kept(run.store)
         run.store.close()
-        await distributed(registry, kafka.bootstrap, prefix, run)
+        await distributed(registry, kafka.access, prefix, run)
         store = PostgresStore(postgres_url)
 
         async def all_is_there() -> bool:

@@ -87,7 +87,7 @@ async def figure(port: int, name: str) -> float | None:
 async def test_a_rover_receives_on_while_kafka_and_gatherers_die(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         kafka = stack.enter_context(kafka_server(tmp_path))
-        await admin.apply(kafka.bootstrap)
+        await admin.apply(kafka.access)
         relay = Relay(asyncio.get_running_loop().time)
         stations = Caster(relay, lambda: [Station(id="WUHN", name="Wuhan")], lambda: 1_760_000_000_000_000)
         await stations.start("127.0.0.1", 0)

@@ -136,7 +136,7 @@ class Country:
 
 async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: KafkaServer, prefix: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        await admin.apply(kafka.bootstrap, prefix=prefix)
+        await admin.apply(kafka.access, prefix=prefix)
         relay = Relay(asyncio.get_running_loop().time)
         upstream = Caster(relay, lambda: [Station(id=name, name=name) for name in NAMES], clock_us)
         await upstream.start("127.0.0.1", 0)
@@ -208,7 +208,7 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         # a silence: the alert is there, and nobody is called until it is ended
         end = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         silence = (await country.ask("POST", "/silences", site="gauge", end=end))["id"]
-        output = Output(kafka.bootstrap, "devices")
+        output = Output(kafka.access, "devices")
         stack.push_async_callback(output.close)
         made = pieces(tsunami(clock_us()))
         partition = partition_of("gauge", SAMPLES)
@@ -274,7 +274,7 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
             ("account", "patch", 1, "Li"),
         ]
         assert (told[3]["before"]["paused"], told[3]["after"]["paused"]) == (False, True)
-        standing = await standing_changes(kafka.bootstrap, prefix)
+        standing = await standing_changes(kafka.access, prefix)
         assert [change.version for change in standing.changes] == [1, 5, 6]
         refused = await page.patch("/api/v1/stations/NONE", json={"paused": True}, timeout=60)
         assert refused.status_code == 409

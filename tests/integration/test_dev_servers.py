@@ -56,19 +56,19 @@ def test_kafka_through_a_life(kafka_alone, monkeypatch):
     status = server.run("status")
     assert status.returncode == 0
     assert f"runs on {server.bootstrap}" in status.stdout
-    asyncio.run(admin.apply(server.bootstrap, topics=topics))
+    asyncio.run(admin.apply(server.access, topics=topics))
 
     server.kill()
     assert server.run("status").returncode == STOPPED
     server.start()
     assert server.pid != first
-    assert [row.change for row in asyncio.run(admin.show(server.bootstrap, topics=topics))] == [None, None]
+    assert [row.change for row in asyncio.run(admin.show(server.access, topics=topics))] == [None, None]
 
     server.pause()
     assert server.run("status").returncode == NO_ANSWER
     monkeypatch.setattr(admin, "REQUEST_S", 0.5)
     with pytest.raises(admin.KafkaUnreachable, match=server.bootstrap):
-        asyncio.run(admin.show(server.bootstrap))
+        asyncio.run(admin.show(server.access))
     monkeypatch.undo()
     server.resume()
     assert server.run("status").returncode == 0

@@ -82,7 +82,7 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
     tmp_path: Path, kafka: KafkaServer, prefix: str
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        await admin.apply(kafka.bootstrap, prefix=prefix)
+        await admin.apply(kafka.access, prefix=prefix)
         relay = Relay(asyncio.get_running_loop().time)
         caster = Caster(relay, lambda: [Station(id="STAT00CHN", name="Station")], clock_us)
         await caster.start("127.0.0.1", 0)
@@ -150,7 +150,7 @@ async def test_from_a_caster_to_the_page_and_to_a_rover(
                 elif event == "event: update" and '"STAT00CHN"' in line:
                     break
 
-        output = Output(kafka.bootstrap, "devices")
+        output = Output(kafka.access, "devices")
         stack.push_async_callback(output.close)
         partition = partition_of("gauge", SAMPLES)
         made = pieces(tsunami(clock_us()))

@@ -19,10 +19,10 @@ MESSAGES, PARTITIONS = 120, 4
 
 
 async def test_what_comes_bit_by_bit_is_read_in_few_pieces(kafka: KafkaServer, prefix: str) -> None:
-    await admin.apply(kafka.bootstrap, prefix=prefix)
+    await admin.apply(kafka.access, prefix=prefix)
     reader, output = (
-        Reader(kafka.bootstrap, (RAW,), {}, prefix, gather_s=1.0),
-        Output(kafka.bootstrap, "test"),
+        Reader(kafka.access, (RAW,), {}, prefix, gather_s=1.0),
+        Output(kafka.access, "test"),
     )
     await reader.start()
     reads: list[list[tuple[int, bytes]]] = []
@@ -47,10 +47,10 @@ async def test_what_comes_bit_by_bit_is_read_in_few_pieces(kafka: KafkaServer, p
 
 
 async def test_what_is_much_is_read_without_gathering(kafka: KafkaServer, prefix: str) -> None:
-    await admin.apply(kafka.bootstrap, prefix=prefix)
-    output = Output(kafka.bootstrap, "test")
+    await admin.apply(kafka.access, prefix=prefix)
+    output = Output(kafka.access, "test")
     await output.send([Message(prefix + RAW.name, 0, os.urandom(20_000)) for _ in range(10)])
-    reader = Reader(kafka.bootstrap, (RAW,), {}, prefix, most_bytes=200_000, gather_s=30.0)
+    reader = Reader(kafka.access, (RAW,), {}, prefix, most_bytes=200_000, gather_s=30.0)
     await reader.start()
     assert await reader.next(20.0)
     await output.close()

@@ -16,6 +16,7 @@ from streams import faust_app
 from streams.faust_app import FaustConfig, FaustRuntime
 from streams.kafka import admin
 from streams.kafka import reader as reader_module
+from streams.kafka.access import Access
 from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
 from streams.topics import RAW
@@ -63,9 +64,9 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def runtime(worker: Holding, servers: str) -> FaustRuntime:
+def runtime(worker: Holding, kafka: Access) -> FaustRuntime:
     made: Any = worker
-    return FaustRuntime(FaustConfig(servers), made)
+    return FaustRuntime(FaustConfig(kafka), made)
 
 
 async def test_lag_and_readiness_come_from_what_is_known_here(
@@ -75,15 +76,15 @@ async def test_lag_and_readiness_come_from_what_is_known_here(
     monkeypatch.setattr(reader_module, "SILENT_S", 3.0)
     async with contextlib.AsyncExitStack() as stack:
         kafka = stack.enter_context(kafka_server(tmp_path))
-        await admin.apply(kafka.bootstrap)
+        await admin.apply(kafka.access)
         worker = Holding()
-        working = runtime(worker, kafka.bootstrap)
-        assert "no answer yet" in working.error(worker.clock_us())
+        working = runtime(worker, kafka.access)
+        assert "not answered yet" in working.error(worker.clock_us())
         await working.start()
-        output = Output(kafka.bootstrap, "test")
+        output = Output(kafka.access, "test")
         await output.send([Message(RAW.name, p, b"x") for p in range(RAW.partitions) for _ in range(EACH)])
         await output.close()
-        reader = Reader(kafka.bootstrap, (RAW,), {})
+        reader = Reader(kafka.access, (RAW,), {})
         await reader.start()
         read: list[object] = []
 
@@ -118,7 +119,7 @@ async def test_lag_and_readiness_come_from_what_is_known_here(
 
 async def test_a_worker_that_never_found_kafka_stops() -> None:
     worker = Holding()
-    waiting = runtime(worker, f"127.0.0.1:{lasting_port()}")
+    waiting = runtime(worker, Access(f"127.0.0.1:{lasting_port()}"))
     starting = asyncio.create_task(waiting.start())
     await asyncio.sleep(0)
     starting.cancel()

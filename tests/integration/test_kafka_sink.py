@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import codec
+from streams.kafka.access import Access
 from streams.kafka.admin import apply
 from streams.kafka.origin import Origins, origin_of
 from streams.kafka.sink import KafkaSink
@@ -38,8 +39,8 @@ def site_of(datastream_id: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(bootstrap: str, folder: Path, prefix: str, **more: object):
-    sink = KafkaSink(bootstrap, folder=folder, site_of=site_of, clock_us=clock_us, prefix=prefix, **more)
+async def running(kafka: Access, folder: Path, prefix: str, **more: object):
+    sink = KafkaSink(kafka, folder=folder, site_of=site_of, clock_us=clock_us, prefix=prefix, **more)
     await sink.start()
     try:
         yield sink
@@ -166,8 +167,8 @@ def assert_complete(read: Read, rounds: int) -> None:
 
 
 async def test_everything_arrives_once_and_in_order(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
-    async with running(kafka.bootstrap, tmp_path, prefix) as sink:
+    await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
+    async with running(kafka.access, tmp_path, prefix) as sink:
         gatherer = Gatherer(sink)
         work = asyncio.create_task(gatherer.work())
         await soon(lambda: gatherer.rounds >= 60)
@@ -191,9 +192,9 @@ async def test_everything_arrives_once_and_in_order(kafka, prefix, tmp_path):
 
 
 async def test_quiet_partitions_get_ticks_that_never_go_back(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
+    await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     ahead_us = clock_us() + 3600 * ONE_SECOND_US
-    async with running(kafka.bootstrap, tmp_path, prefix) as sink:
+    async with running(kafka.access, tmp_path, prefix) as sink:
         sink.offer(RawChunk(station_id="AHEAD", payload=b"x", received_at_us=ahead_us))
         await soon(lambda: sink.health.ticks_sent >= 60)
     read = await read_all(kafka.bootstrap, prefix)
@@ -208,13 +209,13 @@ async def test_quiet_partitions_get_ticks_that_never_go_back(kafka, prefix, tmp_
 
 
 async def test_topics_that_are_missing_are_named_and_waited_for(kafka, prefix, tmp_path):
-    async with running(kafka.bootstrap, tmp_path, prefix) as sink:
+    async with running(kafka.access, tmp_path, prefix) as sink:
         await asyncio.wait_for(sink.put_samples(samples(0)), 30)  # the spool has them
         sink.offer(chunk("STN00", 0))
         await soon(lambda: "run groundswell topics apply" in sink.health.kafka_error)
         assert f"{prefix}raw" in sink.health.kafka_error
         assert sink.health.spooled_messages
-        await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
+        await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
         await soon(lambda: not sink.health.kafka_error and not sink.health.spooled_messages)
     read = await read_all(kafka.bootstrap, prefix)
     assert read.chunks == {"STN00": [0]}
@@ -223,8 +224,8 @@ async def test_topics_that_are_missing_are_named_and_waited_for(kafka, prefix, t
 
 async def test_a_broker_that_stands_still_and_one_that_is_killed_lose_nothing(tmp_path, prefix):
     with kafka_server(tmp_path / "server") as server:
-        await apply(server.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
-        async with running(server.bootstrap, tmp_path / "spool", prefix) as sink:
+        await apply(server.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
+        async with running(server.access, tmp_path / "spool", prefix) as sink:
             gatherer = Gatherer(sink)
             work = asyncio.create_task(gatherer.work())
             await soon(lambda: len(gatherer.confirmed) >= 10)
@@ -260,10 +261,11 @@ async def test_a_broker_that_stands_still_and_one_that_is_killed_lose_nothing(tm
 FILLER = """
 import asyncio, sys
 from pathlib import Path
+from streams.kafka.access import Access
 from tests.integration.test_kafka_sink import chunk, running, samples
 
 async def main(bootstrap, folder, prefix):
-    async with running(bootstrap, Path(folder), prefix, spool_bytes=3_000_000) as sink:
+    async with running(Access(bootstrap), Path(folder), prefix, spool_bytes=3_000_000) as sink:
         number = 0
         while not sink.health.full:
             put = asyncio.create_task(sink.put_samples(samples(number)))
@@ -282,7 +284,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
+    await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     nobody = f"127.0.0.1:{lasting_port()}"
     command = [sys.executable, "-c", FILLER, nobody, tmp_path, prefix]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, cwd=ROOT)
@@ -294,7 +296,7 @@ async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(ka
     await process.wait()
     told = [float(line.split()[1]) for line in lines if line.startswith("told")]
     assert told
-    async with running(kafka.bootstrap, tmp_path, prefix) as sink:
+    async with running(kafka.access, tmp_path, prefix) as sink:
         assert sink.offer(chunk("FILL", 10**6))
         await soon(lambda: sink.health.messages_sent >= int(lines[-1].split()[1]) + 1)
     read = await read_all(kafka.bootstrap, prefix)
@@ -304,7 +306,7 @@ async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(ka
 
 
 async def test_a_stop_without_kafka_keeps_all_for_the_next_start(kafka, prefix, tmp_path):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
+    await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
     async with running(f"127.0.0.1:{lasting_port()}", tmp_path, prefix) as sink:
         put = asyncio.create_task(sink.put_samples(samples(1)))
         for number in range(50):
@@ -313,7 +315,7 @@ async def test_a_stop_without_kafka_keeps_all_for_the_next_start(kafka, prefix, 
     await put
     assert sink.health.spooled_messages
     assert sink.health.lost_messages == 0
-    async with running(kafka.bootstrap, tmp_path, prefix) as sink:
+    async with running(kafka.access, tmp_path, prefix) as sink:
         sink.offer(chunk("STN00", 50))
     assert sink.health.spooled_messages == 0
     read = await read_all(kafka.bootstrap, prefix)

@@ -17,6 +17,7 @@ import pytest
 from storage.postgres import PostgresStore
 from streams import codec
 from streams.kafka import admin
+from streams.kafka.access import Access
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.origin import Origin, Origins, origin_of
 from streams.kafka.output import Message, Output
@@ -128,10 +129,10 @@ def messages(seconds: Sequence[int]) -> list[Message]:
 async def alerting(region: KafkaServer) -> None:
     """Do what a worker does for alerts, until cancelled."""
     worker = Worker(
-        region.bootstrap, "alerting", lambda _: Pipeline([Alert()]), str, clock_us, PREFIX, groups=(ALERT,)
+        region.access, "alerting", lambda _: Pipeline([Alert()]), str, clock_us, PREFIX, groups=(ALERT,)
     )
     worker.own({(PREFIX + topic.name, 0) for topic in ALERT.reads})
-    reader = Reader(region.bootstrap, ALERT.reads, {}, PREFIX)
+    reader = Reader(region.access, ALERT.reads, {}, PREFIX)
     await reader.start()
     try:
         while True:
@@ -145,9 +146,9 @@ async def alerting(region: KafkaServer) -> None:
             await each.output.close()
 
 
-async def log_of(bootstrap: str, topic: Topic, prefix: str = "") -> dict[int, list[bytes]]:
+async def log_of(kafka: Access, topic: Topic, prefix: str = "") -> dict[int, list[bytes]]:
     """Return each partition's messages as a reader takes them: what was sent twice once."""
-    reader = Reader(bootstrap, (topic,), {}, prefix)
+    reader = Reader(kafka, (topic,), {}, prefix)
     await reader.start()
     found: dict[int, list[bytes]] = {}
     origins: dict[int, Origins] = {}
@@ -192,7 +193,7 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         region, centre = stack.enter_context(two_brokers(tmp_path))
-        await asyncio.gather(admin.apply(region.bootstrap, prefix=PREFIX), admin.apply(centre.bootstrap))
+        await asyncio.gather(admin.apply(region.access, prefix=PREFIX), admin.apply(centre.access))
         names = {"region": region.bootstrap, "centre": centre.bootstrap, "url": postgres_url}
         for name, text in (("region.toml", REGION), ("centre.toml", CENTRE)):
             (tmp_path / name).write_text(text.format(prefix=PREFIX, **names))
@@ -208,7 +209,7 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
         work = asyncio.create_task(alerting(region))
         stack.push_async_callback(asyncio.gather, work, return_exceptions=True)
         stack.callback(work.cancel)
-        workers = Output(region.bootstrap, "workers")
+        workers = Output(region.access, "workers")
         stack.push_async_callback(workers.close)
 
         async def ready(code: int) -> bool:
@@ -252,9 +253,9 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
         await eventually(all_alerts, "five alerts", tmp_path)
         (first, *_) = alerts()
         assert first[0].startswith("hangzhou:")
-        commands = KafkaCommands(Output(centre.bootstrap, "serve"))
+        commands = KafkaCommands(Output(centre.access, "serve"))
         stack.push_async_callback(commands.output.close)
-        answers = Reader(centre.bootstrap, (COMMAND_OUTCOMES,), None)
+        answers = Reader(centre.access, (COMMAND_OUTCOMES,), None)
         await answers.start()
         stack.push_async_callback(answers.stop)
         asked = asyncio.create_task(
@@ -285,9 +286,7 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
 async def compare(region: KafkaServer, centre: KafkaServer, stored: Centre) -> None:
     """Hold the centre's topics and rows against the region's: everything, once, in its order."""
     for topic in (STATION_REPORTS, FLAGGED_SAMPLES, ALERTS):
-        there, here = await asyncio.gather(
-            log_of(centre.bootstrap, topic), log_of(region.bootstrap, topic, PREFIX)
-        )
+        there, here = await asyncio.gather(log_of(centre.access, topic), log_of(region.access, topic, PREFIX))
         assert {p: [bare(m) for m in some] for p, some in there.items()} == {
             p: [bare(m) for m in some] for p, some in here.items()
         }
@@ -301,8 +300,8 @@ async def compare(region: KafkaServer, centre: KafkaServer, stored: Centre) -> N
         assert [(r.epoch_us, r.observations) for r in kept] == [(T0_US + k * SECOND_US, k) for k in range(50)]
     finally:
         store.close()
-    assert not await log_of(centre.bootstrap, DETECTIONS)  # nobody there makes alerts of them again
-    assert len((await log_of(region.bootstrap, COMMANDS, PREFIX))[0]) == 1
+    assert not await log_of(centre.access, DETECTIONS)  # nobody there makes alerts of them again
+    assert len((await log_of(region.access, COMMANDS, PREFIX))[0]) == 1
 
 
 def bare(message: bytes) -> object:

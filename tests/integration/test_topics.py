@@ -27,23 +27,23 @@ async def admin_of(kafka):
 
 
 async def test_topics_are_created_once_and_as_they_should_be(kafka, prefix):
-    before = await show(kafka.bootstrap, prefix=prefix)
+    before = await show(kafka.access, prefix=prefix)
     assert {(row.present, row.change.kind) for row in before} == {(None, "create")}
 
-    created = await apply(kafka.bootstrap, prefix=prefix)
+    created = await apply(kafka.access, prefix=prefix)
     assert [change.name for change in created] == [prefix + topic.name for topic in ALL_TOPICS]
 
-    after = await show(kafka.bootstrap, prefix=prefix)
+    after = await show(kafka.access, prefix=prefix)
     for row in after:
         assert row.change is None
         assert row.present.partitions == row.topic.partitions
         assert settings_of(row.topic).items() <= dict(row.present.values).items()
-    assert await apply(kafka.bootstrap, prefix=prefix) == []
+    assert await apply(kafka.access, prefix=prefix) == []
 
 
 async def test_two_that_apply_at_once_do_not_hinder_each_other(kafka, prefix):
-    await asyncio.gather(*(apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES]) for _ in range(3)))
-    rows = await show(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+    await asyncio.gather(*(apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES]) for _ in range(3)))
+    rows = await show(kafka.access, prefix=prefix, topics=[RAW, SAMPLES])
     assert [row.change for row in rows] == [None, None]
 
 
@@ -52,14 +52,14 @@ async def test_retention_and_compaction_are_altered_and_nothing_else(kafka, pref
     async with admin_of(kafka) as admin:
         others = {"segment.ms": "3600000", "retention.ms": "1000", "cleanup.policy": "compact"}
         await admin.create_topics([NewTopic(name, SAMPLES.partitions, 1, topic_configs=others)])
-    while (await show(kafka.bootstrap, prefix=prefix, topics=[SAMPLES]))[0].present is None:
+    while (await show(kafka.access, prefix=prefix, topics=[SAMPLES]))[0].present is None:
         await asyncio.sleep(0.05)  # a new topic is told to clients a moment later
-    (row,) = await show(kafka.bootstrap, prefix=prefix, topics=[SAMPLES])
+    (row,) = await show(kafka.access, prefix=prefix, topics=[SAMPLES])
     assert row.change.kind == "alter"
 
-    await apply(kafka.bootstrap, prefix=prefix, topics=[SAMPLES])
+    await apply(kafka.access, prefix=prefix, topics=[SAMPLES])
 
-    (row,) = await show(kafka.bootstrap, prefix=prefix, topics=[SAMPLES])
+    (row,) = await show(kafka.access, prefix=prefix, topics=[SAMPLES])
     assert row.change is None
     assert row.present.values["retention.ms"] == "604800000"
     assert row.present.values["cleanup.policy"] == "delete"
@@ -69,21 +69,21 @@ async def test_retention_and_compaction_are_altered_and_nothing_else(kafka, pref
 
 async def test_other_partitions_are_refused_and_then_nothing_changes(kafka, prefix):
     fewer = replace(SAMPLES, partitions=2)
-    await apply(kafka.bootstrap, prefix=prefix, topics=[fewer])
+    await apply(kafka.access, prefix=prefix, topics=[fewer])
     with pytest.raises(TopicsRefused, match=f"{prefix}samples has 2 partitions and needs 12"):
-        await apply(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
-    raw, samples = await show(kafka.bootstrap, prefix=prefix, topics=[RAW, SAMPLES])
+        await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES])
+    raw, samples = await show(kafka.access, prefix=prefix, topics=[RAW, SAMPLES])
     assert raw.present is None
     assert samples.present.partitions == 2
 
 
 async def test_more_copies_than_brokers_are_refused_in_words(kafka, prefix):
     with pytest.raises(TopicsRefused, match=f"{prefix}raw: .*eplication"):
-        await apply(kafka.bootstrap, prefix=prefix, replication=3, topics=[RAW])
+        await apply(kafka.access, prefix=prefix, replication=3, topics=[RAW])
 
 
 async def test_a_message_of_the_largest_size_passes_with_its_headers(kafka, prefix):
-    await apply(kafka.bootstrap, prefix=prefix, topics=[SNAPSHOTS])
+    await apply(kafka.access, prefix=prefix, topics=[SNAPSHOTS])
     name, value = prefix + SNAPSHOTS.name, b"\xff" * MESSAGE_BYTES
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2 * MESSAGE_BYTES)
     consumer = AIOKafkaConsumer(name, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")

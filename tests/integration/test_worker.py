@@ -67,7 +67,7 @@ def config(tmp_path: Path, kafka: KafkaServer, prefix: str) -> Path:
     """Return a configuration whose topics are there."""
     path = tmp_path / "groundswell.toml"
     path.write_text(CONFIG.format(servers=kafka.bootstrap, prefix=prefix))
-    asyncio.run(admin.apply(kafka.bootstrap, prefix=prefix))
+    asyncio.run(admin.apply(kafka.access, prefix=prefix))
     return path
 
 
@@ -174,7 +174,7 @@ def test_killed_workers_and_a_killed_writer_lose_nothing(
     sent: list[Message] = []
 
     async def send(part: list[list[Record]]) -> None:
-        output = Output(kafka.bootstrap, "generator")
+        output = Output(kafka.access, "generator")
         for batches in part:
             made = messages(registry, batches, prefix)
             await output.send(made)
@@ -267,7 +267,7 @@ def test_what_cannot_be_read_is_parked_and_can_be_sent_again(
     asked = messages(registry, [Commands(commands=[command])], prefix)
 
     async def send(some: list[Message]) -> None:
-        output = Output(kafka.bootstrap, "generator")
+        output = Output(kafka.access, "generator")
         await output.send(some)
         await output.close()
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from streams.kafka.access import Access
 from streams.kafka.link import LinkError
 from streams.kafka.origin import Origins, origin_of
 from streams.kafka.spool_frames import Frame
@@ -26,7 +27,7 @@ class FakeLink:
 
     there: bool = True
     answers: bool = True
-    bootstrap: str = "nowhere:9092"
+    kafka: Access = field(default_factory=lambda: Access("nowhere:9092"))
     error: str = ""
     broken: bool = False
     connected: bool = False

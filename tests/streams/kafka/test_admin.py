@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka import admin
+from streams.kafka.access import Access
 from streams.kafka.admin import Present, changes, settings_of
 from streams.topics import ALL_TOPICS, MESSAGE_BYTES, Topic
 
@@ -117,9 +118,9 @@ def test_one_pass_is_enough_and_only_partitions_remain(wanted, earlier, prefix):
 async def test_a_prefix_that_cannot_stand_in_a_name_is_refused_before_anything_is_asked():
     for prefix in ("a/b", "ä", "x" * 201, "a b"):
         with pytest.raises(admin.TopicsRefused, match="--prefix"):
-            await admin.show("127.0.0.1:1", prefix=prefix)
+            await admin.show(Access("127.0.0.1:1"), prefix=prefix)
 
 
 async def test_replication_below_one_is_refused():
     with pytest.raises(admin.TopicsRefused, match="--replication"):
-        await admin.apply("127.0.0.1:1", replication=0)
+        await admin.apply(Access("127.0.0.1:1"), replication=0)

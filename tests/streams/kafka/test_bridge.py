@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from streams import codec
+from streams.kafka.access import Access
 from streams.kafka.bridge import SILENT_US, SLICE_BYTES, Carrier, Side
 from streams.kafka.output import Message
 from streams.kafka.passage import Passage
@@ -48,14 +49,14 @@ async def test_a_silent_kafka_is_told_of_until_it_answers_and_what_arrived_is_wr
     now_us = 0
     passage = Passage("here/outcomes", COMMAND_OUTCOMES, "there", lambda batch: batch)
     passage.begin("cluster", None)
-    carrier = Carrier(passage, Side("a:1"), Side("b:2"), lambda: now_us)
+    carrier = Carrier(passage, Side(Access("a:1")), Side(Access("b:2")), lambda: now_us)
     carrier._is_begun = True
     other = carrier._output = Other()  # type: ignore[assignment]
     work = asyncio.create_task(carrier._carry(Source(), "places"))  # type: ignore[arg-type]
     await until(lambda: carrier._asked_us is not None)
     assert carrier.error == ""
     now_us = SILENT_US + 1_000_000
-    assert carrier.error == "here/outcomes: Kafka at b:2: no answer for 11 s"
+    assert carrier.error == "here/outcomes: Kafka at b:2 has not answered for 11 s"
     other.gate.set()
     await until(lambda: len(other.sent) == 4)
     assert carrier.error == ""

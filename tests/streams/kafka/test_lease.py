@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from streams.kafka import lease as module
+from streams.kafka.access import Access
 from streams.kafka.lease import Lease
 from streams.kafka.output import FencedError
 from tests.waiting import until
@@ -24,7 +25,7 @@ def leased(*ends: Exception | None) -> tuple[Lease, list[int]]:
         if (end := left.pop(0)) is not None:
             raise end
 
-    return Lease("nowhere", "alerts", "group", work), begun
+    return Lease(Access("nowhere"), "alerts", "group", work), begun
 
 
 async def test_work_goes_with_the_lease_and_comes_back_with_it():

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from streams.kafka import output
+from streams.kafka.access import Access
 from streams.kafka.output import Message, Output
 from tests.waiting import until
 
@@ -30,7 +31,7 @@ class Broker:
 
 async def test_a_broker_that_hangs_is_told_until_it_answers(monkeypatch):
     monkeypatch.setattr(output, "SLOW_S", 0.01)
-    broker, one = Broker(), Output("somewhere:9092", "me")
+    broker, one = Broker(), Output(Access("somewhere:9092"), "me")
     one._producer = broker  # type: ignore[assignment]
     await one.post([Message("t", 0, b"x")])
     await until(lambda: "not answered" in one.error)
@@ -52,7 +53,7 @@ async def test_those_that_send_at_the_same_time_share_one_producer(monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(output, "AIOKafkaProducer", make)
-    one = Output("somewhere:9092", "me")
+    one = Output(Access("somewhere:9092"), "me")
     await asyncio.gather(*(one.send([Message("t", 0, bytes([n]))]) for n in range(5)))
     (broker,) = made
     assert sorted(broker.values) == [bytes([n]) for n in range(5)]

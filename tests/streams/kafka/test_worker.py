@@ -10,6 +10,7 @@ import numpy as np
 
 from streams import codec
 from streams.kafka import snapshots
+from streams.kafka.access import Access
 from streams.kafka.output import FencedError, Message
 from streams.kafka.tasks import SENSE, Group, Task
 from streams.kafka.worker import Worker
@@ -52,7 +53,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.broker, self.acknowledged, self.now_us = Broker(), list[int](), 0
-        self.worker = Worker("127.0.0.1:9", "one", self.make, lambda name: name, lambda: self.now_us)
+        self.worker = Worker(Access("127.0.0.1:9"), "one", self.make, lambda name: name, lambda: self.now_us)
         self.worker._output = self.broker  # type: ignore[assignment]
         self.worker.acknowledge = self.acknowledge
         self.worker._owned = {(SAMPLES.name, 0)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams import codec
+from streams.kafka.access import Access
 from streams.kafka.output import Output
 from streams.kafka.tasks import SCORE, Task
 from streams.kafka.worker import Worker
@@ -60,7 +61,7 @@ STANDING = Changes(changes=[change(1, NOW_US - 30 * HOUR_US), change(2, NOW_US -
 
 
 def worker(clock_us: Any = lambda: NOW_US) -> Worker:
-    return Worker("nowhere:1", "w", lambda _: Pipeline([Follower()]), str, clock_us)
+    return Worker(Access("nowhere:1"), "w", lambda _: Pipeline([Follower()]), str, clock_us)
 
 
 def versions(one: Any) -> list[int]:
@@ -74,7 +75,7 @@ def snapshot() -> list[bytes]:
 
 def test_a_task_without_a_state_begins_with_what_stands() -> None:
     made = worker()
-    output = Output("nowhere:1", "w")
+    output = Output(Access("nowhere:1"), "w")
     assert versions(made._opened(SCORE, 0, output, None, STANDING)) == [1, 2]
     damaged = made._opened(SCORE, 0, output, (3, [b"damaged"]), STANDING)
     assert versions(damaged) == [1, 2]
@@ -83,7 +84,7 @@ def test_a_task_without_a_state_begins_with_what_stands() -> None:
 
 def test_a_restored_task_takes_changes_in_line_but_those_that_the_broker_does_not_keep() -> None:
     made = worker()
-    one = made._opened(SCORE, 0, Output("nowhere:1", "w"), (3, snapshot()), STANDING)
+    one = made._opened(SCORE, 0, Output(Access("nowhere:1"), "w"), (3, snapshot()), STANDING)
     assert versions(one) == [1], "what is older than the topic's messages comes no more"
     one.task.take("raw", 0, codec.encode(Changes(changes=[STANDING.changes[1]])))
     assert versions(one) == [1, 2]

@@ -1,0 +1,199 @@
+"""Where a Kafka is and how one gets in; and, when one does not get in, why.
+
+aiokafka tells of a wrong password, an unknown certificate and a broker that is away in the same words
+("Unable to bootstrap"). So after an error this program knocks once by itself, and says what came back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.client import collect_hosts
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    SaslAuthenticationFailed,
+    StaleMetadata,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
+
+from streams.kafka.security import Mechanism
+
+KNOCK_S = 5.0
+"""How long a broker may take to let one in."""
+AWAY = (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    StaleMetadata,
+    OSError,  # TimeoutError is one
+)
+"""What aiokafka raises when brokers cannot be used."""
+_FORBIDDEN = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+_EXPIRED, _NOT_YET = 10, 9
+_OTHER_NAME = (62, 64)
+"""Codes of OpenSSL (X509_V_ERR): a certificate is for another host, for another address."""
+_Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The way to a Kafka."""
+
+    servers: str
+    """host:port, several divided by commas."""
+    tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    """None: without TLS."""
+    user: str = ""
+    """Empty: nobody is named."""
+    password: str = field(default="", repr=False)
+    mechanism: Mechanism = "SCRAM-SHA-512"
+    where: str = "[kafka]"
+    """Where the configuration speaks of it, for people."""
+
+    @property
+    def login(self) -> dict[str, Any]:
+        """What each connection of aiokafka is told, besides the place."""
+        options: dict[str, Any] = {
+            "security_protocol": f"{'SASL_' if self.user else ''}{'SSL' if self.tls else 'PLAINTEXT'}",
+            "ssl_context": self.tls,
+        }
+        if self.user:
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.user,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What each client of aiokafka is told."""
+        return {"bootstrap_servers": self.servers, **self.login}
+
+    async def reason(self, error: BaseException) -> str:
+        """Return in a sentence why something went wrong that was asked of this Kafka."""
+        if isinstance(error, _FORBIDDEN):
+            whom = f"user {self.user}" if self.user else "this program"
+            return f"Kafka at {self.servers} does not allow {whom} {_told(error)}; grant it the right there"
+        if isinstance(error, (*AWAY, AuthenticationFailedError, SaslAuthenticationFailed)):
+            lost = f"the connection to Kafka at {self.servers} was lost ({_told(error)}); trying again"
+            return await self.trouble() or lost
+        return f"Kafka at {self.servers} refuses: {_told(error)}"
+
+    async def trouble(self) -> str:
+        """Knock; return in a sentence why no broker lets this program in, or an empty text."""
+        why = f"{self.servers!r} names no broker; write HOST:PORT as servers in {self.where}"
+        try:
+            places = [(host, port) for host, port, _ in collect_hosts(self.servers, randomize=False)]
+        except ValueError:
+            return why
+        for place in places:
+            try:
+                brokers = await self._knock(place)
+            except (KafkaError, OSError, ValueError) as error:
+                why = self._words(error, place)
+                continue
+            return await self._beyond(place, brokers)
+        return why
+
+    async def _beyond(self, place: _Place, brokers: set[_Place]) -> str:
+        """Knock where brokers say that they are, when that is elsewhere."""
+        if not brokers or place in brokers:
+            return ""
+        why = ""
+        for broker in sorted(brokers):
+            try:
+                await self._knock(broker)
+            except (KafkaError, OSError, ValueError) as error:
+                why = self._words(error, broker)
+            else:
+                return ""
+        return f"{why}; {place[0]}:{place[1]} names that place, by its advertised.listeners"
+
+    async def _knock(self, place: _Place) -> set[_Place]:
+        """Return where a broker says that brokers are; it raises what aiokafka and the system raise."""
+        async with asyncio.timeout(KNOCK_S):
+            connection = await create_conn(*place, client_id="groundswell", **self.login)
+            try:
+                # One that wants a password answers what came before, also without it.
+                answer = await connection.send(MetadataRequest([]))
+            finally:
+                connection.close()
+        return {(broker[1], broker[2]) for broker in answer.brokers}
+
+    def _words(self, error: Exception, place: _Place) -> str:
+        kafka = f"Kafka at {place[0]}:{place[1]}"
+        match error:
+            case ssl.SSLCertVerificationError():
+                return self._of_certificate(error, kafka, place[0])
+            case SaslAuthenticationFailed() | AuthenticationFailedError() | ValueError():
+                return (
+                    f"{kafka} does not take user {self.user} with this password; correct user, password or "
+                    f"mechanism ({self.mechanism}) in {self.where}"
+                )
+            case UnsupportedSaslMechanismError():
+                return f"{kafka} does not take {self.mechanism}; write another mechanism in {self.where}"
+            case IllegalSaslStateError():
+                return (
+                    f"{kafka} takes no user; correct the port, or take user and password out of {self.where}"
+                )
+            case ssl.SSLError() | ConnectionResetError() | ConnectionAbortedError() if self.tls:
+                told = getattr(error, "reason", None) or "it ended the connection"
+                return f"{kafka} fails at TLS ({told}); look whether {self.where} names its TLS port"
+            case KafkaConnectionError() if self.tls is None:
+                return f"{kafka} ends the connection; it may want TLS: write tls = true or ca in {self.where}"
+            case KafkaConnectionError() if not self.user:
+                return (
+                    f"{kafka} ends the connection; it may want a user with a password, or a certificate of "
+                    f"this program's: write them in {self.where}"
+                )
+            case KafkaConnectionError():
+                return (
+                    f"{kafka} ends the connection; it may want a certificate of this program's: write it in "
+                    f"{self.where}, or look into its log"
+                )
+            case TimeoutError():
+                return f"{kafka} does not answer; look whether it runs"
+            case OSError():
+                return f"cannot reach {kafka}; look whether it runs"
+        return f"{kafka} refuses: {_told(error)}"
+
+    def _of_certificate(self, error: ssl.SSLCertVerificationError, kafka: str, host: str) -> str:
+        if error.verify_code in (_EXPIRED, _NOT_YET):
+            when = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
+            return f"the certificate of {kafka} {when}; renew it, or set this machine's clock"
+        if error.verify_code in _OTHER_NAME:
+            return (
+                f"the certificate of {kafka} is not for {host}; write the name that stands in it, or "
+                "give the broker another one"
+            )
+        return (
+            f"the certificate of {kafka} is of no authority that is known here ({error.verify_message}); "
+            f"name that authority's PEM file as ca in {self.where}"
+        )
+
+
+def _told(error: BaseException) -> str:
+    name, text = type(error).__name__, str(error)
+    return text if name in text else f"{name} {text}".rstrip()

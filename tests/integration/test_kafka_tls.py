@@ -1,0 +1,270 @@
+"""A broker that wants TLS and a password: everything gets in, and who does not is told why."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from deploy import topics_command
+from deploy.kafka_access import kafka_access
+from deploy.refusal import Refusal
+from deploy.settings_file import load
+from streams import codec
+from streams.faust_app import FaustConfig, FaustRuntime
+from streams.kafka import admin
+from streams.kafka.access import Access
+from streams.kafka.bridge import Carrier, Side
+from streams.kafka.lease import Lease
+from streams.kafka.link import Link, LinkError
+from streams.kafka.output import Message, Output
+from streams.kafka.passage import Passage
+from streams.kafka.reader import Reader
+from streams.kafka.security import Security
+from streams.kafka.tasks import ALERT
+from streams.kafka.worker import Worker
+from streams.pipeline import Pipeline
+from streams.processors.alert import Alert
+from streams.records import AlertTransitions, Detection, Detections
+from streams.topics import ALERTS, BRIDGE_PLACES, DETECTIONS
+from tests.certificates import certificate
+from tests.integration.processes import started
+from tests.program import free_port
+from tests.servers import kafka_server, lasting_port
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+T0_US = 1_790_000_000_000_000
+WAIT_S = 60.0
+PREFIX, ABOVE = "tls.", "above."
+USER, PASSWORD = "groundswell", "a ; strange=password"
+CONFIG = """
+[kafka]
+servers = "127.0.0.1:{port}"
+prefix = "tls."
+ca = "{ca}"
+user = "groundswell"
+password = "env:KAFKA_PASSWORD"
+"""
+PROPERTIES = """
+listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual},\
+CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/broker.both
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/authority.pem
+listener.name.mutual.ssl.client.auth=required
+listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.secure.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_simple="plain words";
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A broker with listeners of all kinds."""
+
+    folder: Path
+    plain: int
+    secure: int
+    mutual: int
+
+    def access(self, port: int | None = None, host: str = "127.0.0.1", **more: str | bool) -> Access:
+        """Return the right way in, but for what is named."""
+        said = {"ca": str(self.folder / "authority.pem"), "user": USER, "password": PASSWORD, **more}
+        return kafka_access(Security(**said), f"{host}:{port or self.secure}")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("tls")
+    authority = certificate(folder, "authority")
+    certificate(folder, "stranger")
+    broker = certificate(folder, "broker", by="authority")
+    certificate(folder, "client", by="authority")
+    (folder / "broker.both").write_text(
+        broker.with_suffix(".key").read_text() + broker.read_text() + authority.read_text()
+    )
+    ports = {name: lasting_port() for name in ("plain", "secure", "mutual", "controller")}
+    properties = folder / "more.properties"
+    properties.write_text(PROPERTIES.format(folder=folder, **ports))
+    with kafka_server(
+        folder / "kafka", port=ports["plain"], controller_port=ports["controller"], properties=properties
+    ) as server:
+        jars = os.environ.get("KAFKA_LIB") or Path(__file__).resolve().parents[2] / ".dev" / "kafka-lib"
+        done = subprocess.run(
+            [
+                "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{jars}/*",
+                "kafka.admin.ConfigCommand", "--bootstrap-server", server.bootstrap, "--alter",
+                "--add-config", f"SCRAM-SHA-512=[iterations=4096,password={PASSWORD}]",
+                "--entity-type", "users", "--entity-name", USER,
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield Place(folder, ports["plain"], ports["secure"], ports["mutual"])
+
+
+def clock_us() -> int:
+    return time.time_ns() // 1000
+
+
+def detections() -> bytes:
+    one = Detection(
+        detector="sea_level", version="1", subject_id="gauge.water_level", phase="begin", level="orange",
+        onset_us=T0_US, at_us=T0_US, detected_at_us=T0_US, title="Rising", value=1.0, threshold=0.5, unit="m",
+        evidence={},
+    )  # fmt: skip
+    return codec.encode(Detections(detections=[one]))
+
+
+async def test_everything_that_speaks_to_kafka_gets_in(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAFKA_PASSWORD", PASSWORD)
+    path = tmp_path / "groundswell.toml"
+    path.write_text(CONFIG.format(port=place.secure, ca=place.folder / "authority.pem"))
+    await asyncio.to_thread(topics_command.apply, config=path)
+    settings = load(path)
+    assert PASSWORD not in repr(settings)
+    kafka = kafka_access(settings.kafka, settings.kafka.servers)
+    assert PASSWORD not in repr(kafka)
+    await admin.apply(kafka, prefix=ABOVE, topics=[ALERTS, BRIDGE_PLACES])
+
+    link = Link(kafka, "gatherer", {PREFIX + DETECTIONS.name: DETECTIONS.partitions})
+    await link.connect()
+    await link.close()
+    async with contextlib.AsyncExitStack() as stack:
+        worker = Worker(kafka, "one", lambda _: Pipeline([Alert()]), str, clock_us, PREFIX, groups=(ALERT,))
+        runtime = FaustRuntime(FaustConfig(kafka, PREFIX, groups=(ALERT,)), worker)
+        stack.push_async_callback(runtime.stop)
+        await runtime.start()
+        carrier = Carrier(
+            Passage("here/alerts", ALERTS, ABOVE + ALERTS.name, lambda batch: batch),
+            Side(kafka, PREFIX), Side(kafka, ABOVE), clock_us,
+        )  # fmt: skip
+        lease = Lease(kafka, PREFIX + ALERTS.name, "turns", asyncio.Event().wait)
+        tasks = [asyncio.create_task(carrier.run()), asyncio.create_task(lease.run())]
+        stack.push_async_callback(asyncio.gather, *tasks, return_exceptions=True)
+        for task in tasks:
+            stack.callback(task.cancel)
+        output = Output(kafka, "devices")
+        stack.push_async_callback(output.close)
+        await output.send([Message(PREFIX + DETECTIONS.name, 0, detections())])
+        reader = Reader(kafka, (ALERTS,), {}, ABOVE)
+        stack.push_async_callback(reader.stop)
+        await reader.start()
+        async with asyncio.timeout(WAIT_S):
+            while not (read := await reader.next(0.5)):
+                assert not [task.result() for task in tasks if task.done()]
+        alert = codec.decode(read[0].value)
+        assert isinstance(alert, AlertTransitions)
+        await until(lambda: lease.held, WAIT_S)
+        assert (carrier.error, lease.error, output.error, worker.error) == ("", "", "", "")
+        assert runtime.error(clock_us()) == ""
+
+
+@pytest.mark.parametrize(
+    ("port", "more", "words"),
+    [
+        ("secure", {"password": "wrong"}, "does not take user groundswell with this password; correct user"),
+        ("secure", {"user": "nobody"}, "does not take user nobody with this password; correct user"),
+        ("secure", {"mechanism": "SCRAM-SHA-256"}, "does not take SCRAM-SHA-256; write another mechanism"),
+        ("secure", {"ca": "stranger.pem"}, r"of no authority that is known here .* as ca in \[kafka\]"),
+        ("secure", {"ca": "", "tls": True}, r"of no authority that is known here .* as ca in \[kafka\]"),
+        ("secure", {"user": "", "password": ""}, "may want a user with a password"),
+        ("secure", {"user": "", "password": "", "ca": ""}, r"may want TLS: write tls = true or ca in"),
+        ("secure", {"host": "localhost"}, "is not for localhost; write the name that stands in it"),
+        ("plain", {}, r"fails at TLS \(.*\); look whether \[kafka\] names its TLS port"),
+        ("plain", {"ca": ""}, "takes no user; correct the port"),
+        ("mutual", {"user": "", "password": ""}, "may want a user with a password, or a certificate of this"),
+        ("mutual", {}, "may want a certificate of this program"),
+    ],
+)  # fmt: skip
+async def test_who_does_not_get_in_is_told_why(place, port, more, words):
+    if more.get("ca"):
+        more = {**more, "ca": str(place.folder / more["ca"])}
+    kafka = place.access(getattr(place, port), **more)
+    why = await kafka.trouble()
+    assert PASSWORD not in why
+    assert re.search(words, why), why
+
+
+async def test_other_ways_in(place):
+    assert await place.access(user="simple", password="plain words", mechanism="PLAIN").trouble() == ""
+    client = {"certificate": str(place.folder / "client.pem"), "key": str(place.folder / "client.key")}
+    kafka = place.access(place.mutual, user="", password="", **client)
+    assert await kafka.trouble() == ""
+    output = Output(kafka, "client")
+    await admin.apply(kafka, prefix="mutual.", topics=[ALERTS])
+    await output.send([Message("mutual.alerts", 0, b"x")])
+    await output.close()
+    two = replace(kafka, servers=f"127.0.0.1:{lasting_port()},{kafka.servers}")
+    assert await two.trouble() == ""  # one broker that lets us in is enough
+
+
+async def test_each_says_so_and_tries_again(place, tmp_path, monkeypatch):
+    wrong = place.access(password="wrong")
+    words = "does not take user groundswell with this password"
+    with pytest.raises(admin.KafkaUnreachable, match=words):
+        await admin.show(wrong)
+    with pytest.raises(LinkError, match=words):
+        await Link(wrong, "gatherer", {}).connect()
+    output, reader = Output(wrong, "wrong"), Reader(wrong, (ALERTS,), {})
+    lease = Lease(wrong, ALERTS.name, "wrong", asyncio.Event().wait)
+    worker = Worker(wrong, "wrong", lambda _: Pipeline([Alert()]), str, clock_us, PREFIX, groups=(ALERT,))
+    runtime = FaustRuntime(FaustConfig(wrong, PREFIX, groups=(ALERT,)), worker)
+    carrier = Carrier(
+        Passage("here/alerts", ALERTS, ALERTS.name, lambda batch: batch), Side(wrong), Side(wrong), clock_us
+    )
+    works = (output.send([Message("x", 0, b"")]), reader.start(), lease.run(), runtime.start(), carrier.run())
+    tasks = [asyncio.create_task(work) for work in works]  # type: ignore[arg-type]
+    try:
+        for error in (
+            lambda: output.error, lambda: reader.error, lambda: lease.error, lambda: carrier.error,
+            lambda: runtime.error(clock_us()),
+        ):  # fmt: skip
+            await until(lambda e=error: words in e(), WAIT_S)
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runtime.stop()
+
+    monkeypatch.setenv("KAFKA_PASSWORD", "wrong")
+    path, watch = tmp_path / "groundswell.toml", free_port()
+    path.write_text(CONFIG.format(port=place.secure, ca=place.folder / "authority.pem"))
+    with pytest.raises(Refusal, match=words):
+        await asyncio.to_thread(topics_command.show, config=path)
+    with started(tmp_path, "notify", "notify", "--config", str(path), "--http", f"127.0.0.1:{watch}") as one:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{watch}", timeout=5) as page:
+            told = ""
+            async with asyncio.timeout(WAIT_S):
+                while words not in told:
+                    await asyncio.sleep(0.1)
+                    with contextlib.suppress(httpx.TransportError):
+                        told = (await page.get("/readyz")).text
+        assert one.stop() == 0
+    assert words in (log := (tmp_path / "notify.log").read_text())
+    assert "'wrong'" not in log
+
+
+async def test_a_right_that_is_missing_is_named():
+    kafka = Access("127.0.0.1:9", user="me", password="p")
+    why = await kafka.reason(TopicAuthorizationFailedError("raw"))
+    assert "does not allow user me" in why
+    assert "raw" in why
