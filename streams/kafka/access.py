@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.client import collect_hosts
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -35,6 +35,7 @@ from streams.kafka.security import Mechanism
 
 KNOCK_S = 5.0
 """How long a broker may take to let one in."""
+LEAVE_S = 1.0
 AWAY = (
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -133,13 +134,16 @@ class Access:
 
     async def _knock(self, place: _Place) -> set[_Place]:
         """Return where a broker says that brokers are; it raises what aiokafka and the system raise."""
-        async with asyncio.timeout(KNOCK_S):
-            connection = await create_conn(*place, client_id="groundswell", **self.login)
-            try:
+        connection = AIOKafkaConnection(*place, client_id="groundswell", **self.login)
+        try:
+            async with asyncio.timeout(KNOCK_S):
+                await connection.connect()
                 # One that wants a password answers what came before, also without it.
                 answer = await connection.send(MetadataRequest([]))
-            finally:
-                connection.close()
+        finally:
+            ended = connection.close()
+            if connection._protocol is not None:  # there was one: TLS takes leave, too
+                await asyncio.wait([ended], timeout=LEAVE_S)
         return {(broker[1], broker[2]) for broker in answer.brokers}
 
     def _words(self, error: Exception, place: _Place) -> str:
