@@ -21,7 +21,7 @@ from tests.operations import ROOT, accepted
 CHART = ROOT / "deploy" / "helm" / "groundswell"
 TEMPLATES = sorted((CHART / "templates").glob("*.yaml"))
 TEXTS = {path.name: path.read_text() for path in [*TEMPLATES, CHART / "templates" / "_helpers.tpl"]}
-PROCESSES = ("gather", "worker", "store", "notify", "serve", "caster")
+PROCESSES = ("gather", "worker", "store", "notify", "serve", "caster", "bridge")
 SECRETS = {"DATABASE_URL", "WRITE_TOKEN", "RELAY_SECRET"}
 
 
@@ -40,7 +40,8 @@ def defined(name: str) -> str:
     text = TEXTS["_helpers.tpl"].split(f'{{{{- define "{name}" -}}}}\n')[1]
     text = re.split(r"\{\{/\*|\{\{- define", text)[0]
     text = re.sub(r"\{\{-? *(range|if|end|with)[^}]*\}\}", "", text)
-    text = re.sub(r"\{\{ *\.(things|stations|brokers|root\.Values\.things|Values\.things)[^}]*\}\}", "", text)
+    lines = r"things|stations|brokers|(root\.)?Values\.(things|regions|kafka\.security)"
+    text = re.sub(rf"\{{\{{ *\.({lines})[^}}]*\}}\}}", "", text)
     text = re.sub(r"\{\{ *\.gatherer\.[^}]*\}\}", "", text)
     text = re.sub(r'"\{\{[^\n]*\}\}:2110"|"\{\{[^\n]*\}\}-gather-\{\{[^\n]*\}\}:2110"', '"host:2110"', text)
     text = re.sub(r"\{\{[^}]*spoolGb[^}]*\}\}", "4", text)
@@ -98,7 +99,8 @@ def test_a_process_is_started_watched_and_confined(process):
 
 
 def test_there_is_one_writer_and_one_of_each_gatherer():
-    assert re.search(r"replicas: 1\n  strategy: \{type: Recreate\}", TEXTS["store.yaml"])
+    for process in ("store", "bridge"):
+        assert re.search(r"replicas: 1\n  strategy: \{type: Recreate\}", TEXTS[f"{process}.yaml"])
     assert re.search(r"kind: StatefulSet.*replicas: 1\n", TEXTS["gather.yaml"], re.DOTALL)
     for process in ("worker", "serve", "caster"):
         assert "kind: PodDisruptionBudget" in TEXTS[f"{process}.yaml"]
@@ -108,6 +110,7 @@ def test_there_is_one_writer_and_one_of_each_gatherer():
 
 def test_the_job_makes_topics_and_tables():
     topics, tables = arguments("setup.yaml")
+    assert str(accepted(topics)["config"]) == "/etc/groundswell/groundswell.toml"
     assert accepted(topics)["replication"] == 1  # the number that stands for what comes later
     assert accepted(tables)["database"] == "$(DATABASE_URL)"
     assert topics[:2] + tables[:2] == ["topics", "apply", "db", "migrate"]
@@ -131,6 +134,23 @@ def test_the_configuration_is_one_that_the_program_takes(name):
         plain = msgspec.structs.replace(settings.relay, ca_file="", secret="0123456789abcdef")
         assert checked_secret(plain)
         assert gatherers(plain)["host:2110"].source == "relay://host:2110"
+
+
+def test_all_that_speaks_to_kafka_has_the_files_of_its_certificates():
+    for name, text in TEXTS.items():
+        if "groundswell.toml, subPath" in text and name != "_helpers.tpl":
+            assert text.count('include "groundswell.kafkaMount"') == 1, name
+            assert text.count('include "groundswell.kafkaVolume"') == 1, name
+    where = re.search(r"name: kafka, mountPath: ([\w/]+),", TEXTS["_helpers.tpl"])
+    assert where
+    assert where[1] in (CHART / "values.yaml").read_text()
+
+
+def test_a_bridge_runs_where_it_is_asked_for():
+    assert values()["bridge"]["enabled"] is False
+    text = TEXTS["bridge.yaml"]
+    assert text.startswith("{{- if .Values.bridge.enabled }}\n")
+    assert text.endswith("{{- end }}\n")
 
 
 def test_the_secret_has_what_the_configuration_names():

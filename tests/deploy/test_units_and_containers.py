@@ -169,6 +169,20 @@ def test_ports_and_health_checks_are_those_that_processes_listen_on(configuratio
     assert len(named) == 2
 
 
+def test_a_bridge_runs_where_it_is_asked_for(configuration, tmp_path, monkeypatch):
+    assert {name for name, service in ours().items() if "profiles" in service} == {"bridge"}
+    assert configuration.regions is None
+    text = (COMPOSE / "groundswell.toml").read_text()
+    begin, end = text.index("# [regions]"), text.index("[database]")
+    path = tmp_path / "groundswell.toml"
+    path.write_text(text[:begin] + re.sub("^# ?", "", text[begin:end], flags=re.MULTILINE) + text[end:])
+    monkeypatch.setenv("PARENT_PASSWORD", "secret")
+    regions = load(path).regions
+    assert regions is not None
+    assert regions.parent is not None
+    assert (regions.parent.security.tls, regions.parent.security.password) == (True, "secret")
+
+
 def test_kafka_is_the_version_that_is_tested():
     pom = (ROOT / "deploy" / "dev" / "kafka-pom.xml").read_text()
     tested = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([\d.]+)<", pom)

@@ -35,6 +35,7 @@ write_token = "env:WRITE_TOKEN"
 [kafka]
 servers = {{ required "kafka.servers is missing: write host:port of your brokers" .Values.kafka.servers | quote }}
 prefix = {{ .Values.kafka.prefix | quote }}
+{{ .Values.kafka.security }}
 
 [database]
 url = "env:DATABASE_URL"
@@ -54,6 +55,7 @@ follow = [
 {{- if .Values.relayTls.existing }}
 ca_file = "/etc/groundswell/tls/ca.crt"
 {{- end }}
+{{ .Values.regions }}
 {{ .Values.things }}
 {{- range .Values.gatherers }}
 {{ .stations }}
@@ -70,6 +72,7 @@ data = "/data"
 servers = {{ .root.Values.kafka.servers | quote }}
 prefix = {{ .root.Values.kafka.prefix | quote }}
 spool_gb = {{ .root.Values.kafka.spoolGb }}
+{{ .root.Values.kafka.security }}
 
 [relay]
 secret = "env:RELAY_SECRET"
@@ -78,9 +81,23 @@ listen = "0.0.0.0:2110"
 certificate = "/etc/groundswell/tls/tls.crt"
 key = "/etc/groundswell/tls/tls.key"
 {{- end }}
+{{ .root.Values.regions }}
 {{ .root.Values.things }}
 {{ .gatherer.stations }}
 {{ .gatherer.brokers }}
+{{- end }}
+
+{{/* Files of certificates, where Kafka is spoken to over TLS. */}}
+{{- define "groundswell.kafkaMount" -}}
+{{- if .Values.kafka.secret }}
+- {name: kafka, mountPath: /etc/groundswell/kafka, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "groundswell.kafkaVolume" -}}
+{{- with .Values.kafka.secret }}
+- {name: kafka, secret: {secretName: {{ . | quote }}}}
+{{- end }}
 {{- end }}
 
 {{- define "groundswell.pod" -}}
