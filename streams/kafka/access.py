@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,6 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaConnectionError,
-    KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
     RequestTimedOutError,
@@ -109,28 +109,34 @@ class Access:
             places = [(host, port) for host, port, _ in collect_hosts(self.servers, randomize=False)]
         except ValueError:
             return why
-        for place in places:
-            try:
-                brokers = await self._knock(place)
-            except (KafkaError, OSError, ValueError) as error:
-                why = self._words(error, place)
-                continue
-            return await self._beyond(place, brokers)
-        return why
-
-    async def _beyond(self, place: _Place, brokers: set[_Place]) -> str:
-        """Knock where brokers say that they are, when that is elsewhere."""
+        found = await self._first(places)
+        if isinstance(found, str):
+            return found
+        place, brokers = found
         if not brokers or place in brokers:
             return ""
-        why = ""
-        for broker in sorted(brokers):
-            try:
-                await self._knock(broker)
-            except (KafkaError, OSError, ValueError) as error:
-                why = self._words(error, broker)
-            else:
-                return ""
-        return f"{why}; {place[0]}:{place[1]} names that place, by its advertised.listeners"
+        beyond = await self._first(sorted(brokers))
+        if isinstance(beyond, str):
+            return f"{beyond}; {place[0]}:{place[1]} names that place, by its advertised.listeners"
+        return ""
+
+    async def _first(self, places: Sequence[_Place]) -> tuple[_Place, set[_Place]] | str:
+        """Knock at all at once; return who answers first and whom it names, else why the first does not."""
+        knocks = {asyncio.create_task(self._knock(place)): place for place in places}
+        waiting = set(knocks)
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if task.exception() is None:
+                        return knocks[task], task.result()
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*knocks, return_exceptions=True)
+        first = next(iter(knocks)).exception()
+        assert first is not None
+        return self._words(first, places[0])
 
     async def _knock(self, place: _Place) -> set[_Place]:
         """Return where a broker says that brokers are; it raises what aiokafka and the system raise."""
@@ -146,7 +152,7 @@ class Access:
                 await asyncio.wait([ended], timeout=LEAVE_S)
         return {(broker[1], broker[2]) for broker in answer.brokers}
 
-    def _words(self, error: Exception, place: _Place) -> str:
+    def _words(self, error: BaseException, place: _Place) -> str:
         kafka = f"Kafka at {place[0]}:{place[1]}"
         match error:
             case ssl.SSLCertVerificationError():

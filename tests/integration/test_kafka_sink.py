@@ -307,7 +307,7 @@ async def test_what_a_killed_process_had_in_its_spool_arrives_before_all_else(ka
 
 async def test_a_stop_without_kafka_keeps_all_for_the_next_start(kafka, prefix, tmp_path):
     await apply(kafka.access, prefix=prefix, topics=[RAW, SAMPLES, DETECTIONS])
-    async with running(f"127.0.0.1:{lasting_port()}", tmp_path, prefix) as sink:
+    async with running(Access(f"127.0.0.1:{lasting_port()}"), tmp_path, prefix) as sink:
         put = asyncio.create_task(sink.put_samples(samples(1)))
         for number in range(50):
             sink.offer(chunk("STN00", number))

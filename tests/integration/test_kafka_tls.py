@@ -61,9 +61,11 @@ password = "env:KAFKA_PASSWORD"
 """
 PROPERTIES = """
 listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual},\
-CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL
+ASTRAY://127.0.0.1:{astray},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual},\
+ASTRAY://127.0.0.1:{nowhere}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL,\
+ASTRAY:PLAINTEXT
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/broker.both
 ssl.truststore.type=PEM
@@ -91,6 +93,8 @@ class Place:
     plain: int
     secure: int
     mutual: int
+    astray: int
+    """It names a port where nobody is."""
 
     def access(self, port: int | None = None, host: str = "127.0.0.1", **more: str | bool) -> Access:
         """Return the right way in, but for what is named."""
@@ -108,7 +112,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (folder / "broker.both").write_text(
         broker.with_suffix(".key").read_text() + broker.read_text() + authority.read_text()
     )
-    ports = {name: lasting_port() for name in ("plain", "secure", "mutual", "controller")}
+    ports = {
+        name: lasting_port() for name in ("plain", "secure", "mutual", "astray", "nowhere", "controller")
+    }
     properties = folder / "more.properties"
     properties.write_text(PROPERTIES.format(folder=folder, **ports))
     with kafka_server(
@@ -125,7 +131,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        yield Place(folder, ports["plain"], ports["secure"], ports["mutual"])
+        yield Place(folder, ports["plain"], ports["secure"], ports["mutual"], ports["astray"])
 
 
 def clock_us() -> int:
@@ -197,6 +203,7 @@ async def test_everything_that_speaks_to_kafka_gets_in(place, tmp_path, monkeypa
         ("secure", {"user": "", "password": "", "ca": ""}, r"may want TLS: write tls = true or ca in"),
         ("secure", {"host": "localhost"}, "is not for localhost; write the name that stands in it"),
         ("plain", {}, r"fails at TLS \(.*\); look whether \[kafka\] names its TLS port"),
+        ("astray", {"ca": "", "user": "", "password": ""}, "cannot reach .* by its advertised.listeners"),
         ("plain", {"ca": ""}, "takes no user; correct the port"),
         ("mutual", {"user": "", "password": ""}, "may want a user with a password, or a certificate of this"),
         ("mutual", {}, "may want a certificate of this program"),
