@@ -1,4 +1,4 @@
-"""From what a configuration says of a Kafka to the way there; it refuses what cannot or must not be."""
+"""From what a configuration says of a Kafka to the way there, with the files of certificates."""
 
 from __future__ import annotations
 
@@ -6,33 +6,10 @@ import ssl
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.addresses import is_loopback
+from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from streams.kafka.access import Access
 from streams.kafka.security import Security
-
-
-def check_security(security: Security, servers: str, where: str) -> None:
-    """Look whether it makes sense, without reading any file.
-
-    Raises
-    ------
-    Refusal
-        It does not, or a password would cross a network in the clear.
-    """
-    if bool(security.user) != bool(security.password):
-        raise Refusal(f"{where}: one of user and password is missing; give both or neither")
-    if security.key and not security.certificate:
-        raise Refusal(f"{where}: key has no certificate; name the PEM file of the certificate, too")
-    if not security.password or security.is_encrypted:
-        return
-    for server in servers.split(","):
-        host = server.strip().rpartition(":")[0].strip("[]")
-        if not is_loopback(host):
-            raise Refusal(
-                f"{where}: the password would go to {host} without TLS; write tls = true, or name the PEM "
-                "file of the brokers' authority as ca"
-            )
 
 
 def kafka_access(security: Security, servers: str, where: str = "[kafka]") -> Access:

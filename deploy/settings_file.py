@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from connectors.mqtt import MqttConfig
-from deploy.kafka_access import check_security
+from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
 from sensors.payloads import configured
