@@ -37,6 +37,8 @@ QUEUE_LIMIT = round(30 / TICK_S)
 """Updates that may wait for a viewer: half a minute."""
 FIGURES_LIMIT = round(500 * TICK_S)
 """Stations whose verdict is as before and whose figures are renewed in one update: 500 a second."""
+RARE_US = 2_000_000
+"""A station with longer between its epochs is shown when there is room, since it is not heard again soon."""
 SAMPLES_LIMIT = round(1_000 * TICK_S)
 """Datastreams whose newest sample goes into one update: 1,000 a second."""
 
@@ -169,6 +171,8 @@ class LiveFeed:
         self._renewed: dict[str, StationReport] = {}
         self._heard: dict[str, None] = {}
         """Stations that told something since the last update."""
+        self._rare: dict[str, None] = {}
+        """Stations that wait to be shown and will not be heard again for a while."""
         self._told: dict[str, int] = {}
         """The update in which a station was shown last."""
         self._updates = 0
@@ -239,21 +243,30 @@ class LiveFeed:
             else:
                 self._renewed[name] = report
                 self._heard[name] = None
+                if epoch_us - known.epoch_us > RARE_US:
+                    self._rare[name] = None
 
     def _take_renewed(self) -> list[StationReport]:
-        """Take the longest unsent of those that were heard just now, so nothing old is told; then others."""
+        """Take the longest unsent of those that were heard just now; then those that are heard rarely.
+
+        The others wait until they are heard again: what is shown of them is never a second old.
+        """
         self._updates += 1
-        heard = [name for name in self._heard if name in self._renewed]
+        names = [name for name in self._heard if name in self._renewed]
         self._heard.clear()
-        if len(heard) > FIGURES_LIMIT:
-            heard = heapq.nsmallest(FIGURES_LIMIT, heard, key=lambda name: self._told.get(name, 0))
-        taken = [self._renewed.pop(name) for name in heard]
-        taken += [report for _, report in _take(self._renewed, FIGURES_LIMIT - len(taken))]
+        if len(names) > FIGURES_LIMIT:
+            names = heapq.nsmallest(FIGURES_LIMIT, names, key=lambda name: self._told.get(name, 0))
+        for name in names:
+            self._rare.pop(name, None)
+        taken = [self._renewed.pop(name) for name in names]
+        for name, _ in _take(self._rare, FIGURES_LIMIT - len(names)):
+            if (report := self._renewed.pop(name, None)) is not None:
+                taken.append(report)
         self._told.update((report.station_id, self._updates) for report in taken)
         return taken
 
     def _forget(self, name: str) -> None:
-        for memory in (self._newest, self._renewed, self._told):
+        for memory in (self._newest, self._renewed, self._rare, self._told):
             memory.pop(name, None)
 
     def _add_samples(self, batch: FlaggedSamples) -> None:

@@ -117,8 +117,18 @@ def test_what_is_shown_was_heard_just_now_and_rare_stations_come_first():
         if t == 31:
             assert set(rare) <= told
     assert shown == {*often, *rare}
-    feed.add(StationReports(reports=[]))
-    assert len(tick(feed)["stations"]) == FIGURES_LIMIT  # nothing new: those that wait
+    assert tick(feed)["stations"] == []  # those that wait are heard again in a second
+
+
+def test_rare_stations_that_tell_all_at_once_are_shown_in_turns():
+    feed = LiveFeed()
+    names = [f"S{i:05d}" for i in range(2 * FIGURES_LIMIT + 10)]
+    for t in (0, 30):
+        reports = [c.report(GOOD, START_US + t * SECOND_US, station_id=name) for name in names]
+        feed.add(StationReports(reports=reports))
+        shown = [{s["id"] for s in tick(feed)["stations"]} for _ in range(4)]
+    assert [len(some) for some in shown] == [FIGURES_LIMIT, FIGURES_LIMIT, 10, 0]
+    assert set.union(*shown) == set(names)
 
 
 def test_a_live_verdict_that_stops_becomes_unknown_once():
