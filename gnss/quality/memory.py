@@ -261,22 +261,22 @@ BYTES_A_STATION = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, k
 
 def new_memory(n: int) -> Memory:
     """Return memory of `n` stations of which nothing is known; `reset_station` begins one."""
-    columns = {}
-    for name, (shape, kind, fill) in _SHAPES.items():
-        columns[name] = np.zeros((n, *shape), kind)
-        if fill:
-            columns[name][:] = fill
-    memory = Memory(**columns)
-    for s in range(n):
-        forget(memory, s)
-    return memory
+    return grown(None, n)
 
 
-def grown(memory: Memory, n: int) -> Memory:
+def grown(memory: Memory | None, n: int) -> Memory:
     """Return memory with room for `n` stations that holds what `memory` holds."""
-    more = new_memory(n - len(memory.station))
-    columns: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(memory, more, strict=True))
-    return Memory(*(np.concatenate(pair) for pair in columns))
+    begin, columns = 0 if memory is None else len(memory.station), {}
+    for name, (shape, kind, fill) in _SHAPES.items():
+        column = columns[name] = np.zeros((n, *shape), kind)
+        if memory is not None:
+            column[:begin] = getattr(memory, name)
+        if fill:
+            column[begin:] = fill
+    more = Memory(**columns)
+    for s in range(begin, n):
+        forget(more, s)
+    return more
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

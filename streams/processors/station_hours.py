@@ -7,7 +7,7 @@ from its begin covers all of it; the first one of a stream begins with the first
 with the last.
 
 All stations end their hour in the same second. It is closed at once, which copies its sums; figures are made
-of some tens of hours a call, and come out over the next seconds.
+of a few hours a call, and come out over the next half minute: no epoch is to wait for them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from streams.records import StationPeriodRecord
 
 HOUR_US = 3_600_000_000
 NEVER_US = -(2**62)
-MOST_AT_ONCE = 40
+MOST_AT_ONCE = 2
 """Hours of which figures are made in a call, unless many wait."""
-WAITING_SHARE = 64
+WAITING_SHARE = 128
 """Of those that wait, this part at least is made: so what waits is bounded."""
 MOST_MINUTES = 240
 """Of an hour, with those of late epochs."""
