@@ -43,12 +43,13 @@ class Rate:
     """Bytes a second that some streams share, in the order in which they ask."""
 
     bytes_a_second: float
-    clock_us: Callable[[], int]
+    steady_us: Callable[[], int]
+    """As of `Carrier`."""
     _free_at_us: float = 0.0
 
     async def wait(self, size: int) -> None:
         """Return when so many bytes may be sent."""
-        now_us = self.clock_us()
+        now_us = self.steady_us()
         begin_us = max(self._free_at_us, now_us)
         self._free_at_us = begin_us + size / self.bytes_a_second * 1e6
         if begin_us > now_us:
@@ -73,6 +74,8 @@ class Carrier:
         What becomes of its messages.
     source, target
         Where they are read, where they go.
+    steady_us
+        Microseconds since some moment. It must not be a clock that can be set back, or all waits for as long.
     rate
         None: as fast as possible.
     """
@@ -80,7 +83,7 @@ class Carrier:
     passage: Passage
     source: Side
     target: Side
-    clock_us: Callable[[], int]
+    steady_us: Callable[[], int]
     rate: Rate | None = None
     lag: int = 0
     """Messages that have not arrived, when somebody looked last."""
@@ -144,9 +147,9 @@ class Carrier:
                 self._on_the_way = len(read)
                 await self._send(self.passage.take(read))
                 self._on_the_way, is_saved = 0, False
-            if not is_saved and self.clock_us() >= due_us:
+            if not is_saved and self.steady_us() >= due_us:
                 await self._deliver([Message(places, 0, self.passage.save(), key=key)])
-                due_us, is_saved = self.clock_us() + SAVE_US, True
+                due_us, is_saved = self.steady_us() + SAVE_US, True
 
     async def _send(self, messages: Sequence[Message]) -> None:
         """Return when all of them have arrived."""
@@ -160,12 +163,12 @@ class Carrier:
 
     async def _deliver(self, messages: Sequence[Message]) -> None:
         """Return when the other side has these messages."""
-        self._asked_us = self.clock_us()
+        self._asked_us = self.steady_us()
         await self._output.send(messages)
         self._asked_us = None
 
     def _silence(self) -> str:
-        silent_us = 0 if self._asked_us is None else self.clock_us() - self._asked_us
+        silent_us = 0 if self._asked_us is None else self.steady_us() - self._asked_us
         if silent_us <= SILENT_US:
             return ""
         return f"Kafka at {self.target.kafka.servers} has not answered for {silent_us // 1_000_000} s"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dashboards.metrics import exposition
+from deploy import bridge_command
 from deploy.bridge_command import Bridge, bridge_figures, bridge_of, run_bridge
 from deploy.refusal import Refusal
 from deploy.settings import Settings
@@ -130,6 +134,26 @@ def test_figures_tell_of_each_topic_and_of_what_stays(tmp_path):
     assert 'groundswell_bridge_withheld_total{region="zhejiang",what="raw"} 1.0' in text
     assert 'groundswell_bridge_failing{region="zhejiang",topic="alerts"} 1.0' in text
     assert one.error.startswith("zhejiang/alerts: has not begun yet; if it stays so, run `groundswell topics")
+
+
+def test_a_clock_that_is_set_back_holds_up_nothing(tmp_path, monkeypatch):
+    class BegunError(Exception):
+        """It would run now."""
+
+    clocks: list[Callable[[], int]] = []
+
+    def begun(*arguments: Any) -> None:
+        clocks.append(arguments[-1])
+        raise BegunError
+
+    monkeypatch.setattr(bridge_command, "bridge_of", begun)
+    with pytest.raises(BegunError):
+        run_bridge(settings(tmp_path), http=None, seconds=None)
+    (steady_us,) = clocks
+    before_us = steady_us()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert steady_us() >= before_us
 
 
 async def test_a_rate_lets_bytes_pass_in_their_order_and_no_faster(monkeypatch):
