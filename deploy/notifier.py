@@ -201,9 +201,13 @@ class Notifier:
             # Does it refuse everything, or this message? In the first case all wait on, in their order.
             second = await queue.get(1, 0.0)
             if second is not None and await self._post(client, config, second) is None:
-                await self._settle(config.id, queue, head, f"{failure.error}, and took the next message")
-                await self._settle(config.id, queue, second)
-                return
+                again = await self._post(client, config, head)  # or it has recovered just now
+                if again is None or again.refused:
+                    given_up = None if again is None else f"{again.error}, and took the next message"
+                    await self._settle(config.id, queue, head, given_up)
+                    await self._settle(config.id, queue, second)
+                    return
+                failure, delay_s = again, max(delay_s, min(again.retry_after_s, MAX_RETRY_AFTER_S))
         next_attempt_us = self.clock_us() + int(delay_s * 1e6)
         after, step = deliveries.postponed(now, head, next_attempt_us, failure.error, refused=failure.refused)
         await self._write([after], [step])

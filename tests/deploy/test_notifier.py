@@ -254,6 +254,19 @@ async def test_one_message_that_is_refused_is_given_up_when_the_next_one_is_take
     assert "took the next message" in row.error
 
 
+async def test_a_receiver_that_recovers_between_two_messages_loses_neither(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    # it refuses, is well for the second message, away for a moment, and well
+    world.answers["a"] = [*[REFUSED] * deliveries.REFUSALS, None, AWAY, None]
+    world.broker.add(transition("x0"), transition("x1"))
+    await world.until(lambda: [row.state for row in world.broker.rows.values()] == ["delivered"] * 2)
+    assert world.taken["a"] == ["x1.1", "x0.1", "x1.1"]
+    world.answers["a"] = [*[REFUSED] * deliveries.REFUSALS, None]
+    world.broker.add(transition("x2"), transition("x3"))
+    await world.until(lambda: [row.state for row in world.broker.rows.values()] == ["delivered"] * 4)
+    assert world.taken["a"][3:] == ["x3.1", "x2.1"]
+
+
 async def test_a_receiver_that_refuses_everything_for_long_loses_nothing(monkeypatch):
     world = await begun(monkeypatch, "a")
     made = [transition(f"x{i}") for i in range(3)]
