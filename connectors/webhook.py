@@ -179,7 +179,7 @@ class WebhookSender:
         state.last_error = failure.error
         log.warning("a webhook failed", webhook=config.id, message=delivery.message_id, error=failure.error)
         delay_s = retry_delay_s(delivery.attempts, self.draw(), failure.retry_after_s)
-        if failure.gone or delay_s is None:
+        if failure.final or delay_s is None:
             await self._settle(delivery, None, failure.error)
             state.given_up += 1
             return

@@ -54,6 +54,8 @@ def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
 def payload(transition: AlertTransition, api_url: str = "") -> bytes:
     """Return the JSON body of a transition, below 20 kB: what is large in the evidence gives way.
 
+    Of what JSON or a calendar cannot tell, the evidence is left out (`evidence_trimmed`) or a time is null.
+
     Parameters
     ----------
     transition
@@ -61,6 +63,12 @@ def payload(transition: AlertTransition, api_url: str = "") -> bytes:
     api_url
         Where the API is reached from outside; the alert's `url` is made of it.
     """
+    try:
+        msgspec.json.encode(transition.evidence)
+    except (TypeError, ValueError, RecursionError):
+        is_trimmed, evidence = True, dict[str, Any]()
+    else:
+        is_trimmed, evidence = False, dict(transition.evidence)
     alert: dict[str, Any] = {
         "id": transition.alert_id,
         "number": transition.number,
@@ -75,18 +83,20 @@ def payload(transition: AlertTransition, api_url: str = "") -> bytes:
         "at": _iso(transition.at_us),
         "by": transition.by[:200],
         "comment": transition.comment[:1000],
-        "evidence": dict(transition.evidence),
+        "evidence": evidence,
         "url": f"{api_url.rstrip('/')}/api/v1/alerts/{transition.alert_id}" if api_url else "",
     }
     change = "level_changed" if transition.change == "level" else transition.change
     message = {"type": f"alert.{change}", "timestamp": _iso(transition.at_us), "data": alert}
+    if is_trimmed:
+        alert["evidence_trimmed"] = True
     body = msgspec.json.encode(message)
     if len(body) < MAX_PAYLOAD_BYTES:
         return body
     alert["evidence_trimmed"] = True
-    sizes = Counter({key: len(msgspec.json.encode(value)) for key, value in transition.evidence.items()})
+    sizes = Counter({key: len(msgspec.json.encode(value)) for key, value in evidence.items()})
     for key, _ in sizes.most_common():
-        del alert["evidence"][key]
+        del evidence[key]
         body = msgspec.json.encode(message)
         if len(body) < MAX_PAYLOAD_BYTES:
             break
@@ -133,5 +143,9 @@ def retry_after_seconds(retry_after: str, now_us: int) -> float:
     return max(0.0, when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now_us / 1e6)
 
 
-def _iso(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="milliseconds")
+def _iso(time_us: int) -> str | None:
+    """Return a time as ISO 8601; None: no calendar has it."""
+    try:
+        return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return None

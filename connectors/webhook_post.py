@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+import structlog
 
 from connectors.address_guard import GuardedTransport
 from connectors.webhook_message import payload, retry_after_seconds, secret_key, sign
 from streams.records import AlertTransition
 
+log = structlog.get_logger()
+
 PLACES = 4
 """Requests at one time to one webhook."""
+_HEADER_VALUE = re.compile(r"[!-~]+")
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 
 
@@ -60,11 +65,13 @@ class Failure:
     """What the receiver asked for."""
     status: int = 0
     """Of its answer; 0: there was none."""
+    is_unsendable: bool = False
+    """No request can be made of the message: the receiver has nothing to do with it."""
 
     @property
-    def gone(self) -> bool:
-        """Whether the receiver wants no more messages, and says so."""
-        return self.status == httpx.codes.GONE
+    def final(self) -> bool:
+        """Whether to try again is of no use: no request can be made, or the receiver wants no more."""
+        return self.is_unsendable or self.status == httpx.codes.GONE
 
     @property
     def refused(self) -> bool:
@@ -98,13 +105,19 @@ async def post(
         Where the API is reached from outside.
     """
     message_id = f"{transition.alert_id}.{transition.number}"
-    body = payload(transition, api_url)
-    headers = {
-        "content-type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(now_us // 1_000_000),
-        "webhook-signature": sign(config.secret, message_id, now_us // 1_000_000, body),
-    }
+    try:
+        if not _HEADER_VALUE.fullmatch(message_id):
+            raise ValueError("its id does not fit into a header")
+        body = payload(transition, api_url)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(now_us // 1_000_000),
+            "webhook-signature": sign(config.secret, message_id, now_us // 1_000_000, body),
+        }
+    except Exception as error:  # noqa: BLE001 - whatever it is, what waits behind this message must go out
+        log.error("a message cannot be made", webhook=config.id, message=message_id, error=repr(error))
+        return Failure(f"no message can be made of this: {error!r}", is_unsendable=True)
     try:
         async with (
             asyncio.timeout(config.timeout_s),  # over all: a receiver may also drip its answer

@@ -194,7 +194,7 @@ class Notifier:
         state.last_error = failure.error
         log.warning("a webhook failed", webhook=config.id, message=_id_of(head), error=failure.error)
         delay_s = in_order_delay_s(now.attempts, self.draw(), failure.retry_after_s)
-        if failure.gone or delay_s is None:
+        if failure.final or delay_s is None:
             await self._settle(config.id, queue, head, failure.error)
             return
         if failure.refused and now.refusals + 1 >= deliveries.REFUSALS:

@@ -103,6 +103,19 @@ def test_large_evidence_gives_way_and_small_evidence_stays():
     assert alert["evidence_trimmed"] is True
 
 
+@pytest.mark.parametrize("time_us", [400_000_000_000_000_000, -(10**17), 2**63 - 1, -(2**63)])
+def test_a_time_that_no_calendar_has_is_left_out_of_the_body(time_us):
+    body = json.loads(payload(transition(onset_us=time_us, at_us=time_us)))
+    assert (body["timestamp"], body["data"]["onset_at"], body["data"]["at"]) == (None, None, None)
+    assert (body["data"]["id"], body["data"]["opened_at"]) == ("a1", "2011-03-11T16:39:00.000+00:00")
+
+
+def test_evidence_that_cannot_be_told_is_left_out_of_the_body():
+    alert = json.loads(payload(transition(evidence={"curve": {None: 1.0}, "threshold_m": 0.05})))["data"]
+    assert (alert["title"], alert["evidence"]) == ("Tsunami at the gauge", {})
+    assert alert["evidence_trimmed"] is True
+
+
 # --- schedule -----------------------------------------------------------------------------------------
 
 
@@ -122,13 +135,13 @@ def test_told_in_order_a_receiver_is_asked_each_minute_for_four_days():
 
 
 @pytest.mark.parametrize(
-    ("status", "refused", "gone"),
+    ("status", "refused", "final"),
     [(0, False, False), (429, False, False), (503, False, False), (500, True, False), (401, True, False),
      (410, True, True)],
 )  # fmt: skip
-def test_a_refusal_is_no_absence(status, refused, gone):
+def test_a_refusal_is_no_absence(status, refused, final):
     failure = Failure("", 0.0, status)
-    assert (failure.refused, failure.gone) == (refused, gone)
+    assert (failure.refused, failure.final) == (refused, final)
 
 
 def test_retry_after_is_honoured_up_to_an_hour():
@@ -267,6 +280,23 @@ async def test_410_gives_up_at_once(monkeypatch):
         await until(lambda: store.settled)
     assert store.settled["duty", "a1.1"] == (None, "duty answered 410")
     assert not store.postponed
+
+
+@pytest.mark.parametrize("alert_id", ["", "a\nb", "海啸"])
+async def test_what_cannot_be_sent_is_given_up_at_once(monkeypatch, alert_id):
+    store, seen = MemoryStore(), []
+    store.add("duty", transition(alert_id + "\x7f"), transition())
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["webhook-id"])
+        return httpx.Response(204)
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        await until(lambda: len(store.settled) == 2)
+    settled_us, error = store.settled["duty", f"{alert_id}\x7f.1"]
+    assert settled_us is None
+    assert "no message can be made" in error
+    assert (seen, store.postponed, sender.states["duty"].given_up) == (["a1.1"], [], 1)
 
 
 async def test_a_hanging_receiver_with_a_long_queue_delays_nobody(monkeypatch):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors import webhook_post
 from connectors.webhook_post import Failure, WebhookConfig
 from deploy import notifier as module
 from deploy.notifier import Notifier
@@ -92,6 +95,9 @@ class World:
         monkeypatch.setattr(module, "Output", self.output)
         monkeypatch.setattr(module, "client_of", lambda _: contextlib.nullcontext())
         monkeypatch.setattr(module, "post", self.post)
+
+    def pending(self) -> list[Any]:
+        return [row for row in self.broker.rows.values() if row.state == "pending"]
 
     def clock_us(self) -> int:
         self.now_us += 2_000_000
@@ -333,6 +339,27 @@ def announced(world: World) -> int:
 def progress(world: World) -> list[Any]:
     found = [deliveries.decode(value) for value in world.broker.states]
     return [one for one in found if isinstance(one, deliveries.Progress)]
+
+
+async def test_what_cannot_be_sent_holds_up_nothing_that_waits_behind_it(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    told = []
+
+    def taken(request: httpx.Request) -> httpx.Response:
+        told.append(json.loads(request.content)["data"])
+        return httpx.Response(204)
+
+    monkeypatch.setattr(module, "post", webhook_post.post)
+    monkeypatch.setattr(
+        module, "client_of", lambda _: httpx.AsyncClient(transport=httpx.MockTransport(taken))
+    )
+    far = transition("far", at_us=400_000_000_000_000_000)
+    world.broker.add(transition("no header\n"), far, transition("good"))
+    await world.until(lambda: len(world.broker.rows) == 3 and not world.pending())
+    assert [(one["id"], one["at"] is None) for one in told] == [("far", True), ("good", False)]
+    row = world.broker.rows["a", "no header\n.1"]
+    assert (row.state, row.attempts) == ("given_up", 1)
+    assert "no message can be made" in row.error
 
 
 async def test_a_topic_that_was_lost_and_made_anew_is_told_of_what_is_recent(monkeypatch):
