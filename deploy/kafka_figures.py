@@ -70,6 +70,7 @@ def notifier_figures(notifier: Notifier, lease: Lease) -> list[Figure]:
         gauge("kafka_failing", "1 while nothing can be sent.", lambda: float(bool(notifier.trouble))),
         gauge("notify_active", "1 while this process tells webhooks.", lambda: float(lease.held)),
         counter("notify_unreadable", "Messages that were passed over.", lambda: notifier.unreadable),
+        counter("notify_repeated", "Transitions left out: they came again.", lambda: notifier.repeated),
         Figure(
             "webhook_waiting", "Messages of the topic of alerts that it waits for.", "gauge", waiting,
             ("webhook",),

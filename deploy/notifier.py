@@ -72,6 +72,8 @@ class Notifier:
     announced: Announced = field(default_factory=lambda: Announced(offset=0))
     unreadable: int = 0
     """Messages of the topic of alerts that were passed over."""
+    repeated: int = 0
+    """Transitions that were passed over: they came again."""
     error: str = ""
     """Why it cannot begin; empty when all is well."""
     _output: Output | None = None
@@ -154,7 +156,7 @@ class Notifier:
         async with self._queue(deliveries.Place(self.announced.offset)) as queue:
             while True:
                 found = await queue.take_all()
-                self.unreadable = queue.unreadable
+                self.unreadable, self.repeated = queue.unreadable, queue.repeated
                 if queue.read_to > self.announced.offset:
                     announced = Announced(offset=queue.read_to)
                     steps = deliveries.announcements(found, names, self.clock_us())

@@ -16,6 +16,7 @@ from streams.records import AlertTransition, AlertTransitions, DeliveryStep
 
 REFUSALS = 8
 """So often a receiver refuses a message, before it is asked whether it takes the next one."""
+ALERTS_REMEMBERED = 5_000
 _ANNOUNCED_KEY = b"*"
 
 
@@ -34,6 +35,27 @@ class Item(NamedTuple):
     behind: Place
     """Where the next one stands."""
     transition: AlertTransition
+
+
+class Heard:
+    """The last step of each alert, so that what a bridge sends again is told once.
+
+    Bounded: of more than `ALERTS_REMEMBERED` that one is forgotten first that was heard longest ago.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self.repeated = 0
+        """Steps that came again."""
+
+    def is_new(self, transition: AlertTransition) -> bool:
+        """Return whether a step is no repetition, and remember it."""
+        before = self._last.pop(transition.alert_id, 0)
+        self._last[transition.alert_id] = max(before, transition.number)
+        if len(self._last) > ALERTS_REMEMBERED:
+            del self._last[next(iter(self._last))]
+        self.repeated += transition.number <= before
+        return transition.number > before
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True, tag="announced"):

@@ -30,6 +30,9 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 AWAY, BUSY, REFUSED, GONE = Failure("away"), Failure("", 0, 503), Failure("", 0, 500), Failure("", 0, 410)
 
 
+CLOSED = {"change": "closed", "state": "closed"}
+
+
 class KilledError(Exception):
     """The process died here."""
 
@@ -169,8 +172,17 @@ class World:
         async def remaining() -> int:
             return len(held) - place
 
+        async def is_at_end() -> bool:
+            return place >= len(held)
+
         return SimpleNamespace(
-            start=nothing, stop=nothing, next=next_, ends=ends, since=since, remaining=remaining
+            is_at_end=is_at_end,
+            start=nothing,
+            stop=nothing,
+            next=next_,
+            ends=ends,
+            since=since,
+            remaining=remaining,
         )
 
 
@@ -301,6 +313,60 @@ async def test_after_four_days_a_message_is_given_up(monkeypatch):
     await world.until(lambda: world.taken["a"] == ["new.1"])
     assert world.asked.count(("a", "old.1")) == 6
     assert world.broker.rows["a", "old.1"].state == "given_up"
+
+
+def steps(name: str, *numbers: int) -> list[Any]:
+    return [transition(name, number, **CLOSED if number == 3 else {}) for number in numbers]
+
+
+async def test_what_a_bridge_sends_again_is_told_once_also_by_another_notifier(monkeypatch):
+    world = await begun(monkeypatch, "a", "b")
+    world.broker.add(*steps("x", 1, 2))
+    world.broker.add(*steps("x", 3), *steps("y", 1))
+    world.broker.add(*steps("x", 1, 2))
+    world.broker.add(*steps("x", 3), *steps("y", 1, 2))
+    wanted = ["x.1", "x.2", "x.3", "y.1", "y.2"]
+    await world.until(lambda: len(world.taken["a"]) > 4 < len(world.taken["b"]))
+    await world.until(lambda: len(world.broker.rows) == 10 and not world.pending())
+    world.broker.add(*steps("x", 1, 2), *steps("z", 1), *steps("x", 3), *steps("y", 3))  # `until` began anew
+    await world.until(lambda: len(world.taken["a"]) > 6 < len(world.taken["b"]))
+    assert world.taken == {"a": [*wanted, "z.1", "y.3"], "b": [*wanted, "z.1", "y.3"]}
+
+
+@given(
+    parts=st.lists(st.integers(1, 4), max_size=6),
+    again=st.lists(st.integers(0, 5), max_size=6),
+    begin=st.integers(0, 20),
+    row=st.integers(0, 3),
+)
+def test_wherever_it_begins_each_step_is_told_once(parts, again, begin, row):
+    numbers = iter(range(1, 100))
+    messages = [[next(numbers) for _ in range(part)] for part in parts]
+    log = [messages[: k + 1][-1 - back :] for k in range(len(parts)) for back in again[k : k + 1] or [0]]
+    flat = [message for some in log for message in some]  # the newest one, and before it some once more
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        world = World(monkeypatch, Broker(*(steps("x", *message) for message in flat)))
+        queue = alert_queue.AlertQueue(Access("nowhere"), "", deliveries.Place(2 * begin, row))
+        found = asyncio.run(all_of(queue))
+    before = [n for message in flat[:begin] for n in message]
+    before += flat[begin][:row] if begin < len(flat) else []
+    told = sorted({n for message in flat for n in message} - set(before))
+    assert [item.transition.number for item in found] == told
+    assert world.broker.writes == 0
+
+
+async def all_of(queue: alert_queue.AlertQueue) -> list[Any]:
+    await queue.start()
+    return [item for _ in range(60) for item in await queue.take_all()]
+
+
+async def test_no_more_alerts_are_remembered_than_there_is_room(monkeypatch):
+    monkeypatch.setattr(deliveries, "ALERTS_REMEMBERED", 2)
+    heard = deliveries.Heard()
+    told = [heard.is_new(transition(name, number)) for name, number in
+            [("a", 1), ("b", 2), ("b", 1), ("a", 2), ("c", 1), ("a", 1), ("b", 2)]]  # fmt: skip
+    assert told == [True, True, False, True, True, False, True]
+    assert heard.repeated == 2
 
 
 async def test_the_very_first_one_tells_what_is_recent(monkeypatch):
