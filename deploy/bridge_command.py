@@ -177,6 +177,8 @@ def bridge_figures(bridge: Bridge) -> list[Figure]:
                each(lambda c: c.passage.health.lost), labels),
         Figure("bridge_restarts", "How often a topic began anew.", "counter",
                each(lambda c: c.passage.health.restarts), labels),
+        Figure("bridge_historic", "Steps of alerts from before its begin that call nobody.", "counter",
+               each(lambda c: c.passage.health.historic), labels),
         Figure("bridge_withheld", "Records that stay by the sharing rules.", "counter",
                withheld, ("region", "what")),
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.access import Access
 from streams.kafka.admin import KafkaUnreachable, TopicsRefused, cluster_of
+from streams.kafka.history import History
 from streams.kafka.output import Message, Output
 from streams.kafka.passage import Passage
 from streams.kafka.reader import Reader
@@ -125,12 +126,16 @@ class Carrier:
                 self.target, lambda: newest(self.target.kafka, places, self.passage.name)
             )
             self.passage.begin(cluster, saved)
+            if self.passage.history is not None:
+                await self._look_back(self.passage.history)
             self._reader = Reader(
                 self.source.kafka, (self.passage.source,), self.passage.offsets(), self.source.prefix,
                 READ_BYTES,
             )  # fmt: skip
             await self._reader.start()
             self._is_begun = True
+            if self.passage.history is not None:  # or after a kill the next one would end it elsewhere
+                await self._deliver([Message(places, 0, self.passage.save(), key=self.passage.name.encode())])
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._look(self._reader))
                 await self._carry(self._reader, places)
@@ -138,6 +143,14 @@ class Carrier:
             if self._reader is not None:
                 await self._reader.stop()
             await self._output.close()
+
+    async def _look_back(self, history: History) -> None:
+        """Let the history of alerts be known before it goes over."""
+        self._reader = Reader(self.source.kafka, (self.passage.source,), {}, self.source.prefix, READ_BYTES)
+        await self._reader.start()
+        while not await self._reader.is_at_end():
+            history.note(await self._reader.next(WAIT_S))
+        await self._reader.stop()
 
     async def _carry(self, reader: Reader, places: str) -> None:
         key, due_us, is_saved = self.passage.name.encode(), 0, True

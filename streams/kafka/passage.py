@@ -15,11 +15,12 @@ import structlog
 
 from gnss.quality.period_codec import PeriodError
 from streams import codec
+from streams.kafka.history import History
 from streams.kafka.origin import Origin, Origins, origin_of
 from streams.kafka.output import Message
 from streams.kafka.reader import Read
 from streams.partitions import RecordTooLargeError, pieces
-from streams.records import Record
+from streams.records import AlertTransitions, Record
 from streams.topics import ALERTS, COMMAND_OUTCOMES, Topic
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ class _Saved(msgspec.Struct):
     cluster: str
     run: int
     places: dict[int, _Place]
+    past: int = 0
+    """Where the history of alerts ends; 0: all of it has gone over."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class PassageHealth:
     """Deleted before they could be read: they had waited for too long."""
     restarts: int = 0
     """How often the topic began anew."""
+    historic: int = 0
+    """Steps of alerts from before the bridge began that call nobody."""
 
 
 @dataclass(slots=True)
@@ -80,6 +85,8 @@ class Passage:
     target: str
     translate: Callable[[Record], Record | None]
     health: PassageHealth = field(default_factory=PassageHealth)
+    history: History | None = None
+    """Of alerts: has to note what was before, in front of the first `take`. None: all is told as it is."""
     _cluster: str = ""
     _run: int = 0
     _next: dict[int, int] = field(default_factory=dict)
@@ -96,6 +103,7 @@ class Passage:
             What `save` gave; None: nothing has gone over yet.
         """
         self._cluster, self._run, self._next, self._origins = cluster, 0, {}, {}
+        self.history = History() if self.source is ALERTS else None
         if saved is None:
             return
         try:
@@ -110,6 +118,7 @@ class Passage:
         for partition, place in before.places.items():
             self._next[partition] = place.next_offset
             self._origins[partition] = Origins(place.origins)
+        self.history = History(before.past) if before.past else None
 
     def offsets(self) -> dict[str, dict[int, int]]:
         """Return where to read on, as a `Reader` takes it."""
@@ -120,6 +129,8 @@ class Passage:
         made: list[Message] = []
         for one in read:
             self._look(one.partition, one.offset)
+            if self.history is not None and one.offset >= self.history.end:
+                self.history = None
             self._next[one.partition] = one.offset + 1
             self.health.messages += 1
             origins = self._origins.setdefault(one.partition, Origins())
@@ -135,7 +146,8 @@ class Passage:
             partition: _Place(offset, dict(list(self._origins[partition].last.items())[-MAKERS_KEPT:]))
             for partition, offset in self._next.items()
         }
-        return msgspec.msgpack.encode(_Saved(self._cluster, self._run, places))
+        past = 0 if self.history is None else self.history.end
+        return msgspec.msgpack.encode(_Saved(self._cluster, self._run, places, past))
 
     def _look(self, partition: int, offset: int) -> None:
         """Notice what is missing, and a topic that was deleted and made anew."""
@@ -146,6 +158,7 @@ class Passage:
             self._run += 1
             self.health.restarts += 1
             self._origins.pop(partition, None)
+            self.history = None
             log.error("a topic began anew", name=self.name, partition=partition, offset=offset)
         elif self.source not in _WITH_MARKERS:
             self.health.lost += offset - expected
@@ -153,7 +166,7 @@ class Passage:
 
     def _messages(self, one: Read) -> list[Message]:
         try:
-            batch = self.translate(codec.decode(one.value))
+            batch = self.translate(self._late(codec.decode(one.value)))
             found = [] if batch is None else pieces(batch)
         except (codec.CodecError, PeriodError) as error:  # the writer there parks it
             self.health.unreadable += 1
@@ -168,3 +181,11 @@ class Passage:
             Message(self.target, one.partition, piece, Origin(maker, one.offset, number).headers())
             for number, piece in enumerate(found)
         ]
+
+    def _late(self, batch: Record) -> Record:
+        """Return a batch as it is told so late."""
+        if self.history is None or not isinstance(batch, AlertTransitions):
+            return batch
+        marked, changed = self.history.marked(batch)
+        self.health.historic += changed
+        return marked

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import codec
+from streams.kafka import history
 from streams.kafka.origin import Origin, Origins, origin_of
 from streams.kafka.output import Message
 from streams.kafka.passage import MAKERS_KEPT, Passage
 from streams.kafka.reader import Read
-from streams.records import CommandOutcome, CommandOutcomes, Detection, Detections, Record
+from streams.records import AlertTransitions, CommandOutcome, CommandOutcomes, Detection, Detections, Record
 from streams.topics import ALERTS, DETECTIONS, MESSAGE_BYTES, Topic
+from tests.webhook_store import transition
 
 
 def batch(name: str, title: str = "") -> Detections:
@@ -203,3 +206,93 @@ def test_nothing_comes_of_what_is_not_told():
     outcomes = CommandOutcomes(outcomes=[CommandOutcome(id="a", ok=True, message="")])
     assert one.take([read(0, outcomes)]) == []
     assert one.offsets() == {"detections": {0: 1}}
+
+
+def step(name: str, number: int, state: str = "open", **more: Any) -> AlertTransitions:
+    return AlertTransitions(transitions=[transition(name, number, state=state, **more)])
+
+
+def alert_log(*batches: AlertTransitions) -> list[Read]:
+    """Return messages with the marks of transactions between them."""
+    return [read(2 * k, one, Origin("worker", k)) for k, one in enumerate(batches)]
+
+
+def steps(made: list[Message]) -> list[tuple[str, bool]]:
+    """Return the steps that arrive, and whether they call somebody."""
+    batches = [codec.decode(message.value) for message in made]
+    found = [one for batch in batches if isinstance(batch, AlertTransitions) for one in batch.transitions]
+    return [(f"{one.alert_id}.{one.number}", not one.historic) for one in found]
+
+
+def begun(log: list[Read], saved: bytes | None = None) -> Passage:
+    """Return a passage as a bridge begins it, when these messages are there."""
+    one = passage(ALERTS)
+    one.begin("cluster", saved)
+    if one.history is not None:
+        one.history.note(log)
+    return one
+
+
+def test_who_begins_late_calls_nobody_for_what_is_over_and_once_for_what_is_open():
+    past = alert_log(
+        step("over", 1), step("now", 1), step("over", 2, "acknowledged"), step("late", 1, historic=True),
+        step("now", 2), step("over", 3, "closed"),
+    )  # fmt: skip
+    log = [*past, read(12, step("now", 3, "closed"), Origin("worker", 6)), read(14, step("new", 1))]
+    one = begun(past)
+    assert steps(one.take(log)) == [
+        ("over.1", False), ("now.1", False), ("over.2", False), ("late.1", False), ("now.2", True),
+        ("over.3", False), ("now.3", True), ("new.1", True),
+    ]  # fmt: skip
+    assert one.health.historic == 4
+    # it comes back after a cut and tells everything
+    closed = [read(16, step("new", 2, "closed")), read(18, step("short", 1)), read(20, step("short", 2))]
+    again = begun([*log, *closed], one.save())
+    assert steps(again.take(closed)) == [("new.2", True), ("short.1", True), ("short.2", True)]
+
+
+def test_who_began_with_nothing_to_tell_tells_everything_from_then_on():
+    one = begun([])
+    log = alert_log(step("a", 1), step("a", 2, "closed"))
+    assert steps(begun(log, one.save()).take(log)) == [("a.1", True), ("a.2", True)]
+
+
+@given(
+    log=st.lists(st.sampled_from("abc"), max_size=15),
+    past=st.integers(0, 15),
+    kills=st.lists(st.integers(0, 15), max_size=3),
+)
+def test_killed_within_the_history_it_is_marked_as_if_it_was_not(log, past, kills):
+    counts = dict.fromkeys("abc", 0)
+    batches = []
+    for name in log:  # each third step closes an alert
+        number = counts[name] = counts[name] + 1
+        state = "open" if number % 3 else "closed"
+        batches.append(step(f"{name}{(number - 1) // 3}", (number - 1) % 3 + 1, state))
+    messages = alert_log(*batches)
+    lasts = {one.transitions[0].alert_id: one.transitions[0] for one in batches[:past]}
+    expected = [
+        (f"{one.alert_id}.{one.number}", k >= past or (lasts[one.alert_id] is one and one.state == "open"))
+        for k, one in enumerate(batch.transitions[0] for batch in batches)
+    ]
+    saved = begun(messages[:past]).save()  # before anything is sent
+    made: list[Message] = []
+    for kill in [*kills, len(messages)]:
+        one = begun(messages, saved)
+        at = one.offsets()[ALERTS.name].get(0, 0)
+        made += one.take([each for each in messages if each.offset >= at][:kill])
+        saved = one.save()
+    assert steps(made) == expected
+
+
+def test_no_more_open_alerts_are_remembered_than_there_is_room(monkeypatch):
+    monkeypatch.setattr(history, "OPEN_REMEMBERED", 2)
+    log = alert_log(step("a", 1), step("b", 1), step("c", 1), step("b", 2))
+    assert steps(begun(log).take(log)) == [("a.1", False), ("b.1", False), ("c.1", True), ("b.2", True)]
+
+
+def test_damaged_messages_of_the_past_stop_nothing_and_count_once():
+    log = [read(0, b"\x07from the future"), *[read(2, step("a", 1)), read(4, batch("no alert"))]]
+    one = begun(log)
+    assert steps(one.take(log)) == [("a.1", True)]
+    assert one.health.unreadable == 1
