@@ -51,6 +51,7 @@ _FORBIDDEN = (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
+_KNOCK_AFTER = (*AWAY, AuthenticationFailedError, SaslAuthenticationFailed)
 _EXPIRED, _NOT_YET = 10, 9
 _OTHER_NAME = (62, 64)
 """Codes of OpenSSL (X509_V_ERR): a certificate is for another host, for another address."""
@@ -92,14 +93,20 @@ class Access:
         """What each client of aiokafka is told."""
         return {"bootstrap_servers": self.servers, **self.login}
 
-    async def reason(self, error: BaseException) -> str:
-        """Return in a sentence why something went wrong that was asked of this Kafka."""
+    async def reason(self, error: BaseException | None) -> str:
+        """Return in a sentence why something went wrong that was asked here; None: no answer came."""
+        words = self.first_words(error)
+        return (await self.trouble() or words) if error is None or isinstance(error, _KNOCK_AFTER) else words
+
+    def first_words(self, error: BaseException | None) -> str:
+        """Return what an error says before anybody has knocked; None: no answer came."""
+        if error is None:
+            return f"Kafka at {self.servers} does not answer; look whether it runs"
         if isinstance(error, _FORBIDDEN):
             whom = f"user {self.user}" if self.user else "this program"
             return f"Kafka at {self.servers} does not allow {whom} {_told(error)}; grant it the right there"
-        if isinstance(error, (*AWAY, AuthenticationFailedError, SaslAuthenticationFailed)):
-            lost = f"the connection to Kafka at {self.servers} was lost ({_told(error)}); trying again"
-            return await self.trouble() or lost
+        if isinstance(error, _KNOCK_AFTER):
+            return f"the connection to Kafka at {self.servers} was lost ({_told(error)}); trying again"
         return f"Kafka at {self.servers} refuses: {_told(error)}"
 
     async def trouble(self) -> str:

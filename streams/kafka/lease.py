@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.access import Access
 from streams.kafka.output import FencedError
+from streams.kafka.why import Why
 
 log = structlog.get_logger()
 
@@ -46,23 +47,31 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
     topic: str
     group: str
     work: Callable[[], Coroutine[Any, Any, None]]
-    error: str = ""
-    """Why it cannot be known who has the lease; empty when all is well."""
     held: bool = False
+    _why: Why = field(init=False)
     _task: asyncio.Task[None] | None = None
     _again_s: float = 0.0
     """When work that ended may begin again."""
 
+    def __post_init__(self) -> None:
+        self._why = Why(self.kafka, "cannot ask Kafka for the lease, trying again")
+
+    @property
+    def error(self) -> str:
+        """Why it cannot be known who has the lease; empty when all is well."""
+        return self._why.text
+
     async def run(self) -> None:
         """Take part until cancelled. A fault of the work ends it."""
-        while True:
-            try:
-                await self._take_part()
-            except (KafkaError, OSError, TimeoutError) as error:
-                was, self.error = self.error, await self.kafka.reason(error)
-                if not was:
-                    log.error("cannot ask Kafka for the lease, trying again", why=self.error)
-                await asyncio.sleep(RETRY_S)
+        try:
+            while True:
+                try:
+                    await self._take_part()
+                except (KafkaError, OSError, TimeoutError) as error:
+                    self._why.note(error)
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            self._why.clear()
 
     async def _take_part(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -77,10 +86,9 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await consumer.start()
             while True:
-                there = consumer.partitions_for_topic(self.topic)
-                self.error = (
-                    "" if there else f"there is no topic {self.topic}; run `groundswell topics apply`"
-                )
+                self._why.clear()
+                if not consumer.partitions_for_topic(self.topic):
+                    self._why.text = f"there is no topic {self.topic}; run `groundswell topics apply`"
                 await consumer.getmany(timeout_ms=_POLL_MS)  # what it brings is read elsewhere
                 self._look_after()
         finally:

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from streams.kafka.access import Access
+from streams.kafka.why import Why
 
 log = structlog.get_logger()
 
@@ -55,9 +56,8 @@ class Output:
     kafka: Access
     client_id: str
     transactional_id: str | None = None
-    error: str = ""
-    """Why nothing can be sent right now; empty when all is well."""
     sent: int = 0
+    _why: Why = field(init=False)
     _producer: AIOKafkaProducer | None = None
     _posted: deque[Message] = field(default_factory=deque)
     _posted_bytes: int = 0
@@ -66,6 +66,14 @@ class Output:
     _pump: asyncio.Task[None] | None = None
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._why = Why(self.kafka, "cannot send to Kafka, trying again")
+
+    @property
+    def error(self) -> str:
+        """Why nothing can be sent right now; empty when all is well."""
+        return self._why.text
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Return when the broker has all of them."""
@@ -129,29 +137,31 @@ class Output:
                 async with self._transaction(producer):
                     await work(producer)
             except ProducerFenced as error:
-                await self.close()
+                await self._drop()
                 raise FencedError(f"another process works as {self.transactional_id}") from error
             except (KafkaError, OSError, TimeoutError) as error:
-                was, self.error = self.error, await self.kafka.reason(error)
-                if not was:
-                    log.error("cannot send to Kafka, trying again", why=self.error)
-                await self.close()
+                self._why.note(error)
+                await self._drop()
                 await asyncio.sleep(RETRY_S)
             else:
-                self.error = ""
+                self._why.clear()
                 return
             finally:
                 slow.cancel()
 
     def _hang(self) -> None:
         if not self.error:
-            self.error = (
+            self._why.text = (
                 f"Kafka at {self.kafka.servers} has not answered for {SLOW_S:g} s; look whether it hangs"
             )
             log.error("Kafka does not answer, waiting on", kafka=self.kafka.servers)
 
     async def close(self) -> None:
         """Let go of the producer."""
+        self._why.clear()
+        await self._drop()
+
+    async def _drop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaError, OSError, TimeoutError):

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.access import Access
 from streams.kafka.origin import Headers
+from streams.kafka.why import Why
 from streams.topics import Topic
 
 log = structlog.get_logger()
@@ -58,8 +59,7 @@ class Reader:
     """Of one read, over all partitions."""
     gather_s: float = 0.0
     """How long a broker gathers before it answers: few large answers cost less. 0: it answers at once."""
-    error: str = ""
-    """Why nothing can be read right now; empty when all is well."""
+    _why: Why = field(init=False)
     _consumer: AIOKafkaConsumer | None = None
     _by_name: dict[str, Topic] = field(default_factory=dict)
     _next: dict[TopicPartition, int] = field(default_factory=dict)
@@ -69,8 +69,23 @@ class Reader:
     """When that was seen to change, by the event loop's clock."""
     _knock_at_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        self._why = Why(self.kafka, "cannot read from Kafka, trying again")
+
+    @property
+    def error(self) -> str:
+        """Why nothing can be read right now; empty when all is well."""
+        return self._why.text
+
     async def start(self) -> None:
         """Connect, however long that takes."""
+        try:
+            self._consumer = await self._connected()
+        finally:
+            self._why.clear()
+        self._answer_seen_s = asyncio.get_running_loop().time()
+
+    async def _connected(self) -> AIOKafkaConsumer:
         self._by_name = {self.prefix + topic.name: topic for topic in self.topics}
         while True:
             consumer = AIOKafkaConsumer(
@@ -88,17 +103,14 @@ class Reader:
                 await self._seek(consumer)
             except (KafkaError, OSError) as error:
                 await _close(consumer)
-                was, self.error = self.error, await self.kafka.reason(error)
-                if not was:
-                    log.error("cannot read from Kafka, trying again", why=self.error)
+                self._why.note(error)
                 await asyncio.sleep(RETRY_S)
             else:
-                self._consumer, self.error = consumer, ""
-                self._answer_seen_s = asyncio.get_running_loop().time()
-                return
+                return consumer
 
     async def stop(self) -> None:
         """Let go of the connection."""
+        self._why.clear()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await _close(consumer)
@@ -107,7 +119,7 @@ class Reader:
         """Return what is there, each partition's messages in their order; nothing after `timeout_s`."""
         assert self._consumer is not None, "the reader is not started"
         found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
-        await self._look(self._consumer, is_waiting=not found)
+        self._look(self._consumer, is_waiting=not found)
         for at, records in found.items():
             self._next[at] = records[-1].offset + 1
         return [
@@ -116,22 +128,18 @@ class Reader:
             for one in records
         ]
 
-    async def _look(self, consumer: AIOKafkaConsumer, *, is_waiting: bool) -> None:
+    def _look(self, consumer: AIOKafkaConsumer, *, is_waiting: bool) -> None:
         """Say in `error` when brokers do not answer; aiokafka goes on asking for ever, without a word."""
         now_s = asyncio.get_running_loop().time()
         answered_ms = max((consumer.last_poll_timestamp(at) or 0 for at in consumer.assignment()), default=0)
         if answered_ms != self._answered_ms or not is_waiting:
             self._answered_ms, self._answer_seen_s = answered_ms, now_s
         if now_s - self._answer_seen_s < SILENT_S:
-            self.error, self._knock_at_s = "", 0.0
+            self._why.clear()
+            self._knock_at_s = 0.0
         elif now_s >= self._knock_at_s:
             self._knock_at_s = now_s + SILENT_S
-            was, self.error = self.error, await self.kafka.trouble() or self._silence()
-            if not was:
-                log.error("Kafka does not answer; waiting for it", why=self.error)
-
-    def _silence(self) -> str:
-        return f"Kafka at {self.kafka.servers} does not answer; look whether it runs"
+            self._why.note(None)
 
     def lag(self) -> int:
         """Return how many messages wait to be read, as the brokers told with the last ones: no question."""

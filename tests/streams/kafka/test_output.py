@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from aiokafka.errors import KafkaConnectionError
+
 from streams.kafka import output
 from streams.kafka.access import Access
 from streams.kafka.output import Message, Output
@@ -57,3 +59,34 @@ async def test_those_that_send_at_the_same_time_share_one_producer(monkeypatch):
     await asyncio.gather(*(one.send([Message("t", 0, bytes([n]))]) for n in range(5)))
     (broker,) = made
     assert sorted(broker.values) == [bytes([n]) for n in range(5)]
+
+
+async def test_nobody_waits_for_a_knock_before_the_next_try(monkeypatch):
+    monkeypatch.setattr(output, "RETRY_S", 0.0)
+    knocks, tries, may_answer, is_back = [], [], asyncio.Event(), asyncio.Event()
+
+    async def knock(_: Access) -> str:
+        knocks.append(1)
+        await may_answer.wait()
+        return "the password is wrong"
+
+    monkeypatch.setattr(Access, "trouble", knock)
+
+    class Away(Broker):
+        async def start(self) -> None:
+            tries.append(1)
+            await asyncio.sleep(0)
+            if not is_back.is_set():
+                raise KafkaConnectionError("away")
+
+    monkeypatch.setattr(output, "AIOKafkaProducer", lambda **_: Away())
+    one = Output(Access("somewhere:9092"), "me")
+    sending = asyncio.create_task(one.insist(lambda _: asyncio.sleep(0)))
+    await until(lambda: len(tries) > 5)
+    assert "was lost (KafkaConnectionError: away)" in one.error, "said at once"
+    assert len(knocks) == 1
+    may_answer.set()
+    await until(lambda: one.error == "the password is wrong")
+    is_back.set()
+    await sending
+    assert one.error == ""
