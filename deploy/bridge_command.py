@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from dashboards.metrics import Figure
-from deploy.clock import steady_clock_us
+from deploy.clock import steady_clock_us, wall_clock_us
 from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
 from deploy.settings import KafkaSettings, Settings
@@ -82,7 +82,9 @@ class Bridge:
                 tasks.create_task(carrier.run(), name=carrier.passage.name)
 
 
-def bridge_of(tree: RegionTree, kafka: KafkaSettings, steady_us: Callable[[], int]) -> Bridge:
+def bridge_of(
+    tree: RegionTree, kafka: KafkaSettings, steady_us: Callable[[], int], clock_us: Callable[[], int]
+) -> Bridge:
     """Put a region's bridge together.
 
     Raises
@@ -104,7 +106,7 @@ def bridge_of(tree: RegionTree, kafka: KafkaSettings, steady_us: Callable[[], in
         )
     here = Side(kafka_access(kafka, kafka.servers), kafka.prefix)
     above = Side(kafka_access(parent.security, parent.kafka, f"region {parent.name}"), parent.prefix)
-    upward, downward = Upward(own.name, own.up), Downward(own.name, own.down)
+    upward, downward = Upward(own.name, own.up), Downward(own.name, own.down, clock_us)
     rate = Rate(own.rate_mb_s * 1e6, steady_us)
     carriers = [
         Carrier(
@@ -130,7 +132,9 @@ def run_bridge(settings: Settings, *, http: str | None, seconds: float | None) -
     """
     if settings.regions is None:
         raise Refusal("the configuration has no regions; write [regions] with here and its nodes")
-    run_async(_run(bridge_of(settings.regions, settings.kafka, steady_clock_us), http, seconds))
+    run_async(
+        _run(bridge_of(settings.regions, settings.kafka, steady_clock_us, wall_clock_us), http, seconds)
+    )
 
 
 async def _run(bridge: Bridge, http: str | None, seconds: float | None) -> None:

@@ -130,11 +130,13 @@ class FaustRuntime:
             message = event.message
             value, message.value = message.value, None  # it is kept until it is acknowledged
             headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
+            stamp_us = round(message.timestamp * 1000) * 1000 if message.timestamp else None
             self._taken[message.topic, message.partition] = message.offset
             self._taken_us = self._worker.clock_us()
             await self._worker.take(
-                group, message.topic, message.partition, message.offset, value or b"", list(headers), message
-            )
+                group, message.topic, message.partition, message.offset, value or b"", list(headers), message,
+                stamp_us,
+            )  # fmt: skip
             self._taken[message.topic, message.partition] = message.offset + 1
 
     def lag(self) -> dict[tuple[str, int], int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from streams.records import Commands, Detections, RawBatch, Record, SampleBatch, Tick
 
 UNKNOWN_US = 0
+CLOCKS_APART_US = 60_000_000
+"""So far ahead the clock of who commands may be; commands from further ahead count as of then."""
 
 
 def time_of(batch: Record) -> int:
@@ -18,3 +22,21 @@ def time_of(batch: Record) -> int:
     if isinstance(batch, Detections):
         return max((d.detected_at_us for d in batch.detections), default=UNKNOWN_US)
     return batch.now_us if isinstance(batch, Tick) else UNKNOWN_US
+
+
+def believed(batch: Commands, stamp_us: int) -> Commands:
+    """Return commands of which none is asked later than it came.
+
+    A time far ahead would be the partition's from then on: silences would be over, alerts never expire.
+
+    Parameters
+    ----------
+    stamp_us
+        When it came, as somebody else tells: who reads it again must be told the same.
+    """
+    latest_us = stamp_us + CLOCKS_APART_US
+    if all(command.at_us <= latest_us for command in batch.commands):
+        return batch
+    return Commands(
+        commands=[msgspec.structs.replace(c, at_us=min(c.at_us, latest_us)) for c in batch.commands]
+    )

@@ -16,6 +16,7 @@ import numpy as np
 from gnss.geodesy import ecef_to_geodetic, geodetic_to_ecef
 from gnss.quality.period import SkyTrack, StationPeriod
 from gnss.quality.period_codec import pack_period, unpack_period
+from streams.partition_time import believed
 from streams.records import (
     AlertTransition,
     AlertTransitions,
@@ -152,10 +153,17 @@ class Upward:
 
 @dataclass(slots=True)
 class Downward:
-    """What a region takes from its parent: commands that are about itself."""
+    """What a region takes from its parent: commands that are about itself.
+
+    Parameters
+    ----------
+    clock_us
+        The region's own: its parent's may be wrong, and is not believed further than that.
+    """
 
     region: str
     rules: DownRules
+    clock_us: Callable[[], int]
     withheld: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, batch: Record) -> Record | None:
@@ -171,7 +179,7 @@ class Downward:
                 self.withheld["commands"] += 1
                 continue
             commands.append(msgspec.structs.replace(command, id=from_above(command.id), target=target))
-        return Commands(commands=commands) if commands else None
+        return believed(Commands(commands=commands), self.clock_us()) if commands else None
 
 
 def coarse_place(ecef_m: tuple[float, float, float] | None) -> tuple[float, float, float] | None:

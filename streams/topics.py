@@ -26,6 +26,8 @@ class Topic:
     """How long a broker keeps it; -1: for ever."""
     compacted: bool = False
     """A broker keeps the last message of each key only."""
+    stamped: bool = False
+    """A broker says when a message came, whatever its sender said."""
 
 
 RAW = Topic("raw", records.RawBatch, "station_id", retention_s=_DAY_S)
@@ -36,7 +38,7 @@ FLAGGED_SAMPLES = Topic("flagged-samples", records.FlaggedSamples, "site_id")
 DETECTIONS = Topic("detections", records.Detections, "site_id", partitions=1)
 ALERTS = Topic("alerts", records.AlertTransitions, "alert_id", partitions=1, retention_s=-1)
 DELIVERIES = Topic("deliveries", records.Deliveries, "webhook_id", partitions=1)
-COMMANDS = Topic("commands", records.Commands, "target", partitions=1, retention_s=90 * _DAY_S)
+COMMANDS = Topic("commands", records.Commands, "target", partitions=1, retention_s=90 * _DAY_S, stamped=True)
 COMMAND_OUTCOMES = Topic("command-outcomes", records.CommandOutcomes, "id", partitions=1)
 REGISTRY = Topic("registry", records.Changes, "kind/id", partitions=1, retention_s=-1, compacted=True)
 """What is changed by command: a message holds the newest change of one object."""

@@ -93,6 +93,8 @@ def settings_of(topic: Topic) -> dict[str, str]:
         "max.message.bytes": str(BROKER_MESSAGE_BYTES),
         "retention.ms": str(-1 if topic.retention_s < 0 else topic.retention_s * 1000),
     }
+    if topic.stamped:
+        wanted["message.timestamp.type"] = "LogAppendTime"
     if topic.compacted:
         wanted["segment.bytes"] = str(COMPACTED_SEGMENT_BYTES)
     return wanted

@@ -14,11 +14,11 @@ import msgspec
 
 from streams import codec
 from streams.kafka.origin import Origin, Origins
-from streams.partition_time import time_of
+from streams.partition_time import believed, time_of
 from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
 from streams.recent_samples import RecentSamples
-from streams.records import Changes, Record, SampleBatch, Tick
+from streams.records import Changes, Commands, Record, SampleBatch, Tick
 from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
 
 _VERSION = 1
@@ -80,10 +80,22 @@ class Task:
         self.read_again += 1
         return True
 
-    def take(self, topic: str, offset: int, message: bytes, origin: Origin | None = None) -> list[Record]:
+    def take(
+        self,
+        topic: str,
+        offset: int,
+        message: bytes,
+        origin: Origin | None = None,
+        stamp_us: int | None = None,
+    ) -> list[Record]:
         """Take the next message of a topic; return what came of it.
 
         Failures of processors stand in `pipeline.failures`.
+
+        Parameters
+        ----------
+        stamp_us
+            When it came, as the topic keeps it; None: that is not known.
 
         Raises
         ------
@@ -94,6 +106,8 @@ class Task:
         if not self.origins.is_new(origin):
             return []
         batch = codec.decode(message)
+        if isinstance(batch, Commands) and stamp_us is not None:
+            batch = believed(batch, stamp_us)
         self.now_us = max(self.now_us, time_of(batch))
         if isinstance(batch, SampleBatch):  # brokers send again what they were not told to be safe
             batch = self.recent.without(batch)

@@ -167,6 +167,7 @@ class Worker:
         value: bytes,
         headers: Headers,
         message: object,
+        stamp_us: int | None = None,
     ) -> None:
         """Take a message, and return when what came of it is on its way to the broker.
 
@@ -176,6 +177,8 @@ class Worker:
             Its name at the broker.
         message
             What `acknowledge` is given when the message need not be read again.
+        stamp_us
+            When it came, as the topic keeps it.
         """
         if (topic, partition) not in self._owned:
             return
@@ -190,7 +193,7 @@ class Worker:
                 self.health.read_again += 1
                 self.acknowledge([message])
                 return
-            outputs = self._judge(one, topic, offset, value, headers)
+            outputs = self._judge(one, topic, offset, value, headers, stamp_us)
             one.read.append(message)
             one.read_bytes += len(value)
             try:
@@ -232,13 +235,15 @@ class Worker:
         if self._open.get(key) is one:
             del self._open[key]
 
-    def _judge(self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers) -> list[Message]:
+    def _judge(
+        self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers, stamp_us: int | None
+    ) -> list[Message]:
         """Return the messages that come of a message, dead letters among them."""
         task = one.task
         origin = origin_of(headers)
         repeated = task.origins.repeated
         try:
-            taken = task.take(topic, offset, value, origin)
+            taken = task.take(topic, offset, value, origin, stamp_us)
             made = self._messages(f"{task.name}/{topic}", offset, taken)
         except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
             return [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]

@@ -50,7 +50,7 @@ def settings(
 
 def bridge(found: Settings) -> Bridge:
     assert found.regions is not None
-    return bridge_of(found.regions, found.kafka, lambda: 0)
+    return bridge_of(found.regions, found.kafka, lambda: 0, lambda: 0)
 
 
 def ways(one: Bridge) -> dict[str, str]:
@@ -143,7 +143,7 @@ def test_a_clock_that_is_set_back_holds_up_nothing(tmp_path, monkeypatch):
     clocks: list[Callable[[], int]] = []
 
     def begun(*arguments: Any) -> None:
-        clocks.append(arguments[-1])
+        clocks.append(arguments[2])
         raise BegunError
 
     monkeypatch.setattr(bridge_command, "bridge_of", begun)

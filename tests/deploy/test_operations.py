@@ -89,7 +89,7 @@ async def _told(folder: Path) -> str:
     nodes = [Region(name="top", level="province", kafka="127.0.0.1:8")]
     tree = RegionTree(here="r", node=[*nodes, Region(name="r", level="city", parent="top")])
     for figures in (
-        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0)),
+        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0, lambda: 0)),
         caster_figures(caster, relay),
         worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),

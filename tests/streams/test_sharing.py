@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -211,7 +212,7 @@ def command(target: str, name: str = "c1") -> Command:
 
 
 def test_a_command_goes_down_the_tree_step_by_step_and_its_answer_comes_up_again():
-    to_zhejiang, to_hangzhou = (Downward(name, DownRules()) for name in ("zhejiang", "hangzhou"))
+    to_zhejiang, to_hangzhou = (Downward(name, DownRules(), lambda: 1) for name in ("zhejiang", "hangzhou"))
     asked = Commands(
         commands=[command("abc"), command("zhejiang:hangzhou:abc", "c2"), command("beijing:abc")]
     )
@@ -221,7 +222,7 @@ def test_a_command_goes_down_the_tree_step_by_step_and_its_answer_comes_up_again
     second = to_hangzhou(first)
     assert isinstance(second, Commands)
     assert [one.target for one in second.commands] == ["abc"]
-    assert Downward("beijing", DownRules())(first) is None
+    assert Downward("beijing", DownRules(), lambda: 1)(first) is None
 
     own = CommandOutcome(id="asked in hangzhou", ok=True, message="")
     answer = CommandOutcome(id=second.commands[0].id, ok=True, message="done")
@@ -233,6 +234,17 @@ def test_a_command_goes_down_the_tree_step_by_step_and_its_answer_comes_up_again
 
 
 def test_a_region_may_take_no_commands():
-    down = Downward("zhejiang", DownRules(acknowledgements=False))
+    down = Downward("zhejiang", DownRules(acknowledgements=False), lambda: 1)
     assert down(Commands(commands=[command("zhejiang:abc"), command("abc")])) is None
     assert down.withheld == {"commands": 1}
+
+
+def test_a_parents_clock_is_not_believed_far_ahead():
+    down = Downward("zhejiang", DownRules(), lambda: 5_000_000)
+    late, fast = (
+        msgspec.structs.replace(command("zhejiang:abc", str(at_us)), at_us=at_us)
+        for at_us in (65_000_000, 65_000_001)
+    )
+    taken = down(Commands(commands=[late, fast]))
+    assert isinstance(taken, Commands)
+    assert [one.at_us for one in taken.commands] == [65_000_000, 65_000_000]

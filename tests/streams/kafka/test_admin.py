@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.kafka import admin
 from streams.kafka.access import Access
 from streams.kafka.admin import Present, changes, settings_of
-from streams.topics import ALL_TOPICS, MESSAGE_BYTES, Topic
+from streams.topics import ALL_TOPICS, COMMANDS, MESSAGE_BYTES, Topic
 
 EVENTS = Topic("events", None, "id", partitions=3, retention_s=60)
 STATE = Topic("state", None, "id", retention_s=-1, compacted=True)
@@ -41,6 +41,7 @@ def test_settings_are_as_kafka_spells_them():
         "max.message.bytes": str(MESSAGE_BYTES + 100_000),
     }
     assert settings_of(STATE)["cleanup.policy"] == "compact"
+    assert settings_of(COMMANDS)["message.timestamp.type"] == "LogAppendTime"
     assert settings_of(STATE)["retention.ms"] == "-1"
 
 

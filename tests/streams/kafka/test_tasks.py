@@ -16,12 +16,15 @@ from streams import codec
 from streams.kafka.origin import Origin, Origins, origin_of
 from streams.kafka.tasks import ALERT, SENSE, SnapshotError, Task
 from streams.records import (
+    AlertTransition,
+    AlertTransitions,
     Command,
     Commands,
     Detection,
     Detections,
     FlaggedSamples,
     RawBatch,
+    Record,
     SampleBatch,
     Tick,
 )
@@ -110,6 +113,25 @@ def test_time_goes_on_by_receiving_times_commands_detections_and_ticks() -> None
     assert task.now_us == T0_US + 5 * SECOND_US
     task.take("detections", 2, codec.encode(Tick(now_us=T0_US)))
     assert task.now_us == T0_US + 5 * SECOND_US
+
+
+def steps_of(made: list[Record]) -> list[AlertTransition]:
+    return [step for one in made if isinstance(one, AlertTransitions) for step in one.transitions]
+
+
+def test_a_command_from_the_future_counts_as_of_when_it_came() -> None:
+    task, year_us = alerts(), 365 * 86_400 * SECOND_US
+    (opened,) = steps_of(task.take("detections", 0, codec.encode(detection(0))))
+    assert task.take("detections", 1, codec.encode(detection(2))), "it is over"
+    asked = Command(
+        id="c", kind="acknowledge_alert", target=opened.alert_id, by="me", at_us=T0_US + year_us
+    )  # fmt: skip
+    message = codec.encode(Commands(commands=[asked]))
+    answered = steps_of(task.take("commands", 0, message, stamp_us=T0_US + SECOND_US))
+    assert [step.at_us for step in answered] == [T0_US + 61 * SECOND_US]
+    assert task.now_us == T0_US + 61 * SECOND_US
+    closed = steps_of(task.take("detections", 2, codec.encode(Tick(now_us=T0_US + 700 * SECOND_US))))
+    assert [step.change for step in closed] == ["closed"], "it expires in its time"
 
 
 def test_a_message_that_was_made_twice_counts_once() -> None:
