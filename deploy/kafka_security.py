@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from deploy.addresses import is_loopback
 from deploy.refusal import Refusal
 from streams.kafka.security import Security
+from streams.loopback import is_loopback
 
 
 def check_security(security: Security, servers: str, where: str) -> None:

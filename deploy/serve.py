@@ -17,7 +17,7 @@ from dashboards.api import create_app
 from dashboards.api.live import Snapshot
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
-from deploy.addresses import Addresses, is_loopback
+from deploy.addresses import Addresses
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
 from deploy.http_server import bind, serving
@@ -34,6 +34,7 @@ from streams import codec
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.output import Output
 from streams.kafka.reader import Read, Reader
+from streams.loopback import is_loopback
 from streams.records import Command, CommandOutcome, Record
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS

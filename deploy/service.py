@@ -13,7 +13,7 @@ from pathlib import Path
 from connectors.caster.relay import Relay
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
-from deploy.addresses import Addresses, is_loopback
+from deploy.addresses import Addresses
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import every_station, locked, open_store, refusing_damage
@@ -35,6 +35,7 @@ from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
+from streams.loopback import is_loopback
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.kafka.security import Mechanism
+from streams.loopback import is_loopback
 
 KNOCK_S = 5.0
 """How long a broker may take to let one in."""
@@ -56,6 +57,10 @@ _EXPIRED, _NOT_YET = 10, 9
 _OTHER_NAME = (62, 64)
 """Codes of OpenSSL (X509_V_ERR): a certificate is for another host, for another address."""
 _Place = tuple[str, int]
+
+
+class NotAdmittedError(KafkaConnectionError):  # type: ignore[misc]
+    """No client may be made: why stands in it, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +95,36 @@ class Access:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What each client of aiokafka is told."""
+        """What a client of aiokafka is told."""
         return {"bootstrap_servers": self.servers, **self.login}
+
+    async def admitted(self) -> dict[str, Any]:
+        """Return what a client of aiokafka is told, when no password of its can cross a network in the clear.
+
+        A client goes where brokers say that brokers are, so they are asked for that first.
+
+        Raises
+        ------
+        NotAdmittedError
+            It could, or that cannot be found out.
+        """
+        if self.user and self.tls is None and (why := await self.trouble()):
+            raise NotAdmittedError(why)
+        return self.options
 
     async def reason(self, error: BaseException | None) -> str:
         """Return in a sentence why something went wrong that was asked here; None: no answer came."""
         words = self.first_words(error)
+        if isinstance(error, NotAdmittedError):
+            return words  # which come of a knock
         return (await self.trouble() or words) if error is None or isinstance(error, _KNOCK_AFTER) else words
 
     def first_words(self, error: BaseException | None) -> str:
         """Return what an error says before anybody has knocked; None: no answer came."""
         if error is None:
             return f"Kafka at {self.servers} does not answer; look whether it runs"
+        if isinstance(error, NotAdmittedError):
+            return str(error.args[0])
         if isinstance(error, _FORBIDDEN):
             whom = f"user {self.user}" if self.user else "this program"
             return f"Kafka at {self.servers} does not allow {whom} {_told(error)}; grant it the right there"
@@ -116,16 +139,29 @@ class Access:
             places = [(host, port) for host, port, _ in collect_hosts(self.servers, randomize=False)]
         except ValueError:
             return why
+        if why := self._exposed(places):
+            return why
         found = await self._first(places)
         if isinstance(found, str):
             return found
         place, brokers = found
+        if why := self._exposed(sorted(brokers)):
+            return f"{why}; {place[0]}:{place[1]} names that place, by its advertised.listeners"
         if not brokers or place in brokers:
             return ""
         beyond = await self._first(sorted(brokers))
         if isinstance(beyond, str):
             return f"{beyond}; {place[0]}:{place[1]} names that place, by its advertised.listeners"
         return ""
+
+    def _exposed(self, places: Iterable[_Place]) -> str:
+        """Return in a sentence where a password would go in the clear; empty: nowhere."""
+        if not self.user or self.tls is not None:
+            return ""
+        beyond = [host for host, _ in places if not is_loopback(host)]
+        if not beyond:
+            return ""
+        return f"the password would go to {beyond[0]} without TLS; write tls = true or ca in {self.where}"
 
     async def _first(self, places: Sequence[_Place]) -> tuple[_Place, set[_Place]] | str:
         """Knock at all at once; return who answers first and whom it names, else why the first does not."""

@@ -25,7 +25,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from streams.kafka.access import AWAY, Access
+from streams.kafka.access import AWAY, Access, NotAdmittedError
 from streams.topics import ALL_TOPICS, MESSAGE_BYTES, Topic
 
 BROKER_MESSAGE_BYTES = MESSAGE_BYTES + 100_000
@@ -217,8 +217,12 @@ async def _admin(kafka: Access, prefix: str) -> AsyncIterator[Any]:
         raise TopicsRefused(
             f"--prefix {prefix!r} cannot stand in a topic's name; use at most 200 letters, digits, . _ or -"
         )
+    try:
+        options = await kafka.admitted()
+    except NotAdmittedError as error:
+        raise KafkaUnreachable(kafka.first_words(error)) from error
     admin = AIOKafkaAdminClient(
-        **kafka.options,
+        **options,
         client_id="groundswell-topics",
         request_timeout_ms=round(REQUEST_S * 1000),
     )

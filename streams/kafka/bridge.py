@@ -223,7 +223,9 @@ async def newest(kafka: Access, topic: str, key: str) -> bytes | None:
     aiokafka.errors.KafkaError
         No broker answers, or it has no such topic.
     """
-    consumer = AIOKafkaConsumer(**kafka.options, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        **await kafka.admitted(), enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     at, wanted, found = TopicPartition(topic, 0), key.encode(), None
     await consumer.start()
     try:

@@ -75,7 +75,7 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _take_part(self) -> None:
         consumer = AIOKafkaConsumer(
-            **self.kafka.options,
+            **await self.kafka.admitted(),
             group_id=self.group,
             enable_auto_commit=False,
             auto_offset_reset="latest",

@@ -20,7 +20,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped,unused-ignore]
     UnknownTopicOrPartitionError,
 )
 
-from streams.kafka.access import AWAY, Access
+from streams.kafka.access import AWAY, Access, NotAdmittedError
 from streams.kafka.spool_frames import Frame
 
 log = structlog.get_logger()
@@ -79,8 +79,13 @@ class Link:
             No broker answers, or the topics are not as they must be.
         """
         assert self._producer is None, "close the old one first"
+        try:
+            options = await self.kafka.admitted()
+        except NotAdmittedError as error:
+            self.error = self.kafka.first_words(error)
+            raise LinkError(self.error) from error
         producer = AIOKafkaProducer(
-            **self.kafka.options,
+            **options,
             client_id=self.client_id,
             enable_idempotence=True,
             acks="all",

@@ -174,7 +174,7 @@ class Output:
     async def _made(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                **self.kafka.options,
+                **await self.kafka.admitted(),
                 client_id=self.client_id,
                 acks="all",
                 enable_idempotence=True,

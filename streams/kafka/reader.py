@@ -88,21 +88,23 @@ class Reader:
     async def _connected(self) -> AIOKafkaConsumer:
         self._by_name = {self.prefix + topic.name: topic for topic in self.topics}
         while True:
-            consumer = AIOKafkaConsumer(
-                **self.kafka.options,
-                enable_auto_commit=False,
-                auto_offset_reset="latest" if self.begin is None else "earliest",
-                isolation_level="read_committed",
-                fetch_max_bytes=self.most_bytes,
-                max_partition_fetch_bytes=self.most_bytes // 4,
-                fetch_min_bytes=self.most_bytes // 4 if self.gather_s else 1,
-                fetch_max_wait_ms=round((self.gather_s or IDLE_S) * 1000),
-            )
+            consumer = None
             try:
+                consumer = AIOKafkaConsumer(
+                    **await self.kafka.admitted(),
+                    enable_auto_commit=False,
+                    auto_offset_reset="latest" if self.begin is None else "earliest",
+                    isolation_level="read_committed",
+                    fetch_max_bytes=self.most_bytes,
+                    max_partition_fetch_bytes=self.most_bytes // 4,
+                    fetch_min_bytes=self.most_bytes // 4 if self.gather_s else 1,
+                    fetch_max_wait_ms=round((self.gather_s or IDLE_S) * 1000),
+                )
                 await consumer.start()
                 await self._seek(consumer)
             except (KafkaError, OSError) as error:
-                await _close(consumer)
+                if consumer is not None:
+                    await _close(consumer)
                 self._why.note(error)
                 await asyncio.sleep(RETRY_S)
             else:

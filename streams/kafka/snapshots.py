@@ -124,7 +124,7 @@ async def read(
     for task, partition in tasks.items():
         by_place.setdefault(partition % SNAPSHOTS.partitions, []).append(task)
     consumer = AIOKafkaConsumer(
-        **kafka.options,
+        **await kafka.admitted(),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",  # a seek behind the assignment may come too late

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from deploy import topics_command
@@ -25,8 +26,8 @@ from deploy.settings_file import load
 from streams import codec
 from streams.faust_app import FaustConfig, FaustRuntime
 from streams.kafka import admin
-from streams.kafka.access import Access
-from streams.kafka.bridge import Carrier, Side
+from streams.kafka.access import Access, NotAdmittedError
+from streams.kafka.bridge import Carrier, Side, newest
 from streams.kafka.lease import Lease
 from streams.kafka.link import Link, LinkError
 from streams.kafka.output import Message, Output
@@ -61,11 +62,11 @@ password = "env:KAFKA_PASSWORD"
 """
 PROPERTIES = """
 listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual},\
-ASTRAY://127.0.0.1:{astray},CONTROLLER://127.0.0.1:{controller}
+ASTRAY://127.0.0.1:{astray},CLEAR://127.0.0.1:{clear},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},MUTUAL://127.0.0.1:{mutual},\
-ASTRAY://127.0.0.1:{nowhere}
+ASTRAY://127.0.0.1:{nowhere},CLEAR://192.0.2.7:{clear}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL,\
-ASTRAY:PLAINTEXT
+ASTRAY:PLAINTEXT,CLEAR:SASL_PLAINTEXT
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/broker.both
 ssl.truststore.type=PEM
@@ -75,6 +76,9 @@ listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
 listener.name.secure.scram-sha-512.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.secure.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_simple="plain words";
+listener.name.clear.sasl.enabled.mechanisms=PLAIN
+listener.name.clear.plain.sasl.jaas.config=\
 org.apache.kafka.common.security.plain.PlainLoginModule required user_simple="plain words";
 """
 
@@ -95,6 +99,8 @@ class Place:
     mutual: int
     astray: int
     """It names a port where nobody is."""
+    clear: int
+    """It wants a password without TLS, and names another host."""
 
     def access(self, port: int | None = None, host: str = "127.0.0.1", **more: str | bool) -> Access:
         """Return the right way in, but for what is named."""
@@ -113,7 +119,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         broker.with_suffix(".key").read_text() + broker.read_text() + authority.read_text()
     )
     ports = {
-        name: lasting_port() for name in ("plain", "secure", "mutual", "astray", "nowhere", "controller")
+        name: lasting_port()
+        for name in ("plain", "secure", "mutual", "astray", "nowhere", "clear", "controller")
     }
     properties = folder / "more.properties"
     properties.write_text(PROPERTIES.format(folder=folder, **ports))
@@ -131,7 +138,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        yield Place(folder, ports["plain"], ports["secure"], ports["mutual"], ports["astray"])
+        yield Place(folder, ports["plain"], ports["secure"], ports["mutual"], ports["astray"], ports["clear"])
 
 
 def clock_us() -> int:
@@ -277,6 +284,41 @@ async def test_each_says_so_and_tries_again(place, tmp_path, monkeypatch):
         assert one.stop() == 0
     assert words in (log := (tmp_path / "notify.log").read_text())
     assert "'wrong'" not in log
+
+
+async def test_no_password_goes_in_the_clear_to_where_a_broker_sends_its_clients(place, monkeypatch):
+    asked: list[str] = []
+    connect = AIOKafkaConnection.connect
+
+    async def noted(self: AIOKafkaConnection) -> object:
+        asked.append(self.host)
+        return await connect(self)
+
+    monkeypatch.setattr(AIOKafkaConnection, "connect", noted)
+    kafka = Access(f"127.0.0.1:{place.clear}", user="simple", password="plain words", mechanism="PLAIN")
+    words = r"the password would go to 192\.0\.2\.7 without TLS; write tls = true or ca in \[kafka\]"
+    assert re.match(f"{words}; 127.0.0.1:{place.clear} names that place", await kafka.trouble())
+    with pytest.raises(admin.KafkaUnreachable, match=words):
+        await admin.show(kafka)
+    with pytest.raises(LinkError, match=words):
+        await Link(kafka, "gatherer", {}).connect()
+    with pytest.raises(NotAdmittedError, match=words):
+        await newest(kafka, "x", "y")
+    output, reader = Output(kafka, "clear"), Reader(kafka, (ALERTS,), {})
+    lease = Lease(kafka, ALERTS.name, "clear", asyncio.Event().wait)
+    works = (output.send([Message("x", 0, b"")]), reader.start(), lease.run())
+    tasks = [asyncio.create_task(work) for work in works]  # type: ignore[arg-type]
+    try:
+        for one in (output, reader, lease):
+            await until(lambda one=one: re.match(words, one.error), WAIT_S)  # type: ignore[misc]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert set(asked) == {"127.0.0.1"}
+    beyond = replace(kafka, servers="192.0.2.7:9092")
+    assert re.match(words, await beyond.trouble())
+    assert set(asked) == {"127.0.0.1"}
 
 
 async def test_a_right_that_is_missing_is_named():
