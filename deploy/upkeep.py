@@ -90,6 +90,16 @@ def upkeep_figures(upkeep: Upkeep, store: object) -> list[Figure]:
             "Spans that came too late to be summed up: their rows have expired.",
             lambda: upkeep.health.frozen,
         ),
+        gauge(
+            "store_clock_ahead_seconds",
+            "How far this clock is ahead of the newest stored row, looked at once an hour.",
+            lambda: max(0.0, upkeep.clock_ahead_us / 1e6),
+        ),
+        gauge(
+            "store_floor_ahead_seconds",
+            "How far what counts as expired reaches beyond the newest stored row, looked at once an hour.",
+            lambda: max(0.0, upkeep.floor_ahead_us / 1e6),
+        ),
         counter("store_upkeep_failures", "Times that the upkeep failed.", lambda: upkeep.failures),
         Figure("store_expired_rows", "Rows dropped for their age, about.", "counter", expired, ("table",)),
         Figure(

@@ -173,6 +173,16 @@ class RawSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTimes:
+    """What a store says of the time, beside any clock."""
+
+    newest_us: int | None
+    """Of its rows, as far as it may be believed; None: there are none."""
+    floor_us: int | None
+    """Before it rows of some level are gone for ever, and sums are not made anew; None: nothing has gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class RollupHealth:
     """How far the rollups are behind."""
 

@@ -8,10 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from storage.rows import RollupHealth
+import structlog
+
+from storage.rows import RollupHealth, StoredTimes
+
+log = structlog.get_logger()
 
 EVERY_US = 3_600_000_000
 """How often what has expired is looked for."""
+_DAY_US = 86_400_000_000
+AHEAD_US = _DAY_US
+"""A clock that is further ahead of what is stored is told, or nothing came for as long."""
 _LONGEST_S = 1.0
 """Of a call: after it the newest reports are brought again."""
 _BREATH_S = 0.005
@@ -37,6 +44,10 @@ class Kept(Protocol):
         """Return how far the rollups are behind."""
         ...
 
+    def stored_times(self) -> StoredTimes:
+        """Return the time of the newest row, and of the highest floor."""
+        ...
+
 
 @dataclass(slots=True)
 class Upkeep:
@@ -53,6 +64,10 @@ class Upkeep:
     expired: Counter[str] = field(default_factory=Counter)
     """About so many rows by table have been dropped."""
     health: RollupHealth = field(default_factory=lambda: RollupHealth(0, None, 0))
+    clock_ahead_us: int = 0
+    """Of the newest row, when what has expired was looked for last."""
+    floor_ahead_us: int = 0
+    """Of the newest row, so that new rows are not summed up; 0 or less is as it should be."""
     _looked_us: int | None = None
 
     def work(self) -> None:
@@ -73,5 +88,22 @@ class Upkeep:
                 break
         self.health = self.store.rollup_health()
         if self._looked_us is None or not self._looked_us <= now_us < self._looked_us + EVERY_US:
+            self._look(now_us)
             self.expired.update(self.store.drop_expired(now_us, self.retention_s))
             self._looked_us = now_us
+
+    def _look(self, now_us: int) -> None:
+        times = self.store.stored_times()
+        newest_us = now_us if times.newest_us is None else times.newest_us
+        self.clock_ahead_us = now_us - newest_us
+        self.floor_ahead_us = (newest_us if times.floor_us is None else times.floor_us) - newest_us
+        if self.clock_ahead_us > AHEAD_US:
+            log.warning(
+                "this clock is far ahead of the newest stored row; look whether it is right, or why nothing "
+                "comes: what expires is counted from that row", days=round(self.clock_ahead_us / _DAY_US, 1),
+            )  # fmt: skip
+        if self.floor_ahead_us > 0:
+            log.error(
+                "what counts as expired reaches beyond the newest row: a clock was wrong; new rows are kept "
+                "and not summed up", days=round(self.floor_ahead_us / _DAY_US, 1),
+            )  # fmt: skip

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 
+from storage.rows import StoredTimes
 from storage.sql.levels import DAY_US, KINDS, ROWS, SAMPLES, STATIONS, Kind, floor_to
 from storage.sql.rolling import Rolling
 
@@ -15,6 +16,8 @@ _LEVELS: dict[str, tuple[Kind, int]] = {
     "samples": (SAMPLES, ROWS),
     **{kind.table(level): (kind, level) for kind in KINDS for level in (0, 1, 2)},
 }
+QUIET_US = DAY_US
+"""So much later than the newest row it may be now; a clock that says more is not believed."""
 TABLES = (*_LEVELS, "station_figures", "station_periods", ALERTS)
 """What can expire. With closed alerts go their transitions, their deliveries, and detections of that time."""
 
@@ -29,7 +32,8 @@ class Expiring(Rolling):
     def drop_expired(self, now_us: int, retention_s: Mapping[str, int]) -> dict[str, int]:
         """Drop what is older than its table's retention, whole days; return about how many rows by table.
 
-        What somebody reads at the moment may be left to the next call.
+        What somebody reads at the moment may be left to the next call. A clock that is far ahead of what is
+        stored drops no more than one that is right would; nothing goes while nothing new comes.
 
         Parameters
         ----------
@@ -49,8 +53,12 @@ class Expiring(Rolling):
                     f"the retention of {table} must be a positive number of seconds, not {seconds}"
                 )
         dropped: Counter[str] = Counter()
+        newest_us = self.stored_times().newest_us
+        if newest_us is None:
+            return {}
+        now_us = min(now_us, newest_us + QUIET_US)
         for table, seconds in retention_s.items():
-            cut_us = floor_to(now_us - seconds * 1_000_000, DAY_US)
+            cut_us = floor_to(min(now_us - seconds * 1_000_000, newest_us), DAY_US)
             if table == ALERTS:
                 dropped.update(self._drop_alerts(cut_us))
                 continue
@@ -58,6 +66,12 @@ class Expiring(Rolling):
                 cut_us = self._raise_floor(*_LEVELS[table], cut_us)
             dropped[table] += self._drop_rows(table, cut_us)
         return dict(dropped)
+
+    def stored_times(self) -> StoredTimes:
+        """Return the time of the newest row, and of the highest floor."""
+        with self._reading() as connection:
+            newest_us, floor_us = connection.execute(self._queries["stored_times"], {}).fetchone()
+        return StoredTimes(newest_us, floor_us)
 
     def _raise_floor(self, kind: Kind, level: int, cut_us: int) -> int:
         """Note that nothing is there any more before a time; an earlier one when rollups are not made yet."""

@@ -9,7 +9,7 @@ import pytest
 from dashboards.metrics import exposition
 from deploy.settings import DatabaseSettings
 from deploy.upkeep import kept_in_shape, retention_s, upkeep_figures
-from storage.rows import RollupHealth
+from storage.rows import RollupHealth, StoredTimes
 from storage.upkeep import EVERY_US, Upkeep
 
 DAY_S = 86_400
@@ -38,6 +38,9 @@ class Store:
         self.asked.append((now_us, dict(retention_s)))
         return dict.fromkeys(retention_s, 5)
 
+    def stored_times(self) -> StoredTimes:
+        return StoredTimes(newest_us=10 * EVERY_US, floor_us=12 * EVERY_US)
+
     def rollup_health(self) -> RollupHealth:
         return RollupHealth(marks=2, oldest_us=1_000_000, frozen=1)
 
@@ -49,11 +52,15 @@ def test_rolling_up_goes_on_and_what_expires_is_looked_for_once_an_hour():
         now_us[0] += passed_us
         upkeep.work()
     now_us[0] -= 3 * EVERY_US  # a clock that was set back
+    text = exposition(upkeep_figures(upkeep, store)).decode()
+    assert "groundswell_store_clock_ahead_seconds 3600.0" in text
+    assert "groundswell_store_floor_ahead_seconds 7200.0" in text
     upkeep.work()
     assert (upkeep.steps, store.brought) == (3, 5)
     assert [at for at, _ in store.asked] == [10 * EVERY_US, 11 * EVERY_US, 8 * EVERY_US + 5]
     assert upkeep.expired == {"samples": 15}
     text = exposition(upkeep_figures(upkeep, store)).decode()
+    assert "groundswell_store_clock_ahead_seconds 0.0" in text
     assert 'groundswell_store_expired_rows_total{table="samples"} 15.0' in text
     assert 'groundswell_store_rows_apart_total{table="samples"} 7.0' in text
     assert "groundswell_store_rollup_marks 2.0" in text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from storage.rows import StoredTimes
 from streams.records import (
     AlertTransitions,
     Detection,
@@ -73,6 +75,30 @@ def test_what_comes_late_does_not_spoil_what_it_was_part_of(store, make):
     assert [w.reports for w in expected] == [2, 2, 2, 2, 26, 27]
 
 
+def test_a_clock_that_is_wrong_drops_nothing_and_freezes_no_sums(store, make):
+    store.drop_expired(LATER, {"station_epochs": DAY_S})
+    assert store.stored_times() == StoredTimes(None, None), "an empty store has nothing that is too old"
+    times = fill(store, make)
+    # one station's own clock is no better
+    astray = msgspec.structs.replace(make.report("B", BEGIN + 90 * DAY), received_at_us=times[-1] + S)
+    store.commit([StationReports(reports=[astray])], None, now_us=times[-1])
+    store.bring_latest()
+    roll(store)
+    retention = dict.fromkeys(("station_epochs", "samples", "station_minutes"), 7 * DAY_S)
+    store.drop_expired(BEGIN + 200 * DAY, retention)
+    assert [r.epoch_us for r in store.station_reports("A", 0, END).items] == times
+    assert [o.time_us for o in store.observations("d", 0, END).items] == times
+    told = store.stored_times()
+    assert told.newest_us == times[-1] + S
+    assert told.floor_us is not None
+    assert told.floor_us <= BEGIN
+    store.drop_expired(BEGIN + 200 * DAY, {"station_epochs": 1})
+    assert store.stored_times().floor_us == BEGIN + 5 * DAY, "no row that comes in order is behind it"
+    store.commit([StationReports(reports=[make.report("A", times[-1] + 5 * S)])], None, now_us=times[-1])
+    roll(store)
+    assert store.rollup_health().frozen == 0
+
+
 def test_many_rows_go_in_steps(store, make):
     some = [make.report("A", BEGIN + k * S) for k in range(5_500)]
     store.commit([StationReports(reports=some)], None, now_us=BEGIN)
@@ -80,6 +106,8 @@ def test_many_rows_go_in_steps(store, make):
     store.commit([StationPeriods(periods=[hour])], None, now_us=BEGIN)
     roll(store)
     now_us = BEGIN + 40 * DAY
+    store.commit([StationReports(reports=[make.report("B", now_us)])], None, now_us=now_us)
+    store.bring_latest()
     store.drop_expired(now_us, {"station_epochs": DAY_S, "station_periods": DAY_S})
     assert store.station_reports("A", 0, END).items == []
     assert sum(w.reports for w in store.station_quality("A", BEGIN, BEGIN + 2 * HOUR, 60)) == 5_500
@@ -113,6 +141,10 @@ def test_alerts_that_are_over_go_with_all_that_is_theirs(store, make):
     for message in ("old.1", "old.2"):
         store.settle_delivery("w", message, delivered_at_us=2)
     assert store.drop_expired(make.t0 + DAY - DAY // 2, {"alerts": DAY_S}) == {"alerts": 0, "detections": 0}
+    assert store.drop_expired(make.t0 + 300 * DAY, {"alerts": DAY_S}) == {"alerts": 0, "detections": 0}
+    newer = StationReports(reports=[make.report("A", make.t0 + 3 * DAY)])
+    store.commit([newer], None, now_us=1)
+    store.bring_latest()
     dropped = store.drop_expired(make.t0 + 3 * DAY, {"alerts": DAY_S})
     assert dropped == {"alerts": 1, "detections": 1}
     assert store.alert("old") is None

@@ -172,6 +172,18 @@ SELECT min(begin_us) FROM rollup_marks WHERE kind = %(kind)s AND level <= %(leve
 -- name: floors
 SELECT kind, level, before_us FROM rollup_floors;
 
+-- name: stored_times
+-- Epochs no later than they were received, samples (none is taken a day ahead); alerts where there is neither.
+SELECT
+    coalesce(
+        greatest(
+            (SELECT max(least(epoch_us, received_at_us)) FROM station_latest),
+            (SELECT max(time_us) FROM datastream_latest)
+        ),
+        (SELECT max(opened_at_us) FROM alerts)
+    ),
+    (SELECT max(before_us) FROM rollup_floors);
+
 -- name: raise_floor
 INSERT INTO rollup_floors AS known (kind, level, before_us) VALUES (%(kind)s, %(level)s, %(before_us)s)
 ON CONFLICT (kind, level) DO UPDATE SET before_us = excluded.before_us

@@ -176,6 +176,22 @@ SELECT min(begin_us) FROM rollup_marks WHERE kind = :kind AND level <= :level;
 -- name: floors
 SELECT kind, level, before_us FROM rollup_floors;
 
+-- name: stored_times
+-- Epochs no later than they were received, samples (none is taken a day ahead); alerts where there is neither.
+SELECT
+    coalesce(
+        (
+            SELECT max(time_us) FROM (
+                SELECT min(l.epoch_us, coalesce(e.received_at_us, l.epoch_us)) AS time_us
+                FROM station_latest AS l
+                LEFT JOIN station_epochs AS e ON e.station_key = l.station_key AND e.epoch_us = l.epoch_us
+                UNION ALL SELECT time_us FROM datastream_latest
+            )
+        ),
+        (SELECT max(opened_at_us) FROM alerts)
+    ),
+    (SELECT max(before_us) FROM rollup_floors);
+
 -- name: raise_floor
 INSERT INTO rollup_floors AS known (kind, level, before_us) VALUES (:kind, :level, :before_us)
 ON CONFLICT (kind, level) DO UPDATE SET before_us = excluded.before_us
