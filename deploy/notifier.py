@@ -106,7 +106,8 @@ class Notifier:
         FencedError
             Another one has begun.
         """
-        self._output = Output(self.kafka, "groundswell-notify", f"{self.prefix}groundswell-notify")
+        name = f"{self.prefix}groundswell-notify"
+        self._output = Output(self.kafka, "groundswell-notify", name, once=True)
         self._lock, self._unwritten = asyncio.Lock(), []
         try:
             await self._output.insist(_nothing)  # from now on no other writes the state

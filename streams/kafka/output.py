@@ -56,7 +56,11 @@ class Output:
     kafka: Access
     client_id: str
     transactional_id: str | None = None
+    once: bool = False
+    """A transactional id is taken once: its owner has to begin anew when the producer breaks, and looks first
+    what others wrote meanwhile. Taken again, it would shut out a successor."""
     sent: int = 0
+    _is_taken: bool = False
     _why: Why = field(init=False)
     _producer: AIOKafkaProducer | None = None
     _posted: deque[Message] = field(default_factory=deque)
@@ -128,7 +132,7 @@ class Output:
         Raises
         ------
         FencedError
-            Another producer has taken this transactional id.
+            Another producer has taken this transactional id; with `once`: may have taken it.
         """
         while True:
             slow = asyncio.get_running_loop().call_later(SLOW_S, self._hang)
@@ -142,6 +146,10 @@ class Output:
             except (KafkaError, OSError, TimeoutError) as error:
                 self._why.note(error)
                 await self._drop()
+                if self.once and self._is_taken:
+                    raise FencedError(
+                        f"another process may work as {self.transactional_id} by now"
+                    ) from error
                 await asyncio.sleep(RETRY_S)
             else:
                 self._why.clear()
@@ -189,7 +197,7 @@ class Output:
                 with contextlib.suppress(KafkaError, OSError):
                     await producer.stop()
                 raise
-            self._producer = producer
+            self._producer, self._is_taken = producer, True
         return self._producer
 
     @contextlib.asynccontextmanager

@@ -139,7 +139,9 @@ class World:
             self.taken[config.id].append(message)
         return answer
 
-    def output(self, *_: Any) -> Any:
+    def output(self, *_: Any, once: bool) -> Any:
+        assert once, "it must not shut out a successor"
+
         async def insist(_: Any) -> None: ...
         async def close() -> None: ...
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams.kafka import output
 from streams.kafka.access import Access
-from streams.kafka.output import Message, Output
+from streams.kafka.output import FencedError, Message, Output
 from tests.waiting import until
 
 
@@ -90,3 +93,38 @@ async def test_nobody_waits_for_a_knock_before_the_next_try(monkeypatch):
     is_back.set()
     await sending
     assert one.error == ""
+
+
+@pytest.mark.parametrize("once", [True, False])
+async def test_an_id_that_is_taken_once_is_not_taken_from_a_successor(once, monkeypatch):
+    monkeypatch.setattr(output, "RETRY_S", 0.0)
+    monkeypatch.setattr(Access, "trouble", lambda _: asyncio.sleep(0, ""))
+    began: list[int] = []
+
+    class Fragile(Broker):
+        async def start(self) -> None:
+            began.append(1)
+            if len(began) == 1:
+                raise KafkaConnectionError("away")  # it has not taken the id: it may try again
+
+        @contextlib.asynccontextmanager
+        async def transaction(self) -> AsyncIterator[None]:
+            yield
+
+    monkeypatch.setattr(output, "AIOKafkaProducer", lambda **_: Fragile())
+    one = Output(Access("somewhere:9092"), "me", "mine", once=once)
+    await one.insist(lambda _: asyncio.sleep(0))
+    assert len(began) == 2
+    breaks = [KafkaConnectionError("away")]
+
+    async def work(_: Any) -> None:
+        if breaks:
+            raise breaks.pop()
+
+    if once:
+        with pytest.raises(FencedError, match="another process may work as mine"):
+            await one.insist(work)
+    else:
+        await one.insist(work)
+    assert len(began) == (2 if once else 3)
+    await one.close()
