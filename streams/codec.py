@@ -80,6 +80,6 @@ def decode(message: bytes) -> Record:
         raise UnknownVersionError(f"message version {message[0]}, this program reads {VERSION}")
     try:
         batch: Record = _decoder.decode(memoryview(message)[1:])
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # as deep as somebody liked
         raise CodecError(f"damaged message: {error}") from error
     return batch

@@ -51,11 +51,6 @@ class RecentSamples:
         """Return the samples that are new, in their order, and remember them; of equal ones the first.
 
         One with another value at the same time is no repetition: a clock may have been set back.
-
-        Raises
-        ------
-        IndexError
-            A sample belongs to no datastream of the batch.
         """
         if not len(batch):
             return batch

@@ -5,7 +5,7 @@ Records are plain values: a processor gets them, returns them, and keeps no hidd
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -21,6 +21,11 @@ ObjectKind = Literal["station", "thing", "datastream", "rule", "silence", "accou
 ChangeVerb = Literal["put", "patch", "delete", "revert"]
 LevelName = Level
 
+EARLIEST_US, LATEST_US = -2_208_988_800_000_000, 7_258_118_400_000_000
+"""1900 and 2200: a time outside is a mistake, and many a program behind could not hold it."""
+TimeUs = Annotated[int, msgspec.Meta(ge=EARLIEST_US, le=LATEST_US)]
+"""Microseconds of UTC since 1970; a message with another one is damaged."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all records."""
@@ -34,9 +39,9 @@ class RawChunk(Record, frozen=True, kw_only=True):
 
     station_id: str
     payload: bytes
-    received_at_us: int | None = None
+    received_at_us: TimeUs | None = None
     """When the socket was read. None in a replay whose recording has no receiving times."""
-    reference_us: int | None = None
+    reference_us: TimeUs | None = None
     """Roughly when it was, to resolve the GPS week of a replay; live, `received_at_us` serves."""
     end_of_stream: bool = False
     """Last chunk of a finite source: what is pending is closed and judged."""
@@ -52,7 +57,7 @@ class EphemerisMessage(Record, frozen=True, kw_only=True):
     """An ephemeris as a station sent it, an RTCM message without header and CRC."""
 
     payload: bytes
-    known_us: int
+    known_us: TimeUs
     """When it was received first."""
 
 
@@ -78,7 +83,7 @@ class NetworkShare(Record, frozen=True, kw_only=True, tag="network"):
 class Tick(Record, frozen=True, kw_only=True, tag="tick"):
     """Time goes on although nothing arrived."""
 
-    now_us: int
+    now_us: TimeUs
 
 
 class Reason(Record, frozen=True, kw_only=True):
@@ -98,9 +103,9 @@ class StationReport(Record, frozen=True):
     """The verdict on one station for one second (or epoch). Key: station_id, epoch_us."""
 
     station_id: str
-    epoch_us: int
+    epoch_us: TimeUs
     """Time of the epoch; of the second that was judged when no epoch came."""
-    received_at_us: int | None
+    received_at_us: TimeUs | None
     state: StationStateName
     score: int | None
     """0 to 100; None when the state is unknown."""
@@ -132,7 +137,7 @@ class StationFigures(Record, frozen=True, kw_only=True):
     """
 
     station_id: str
-    time_us: int
+    time_us: TimeUs
     """Time of the epoch."""
     horizon_expected: int | None = None
     """Signals above the horizon that the ephemerides let expect at this epoch."""
@@ -155,7 +160,7 @@ class StationFigures(Record, frozen=True, kw_only=True):
     """Irregularity of the ionosphere: median over the satellites."""
     clock_step_ms: float | None = None
     """The last step of the receiver's clock by whole milliseconds."""
-    clock_step_at_us: int | None = None
+    clock_step_at_us: TimeUs | None = None
     offset_m: tuple[float, float, float] | None = None
     """Mean of single-point positions over a quarter of an hour: east, north and up of the coordinates."""
     offset_sd_m: tuple[float, float, float] | None = None
@@ -172,8 +177,8 @@ class StationPeriodRecord(Record, frozen=True, kw_only=True):
     """Figures of a station over an hour, or the part of it that was judged. Key: station_id, begin_us."""
 
     station_id: str
-    begin_us: int
-    end_us: int
+    begin_us: TimeUs
+    end_us: TimeUs
     """Not in it."""
     period: bytes
     """A `gnss.quality.period.StationPeriod`, by `gnss.quality.period_codec`."""
@@ -200,12 +205,8 @@ class SampleBatch(Record, frozen=True, kw_only=True, tag="samples"):
     received_at_us: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Refuse columns of unequal length: kernels would read beyond their ends."""
-        n = (len(self.series),)
-        if not (
-            self.series.shape == self.time_us.shape == self.value.shape == self.received_at_us.shape == n
-        ):
-            raise ValueError("the columns of samples are not of one length")
+        """Refuse columns that do not fit: kernels would read beyond their ends."""
+        _check_columns(self)
 
     def __len__(self) -> int:
         return len(self.series)
@@ -229,8 +230,45 @@ class FlaggedSamples(Record, frozen=True, kw_only=True, tag="flagged_samples"):
     flag: NDArray[np.uint8]
     """Shape (n,): the sample's overall flag."""
 
+    def __post_init__(self) -> None:
+        """Refuse columns that do not fit: who stores or shows them would fail for ever."""
+        _check_columns(self)
+        n = len(self.series)
+        for name, kind, shape in (
+            ("revision", np.int32, (n,)),
+            ("flags", np.uint8, (n, len(self.tests))),
+            ("flag", np.uint8, (n,)),
+        ):
+            column = getattr(self, name)
+            if column.shape != shape or column.dtype != kind:
+                raise ValueError(f"column {name} of samples is {column.dtype} of shape {column.shape}")
+
     def __len__(self) -> int:
         return len(self.series)
+
+
+_SAMPLE_COLUMNS = (
+    ("series", np.dtype(np.int32)), ("time_us", np.dtype(np.int64)),
+    ("value", np.dtype(np.float64)), ("received_at_us", np.dtype(np.int64)),
+)  # fmt: skip
+
+
+def _check_columns(batch: SampleBatch | FlaggedSamples) -> None:
+    """Raise ValueError unless the columns are of one length, and series and times can be."""
+    shape = (len(batch.series),)
+    for name, kind in _SAMPLE_COLUMNS:
+        column = getattr(batch, name)
+        if column.shape != shape:
+            raise ValueError("the columns of samples are not of one length")
+        if column.dtype != kind:
+            raise ValueError(f"column {name} of samples is {column.dtype}, not {kind}")
+    if not shape[0]:
+        return
+    if not (batch.series.min() >= 0 and batch.series.max() < len(batch.datastream_ids)):
+        raise ValueError("a sample belongs to no datastream of its batch")
+    for times in (batch.time_us, batch.received_at_us):
+        if not (times.min() >= EARLIEST_US and times.max() <= LATEST_US):
+            raise ValueError("a time of a sample lies outside 1900 to 2200")
 
 
 # --- detections and alerts ------------------------------------------------------------------------
@@ -245,11 +283,11 @@ class Detection(Record, frozen=True, kw_only=True):
     """The datastream or thing that it is about."""
     phase: Phase
     level: LevelName
-    onset_us: int
+    onset_us: TimeUs
     """Event time at which the hazard began."""
-    at_us: int
+    at_us: TimeUs
     """Event time of the sample that made this finding."""
-    detected_at_us: int
+    detected_at_us: TimeUs
     """The partition's time when it was found."""
     title: str
     value: float
@@ -278,11 +316,11 @@ class AlertTransition(Record, frozen=True, kw_only=True):
     rule: str
     subject_id: str
     title: str
-    onset_us: int
-    opened_at_us: int
-    at_us: int
+    onset_us: TimeUs
+    opened_at_us: TimeUs
+    at_us: TimeUs
     change: Literal["opened", "level", "acknowledged", "ended", "closed", "silenced", "unsilenced"]
-    ended_at_us: int | None = None
+    ended_at_us: TimeUs | None = None
     """When the hazard was found to be over. Without an answer the alert stays open all the same."""
     by: str = ""
     comment: str = ""
@@ -306,7 +344,7 @@ class DeliveryStep(Record, frozen=True, kw_only=True):
     number: int
     """Of the transition."""
     state: Literal["pending", "delivered", "given_up"]
-    next_attempt_us: int
+    next_attempt_us: TimeUs
     """When a pending one is due; of others, when that was settled."""
     attempts: int = 0
     error: str = ""
@@ -327,7 +365,7 @@ class Command(Record, frozen=True, kw_only=True):
     target: str
     """An alert; of a change `kind/id`, for instance `station/WUHN00CHN`."""
     by: str
-    at_us: int
+    at_us: TimeUs
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -364,7 +402,7 @@ class Change(Record, frozen=True, kw_only=True):
     after: dict[str, Any] | None
     """The whole definition; None: there is none any more."""
     by: str
-    at_us: int
+    at_us: TimeUs
     command_id: str
 
     @property

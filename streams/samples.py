@@ -44,7 +44,7 @@ def rows_where(batch: SampleBatch, wanted: NDArray[np.bool_]) -> SampleBatch:
 
 def bits_of(value: NDArray[np.float64]) -> Int64:
     """Return values so that NaN equals itself."""
-    return np.ascontiguousarray(value).view(np.int64)
+    return np.ascontiguousarray(value, np.float64).view(np.int64)
 
 
 def first_of_equal(series: NDArray[np.integer], time_us: Int64, bits: Int64) -> NDArray[np.bool_]:

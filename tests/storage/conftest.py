@@ -11,7 +11,7 @@ import pytest
 from storage.postgres import PostgresStore
 from storage.sqlite import SqliteStore
 from storage.store import Store
-from streams.records import AlertTransition, FlaggedSamples, Reason, StationFigures, StationReport
+from streams.records import LATEST_US, AlertTransition, FlaggedSamples, Reason, StationFigures, StationReport
 from tests.postgres import shared_postgres
 
 T0 = 1_700_000_000_000_000
@@ -81,7 +81,7 @@ class Make:
             series=np.zeros(n, np.int32),
             time_us=np.asarray(times_us, np.int64),
             value=np.asarray(values, np.float64),
-            received_at_us=np.asarray(times_us, np.int64) + 1_000_000,
+            received_at_us=np.minimum(np.asarray(times_us, np.int64) + 1_000_000, LATEST_US),
             revision=np.full(n, revision, np.int32),
             tests=list(tests),
             flags=np.repeat(flag[:, None], len(tests), axis=1),

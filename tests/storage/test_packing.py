@@ -3,9 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.sql.packing import pack, pack_report, unpack_report
-from streams.records import Reason, StationReport
+from streams.records import EARLIEST_US, LATEST_US, Reason, StationReport
 
 whole = st.integers(-(2**63), 2**63 - 1)
+times = st.integers(EARLIEST_US, LATEST_US)
 figure = st.none() | st.floats(allow_nan=False)
 reasons = st.lists(
     st.builds(Reason, code=st.text(), text=st.text(), value=figure, threshold=figure, check=st.text()),
@@ -14,8 +15,8 @@ reasons = st.lists(
 reports = st.builds(
     StationReport,
     station_id=st.text(),
-    epoch_us=whole,
-    received_at_us=st.none() | whole,
+    epoch_us=times,
+    received_at_us=st.none() | times,
     state=st.sampled_from(("good", "unknown", "degraded", "bad")),
     score=st.none() | st.integers(0, 100),
     reasons=reasons,

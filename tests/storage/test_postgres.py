@@ -18,7 +18,7 @@ from storage.postgres.errors import DatabaseAwayError, WriterBusyError
 from storage.sql.levels import STATIONS
 from storage.sql.rolling import _Span
 from storage.store import StorageError, StorageFullError, StoreVersionError
-from streams.records import AlertTransitions, StationReports
+from streams.records import LATEST_US, AlertTransitions, StationReports
 from tests.storage.test_rollups import roll
 
 pytestmark = pytest.mark.integration
@@ -89,7 +89,7 @@ def rows_of(ask, table):
 
 def test_rows_stand_in_the_partition_of_their_day_and_far_ones_in_none(store, make, ask):
     now_us = make.t0  # 2023-11-14
-    times = [now_us, now_us - DAY, now_us - 5000 * DAY, now_us + 5000 * DAY, -5, 2**62]
+    times = [now_us, now_us - DAY, now_us - 5000 * DAY, now_us + 5000 * DAY, -5, LATEST_US - DAY]
     batch = StationReports(reports=[make.report("A", t) for t in times], figures=[make.figures("A", now_us)])
     store.commit([batch, make.samples("d", times, range(6))], None, now_us=now_us)
     for table in ("station_epochs", "samples"):

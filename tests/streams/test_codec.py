@@ -7,8 +7,23 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from streams import codec
-from streams.records import Command, Commands, FlaggedSamples, RawBatch, RawChunk, Record, SampleBatch
+from streams.records import (
+    EARLIEST_US,
+    LATEST_US,
+    AlertTransition,
+    AlertTransitions,
+    Command,
+    Commands,
+    FlaggedSamples,
+    RawBatch,
+    RawChunk,
+    Record,
+    SampleBatch,
+    Tick,
+)
 from streams.topics import TOPICS, partition_of, topics_of
+
+times = st.integers(EARLIEST_US, LATEST_US)
 
 
 def same(a: Record, b: Record) -> bool:
@@ -28,7 +43,7 @@ def same(a: Record, b: Record) -> bool:
     n=st.integers(0, 50),
     ids=st.lists(st.text(max_size=20), min_size=1, max_size=5),
     payload=st.binary(max_size=300),
-    received=st.none() | st.integers(-(2**62), 2**62),
+    received=st.none() | times,
     values=st.data(),
 )
 def test_every_batch_comes_back_as_it_went(n, ids, payload, received, values):
@@ -36,9 +51,9 @@ def test_every_batch_comes_back_as_it_went(n, ids, payload, received, values):
     columns = {
         "datastream_ids": ids,
         "series": draw(hnp.arrays(np.int32, n, elements=st.integers(0, len(ids) - 1))),
-        "time_us": draw(hnp.arrays(np.int64, n)),
+        "time_us": draw(hnp.arrays(np.int64, n, elements=times)),
         "value": draw(hnp.arrays(np.float64, n)),
-        "received_at_us": draw(hnp.arrays(np.int64, n)),
+        "received_at_us": draw(hnp.arrays(np.int64, n, elements=times)),
     }
     flagged = FlaggedSamples(
         **columns,
@@ -94,12 +109,80 @@ def test_columns_of_unequal_length_are_damaged():
         "value": column / 2,
         "received_at_us": column,
     }
-    fields = {"type": "samples", "datastream_ids": ["a"]}
+    fields = {"type": "samples", "datastream_ids": ["a", "b", "c"]}
     assert len(codec.decode(raw(fields | whole))) == 3
     for name, values in whole.items():
         for wrong in (values[:2], values.reshape(3, 1), values[:1].reshape(())):
             with pytest.raises(codec.CodecError, match="damaged message"):
                 codec.decode(raw(fields | whole | {name: wrong}))
+
+
+def flagged_fields():
+    batch = FlaggedSamples(
+        datastream_ids=["a", "b"],
+        series=np.array([0, 1, 1], np.int32),
+        time_us=np.arange(3),
+        value=np.ones(3),
+        received_at_us=np.arange(3),
+        revision=np.zeros(3, np.int32),
+        tests=["gross_range", "spike"],
+        flags=np.ones((3, 2), np.uint8),
+        flag=np.ones(3, np.uint8),
+    )
+    return {"type": "flagged_samples"} | {name: getattr(batch, name) for name in batch.__struct_fields__}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"series": np.array([0, 1, 2], np.int32)},
+        {"series": np.array([0, -1, 1], np.int32)},
+        {"series": np.array([0, 1, 1])},
+        {"time_us": np.array([0, 1, LATEST_US + 1])},
+        {"received_at_us": np.array([0, EARLIEST_US - 1, 1])},
+        {"value": np.ones(3, np.float32)},
+        {"value": np.ones(2)},
+        {"revision": np.zeros(2, np.int32)},
+        {"flags": np.ones((3, 1), np.uint8)},
+        {"flags": np.ones(6, np.uint8)},
+        {"flag": np.ones(3, np.int32)},
+        {"tests": ["spike"]},
+    ],
+)
+def test_samples_that_cannot_be_stored_or_shown_are_damaged(wrong):
+    fields = flagged_fields()
+    assert len(codec.decode(raw(fields))) == 3
+    with pytest.raises(codec.CodecError, match="damaged message"):
+        codec.decode(raw(fields | wrong))
+    if not {"tests", "flags", "flag", "revision"} & wrong.keys():
+        names = SampleBatch.__struct_fields__
+        plain = {name: value for name, value in (fields | wrong).items() if name in names}
+        with pytest.raises(codec.CodecError, match="damaged message"):
+            codec.decode(raw({"type": "samples"} | plain))
+
+
+def test_a_message_as_deep_as_somebody_liked_is_damaged():
+    begin, end = codec.encode(transitions({"a": 0})).split(b"\xa1a\x00")
+    deep = begin + b"\xa1a" + 5_000 * b"\x91" + b"\x00" + end
+    with pytest.raises(codec.CodecError, match="damaged message"):
+        codec.decode(deep)
+
+
+@pytest.mark.parametrize("wrong", [EARLIEST_US - 1, LATEST_US + 1, 2**63, -(2**63)])
+def test_times_that_no_program_can_hold_are_damaged(wrong):
+    for batch in (transitions({}, wrong), Tick(now_us=wrong)):
+        with pytest.raises(codec.CodecError, match="damaged message"):
+            codec.decode(codec.encode(batch))
+    for edge in (EARLIEST_US, LATEST_US):
+        assert codec.decode(codec.encode(Tick(now_us=edge))) == Tick(now_us=edge)
+
+
+def transitions(evidence, at_us=1):
+    step = AlertTransition(
+        alert_id="a", number=1, state="open", level="red", rule="r", subject_id="s", title="", onset_us=at_us,
+        opened_at_us=1, at_us=1, change="opened", evidence=evidence,
+    )  # fmt: skip
+    return AlertTransitions(transitions=[step])
 
 
 def raw(fields):
