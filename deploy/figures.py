@@ -56,6 +56,7 @@ def pipeline_figures(runtime: EmbeddedRuntime, keeper: StoreKeeper, archive: Raw
         counter(
             "pipeline_repeated_samples", "Samples that had come before.", lambda: runtime.repeated_samples
         ),
+        counter("refused_samples", "Samples without a usable id.", lambda: health.refused_samples),
         gauge("pipeline_pending_bytes", "Input that waits to be judged.", lambda: health.pending_bytes),
         gauge("pipeline_last_round_seconds", "When, since 1970.", lambda: health.last_round_us / 1e6),
         counter("archive_dropped_bytes", "Raw bytes never archived.", lambda: archive.dropped_bytes),

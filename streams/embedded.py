@@ -20,10 +20,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
 import structlog
 
 from streams.inbox import Health, Inbox, StoppedError
 from streams.partition_time import time_of
+from streams.partitions import rows_of
 from streams.pipeline import Pipeline
 from streams.processors.control import Control
 from streams.records import (
@@ -151,8 +153,22 @@ class EmbeddedRuntime:
         await self._inbox.put(chunk, len(chunk.payload))
 
     async def put_samples(self, batch: SampleBatch) -> None:
-        """Return when the batch is durable (streams.bus.SampleSink)."""
+        """Return when the batch is durable (streams.bus.SampleSink).
+
+        Samples whose datastream has an id that cannot be stored are left out and counted.
+        """
+        batch = self._usable(batch)
         await self._inbox.deliver(batch, 64 * len(batch) + 256 * len(batch.datastream_ids))
+
+    def _usable(self, batch: SampleBatch) -> SampleBatch:
+        """Leave out what the store could never take: a fault of one batch is its sender's, not of all."""
+        bad = [number for number, name in enumerate(batch.datastream_ids) if not _is_text(name)]
+        if not bad:
+            return batch
+        usable = rows_of(batch, np.flatnonzero(~np.isin(batch.series, bad)))
+        self.health.refused_samples += len(batch) - len(usable)
+        log.warning("samples without a usable id are refused", count=len(batch) - len(usable))
+        return usable
 
     async def command(self, command: Command) -> CommandOutcome:
         """Return the answer once it is durable (streams.bus.CommandSink)."""
@@ -269,3 +285,12 @@ class EmbeddedRuntime:
                 listener(outputs)
             except Exception:
                 log.exception("a listener failed")
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name can be written as bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

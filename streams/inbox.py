@@ -37,6 +37,8 @@ class Health:
 
     rounds: int = 0
     failures: int = 0
+    refused_samples: int = 0
+    """Samples whose datastream has an id that is no text."""
     pending_bytes: int = 0
     last_round_us: int = 0
     keep_error: str = ""

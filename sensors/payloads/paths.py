@@ -13,7 +13,8 @@ IDS_REMEMBERED = 100_000
 """Datastream ids that are known to be good; most messages bring the same ones again."""
 
 _PLACE = re.compile(r"\{([^{}]+)\}")
-_ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+_ID = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+"""Half a surrogate pair, which JSON can spell, is no text: neither a store nor a wire takes it."""
 
 ABSENT = object()
 Finder = Callable[[Any], Any]

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -195,6 +196,29 @@ def ask(name: str = "1", target: str = "a") -> Command:
 
 def runtime(memory: Memory, *processors) -> EmbeddedRuntime:
     return EmbeddedRuntime(Pipeline(processors or (Adder(),)), memory, clock_us=lambda: 10)
+
+
+async def test_a_name_that_is_no_text_stops_nobody():
+    memory = Memory()
+    stored = memory.stored
+
+    def as_bytes(datastream_id, time_us, value):
+        datastream_id.encode()
+        return stored(datastream_id, time_us, value)
+
+    memory.stored = as_bytes
+    one = runtime(memory)
+    await one.start()
+    for value in (1.0, 2.0):  # of the second one the store is asked
+        batch = msgspec.structs.replace(
+            samples(value, 5.0), datastream_ids=["x\ud800", "a"], series=np.array([0, 1], np.int32)
+        )
+        async with asyncio.timeout(60):
+            await one.put_samples(batch)
+    assert one.health.refused_samples == 2
+    assert one.health.keep_error == ""
+    assert {name for w in memory.rounds for b in w.inputs for name in b.datastream_ids} == {"a"}
+    await one.stop()
 
 
 async def test_what_was_acknowledged_is_there_after_a_crash():

@@ -259,3 +259,17 @@ def test_a_configuration_names_the_format():
 def test_a_configuration_that_makes_no_sense_is_refused(entry, words):
     with pytest.raises(ValueError, match=words):
         configured(Mapping, entry)
+
+
+def test_half_a_surrogate_pair_is_no_name():
+    which = mapping(datastream="{id}.level")
+    message = json.dumps({"time": T_US, "height": 1, "id": "x\ud800"}).encode()
+    decoded = read(msgspec.structs.replace(which, time_format="epoch_us"), message)
+    assert len(decoded) == 0
+    assert decoded.bad_samples == 1
+    assert "cannot be a datastream" in decoded.errors[0]
+    decoded.errors[0].encode()
+    whole = json.dumps({"time": T_US, "height": 1, "id": "\U0001f30a"}).encode()
+    assert read(mapping(datastream="{id}.level", time_format="epoch_us"), whole).datastream_ids == [
+        "\U0001f30a.level"
+    ]
