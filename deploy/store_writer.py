@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from storage.store import RowsRefusedError, StorageError
 from streams import codec
 from streams.kafka.dead_letters import DeadLetter
 from streams.kafka.origin import Origins, origin_of
@@ -101,8 +102,8 @@ class StoreWriter:
     health: WriterHealth = field(default_factory=WriterHealth)
     _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
     _commands: dict[str, None] = field(default_factory=dict)
-    _held: list[tuple[int, CommandOutcomes]] = field(default_factory=list)
-    """Answers whose question has not come yet, with their offsets: they are topics of their own."""
+    _held: list[tuple[Read, CommandOutcomes]] = field(default_factory=list)
+    """Answers whose question has not come yet, as they were read: they are topics of their own."""
 
     async def run(self) -> None:
         """Read and keep until cancelled; a store that is away is waited for, and Kafka keeps what comes."""
@@ -121,8 +122,8 @@ class StoreWriter:
             await self.output.close()
 
     async def keep(self, read: Sequence[Read]) -> None:
-        """Commit messages; return when they are durable."""
-        batches: list[Record] = []
+        """Commit messages; return when they are durable. What the store can never take is parked."""
+        taken: list[tuple[Read, Record]] = []
         for one in read:
             origins = self._origins.setdefault((one.topic.name, one.partition), Origins())
             if not origins.is_new(origin_of(one.headers)):
@@ -134,25 +135,46 @@ class StoreWriter:
                 await self._park(one, f"{type(error).__name__}: {error}")
                 continue
             if isinstance(batch, CommandOutcomes):
-                self._held.append((one.offset, batch))
+                self._held.append((one, batch))
             else:
-                batches.append(batch)
+                taken.append((one, batch))
             if isinstance(batch, Commands):
                 self._commands.update(dict.fromkeys(command.id for command in batch.commands))
-        batches += self._answers()
+        taken += self._answers()
         consumed = following(read)
         if self._held:  # they are read again if this process ends before their questions come
-            consumed[COMMAND_OUTCOMES.name] = {0: self._held[0][0]}
-        work = partial(self.store.commit, batches, None, now_us=self.clock_us(), consumed=consumed)
-        await self._insist(work)
-        self.health.commits += 1
+            consumed[COMMAND_OUTCOMES.name] = {0: self._held[0][0].offset}
+        await self._commit(taken, consumed)
         self.health.messages += len(read)
 
-    def _answers(self) -> list[CommandOutcomes]:
+    async def _commit(
+        self, taken: Sequence[tuple[Read, Record]], consumed: Mapping[str, Mapping[int, int]]
+    ) -> None:
+        """Commit batches and how far was read; those that the store can never take are found by halving."""
+        try:
+            await self._insist(self._work([batch for _, batch in taken], consumed), _is_state)
+        except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
+            await self._insist(self._work([], {}))  # nothing is parked while the store takes nothing at all
+            if len(taken) == 1:
+                await self._park(taken[0][0], f"{type(error).__name__}: {error}")
+            middle = len(taken) // 2
+            for half in (taken[:middle], taken[middle:]) if middle else ():
+                # answers are read again until all are there
+                behind = following(one for one, _ in half if one.topic is not COMMAND_OUTCOMES)
+                await self._commit(half, behind)
+            await self._insist(self._work([], consumed))
+        self.health.commits += 1
+
+    def _work(
+        self, batches: Sequence[Record], consumed: Mapping[str, Mapping[int, int]]
+    ) -> Callable[[], None]:
+        return partial(self.store.commit, batches, None, now_us=self.clock_us(), consumed=consumed)
+
+    def _answers(self) -> list[tuple[Read, CommandOutcomes]]:
         """Take the answers whose questions are known; of too many that wait, the oldest wait no longer."""
         is_ready = [all(o.id in self._commands for o in answer.outcomes) for _, answer in self._held]
         surplus = len(self._held) - MOST_REMEMBERED
-        ready = [answer for i, (_, answer) in enumerate(self._held) if is_ready[i] or i < surplus]
+        ready = [one for i, one in enumerate(self._held) if is_ready[i] or i < surplus]
         self._held = [one for i, one in enumerate(self._held) if not is_ready[i] and i >= surplus]
         while len(self._commands) > MOST_REMEMBERED:
             del self._commands[next(iter(self._commands))]
@@ -166,12 +188,19 @@ class StoreWriter:
         )
         await self.output.send([letter.message(self.prefix)])
 
-    async def _insist(self, call: Callable[[], T]) -> T:
-        """Do something with the store, again and again until it works; not in the event loop's thread."""
+    async def _insist(
+        self, call: Callable[[], T], is_passing: Callable[[Exception], bool] = lambda _: True
+    ) -> T:
+        """Do something with the store, again and again until it works; not in the event loop's thread.
+
+        It raises the errors that are not passing ones.
+        """
         while True:
             try:
                 result = await self._watched(asyncio.get_running_loop().run_in_executor(None, call))
-            except Exception as error:  # noqa: BLE001 - whatever it is, Kafka keeps what comes
+            except Exception as error:
+                if not is_passing(error):
+                    raise
                 if not self.health.error:
                     log.error("cannot store, trying again", error=repr(error))
                 self.health.error = f"{type(error).__name__}: {error}"
@@ -187,3 +216,10 @@ class StoreWriter:
             self.health.error = f"the store has not answered for {SLOW_S:g} s; look whether its server hangs"
             log.error("the store does not answer, waiting on")
         return await work
+
+
+def _is_state(error: Exception) -> bool:
+    """Return whether it is the server's or the disk's state, and not what was to be kept."""
+    if isinstance(error, RowsRefusedError):
+        return False
+    return isinstance(error, StorageError | OSError | MemoryError)

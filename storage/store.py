@@ -43,6 +43,10 @@ class StorageFullError(StorageError):
     """No space is left. Trying again helps once there is some."""
 
 
+class RowsRefusedError(StorageError):
+    """What was to be kept is at fault, whatever the store's state. Trying again cannot help."""
+
+
 class StoreVersionError(StorageError):
     """The database is not of this program's version. Trying again helps after an upgrade of either."""
 

@@ -9,13 +9,17 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from storage.store import StorageError, StorageFullError
+from storage.store import RowsRefusedError, StorageError, StorageFullError
 
 _FULL = "53100"
 _GONE = ("08", "57")
 """Classes of lost connections and of servers that stop."""
 _COLLISION = "40"
 """Class of deadlocks and of transactions that do not fit together."""
+
+
+_OF_ROWS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+"""What cannot be held, does not fit, or is too long for an index."""
 
 
 class DatabaseAwayError(StorageError):
@@ -52,8 +56,10 @@ def translated(url: str) -> Iterator[None]:
         Another writer was in the way.
     DatabaseAwayError
         It does not answer, or has broken the connection.
+    RowsRefusedError
+        It refused what was to be written.
     StorageError
-        It refused something.
+        It refused something else.
     """
     try:
         yield
@@ -79,7 +85,8 @@ def translated(url: str) -> Iterator[None]:
 
 
 def _refused(url: str, error: Exception) -> StorageError:
-    return StorageError(f"the database {where(url)} refused ({_first_line(error)}): look at its log")
+    kind = RowsRefusedError if isinstance(error, _OF_ROWS) else StorageError
+    return kind(f"the database {where(url)} refused ({_first_line(error)}): look at its log")
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.store_writer import StoreWriter
-from storage.store import StorageError
+from storage.store import RowsRefusedError, StorageError
 from streams import codec
 from streams.kafka.dead_letters import dead_letter
 from streams.kafka.origin import Origin
@@ -27,6 +27,9 @@ class Store:
         self.batches: list[Record] = []
         self.offsets: dict[str, dict[int, int]] = {}
         self.failures = 0
+        self.commits = 0
+        self.poison: dict[str, Exception] = {}
+        """What is raised where a command of this name is."""
         self.answers = threading.Event()
         self.answers.set()
 
@@ -35,6 +38,13 @@ class Store:
         if self.failures:
             self.failures -= 1
             raise OSError("away")
+        for batch in batches:
+            names = [c.id for c in batch.commands] if isinstance(batch, Commands) else []
+            names += [o.id for o in batch.outcomes] if isinstance(batch, CommandOutcomes) else []
+            for name in names:
+                if name in self.poison:
+                    raise self.poison[name]
+        self.commits += 1
         self.batches += batches
         for topic, places in consumed.items():
             self.offsets.setdefault(topic, {}).update(places)
@@ -107,6 +117,48 @@ async def test_a_store_that_is_away_is_waited_for(monkeypatch):
     await one.keep([read(COMMANDS, 0, question("x"))])
     assert store.batches == [question("x")]
     assert one.health.error == ""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates"), RowsRefusedError("refused"), RecursionError()],
+)
+async def test_a_message_that_the_store_can_never_take_is_parked_and_the_others_are_kept(monkeypatch, fault):
+    monkeypatch.setattr("deploy.store_writer.RETRY_S", 0.01)
+    one, store, output = writer()
+    store.poison = {"3": fault, "6": fault}
+    some = [read(COMMANDS, number, question(str(number))) for number in range(8)]
+    some += [read(COMMAND_OUTCOMES, number, answer(str(number))) for number in range(8)]
+    async with asyncio.timeout(60):
+        await one.keep(some)
+    good = [str(number) for number in range(8) if number not in (3, 6)]
+    assert store.batches == [*map(question, good), *map(answer, good)]
+    assert store.offsets == {"commands": {0: 8}, "command-outcomes": {0: 8}}
+    letters = [dead_letter(message.value, message.headers) for message in output.sent]
+    assert [(x.topic, x.offset) for x in letters if x] == [
+        (f"p.{topic.name}", number) for topic in (COMMANDS, COMMAND_OUTCOMES) for number in (3, 6)
+    ]
+    assert all(type(fault).__name__ in x.reason for x in letters if x)
+    assert one.health.dead_letters == 4
+    assert one.health.error == ""
+
+
+async def test_nothing_is_parked_while_the_store_takes_nothing_at_all(monkeypatch):
+    monkeypatch.setattr("deploy.store_writer.RETRY_S", 0.01)
+    one, store, output = writer()
+    faults = [TypeError("no message's fault")] * 20
+
+    def commit(*given: Any, **named: Any) -> None:
+        if faults:
+            raise faults.pop()
+        kept(*given, **named)
+
+    kept, store.commit = store.commit, commit  # type: ignore[method-assign]
+    async with asyncio.timeout(60):
+        await one.keep([read(COMMANDS, k, question(str(k))) for k in range(2)])
+    assert store.batches == [question("0"), question("1")]
+    assert output.sent == []
+    assert faults == []
 
 
 async def test_a_second_writer_waits_for_its_turn_and_says_so(monkeypatch):
