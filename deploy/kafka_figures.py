@@ -35,6 +35,7 @@ def worker_figures(worker: Worker, lag: Callable[[], Mapping[tuple[str, int], in
             "worker_read_again", "Messages that a snapshot stood for already.", lambda: health.read_again
         ),
         counter("worker_repeated", "Messages that had been made twice.", lambda: health.repeated),
+        counter("worker_repeated_samples", "Samples that had come before.", lambda: health.repeated_samples),
         counter("worker_dead_letters", "Messages that were parked.", lambda: health.dead_letters),
         counter("worker_failures", "Batches that a processor failed on.", lambda: health.failures),
         counter("worker_lost_states", "States that could not be read.", lambda: health.lost_states),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise, repeat
+from itertools import islice, pairwise, repeat
 
 import msgspec
 import numpy as np
@@ -83,7 +83,7 @@ class RecentSamples:
         return msgspec.msgpack.encode(known)
 
     def _restore(self, known: dict[str, bytes]) -> None:
-        for name, raw in known.items():
+        for name, raw in islice(known.items(), max(len(known) - self._most, 0), None):
             samples = np.frombuffer(raw, np.int64).reshape(-1, 2)[-REMEMBERED:]
             row, count = self._take_row(name), len(samples)
             self._ring[row, :count] = samples

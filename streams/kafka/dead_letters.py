@@ -9,6 +9,8 @@ from streams.kafka.output import Message
 from streams.topics import DEAD_LETTERS
 
 _REASON_BYTES = 1000
+_AGAIN = ("again", b"1")
+"""Header of a message that is sent anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,12 @@ class DeadLetter:
 
     def again(self) -> Message:
         """Return what is sent to where it came from, to be tried again."""
-        return Message(self.topic, self.partition, self.value)
+        return Message(self.topic, self.partition, self.value, [_AGAIN])
+
+
+def is_again(headers: Headers) -> bool:
+    """Return whether a message was parked, and is sent anew: it is no repetition then."""
+    return dict(headers).get(_AGAIN[0]) == _AGAIN[1]
 
 
 def dead_letter(value: bytes, headers: Headers) -> DeadLetter | None:

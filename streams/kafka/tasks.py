@@ -17,11 +17,13 @@ from streams.kafka.origin import Origin, Origins
 from streams.partition_time import believed, time_of
 from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
-from streams.recent_samples import RecentSamples
+from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import Changes, Commands, Record, SampleBatch, Tick
 from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
 
 _VERSION = 1
+DATASTREAMS_REMEMBERED = DATASTREAMS // SAMPLES.partitions
+"""Of a task: a worker may have those of all partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Task:
     next_offset: dict[str, int] = field(default_factory=dict)
     """By topic."""
     origins: Origins = field(default_factory=Origins)
-    recent: RecentSamples = field(default_factory=RecentSamples)
+    recent: RecentSamples = field(default_factory=lambda: RecentSamples(most=DATASTREAMS_REMEMBERED))
     read_again: int = 0
     """Messages that were left out, since the snapshot stands for them."""
 
@@ -87,6 +89,8 @@ class Task:
         message: bytes,
         origin: Origin | None = None,
         stamp_us: int | None = None,
+        *,
+        is_again: bool = False,
     ) -> list[Record]:
         """Take the next message of a topic; return what came of it.
 
@@ -96,6 +100,8 @@ class Task:
         ----------
         stamp_us
             When it came, as the topic keeps it; None: that is not known.
+        is_again
+            It was parked: it was remembered before it failed, and is judged all the same.
 
         Raises
         ------
@@ -103,13 +109,14 @@ class Task:
             It cannot be read. It counts as taken.
         """
         self.next_offset[topic] = offset + 1
-        if not self.origins.is_new(origin):
+        if not (is_again or self.origins.is_new(origin)):
             return []
         batch = codec.decode(message)
         if isinstance(batch, Commands) and stamp_us is not None:
             batch = believed(batch, stamp_us)
         self.now_us = max(self.now_us, time_of(batch))
-        if isinstance(batch, SampleBatch):  # brokers send again what they were not told to be safe
+        if isinstance(batch, SampleBatch) and not is_again:
+            # brokers send again what they were not told to be safe
             batch = self.recent.without(batch)
         batches = () if isinstance(batch, Tick) else (batch,)
         return self.pipeline.run(batches, self.now_us or None)
@@ -157,7 +164,7 @@ class Task:
         self.pipeline.restore(_divided(pieces[1:], head.chunks))
         self.now_us, self.next_offset = head.now_us, head.next_offset
         self.origins = Origins(head.origins)
-        self.recent = RecentSamples(head.recent)
+        self.recent = RecentSamples(head.recent, DATASTREAMS_REMEMBERED)
 
 
 def _divided(pieces: Sequence[bytes], counts: Mapping[str, int]) -> dict[str, Sequence[bytes]]:

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka import snapshots
 from streams.kafka.access import Access
-from streams.kafka.dead_letters import DeadLetter
+from streams.kafka.dead_letters import DeadLetter, is_again
 from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
 from streams.kafka.registry import standing_changes
@@ -46,6 +46,7 @@ class WorkerHealth:
     messages: int = 0
     read_again: int = 0
     repeated: int = 0
+    repeated_samples: int = 0
     dead_letters: int = 0
     failures: int = 0
     lost_states: int = 0
@@ -241,13 +242,14 @@ class Worker:
         """Return the messages that come of a message, dead letters among them."""
         task = one.task
         origin = origin_of(headers)
-        repeated = task.origins.repeated
+        repeated, left_out = task.origins.repeated, task.recent.left_out
         try:
-            taken = task.take(topic, offset, value, origin, stamp_us)
+            taken = task.take(topic, offset, value, origin, stamp_us, is_again=is_again(headers))
             made = self._messages(f"{task.name}/{topic}", offset, taken)
         except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
             return [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]
         self.health.repeated += task.origins.repeated - repeated
+        self.health.repeated_samples += task.recent.left_out - left_out
         for failure in self._failures(task):
             if failure.batch is not None:
                 reason = f"{failure.processor}: {failure.error!r}"

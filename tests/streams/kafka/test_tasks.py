@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,10 @@ from deploy.partitioning import pipeline, site_of
 from deploy.registry import Registry
 from deploy.settings import DatastreamSettings, Settings, ThingSettings
 from streams import codec
+from streams.kafka import tasks
 from streams.kafka.origin import Origin, Origins, origin_of
-from streams.kafka.tasks import ALERT, SENSE, SnapshotError, Task
+from streams.kafka.tasks import ALERT, DATASTREAMS_REMEMBERED, SENSE, SnapshotError, Task
+from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import (
     AlertTransition,
     AlertTransitions,
@@ -28,6 +31,7 @@ from streams.records import (
     SampleBatch,
     Tick,
 )
+from streams.topics import SAMPLES
 
 T0_US = 1_700_000_000_000_000
 SECOND_US = 1_000_000
@@ -230,3 +234,25 @@ def test_samples_that_a_broker_sends_again_are_left_out_also_after_a_restart() -
     # what is new among them counts
     task.take("samples", 2, samples([60 * 98, 60 * 99, 60 * 100], [values[98], 3.0, 0.5]))
     assert task.recent.left_out == 101
+
+
+def test_the_tasks_of_a_worker_remember_no_more_datastreams_than_one_program(monkeypatch) -> None:
+    assert DATASTREAMS_REMEMBERED * SAMPLES.partitions <= DATASTREAMS
+    monkeypatch.setattr(tasks, "DATASTREAMS_REMEMBERED", 3)
+    task = Task(SENSE, 0, pipeline(REGISTRY, [SENSE]))
+    whole = RecentSamples(most=9)
+    for number in range(9):
+        at_us = np.array([T0_US + number])
+        batch = SampleBatch(
+            datastream_ids=[f"gauge.{number}"], series=np.zeros(1, np.int32), time_us=at_us,
+            value=np.ones(1), received_at_us=at_us,
+        )  # fmt: skip
+        whole.without(batch)
+        task.take("samples", number, codec.encode(batch))
+    newest = [f"gauge.{number}" for number in (6, 7, 8)]
+    assert [*msgspec.msgpack.decode(task.recent.snapshot())] == newest
+    # what an older program remembered is cut
+    task.recent = whole
+    again = Task(SENSE, 0, pipeline(REGISTRY, [SENSE]))
+    again.restore(task.snapshot())
+    assert [*msgspec.msgpack.decode(again.recent.snapshot())] == newest

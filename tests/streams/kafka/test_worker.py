@@ -11,6 +11,7 @@ import numpy as np
 from streams import codec
 from streams.kafka import snapshots
 from streams.kafka.access import Access
+from streams.kafka.dead_letters import dead_letter
 from streams.kafka.output import FencedError, Message
 from streams.kafka.tasks import SENSE, Group, Task
 from streams.kafka.worker import Worker
@@ -112,6 +113,29 @@ async def test_messages_are_taken_while_a_snapshot_is_written() -> None:
     await bench.worker.let_go(None)
     assert bench.acknowledged == [0, 1, 2]
     assert bench.restored().next_offset == {SAMPLES.name: 3}
+
+
+async def test_what_was_parked_is_judged_when_it_is_sent_again(monkeypatch) -> None:
+    bench = Bench()
+    whole, faults = QualityControl.on_batch, [ValueError("a fault that is mended later")]
+
+    def on_batch(self: QualityControl, batch: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return whole(self, batch)
+
+    monkeypatch.setattr(QualityControl, "on_batch", on_batch)
+    await bench.take(0)
+    (parked,) = bench.broker.posted
+    letter = dead_letter(parked.value, parked.headers)
+    assert letter is not None
+    again = letter.again()
+    assert (again.topic, again.partition, again.value) == (SAMPLES.name, 0, parked.value)
+    for offset, headers in ((1, ()), (2, again.headers), (3, ())):
+        await bench.worker.take(SENSE, SAMPLES.name, 0, offset, again.value, headers, offset)
+        judged = [codec.decode(message.value) for message in bench.broker.posted[1:]]
+        assert len([one for one in judged if isinstance(one, FlaggedSamples)]) == (offset >= 2)
+    assert bench.worker.health.repeated_samples == 2
 
 
 async def test_a_stop_waits_for_the_snapshot_on_its_way() -> None:
