@@ -12,12 +12,13 @@ import contextlib
 import heapq
 import itertools
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from dashboards import answers, present
 from streams.records import (
@@ -30,6 +31,7 @@ from streams.records import (
     StationReports,
 )
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 TICK_S = 0.25
@@ -41,6 +43,10 @@ RARE_US = 2_000_000
 """A station with longer between its epochs is shown when there is room, since it is not heard again soon."""
 SAMPLES_LIMIT = round(1_000 * TICK_S)
 """Datastreams whose newest sample goes into one update: 1,000 a second."""
+
+
+DATASTREAMS_REMEMBERED = 100_000
+"""Names come from devices: of more of them, the one that was heard longest ago is forgotten first."""
 
 
 class ViewerLimitError(RuntimeError):
@@ -152,7 +158,6 @@ class _Sample:
     time_us: int
     value: float = math.nan
     flag: int = 0
-    is_sent: bool = True
 
 
 class LiveFeed:
@@ -164,6 +169,8 @@ class LiveFeed:
     """
 
     def __init__(self) -> None:
+        self.failures = 0
+        """Batches and updates that could not be shown."""
         self.last_epochs_us: dict[str, int] = {}
         """The last epoch that came, by station."""
         self._newest: dict[str, StationReport] = {}
@@ -177,15 +184,20 @@ class LiveFeed:
         """The update in which a station was shown last."""
         self._updates = 0
         self._figures: dict[str, StationFigures] = {}
-        self._samples: dict[str, _Sample] = {}
-        self._unsent: deque[_Sample] = deque()
+        self._samples: OrderedDict[str, _Sample] = OrderedDict()
+        """The one that was heard longest ago first."""
+        self._unsent: OrderedDict[str, _Sample] = OrderedDict()
         self._alerts: dict[str, AlertTransition] = {}
         self._acknowledged: dict[str, AlertTransition] = {}
 
     def listen(self, batches: Sequence[Record]) -> None:
-        """Take the outputs of a round: a listener of the runtime."""
+        """Take the outputs of a round: a listener of the runtime. One that cannot be shown is counted."""
         for batch in batches:
-            self.add(batch)
+            try:
+                self.add(batch)
+            except Exception:
+                self.failures += 1
+                log.exception("a batch cannot be shown", kind=type(batch).__name__)
 
     def add(self, batch: Record) -> None:
         """Take a batch; those that no page shows are passed over."""
@@ -207,6 +219,7 @@ class LiveFeed:
         """Return the update since the last tick as JSON; it says the time even when nothing changed."""
         reports = [*self._changed.values(), *self._take_renewed()]
         self._changed.clear()
+        alerts, self._alerts = self._alerts, {}  # what cannot be shown is not tried again for ever
         old = [r for r in self._newest.values() if present.is_stale(r, now_us)]
         for report in old:
             self._forget(report.station_id)
@@ -219,12 +232,11 @@ class LiveFeed:
             ],
             "figures": [present.figures(one) for _, one in figures],
             "observations": self._take_samples(),
-            "alerts": [present.alert(t, self._acknowledged.get(t.alert_id)) for t in self._alerts.values()],
+            "alerts": [present.alert(t, self._acknowledged.get(t.alert_id)) for t in alerts.values()],
         }
-        for transition in self._alerts.values():
+        for transition in alerts.values():
             if transition.state == "closed":
                 self._acknowledged.pop(transition.alert_id, None)
-        self._alerts.clear()
         return msgspec.json.encode(update)
 
     def _add_reports(self, reports: Sequence[StationReport]) -> None:
@@ -273,19 +285,21 @@ class LiveFeed:
         names, samples = batch.datastream_ids, self._samples
         columns = (batch.series.tolist(), batch.time_us.tolist(), batch.value.tolist(), batch.flag.tolist())
         for series, time_us, value, flag in zip(*columns, strict=True):
-            newest = samples.get(names[series])
+            name = names[series]
+            newest = samples.get(name)
             if newest is None:
-                newest = samples[names[series]] = _Sample(names[series], time_us)
+                newest = samples[name] = _Sample(name, time_us)
+                if len(samples) > DATASTREAMS_REMEMBERED:
+                    self._unsent.pop(samples.popitem(last=False)[0], None)
+            else:
+                samples.move_to_end(name)
             if newest.time_us <= time_us:
                 newest.time_us, newest.value, newest.flag = time_us, value, flag
-                if newest.is_sent:
-                    newest.is_sent = False
-                    self._unsent.append(newest)
+                self._unsent.setdefault(name, newest)
 
     def _take_samples(self) -> list[answers.LiveObservation]:
-        taken = [self._unsent.popleft() for _ in range(min(SAMPLES_LIMIT, len(self._unsent)))]
-        for sample in taken:
-            sample.is_sent = True
+        unsent = self._unsent
+        taken = [unsent.popitem(last=False)[1] for _ in range(min(SAMPLES_LIMIT, len(unsent)))]
         return [present.live_observation(one.name, one.time_us, one.value, one.flag) for one in taken]
 
     def _add_alert(self, transition: AlertTransition) -> None:
@@ -298,7 +312,13 @@ async def run_live(feed: LiveFeed, hub: LiveHub, clock_us: Callable[[], int]) ->
     """Publish an update each `TICK_S` until cancelled or the hub is closed."""
     while not hub.closed:
         await asyncio.sleep(TICK_S)
-        hub.publish("update", feed.tick(clock_us()))
+        try:
+            update = feed.tick(clock_us())
+        except Exception:
+            feed.failures += 1
+            log.exception("an update cannot be shown")
+        else:
+            hub.publish("update", update)
 
 
 def frame(event: str, payload: bytes, event_id: int | None = None) -> bytes:

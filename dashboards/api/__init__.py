@@ -70,13 +70,19 @@ def create_app(
         openapi_url=f"{PREFIX}/openapi.json",
         redirect_slashes=False,
     )
+    unshown = Figure(
+        "live_failures",
+        "Batches and updates not shown.",
+        "counter",
+        lambda: {(): feed.failures},
+    )
     context = Context(
         store=store,
         commands=commands,
         hub=hub,
         feed=feed,
         streams=streams,
-        metrics=Metrics(store, streams, hub, figures, fallback),
+        metrics=Metrics(store, streams, hub, [*figures, unshown], fallback),
         alive=alive,
         clock_us=clock_us,
         write_token=write_token or None,

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from dashboards import live
 from dashboards.api import live as live_route
 from dashboards.live import FIGURES_LIMIT, SAMPLES_LIMIT, LiveFeed, LiveHub, ViewerLimitError, frame
 from streams.records import AlertTransitions, StationReports, Tick
@@ -309,3 +310,38 @@ async def test_no_new_viewer_while_stopping(country):
         answer = await client.get("/api/v1/live")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_datastreams_that_are_remembered_are_bounded(monkeypatch):
+    monkeypatch.setattr(live, "DATASTREAMS_REMEMBERED", 3)
+    feed = LiveFeed()
+
+    def heard(name, value):
+        feed.add(msgspec.structs.replace(c.samples([(START_US, value, 1)]), datastream_ids=[name]))
+
+    for name in ("a", "b", "c"):
+        heard(name, 1.0)
+    heard("a", 2.0)
+    for name in ("d", "e"):  # b and c were not heard for longest
+        heard(name, 3.0)
+    shown = [(one["datastream_id"], one["value"]) for one in tick(feed)["observations"]]
+    assert shown == [("a", 2.0), ("d", 3.0), ("e", 3.0)]
+    for number in range(10_000):
+        heard(f"invented {number}", 1.0)
+    assert len(feed._samples) == len(feed._unsent) == 3
+
+
+async def test_what_cannot_be_shown_is_counted_and_the_rest_goes_on(monkeypatch):
+    monkeypatch.setattr(live, "TICK_S", 0.001)
+    feed, hub = LiveFeed(), LiveHub()
+    damaged = msgspec.structs.replace(c.samples([(START_US, 1.0, 1)]))
+    msgspec.structs.force_setattr(damaged, "series", np.array([7], np.int32))
+    feed.listen([damaged, c.samples([(START_US, 2.0, 1)])])
+    assert feed.failures == 1
+    feed.listen([AlertTransitions(transitions=[msgspec.structs.replace(c.alert(), onset_us=2**62)])])
+    work = asyncio.create_task(live.run_live(feed, hub, lambda: START_US))
+    await until(lambda: hub.updates > 0)
+    assert feed.failures == 2
+    assert not work.done()
+    hub.close()
+    await work
