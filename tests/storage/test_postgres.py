@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from storage.postgres import PostgresStore, migrate, partitions, status
 from storage.postgres.errors import DatabaseAwayError, WriterBusyError
 from storage.sql.levels import STATIONS
 from storage.sql.rolling import _Span
-from storage.store import StorageError, StorageFullError, StoreVersionError
+from storage.store import RowsRefusedError, StorageError, StorageFullError, StoreVersionError
 from streams.records import LATEST_US, AlertTransitions, StationReports
 from tests.storage.test_rollups import roll
 
@@ -78,6 +79,15 @@ def test_a_migration_that_fails_changes_nothing(empty_url, monkeypatch):
     assert status(empty_url).applied == []
     monkeypatch.undo()
     PostgresStore(empty_url, migrate=True).close()
+
+
+@pytest.mark.parametrize("wrong", [{"number": 2**63}, {"alert_id": random.Random(1).randbytes(9_000).hex()}])
+def test_what_no_row_can_hold_is_told_from_a_server_in_trouble(store, make, wrong):
+    batch = AlertTransitions(transitions=[make.transition(**wrong)])
+    with pytest.raises(RowsRefusedError, match="refused"):
+        store.commit([batch], None, now_us=make.t0)
+    store.commit([AlertTransitions(transitions=[make.transition(1)])], None, now_us=make.t0)
+    assert [one.alert_id for one in store.alerts().items] == ["a1"]
 
 
 # --- partitions -----------------------------------------------------------------------------------------
