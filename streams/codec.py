@@ -12,11 +12,20 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from streams.records import Batch, Record
+from streams.records import AlertTransitions, Batch, Changes, Commands, Detections, Record
 
 VERSION = 1
 _ARRAY = 1
 _DTYPES = tuple(map(np.dtype, ("|u1", "<i4", "<i8", "<f8", "|i1", "<i2", "<f4")))
+MOST_LEVELS = 100
+"""Of what has no schema, for instance the evidence of a detection."""
+_FREE: dict[type[Record], tuple[str, tuple[str, ...]]] = {
+    Detections: ("detections", ("evidence",)),
+    AlertTransitions: ("transitions", ("evidence",)),
+    Commands: ("commands", ("arguments",)),
+    Changes: ("changes", ("before", "after")),
+}
+"""Batches with records that have that, and where."""
 _CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 
 
@@ -82,4 +91,15 @@ def decode(message: bytes) -> Record:
         batch: Record = _decoder.decode(memoryview(message)[1:])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # as deep as somebody liked
         raise CodecError(f"damaged message: {error}") from error
+    # What could just be decoded may be too deep for who encodes it again, from further down the stack.
+    if (free := _FREE.get(type(batch))) is not None:
+        rows, names = free
+        for row in getattr(batch, rows):
+            if any(_is_deep(getattr(row, name), MOST_LEVELS) for name in names):
+                raise CodecError(f"damaged message: more than {MOST_LEVELS} levels of lists and tables")
     return batch
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(one, dict | list) and (levels <= 1 or _is_deep(one, levels - 1)) for one in inner)

@@ -163,9 +163,15 @@ def test_samples_that_cannot_be_stored_or_shown_are_damaged(wrong):
 
 def test_a_message_as_deep_as_somebody_liked_is_damaged():
     begin, end = codec.encode(transitions({"a": 0})).split(b"\xa1a\x00")
-    deep = begin + b"\xa1a" + 5_000 * b"\x91" + b"\x00" + end
-    with pytest.raises(codec.CodecError, match="damaged message"):
-        codec.decode(deep)
+
+    def nested(levels):
+        return begin + b"\xa1a" + levels * b"\x91" + b"\x00" + end
+
+    for levels in (codec.MOST_LEVELS, 500, 5_000, 200_000):
+        with pytest.raises(codec.CodecError, match="damaged message"):
+            codec.decode(nested(levels))
+    found = codec.decode(nested(codec.MOST_LEVELS - 1))  # the table of evidence itself is the first level
+    assert codec.encode(found) == nested(codec.MOST_LEVELS - 1)
 
 
 @pytest.mark.parametrize("wrong", [EARLIEST_US - 1, LATEST_US + 1, 2**63, -(2**63)])
