@@ -421,10 +421,10 @@ async def test_what_cannot_be_sent_holds_up_nothing_that_waits_behind_it(monkeyp
     monkeypatch.setattr(
         module, "client_of", lambda _: httpx.AsyncClient(transport=httpx.MockTransport(taken))
     )
-    far = transition("far", at_us=400_000_000_000_000_000)
-    world.broker.add(transition("no header\n"), far, transition("good"))
-    await world.until(lambda: len(world.broker.rows) == 3 and not world.pending())
-    assert [(one["id"], one["at"] is None) for one in told] == [("far", True), ("good", False)]
+    world.broker.add(transition("far", at_us=400_000_000_000_000_000))  # damaged: the writer parks it
+    world.broker.add(transition("no header\n"), transition("good"))
+    await world.until(lambda: len(world.broker.rows) == 2 and not world.pending())
+    assert [(one["id"], one["at"] is None) for one in told] == [("good", False)]
     row = world.broker.rows["a", "no header\n.1"]
     assert (row.state, row.attempts) == ("given_up", 1)
     assert "no message can be made" in row.error
