@@ -282,8 +282,8 @@ def is_source(source: str) -> bool:
 
 
 def without_password(source: str) -> str:
-    """Return a URL as it may be shown."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", source)
+    """Return a URL as it may be shown. Users and passwords may hold an @ or /, written as they are."""
+    return re.sub(r"(//[^:/]*):.*@", r"\1:***@", source, flags=re.DOTALL)
 
 
 def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:
