@@ -209,6 +209,13 @@ def test_a_source_without_a_password_is_shown_as_it_is(source):
     assert without_password(source) == source
 
 
+@pytest.mark.parametrize("name", ["a\\tb", "x" * 201, "a\\u0085b"])
+def test_a_station_has_a_name_that_a_sourcetable_can_hold(read, name):
+    with pytest.raises(Refusal, match=r"station ALPH00CHN: name .* write at most 200 characters in one line"):
+        read(f'{STATION}name = "{name}"')
+    assert read(STATION + 'name = "武汉\u3000基准站"').station[0].name == "武汉\u3000基准站"
+
+
 def test_what_a_station_must_tell_of_itself_is_its_registration(read):
     text = STATION + 'longitude = 121.2\nlatitude = 31.1\nheight_m = 22.5\nantenna = "LEIAR25.R4 LEIT"\n'
     station = read(text + 'receiver = "SEPT POLARX5"').station[0].station("S1")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -160,6 +161,35 @@ async def test_a_gatherer_that_restarts_is_followed_again_and_its_stations_stay_
             outlet.publish("WUHN", epoch(2))
             await until(lambda: one.got["WUHN"] == [epoch(1), epoch(2)])
             assert one.states[0].reconnects > 0
+
+
+async def test_a_stations_name_keeps_no_rover_from_its_stream(monkeypatch):
+    names = {"LONG": "x" * 5000, "CTRL": "a\r\nENDSOURCETABLE\x00b\ud800", "NONE": "\x00", "GOOD": "武汉"}
+    monkeypatch.setattr(f"{__name__}.STATIONS", [Station(id=one, name=name) for one, name in names.items()])
+    async with gatherer() as outlet, caster() as one:
+        one.follow(outlet.port)
+        await until(lambda: (outlet.counters.casters and len(one.stations) == 4) or one.states[0].last_error)
+        assert {i: station.name for i, station in one.stations.items()} == {
+            "LONG": "x" * 200, "CTRL": "aENDSOURCETABLEb", "NONE": "NONE", "GOOD": "武汉",
+        }  # fmt: skip
+        for station_id in names:
+            outlet.publish(station_id, epoch(1))
+        await until(lambda: len(one.got) == 4)
+        assert one.states[0].reconnects == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a\nb"])
+async def test_a_name_that_a_gatherer_did_not_clean_gives_way_to_the_id(name):
+    body = msgspec.json.encode({"id": "WUHN", "name": name})
+
+    async def act(peer: Peer) -> None:
+        table = records.encode(records.STATION, 0, 0, body) + records.encode(records.TABLE_IS_WHOLE, 0, 0)
+        await speak(peer, table)
+
+    async with scripted(act) as server, caster() as one:
+        one.follow(server.port)
+        await until(lambda: one.stations or one.states[0].last_error)
+        assert one.stations["WUHN"].name == "WUHN"
 
 
 async def test_two_gatherers_with_the_same_station_never_mix():
