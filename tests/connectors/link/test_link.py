@@ -313,7 +313,7 @@ async def test_a_caster_that_does_not_read_is_cut_and_others_go_on():
 
 
 async def test_strangers_are_bounded_in_number_time_and_words():
-    async with gatherer(limits=OutletLimits(connections=2, proof_s=0.2)) as outlet:
+    async with gatherer(limits=OutletLimits(strangers=2, proof_s=0.2)) as outlet:
 
         async def ends(sent: bytes) -> bytes:
             async with opened(outlet) as (reader, writer):
@@ -327,12 +327,39 @@ async def test_strangers_are_bounded_in_number_time_and_words():
         assert await ends(proof.MAGIC + bytes(32) + b"?") == b""
         assert outlet.counters.refused["proof"] == 2
         silent = [asyncio.create_task(ends(proof.MAGIC[:3])) for _ in range(2)]
-        await until(lambda: len(outlet._connections) == 2)
-        await ends(b"")
-        assert outlet.counters.refused["full"] == 1
         assert await asyncio.gather(*silent) == [b"", b""]
         assert outlet.counters.refused["slow"] == 2
         await until(lambda: not outlet._connections)
+
+
+async def test_strangers_keep_no_caster_out():
+    async with gatherer(limits=OutletLimits(strangers=3, proof_s=600.0)) as outlet, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(opened(outlet)) for _ in range(3)]
+        await until(lambda: len(outlet._connections) == 3)
+        one = await stack.enter_async_context(caster())
+        state = one.follow(outlet.port)
+        await until(lambda: outlet.counters.casters == 1)
+        assert outlet.counters.refused == {"crowd": 1}
+        async with asyncio.timeout(60):
+            with contextlib.suppress(ConnectionError):
+                assert await silent[0][0].read() == b""  # the oldest
+        for _ in range(6):
+            await stack.enter_async_context(opened(outlet))
+        await until(lambda: outlet.counters.refused["crowd"] == 6)
+        await until(lambda: len(outlet._connections) == 4)
+        outlet.publish("WUHN", epoch(1))
+        await until(lambda: one.got.get("WUHN") == [epoch(1)])
+        assert state.reconnects == 0
+
+
+async def test_casters_are_bounded_too():
+    async with gatherer(limits=OutletLimits(casters=1)) as outlet, caster() as one:
+        first = one.follow(outlet.port)
+        await until(lambda: first.phase == "streaming")
+        second = one.follow(outlet.port)
+        await until(lambda: second.reconnects > 1)
+        assert outlet.counters.refused["full"] > 1
+        assert (outlet.counters.casters, first.reconnects) == (1, 0)
 
 
 async def test_a_caster_has_nothing_to_say():
