@@ -21,27 +21,31 @@ from streams.topics import REGISTRY
 log = structlog.get_logger()
 
 PATIENCE_S = 5.0
-"""That a start waits for Kafka, before it goes by the copy on disk."""
+"""That a gatherer's start waits for Kafka: stations that it connects by an old copy would be disturbed."""
 POLL_S = 0.02
 
 
 @contextlib.asynccontextmanager
 async def following(
-    edge: Edge, kafka: Access, prefix: str, copy: Path | None = None
+    edge: Edge, kafka: Access, prefix: str, copy: Path, *, patience_s: float = PATIENCE_S
 ) -> AsyncIterator[RegistryFollower]:
     """Follow changes until the block ends; those that are there hold when it begins.
+
+    Without Kafka and without a copy (a first start) the configuration holds alone until Kafka answers, and
+    the edge is not told to `know` before.
 
     Parameters
     ----------
     copy
-        A file that has what was known last. Its passwords are for this program's user alone. None: a
-        process that keeps nothing; it goes by its configuration alone until Kafka answers.
+        A file that has what was known last. Its passwords are for this program's user alone.
+    patience_s
+        That the start waits for Kafka, before it goes by the copy.
     """
 
     async def tell(changes: Changes) -> None:
         await edge.take(changes)
-        if copy is not None:
-            _write(copy, codec.encode(edge.standing))
+        edge.know()
+        _write(copy, codec.encode(_needed(edge)))
 
     reader = Reader(kafka, [REGISTRY], {}, prefix)
     follower = RegistryFollower(reader, tell)
@@ -49,13 +53,14 @@ async def following(
     task.add_done_callback(_report)
     try:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S if copy is not None else 0.0):
+            async with asyncio.timeout(patience_s):
                 while not follower.is_complete and not task.done():  # noqa: ASYNC110 - once, at the start
                     await asyncio.sleep(POLL_S)
-        known = None if copy is None or follower.is_complete else _read(copy)
+        known = None if follower.is_complete else _read(copy)
         if known is not None:
             log.warning("Kafka is away: the changes that were known last hold")
             await edge.take(known)
+            edge.know()
         yield follower
     finally:
         task.cancel()
@@ -65,6 +70,12 @@ async def following(
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("changes are not followed any more: restart this process", error=repr(error))
+
+
+def _needed(edge: Edge) -> Changes:
+    """Return what a copy needs: passwords of stations are nothing for a process that gathers none."""
+    changes = edge.standing.changes
+    return Changes(changes=[one for one in changes if one.kind == "account" or edge.sources is not None])
 
 
 def _read(copy: Path) -> Changes | None:
@@ -80,8 +91,9 @@ def _read(copy: Path) -> Changes | None:
 
 def _write(copy: Path, message: bytes) -> None:
     """Replace the copy, whole or not at all."""
-    new = copy.with_suffix(".new")
+    new = copy.with_name(f"{copy.name}.{os.getpid()}.new")  # casters of one folder write beside each other
     try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
         with open(new, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(message)
             file.flush()
