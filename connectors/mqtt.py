@@ -110,6 +110,15 @@ async def run(
 
 
 @dataclass(slots=True, eq=False)
+class _Subscription:
+    """Of one connection."""
+
+    is_there: bool = False
+    """The broker has confirmed it."""
+    renew: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True, eq=False)
 class _Listener:
     config: MqttConfig
     sink: SampleSink
@@ -137,9 +146,15 @@ class _Listener:
     async def session(self) -> NoReturn:
         """Connect, subscribe, listen; it ends by a StreamError."""
         async with connect(self.options, self.clock_us) as session:
-            await session.subscribe(self.config.filters, self.config.qos)
-            self.state.enter("streaming", self.clock_us())
-            tasks = [asyncio.ensure_future(session.watch()), asyncio.ensure_future(self._listen(session))]
+            subscription = _Subscription()
+            tasks = [
+                asyncio.ensure_future(work)
+                for work in (
+                    session.watch(),
+                    self._listen(session, subscription),
+                    self._subscribe(session, subscription),
+                )
+            ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -154,16 +169,27 @@ class _Listener:
                 raise StreamError(f"the listener failed ({end!r}); report this") from end
         raise StreamError("the connection to the broker has ended")
 
-    async def _listen(self, session: Session) -> NoReturn:
+    async def _subscribe(self, session: Session, subscription: _Subscription) -> NoReturn:
+        """Subscribe, and again when that is asked for; what comes before the answer is read meanwhile."""
+        while True:
+            subscription.renew.clear()
+            await session.subscribe(self.config.filters, self.config.qos)
+            if not subscription.is_there:
+                subscription.is_there = True
+                self.state.enter("streaming", self.clock_us())
+            await subscription.renew.wait()
+
+    async def _listen(self, session: Session, subscription: _Subscription) -> NoReturn:
         while True:
             try:
                 messages = await session.gather(self.config.stall_s)
             except TimeoutError:
                 text = f"no message for {self.config.stall_s:g} s; check the devices and the topics"
                 self.state.enter("stalled", self.clock_us(), text)
-                await session.subscribe(self.config.filters, self.config.qos)
+                subscription.renew.set()
                 continue
-            self.state.enter("streaming", self.clock_us())
+            if subscription.is_there:
+                self.state.enter("streaming", self.clock_us())
             self._count(messages)
             batch = self._read(messages)
             if len(batch):

@@ -17,6 +17,7 @@ from connectors.reconnect import StreamError
 from sensors.payloads import configured
 from sensors.payloads.json import JsonMapping
 from streams.stream_state import StreamState
+from tests.scripted_server import Peer, scripted
 
 NOW_US = 1_760_000_000_000_000
 TIMED = JsonMapping(topic="tide/+/level", datastream="{1}.water_level", value="height", time="time")
@@ -220,6 +221,21 @@ async def test_silence_is_told():
     with pytest.raises(TimeoutError):
         await session.gather(0.01)
     paho.close()
+
+
+async def test_an_answer_that_never_comes_is_told(monkeypatch):
+    monkeypatch.setattr(mqtt_session, "ANSWER_S", 0.2)
+
+    async def act(peer: Peer) -> None:
+        await peer.reader.read(1000)
+        await peer.say(bytes((0x20, 3, 0, 0, 0)))  # CONNACK, then nothing more
+        await peer.hold()
+
+    async with scripted(act) as server:
+        one = listener(host="127.0.0.1", port=server.port)
+        with pytest.raises(StreamError, match=r"subscribe to 'tide/\+/level': the broker does not answer"):
+            await one.session()
+        assert one.state.phase != "streaming"
 
 
 async def test_a_broker_that_is_away_is_named():
