@@ -14,6 +14,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal, NoReturn
 
 import msgspec
@@ -30,6 +31,8 @@ from streams.stream_state import StreamState
 log = structlog.get_logger()
 
 _TOPICS_REMEMBERED = 10_000
+BATCH_ROWS = 50_000
+"""A batch ends with the message that reaches so many: a message of a megabyte can hold half a million."""
 
 
 class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,25 +194,35 @@ class _Listener:
             if subscription.is_there:
                 self.state.enter("streaming", self.clock_us())
             self._count(messages)
-            batch = self._read(messages)
-            if len(batch):
-                try:
-                    await self.sink.put_samples(batch)
-                except Exception as error:
-                    text = f"samples cannot be stored ({error}); the broker keeps them for the next attempt"
-                    raise StreamError(text) from error
-            session.acknowledge(messages)
+            begin = 0
+            while begin < len(messages):
+                batch, end = self._read(messages, begin)
+                if len(batch):
+                    await self._deliver(batch)
+                session.acknowledge(messages[begin:end])
+                begin = end
+                await asyncio.sleep(0)  # stations and rovers have their turn between batches
+
+    async def _deliver(self, batch: SampleBatch) -> None:
+        try:
+            await self.sink.put_samples(batch)
+        except Exception as error:
+            text = f"samples cannot be stored ({error}); the broker keeps them for the next attempt"
+            raise StreamError(text) from error
 
     def _count(self, messages: Sequence[Arrived]) -> None:
         self.state.messages_received += len(messages)
         self.state.bytes_received += sum(len(message.payload) for message in messages)
         self.state.last_received_us = messages[-1].received_at_us
 
-    def _read(self, messages: Sequence[Arrived]) -> SampleBatch:
+    def _read(self, messages: Sequence[Arrived], begin: int = 0) -> tuple[SampleBatch, int]:
+        """Return a batch of the messages from `begin` on, and where the next one begins."""
+        end = begin
         names: list[str] = []
         time_us, value = array("q"), array("d")
         received_at_us, counts, errors = [], [], 0
-        for message in messages:
+        for message in islice(messages, begin, None):
+            end += 1
             try:
                 rows, error = self._decode(message)
             except Exception as bug:  # noqa: BLE001 - it would come again and again, and hold up all others
@@ -223,17 +236,20 @@ class _Listener:
             if error:
                 errors += 1
                 self.state.last_error = error
+            if len(value) >= BATCH_ROWS:
+                break
         if errors:
             self.state.bad_messages += errors
             log.warning("bad messages", broker=self.config.source, count=errors, last=self.state.last_error)
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return SampleBatch(
+        batch = SampleBatch(
             datastream_ids=list(numbers),
             series=np.fromiter(map(numbers.__getitem__, names), np.int32, len(names)),
             time_us=np.array(time_us),
             value=np.array(value),
             received_at_us=np.repeat(np.array(received_at_us, np.int64), counts),
         )
+        return batch, end
 
     def _decode(self, message: Arrived) -> tuple[Rows | None, str]:
         mapping = self._mapping(message.topic)
