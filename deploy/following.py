@@ -39,7 +39,7 @@ async def following(
     copy
         A file that has what was known last. Its passwords are for this program's user alone.
     patience_s
-        That the start waits for Kafka, before it goes by the copy.
+        That the start waits for Kafka, before stations go by the copy; accounts go by it at once.
     """
 
     async def tell(changes: Changes) -> None:
@@ -52,15 +52,17 @@ async def following(
     task = asyncio.create_task(follower.run(), name="registry")
     task.add_done_callback(_report)
     try:
+        known = _read(copy)
+        if known is not None:
+            await edge.take(_accounts(known))
+            edge.know()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 while not follower.is_complete and not task.done():  # noqa: ASYNC110 - once, at the start
                     await asyncio.sleep(POLL_S)
-        known = None if follower.is_complete else _read(copy)
-        if known is not None:
+        if known is not None and not follower.is_complete:
             log.warning("Kafka is away: the changes that were known last hold")
             await edge.take(known)
-            edge.know()
         yield follower
     finally:
         task.cancel()
@@ -74,8 +76,11 @@ def _report(task: asyncio.Task[None]) -> None:
 
 def _needed(edge: Edge) -> Changes:
     """Return what a copy needs: passwords of stations are nothing for a process that gathers none."""
-    changes = edge.standing.changes
-    return Changes(changes=[one for one in changes if one.kind == "account" or edge.sources is not None])
+    return _accounts(edge.standing) if edge.sources is None else edge.standing
+
+
+def _accounts(changes: Changes) -> Changes:
+    return Changes(changes=[one for one in changes.changes if one.kind == "account"])
 
 
 def _read(copy: Path) -> Changes | None:
