@@ -14,6 +14,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal, NoReturn
 
 import msgspec
@@ -30,6 +31,8 @@ from streams.stream_state import StreamState
 log = structlog.get_logger()
 
 _TOPICS_REMEMBERED = 10_000
+BATCH_ROWS = 50_000
+"""A batch ends with the message that reaches so many: a message of a megabyte can hold half a million."""
 
 
 class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +113,15 @@ async def run(
 
 
 @dataclass(slots=True, eq=False)
+class _Subscription:
+    """Of one connection."""
+
+    is_there: bool = False
+    """The broker has confirmed it."""
+    renew: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True, eq=False)
 class _Listener:
     config: MqttConfig
     sink: SampleSink
@@ -137,9 +149,15 @@ class _Listener:
     async def session(self) -> NoReturn:
         """Connect, subscribe, listen; it ends by a StreamError."""
         async with connect(self.options, self.clock_us) as session:
-            await session.subscribe(self.config.filters, self.config.qos)
-            self.state.enter("streaming", self.clock_us())
-            tasks = [asyncio.ensure_future(session.watch()), asyncio.ensure_future(self._listen(session))]
+            subscription = _Subscription()
+            tasks = [
+                asyncio.ensure_future(work)
+                for work in (
+                    session.watch(),
+                    self._listen(session, subscription),
+                    self._subscribe(session, subscription),
+                )
+            ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -154,36 +172,57 @@ class _Listener:
                 raise StreamError(f"the listener failed ({end!r}); report this") from end
         raise StreamError("the connection to the broker has ended")
 
-    async def _listen(self, session: Session) -> NoReturn:
+    async def _subscribe(self, session: Session, subscription: _Subscription) -> NoReturn:
+        """Subscribe, and again when that is asked for; what comes before the answer is read meanwhile."""
+        while True:
+            subscription.renew.clear()
+            await session.subscribe(self.config.filters, self.config.qos)
+            if not subscription.is_there:
+                subscription.is_there = True
+                self.state.enter("streaming", self.clock_us())
+            await subscription.renew.wait()
+
+    async def _listen(self, session: Session, subscription: _Subscription) -> NoReturn:
         while True:
             try:
                 messages = await session.gather(self.config.stall_s)
             except TimeoutError:
                 text = f"no message for {self.config.stall_s:g} s; check the devices and the topics"
                 self.state.enter("stalled", self.clock_us(), text)
-                await session.subscribe(self.config.filters, self.config.qos)
+                subscription.renew.set()
                 continue
-            self.state.enter("streaming", self.clock_us())
+            if subscription.is_there:
+                self.state.enter("streaming", self.clock_us())
             self._count(messages)
-            batch = self._read(messages)
-            if len(batch):
-                try:
-                    await self.sink.put_samples(batch)
-                except Exception as error:
-                    text = f"samples cannot be stored ({error}); the broker keeps them for the next attempt"
-                    raise StreamError(text) from error
-            session.acknowledge(messages)
+            begin = 0
+            while begin < len(messages):
+                batch, end = self._read(messages, begin)
+                if len(batch):
+                    await self._deliver(batch)
+                session.acknowledge(messages[begin:end])
+                begin = end
+                await asyncio.sleep(0)  # stations and rovers have their turn between batches
+
+    async def _deliver(self, batch: SampleBatch) -> None:
+        try:
+            await self.sink.put_samples(batch)
+        except Exception as error:
+            text = f"samples cannot be stored ({error}); the broker keeps them for the next attempt"
+            raise StreamError(text) from error
 
     def _count(self, messages: Sequence[Arrived]) -> None:
         self.state.messages_received += len(messages)
         self.state.bytes_received += sum(len(message.payload) for message in messages)
         self.state.last_received_us = messages[-1].received_at_us
 
-    def _read(self, messages: Sequence[Arrived]) -> SampleBatch:
+    def _read(self, messages: Sequence[Arrived], begin: int = 0) -> tuple[SampleBatch, int]:
+        """Return a batch of the messages from `begin` on, and where the next one begins."""
+        end = begin
         names: list[str] = []
         time_us, value = array("q"), array("d")
         received_at_us, counts, errors = [], [], 0
-        for message in messages:
+        for message in islice(messages, begin, None):
+            end += 1
             try:
                 rows, error = self._decode(message)
             except Exception as bug:  # noqa: BLE001 - it would come again and again, and hold up all others
@@ -197,17 +236,20 @@ class _Listener:
             if error:
                 errors += 1
                 self.state.last_error = error
+            if len(value) >= BATCH_ROWS:
+                break
         if errors:
             self.state.bad_messages += errors
             log.warning("bad messages", broker=self.config.source, count=errors, last=self.state.last_error)
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return SampleBatch(
+        batch = SampleBatch(
             datastream_ids=list(numbers),
             series=np.fromiter(map(numbers.__getitem__, names), np.int32, len(names)),
             time_us=np.array(time_us),
             value=np.array(value),
             received_at_us=np.repeat(np.array(received_at_us, np.int64), counts),
         )
+        return batch, end
 
     def _decode(self, message: Arrived) -> tuple[Rows | None, str]:
         mapping = self._mapping(message.topic)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.mqtt_paho import BufferedSocket, Published, acknowledge, hasten
@@ -27,8 +29,12 @@ from connectors.reconnect import StreamError
 INBOX_MESSAGES = 4096
 INBOX_BYTES = 8_000_000
 MAX_PACKET_BYTES = 1_000_000
+ANSWER_S = 10.0
+"""That a broker has for the answer to a subscription."""
 PACKETS_AT_ONCE = 100
 """Read without letting others have their turn."""
+
+_Codes = tuple[int, ...] | list[ReasonCode]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,24 +76,44 @@ class Session:
     _inbox_bytes: int = 0
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
     _paused: bool = False
+    _pauses: int = 0
 
     async def subscribe(self, topics: Sequence[str], qos: int) -> None:
         """Subscribe, also to what the broker may still know of an earlier connection.
 
+        The answer stands behind what the broker sends before it, retained messages by the thousand: whoever
+        calls this must `gather` beside it, or it is never read.
+
         Raises
         ------
         StreamError
-            The broker refuses a topic, which is named.
+            The broker refuses a topic, which is named, or does not answer.
         """
         for topic in topics:
             # Retained messages only for a new subscription, not at each reconnection.
             options = SubscribeOptions(qos=qos, retainHandling=1) if self.version5 else None
             try:
-                codes = await self.client.subscribe(topic, 0 if options else qos, options)
+                codes = await self._answered(
+                    self.client.subscribe(topic, 0 if options else qos, options, timeout=math.inf)
+                )
             except (aiomqtt.MqttError, ValueError) as error:
                 raise StreamError(f"cannot subscribe to {topic!r}: {error}") from error
             if any(getattr(code, "value", code) >= 128 for code in codes):
                 raise StreamError(f"the broker refuses the subscription to {topic!r}; check its access rules")
+
+    async def _answered(self, question: Coroutine[Any, Any, _Codes]) -> _Codes:
+        """Wait for an answer; time in which the inbox was full does not count, since nothing was read."""
+        task = asyncio.ensure_future(question)
+        try:
+            while True:
+                pauses = self._pauses
+                done, _ = await asyncio.wait([task], timeout=ANSWER_S)
+                if done:
+                    return task.result()
+                if not self._paused and self._pauses == pauses:
+                    raise aiomqtt.MqttError(f"the broker does not answer for {ANSWER_S:g} s")
+        finally:
+            task.cancel()
 
     async def watch(self) -> None:
         """Wait for the end of the connection.
@@ -146,6 +172,7 @@ class Session:
             sock = self.paho.socket()
             if sock is not None:
                 self._paused = True
+                self._pauses += 1
                 asyncio.get_running_loop().remove_reader(sock.fileno())
 
     def read(self) -> None:

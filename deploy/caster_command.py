@@ -1,6 +1,7 @@
 """`groundswell caster`: rovers, fed by any number of gatherers.
 
-Kafka has no part in it but for changes of accounts: while it is away, those that were known last hold.
+Kafka has no part in it but for changes of accounts: while it is away, those that were known last hold, also
+through a restart, by a copy on disk.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
@@ -28,18 +30,26 @@ from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
+from streams.kafka.registry import RegistryFollower
 from streams.stream_state import StreamStates
 
 log = structlog.get_logger()
 
+COPY = "accounts"
+"""File in the data folder with the accounts that were known last."""
 
-def run_caster(settings: Settings, *, ntrip: str | None, http: str | None, seconds: float | None) -> None:
+
+def run_caster(
+    settings: Settings, *, ntrip: str | None, http: str | None, data: Path | None, seconds: float | None
+) -> None:
     """Serve rovers until a signal, or for so long."""
-    addresses, _ = resolve(settings, None, ntrip, None)
-    run_async(_run(settings, addresses, http, seconds))
+    addresses, folder = resolve(settings, None, ntrip, data)
+    run_async(_run(settings, folder, addresses, http, seconds))
 
 
-async def _run(settings: Settings, addresses: Addresses, http: str | None, seconds: float | None) -> None:
+async def _run(
+    settings: Settings, folder: Path, addresses: Addresses, http: str | None, seconds: float | None
+) -> None:
     stop = stop_on_signals()
     followed = gatherers(settings.relay)
     if addresses.ntrip is None:
@@ -50,15 +60,21 @@ async def _run(settings: Settings, addresses: Addresses, http: str | None, secon
     streams = StreamStates()
     async with contextlib.AsyncExitStack() as stack:
         caster = await stack.enter_async_context(
-            casting(relay, following.stations, settings, addresses.ntrip)
+            casting(relay, following.stations, settings, addresses.ntrip, follows_changes=True)
         )
         addresses.ntrip = (addresses.ntrip[0], caster.port)
         edge = Edge(settings, Registry.of(settings), caster=caster)
         kafka = kafka_access(settings.kafka, settings.kafka.servers)
-        changes = await stack.enter_async_context(following_changes(edge, kafka, settings.kafka.prefix))
+        changes = await stack.enter_async_context(
+            following_changes(edge, kafka, settings.kafka.prefix, folder / COPY, patience_s=0.0)
+        )
         figures = caster_figures(caster, relay) + following_figures(following, streams)
         figures += follower_figures(changes, edge)
-        await stack.enter_async_context(watched(http, figures, lambda: _trouble(streams), streams))
+
+        def trouble() -> str:
+            return _trouble(streams) if caster.accounts.is_known else _unknown(changes)
+
+        await stack.enter_async_context(watched(http, figures, trouble, streams))
         tasks = [
             asyncio.create_task(
                 follow(
@@ -75,6 +91,12 @@ async def _run(settings: Settings, addresses: Addresses, http: str | None, secon
         for task in ended:
             await task  # one that follows ends by a fault only, and a supervisor is to know
         log.info("stopping")
+
+
+def _unknown(changes: RegistryFollower) -> str:
+    """Return why nobody is let in."""
+    why = changes.reader.error or "the registry is being read"
+    return f"who may have streams is not known, so no rover is let in: {why}"
 
 
 def _trouble(streams: StreamStates) -> str:

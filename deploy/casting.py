@@ -19,9 +19,23 @@ from sensors.model import Station
 
 @contextlib.asynccontextmanager
 async def casting(
-    relay: Relay, stations: Callable[[], Iterable[Station]], settings: Settings, address: tuple[str, int]
+    relay: Relay,
+    stations: Callable[[], Iterable[Station]],
+    settings: Settings,
+    address: tuple[str, int],
+    *,
+    follows_changes: bool = False,
 ) -> AsyncIterator[Caster]:
-    """Serve rovers what the relay gets; `stations` are those of the sourcetable.
+    """Serve rovers what the relay gets.
+
+    Parameters
+    ----------
+    relay, stations
+        Frames, and what the sourcetable lists.
+    settings, address
+        The accounts of the file, and where to listen.
+    follows_changes
+        Accounts come over Kafka: without any in the file nobody is let in until they are known (`Edge.know`).
 
     Raises
     ------
@@ -29,6 +43,7 @@ async def casting(
         The address cannot be listened on.
     """
     caster = Caster(relay, stations, wall_clock_us, users=settings.caster.users or None)
+    caster.accounts.is_known = bool(settings.caster.users) or not follows_changes
     try:
         await caster.start(*address)
     except OSError as error:

@@ -139,14 +139,18 @@ def serve(
 
 @app.command()
 def caster(
-    config: ConfigOption, ntrip: NtripOption = None, http: WatchOption = None, seconds: ForOption = None
+    config: ConfigOption,
+    ntrip: NtripOption = None,
+    http: WatchOption = None,
+    data: DataOption = None,
+    seconds: ForOption = None,
 ) -> None:
     """Serve rovers what gatherers send; any number of casters can."""
     leave_on_signals()
     from deploy.caster_command import run_caster
     from deploy.settings_file import load
 
-    run_caster(load(config), ntrip=ntrip, http=http, seconds=seconds)
+    run_caster(load(config), ntrip=ntrip, http=http, data=data, seconds=seconds)
 
 
 @app.command()

@@ -83,6 +83,12 @@ class Edge:
                 if kind == "station" and self._is_connected:
                     await self._reconnect(identity)
 
+    def know(self) -> None:
+        """Let rovers in: all that was changed before has been taken."""
+        if self.caster is not None and not self.caster.accounts.is_known:
+            self.caster.accounts.is_known = True
+            self.caster.recheck()
+
     def _stations(self) -> list[StationSettings]:
         found = self._objects.all("station", StationDefinition)
         return [StationSettings.of(name, one) for name, one in found if self._is_own(name, one)]

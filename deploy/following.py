@@ -21,39 +21,46 @@ from streams.topics import REGISTRY
 log = structlog.get_logger()
 
 PATIENCE_S = 5.0
-"""That a start waits for Kafka, before it goes by the copy on disk."""
+"""That a gatherer's start waits for Kafka: stations that it connects by an old copy would be disturbed."""
 POLL_S = 0.02
 
 
 @contextlib.asynccontextmanager
 async def following(
-    edge: Edge, kafka: Access, prefix: str, copy: Path | None = None
+    edge: Edge, kafka: Access, prefix: str, copy: Path, *, patience_s: float = PATIENCE_S
 ) -> AsyncIterator[RegistryFollower]:
     """Follow changes until the block ends; those that are there hold when it begins.
+
+    Without Kafka and without a copy (a first start) the configuration holds alone until Kafka answers, and
+    the edge is not told to `know` before.
 
     Parameters
     ----------
     copy
-        A file that has what was known last. Its passwords are for this program's user alone. None: a
-        process that keeps nothing; it goes by its configuration alone until Kafka answers.
+        A file that has what was known last. Its passwords are for this program's user alone.
+    patience_s
+        That the start waits for Kafka, before stations go by the copy; accounts go by it at once.
     """
 
     async def tell(changes: Changes) -> None:
         await edge.take(changes)
-        if copy is not None:
-            _write(copy, codec.encode(edge.standing))
+        edge.know()
+        _write(copy, codec.encode(_needed(edge)))
 
     reader = Reader(kafka, [REGISTRY], {}, prefix)
     follower = RegistryFollower(reader, tell)
     task = asyncio.create_task(follower.run(), name="registry")
     task.add_done_callback(_report)
     try:
+        known = _read(copy)
+        if known is not None:
+            await edge.take(_accounts(known))
+            edge.know()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S if copy is not None else 0.0):
+            async with asyncio.timeout(patience_s):
                 while not follower.is_complete and not task.done():  # noqa: ASYNC110 - once, at the start
                     await asyncio.sleep(POLL_S)
-        known = None if copy is None or follower.is_complete else _read(copy)
-        if known is not None:
+        if known is not None and not follower.is_complete:
             log.warning("Kafka is away: the changes that were known last hold")
             await edge.take(known)
         yield follower
@@ -65,6 +72,15 @@ async def following(
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("changes are not followed any more: restart this process", error=repr(error))
+
+
+def _needed(edge: Edge) -> Changes:
+    """Return what a copy needs: passwords of stations are nothing for a process that gathers none."""
+    return _accounts(edge.standing) if edge.sources is None else edge.standing
+
+
+def _accounts(changes: Changes) -> Changes:
+    return Changes(changes=[one for one in changes.changes if one.kind == "account"])
 
 
 def _read(copy: Path) -> Changes | None:
@@ -80,8 +96,9 @@ def _read(copy: Path) -> Changes | None:
 
 def _write(copy: Path, message: bytes) -> None:
     """Replace the copy, whole or not at all."""
-    new = copy.with_suffix(".new")
+    new = copy.with_name(f"{copy.name}.{os.getpid()}.new")  # casters of one folder write beside each other
     try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
         with open(new, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(message)
             file.flush()

@@ -70,7 +70,7 @@ async def _run(
         relay = Relay(asyncio.get_running_loop().time)
         edge = Edge(settings, registry)
         if addresses.ntrip is not None:
-            caster = casting(relay, lambda: edge.stations, settings, addresses.ntrip)
+            caster = casting(relay, lambda: edge.stations, settings, addresses.ntrip, follows_changes=True)
             edge.caster = await stack.enter_async_context(caster)
             addresses.ntrip = (addresses.ntrip[0], edge.caster.port)
         outlet = await stack.enter_async_context(feeding(relay, lambda: edge.stations, settings.relay))

@@ -17,6 +17,7 @@ from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
 from sensors.payloads import configured
+from streams.definitions import check_name
 
 _ID = re.compile(r"[\w.:-]{1,100}")
 _WORDS = (
@@ -144,6 +145,10 @@ def _check_station(station: StationSettings) -> None:
     station.connection()
     if (station.longitude is None) != (station.latitude is None):
         raise Refusal(f"station {station.id}: one of longitude and latitude is missing; give both or neither")
+    try:
+        check_name(station.name)
+    except ValueError as error:
+        raise Refusal(f"station {station.id}: {error}") from error
 
 
 def _check_certificates(broker: MqttConfig) -> None:

@@ -29,6 +29,10 @@ MOST_BYTES = 16_000
 """Of a definition, encoded."""
 DAY_US = 86_400_000_000
 LONGEST_SILENCE_US = 366 * DAY_US
+MOST_NAME = 200
+"""Characters of a station's name."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no name can hold: it would break a line of a sourcetable, or cannot be written as UTF-8."""
 _ITERATIONS = 10_000
 """A password goes over the net in clear with each NTRIP request: this keeps it from readers of the store."""
 
@@ -269,6 +273,23 @@ def check_id(kind: ObjectKind, identity: str) -> None:
         raise ValueError(f"{kind} id {identity[:80]!r} does not serve; {what}")
 
 
+def check_name(name: str) -> None:
+    """Refuse a station's name that no sourcetable can hold.
+
+    It is no part of `StationDefinition.check`: a station that has such a name already is to stay.
+
+    Raises
+    ------
+    ValueError
+        One sentence says why.
+    """
+    if len(name) > MOST_NAME or CONTROL.search(name):
+        raise ValueError(
+            f"name {name[:40]!r} is too long or has control characters; write at most {MOST_NAME} characters "
+            "in one line"
+        )
+
+
 def is_source(source: str) -> bool:
     """Return whether a station's stream can be had from there."""
     try:
@@ -282,8 +303,8 @@ def is_source(source: str) -> bool:
 
 
 def without_password(source: str) -> str:
-    """Return a URL as it may be shown."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", source)
+    """Return a URL as it may be shown. Users and passwords may hold an @ or /, written as they are."""
+    return re.sub(r"(//[^:/]*):.*@", r"\1:***@", source, flags=re.DOTALL)
 
 
 def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:

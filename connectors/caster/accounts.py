@@ -21,6 +21,8 @@ class Accounts:
     def __init__(self, users: Mapping[str, str] | None = None) -> None:
         self.is_open = not users
         """Whether anybody may have anything, since nobody ever named an account."""
+        self.is_known = True
+        """Whether all accounts are known; until then nobody gets anything."""
         self._by_name = {name: AccountDefinition(password=one) for name, one in (users or {}).items()}
         self._key = secrets.token_bytes(32)
         self._right: dict[str, bytes] = {}

@@ -35,7 +35,7 @@ class CasterCounters:
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised, account (it may
-    not, or not any more), busy."""
+    not, or not any more), busy, early (accounts are not known yet)."""
 
 
 class Caster:
@@ -170,6 +170,10 @@ class Caster:
         self._refresh_table()
         if request.mountpoint not in self._mountpoints:
             self._answer_without_stream(connection, request, now_us)
+        elif not self.accounts.is_known:
+            self.refuse("early")
+            text = "this caster does not know its accounts yet; try again in a while"
+            connection.finish(refusal(503, request.version, text, now_us=now_us, retry_after_s=5))
         elif self.accounts.is_open:
             self._answer_with_stream(connection, request)
         else:
@@ -260,7 +264,7 @@ class Caster:
             latitude=station.latitude,
             longitude=station.longitude,
             generator="Groundswell",
-            authentication="N" if self.accounts.is_open else "B",
+            authentication="N" if self.accounts.is_open and self.accounts.is_known else "B",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -32,7 +33,9 @@ async def standing_changes(kafka: Access, prefix: str = "") -> Changes:
     reader = Reader(kafka, [REGISTRY], {}, prefix)
     await reader.start()
     try:
-        return await _whole(reader)
+        newest: dict[tuple[str, str], Change] = {}
+        await _read_all(reader, newest)
+        return _in_order(newest)
     finally:
         await reader.stop()
 
@@ -59,14 +62,16 @@ class RegistryFollower:
     async def run(self) -> None:
         """Follow until cancelled; while Kafka is away everything stays as it is."""
         await self.reader.start()
+        newest: dict[tuple[str, str], Change] = {}
         try:
             while not self.is_complete:
                 try:
-                    changes = await _whole(self.reader, self)
-                except KafkaError as error:
+                    await _read_all(self.reader, newest, self)
+                except KafkaError as error:  # the reader stands behind what was read: it is kept
                     log.warning("cannot read the registry, trying again", error=repr(error))
+                    await asyncio.sleep(WAIT_S)
                     continue
-                await self.tell(changes)
+                await self.tell(_in_order(newest))
                 self.is_complete = True
             while True:
                 found = _changes(await self.reader.next(WAIT_S), self)
@@ -76,11 +81,16 @@ class RegistryFollower:
             await self.reader.stop()
 
 
-async def _whole(reader: Reader, follower: RegistryFollower | None = None) -> Changes:
-    newest: dict[tuple[str, str], Change] = {}
+async def _read_all(
+    reader: Reader, newest: dict[tuple[str, str], Change], follower: RegistryFollower | None = None
+) -> None:
+    """Put what is left to read into `newest`, by object."""
     while await reader.remaining():
         for change in _changes(await reader.next(_PATIENCE_S), follower):
             newest[change.key] = change
+
+
+def _in_order(newest: dict[tuple[str, str], Change]) -> Changes:
     return Changes(changes=sorted(newest.values(), key=lambda change: change.version))
 
 

@@ -25,6 +25,7 @@ from streams.definitions import (
     StationDefinition,
     ThingDefinition,
     check_id,
+    check_name,
     definition,
     hashed,
     values_of,
@@ -195,8 +196,10 @@ class Control:
         if isinstance(after, AccountDefinition) and after.password:
             kept = after.password_hash or hashed(after.password, command.id)
             after = msgspec.structs.replace(after, password="", password_hash=kept)
-        if isinstance(after, StationDefinition) and ":***@" in after.source:  # as the API shows it
-            raise ValueError("its source has stars in place of the password; write the password")
+        if isinstance(after, StationDefinition):
+            check_name(after.name)
+            if ":***@" in after.source:  # as the API shows it
+                raise ValueError("its source has stars in place of the password; write the password")
         if isinstance(after, DatastreamDefinition):
             return self._checked_datastream(key[1], after, before)
         if isinstance(after, RuleDefinition):

@@ -60,6 +60,17 @@ async def test_an_open_caster_closes_with_the_first_account_and_cuts_who_has_non
         assert b";B;" in await setup.ask(b"GET / HTTP/1.0\r\nUser-Agent: NTRIP test\r\n\r\n")
 
 
+async def test_nobody_gets_a_stream_until_accounts_are_known():
+    async with caster() as setup:
+        setup.caster.accounts.is_known = False
+        for asked, head in ((V1, b"HTTP/1.0 503 "), (asking("li", "li's"), b"HTTP/1.0 503 ")):
+            assert (await setup.ask(asked)).startswith(head)
+        assert b";B;" in await setup.ask(b"GET / HTTP/1.0\r\nUser-Agent: NTRIP test\r\n\r\n")
+        assert setup.caster.counters.refused == {"early": 2}
+        setup.caster.accounts.is_known = True
+        await setup.listen(V1)
+
+
 async def test_a_flood_of_wrong_passwords_is_bounded_and_holds_up_no_stream():
     async with caster(limits=CasterLimits(connections=1000)) as setup:
         put(setup, li=LI)

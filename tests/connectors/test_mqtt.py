@@ -17,6 +17,7 @@ from connectors.reconnect import StreamError
 from sensors.payloads import configured
 from sensors.payloads.json import JsonMapping
 from streams.stream_state import StreamState
+from tests.scripted_server import Peer, scripted
 
 NOW_US = 1_760_000_000_000_000
 TIMED = JsonMapping(topic="tide/+/level", datastream="{1}.water_level", value="height", time="time")
@@ -77,7 +78,7 @@ def test_the_session_has_the_same_name_after_a_restart_and_another_for_other_top
 
 def test_messages_of_many_topics_become_one_batch_in_order():
     one = listener()
-    batch = one._read(
+    batch, _ = one._read(
         [
             arrived("tide/apia/level", {"height": 1.5, "time": "2025-10-09T08:00:00Z"}, 1),
             arrived("rain/apia", {"mm": 0.2}, 2),
@@ -107,10 +108,10 @@ def test_bad_messages_are_counted_and_the_good_ones_stay():
         arrived("(a topic that is not UTF-8)", {"mm": 1}),
     ):
         one.state.bad_messages, one.state.last_error = 0, ""
-        assert len(one._read([good, bad, good])) == 2
+        assert len(one._read([good, bad, good])[0]) == 2
         assert one.state.bad_messages == 1
         assert bad.topic in one.state.last_error
-    assert len(one._read([bad])) == 0
+    assert len(one._read([bad])[0]) == 0
     assert one.state.bad_samples == 3, "of messages that a mapping reads"
 
 
@@ -123,16 +124,28 @@ def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):
     right = JsonMapping.decode
     monkeypatch.setattr(JsonMapping, "decode", broken)
     one = listener()
-    assert len(one._read([arrived("rain/a", {"mm": 1}), arrived("rain/b", {"mm": 1})])) == 1
+    assert len(one._read([arrived("rain/a", {"mm": 1}), arrived("rain/b", {"mm": 1})])[0]) == 1
     assert "a bug" in one.state.last_error
 
 
 def test_an_old_copy_without_a_time_is_left_out():
     one = listener()
     old = {"mm": 0.2, "height": 1.0, "time": "2025-10-09T08:00:00Z"}
-    assert len(one._read([arrived("rain/apia", old, retained=True)])) == 0
-    assert len(one._read([arrived("tide/apia/level", old, retained=True)])) == 1
+    assert len(one._read([arrived("rain/apia", old, retained=True)])[0]) == 0
+    assert len(one._read([arrived("tide/apia/level", old, retained=True)])[0]) == 1
     assert one.state.bad_messages == 0
+
+
+def test_a_batch_ends_with_the_message_that_makes_it_large(monkeypatch):
+    monkeypatch.setattr(mqtt, "BATCH_ROWS", 3)
+    one = listener(JsonMapping(topic="rain/+", datastream="{1}.rain", samples="all", value="mm"))
+    messages = [arrived("rain/a", {"all": [{"mm": n}] * n}, n) for n in (1, 1, 2, 0, 9, 1)]
+    begin, batches = 0, []
+    while begin < len(messages):
+        batch, end = one._read(messages, begin)
+        batches.append((begin, end, [int(value) for value in batch.value]))
+        begin = end
+    assert batches == [(0, 3, [1, 1, 2, 2]), (3, 5, [9] * 9), (5, 6, [1])]
 
 
 def test_memory_for_topics_is_bounded(monkeypatch):
@@ -220,6 +233,21 @@ async def test_silence_is_told():
     with pytest.raises(TimeoutError):
         await session.gather(0.01)
     paho.close()
+
+
+async def test_an_answer_that_never_comes_is_told(monkeypatch):
+    monkeypatch.setattr(mqtt_session, "ANSWER_S", 0.2)
+
+    async def act(peer: Peer) -> None:
+        await peer.reader.read(1000)
+        await peer.say(bytes((0x20, 3, 0, 0, 0)))  # CONNACK, then nothing more
+        await peer.hold()
+
+    async with scripted(act) as server:
+        one = listener(host="127.0.0.1", port=server.port)
+        with pytest.raises(StreamError, match=r"subscribe to 'tide/\+/level': the broker does not answer"):
+            await one.session()
+        assert one.state.phase != "streaming"
 
 
 async def test_a_broker_that_is_away_is_named():

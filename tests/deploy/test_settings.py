@@ -196,8 +196,24 @@ def test_tls_and_the_standard_port():
     assert (config.tls, config.port, config.mountpoint) == (True, 2101, "M")
 
 
-def test_passwords_are_not_shown():
-    assert without_password("ntrip://user:pass@h:1/M") == "ntrip://user:***@h:1/M"
+@pytest.mark.parametrize("user", ["user", "user@mail.example", ""])
+@pytest.mark.parametrize("password", ["pass", "p@ss", "@", "p/ss", "p:ss@/", "a//b:c@d", "p\nss", ""])
+def test_passwords_are_not_shown(user, password):
+    shown = f"ntrip://{user}:***@h:1/M"
+    assert without_password(f"ntrip://{user}:{password}@h:1/M") == shown
+    assert without_password(shown) == shown
+
+
+@pytest.mark.parametrize("source", ["tcp://h:2101", "ntrip://h:2101/M", "ntrip://user@h:1/M", "", "x"])
+def test_a_source_without_a_password_is_shown_as_it_is(source):
+    assert without_password(source) == source
+
+
+@pytest.mark.parametrize("name", ["a\\tb", "x" * 201, "a\\u0085b"])
+def test_a_station_has_a_name_that_a_sourcetable_can_hold(read, name):
+    with pytest.raises(Refusal, match=r"station ALPH00CHN: name .* write at most 200 characters in one line"):
+        read(f'{STATION}name = "{name}"')
+    assert read(STATION + 'name = "武汉\u3000基准站"').station[0].name == "武汉\u3000基准站"
 
 
 def test_what_a_station_must_tell_of_itself_is_its_registration(read):

@@ -14,12 +14,17 @@ import pytest
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from sensors.model import Station
+from streams import codec
+from streams.definitions import AccountDefinition, hashed, values_of
 from streams.kafka import admin
+from streams.kafka.output import Message, Output
+from streams.records import Change, Changes
+from streams.topics import REGISTRY
 from tests.connectors.link.frames import epoch
 from tests.integration.processes import eventually, started
 from tests.program import free_port
 from tests.rtcm_frames import split, text_frame
-from tests.servers import kafka_server
+from tests.servers import KafkaServer, kafka_server
 
 pytestmark = pytest.mark.integration
 
@@ -82,6 +87,49 @@ async def figure(port: int, name: str) -> float | None:
             return None
     found = re.search(rf"^groundswell_{name} (\S+)$", told, re.MULTILINE)
     return float(found[1]) if found else None
+
+
+async def test_a_caster_without_kafka_knows_its_accounts_by_its_copy_or_lets_nobody_in(
+    tmp_path: Path, kafka: KafkaServer, prefix: str
+) -> None:
+    await admin.apply(kafka.access, prefix=prefix)
+    kept = values_of(AccountDefinition(password_hash=hashed("corrections", "salt")))
+    account = Change(
+        kind="account", id="rover", version=1, verb="put", before=None, after=kept, by="Li", at_us=1,
+        command_id="1",
+    )  # fmt: skip
+    output = Output(kafka.access, "test")
+    message = codec.encode(Changes(changes=[account]))
+    await output.send([Message(prefix + REGISTRY.name, 0, message, key=b"account/rover")])
+    await output.close()
+
+    async def says(words: str, name: str, servers: str, data: Path) -> None:
+        config, watch = tmp_path / f"{name}.toml", free_port()
+        config.write_text(
+            f'[kafka]\nservers = "{servers}"\nprefix = "{prefix}"\n[relay]\nsecret = "{SECRET}"\n'
+            f'follow = ["127.0.0.1:{free_port()}"]\n'
+        )
+        with started(
+            tmp_path, name, "caster", "--config", str(config), "--ntrip", f"127.0.0.1:{free_port()}",
+            "--http", f"127.0.0.1:{watch}", "--data", str(data),
+        ) as process:  # fmt: skip
+
+            async def is_said() -> bool:
+                async with httpx.AsyncClient() as client:
+                    try:
+                        return words in (await client.get(f"http://127.0.0.1:{watch}/readyz")).text
+                    except httpx.TransportError:
+                        return False
+
+            await eventually(is_said, words, tmp_path)
+            assert process.stop() == 0
+
+    away, data = f"127.0.0.1:{free_port()}", tmp_path / "data"
+    await says("who may have streams is not known, so no rover is let in: ", "first", away, data)
+    assert not (data / "accounts").exists()
+    await says("no gatherer is followed", "with-kafka", kafka.bootstrap, data)
+    assert codec.decode((data / "accounts").read_bytes()) == Changes(changes=[account])
+    await says("no gatherer is followed", "with-copy", away, data)
 
 
 async def test_a_rover_receives_on_while_kafka_and_gatherers_die(tmp_path: Path) -> None:

@@ -168,7 +168,12 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
             )
         )  # fmt: skip
 
-        stack.enter_context(started(tmp_path, "caster", "caster", *common, "--ntrip", f"127.0.0.1:{apart}"))
+        stack.enter_context(
+            started(
+                tmp_path, "caster", "caster", *common, "--ntrip", f"127.0.0.1:{apart}",
+                "--data", str(tmp_path / "caster"),
+            )
+        )  # fmt: skip
 
         async def is_there() -> bool:
             return (tmp_path / "data" / "groundswell.sqlite").exists()

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+import aiomqtt
+import msgspec
 import pytest
 
 from connectors import mqtt, mqtt_session
@@ -191,6 +193,36 @@ async def test_memory_is_bounded_while_nothing_can_be_stored(tmp_path, version, 
 
 
 ORIGINAL = mqtt_session.Session
+
+
+@versions
+@pytest.mark.parametrize("kind", ["retained", "backlog"])
+async def test_more_than_an_inbox_before_the_subscription_is_answered(tmp_path, version, kind):
+    many = mqtt_session.INBOX_MESSAGES + 1500
+    one = {
+        "version": version,
+        "receive_maximum": 65_535,
+        "mappings": [MAPPING, msgspec.structs.replace(MAPPING, topic="tide/+/+/level")],
+    }
+    with mosquitto(tmp_path / "broker", "max_inflight_messages 0", "max_queued_messages 0") as broker:
+        sink = Sink()
+        if kind == "backlog":
+            async with listening(config(broker, **one), sink) as state:
+                await until(lambda: state.phase == "streaming")
+        async with aiomqtt.Client("127.0.0.1", broker.port) as device:
+            for n in range(many):
+                topic, at = f"tide/g{n}/{'x/' * (n % 2)}level", "2025-10-09T08:00:00Z"
+                is_last = n == many - 1
+                await device.publish(
+                    topic, f'{{"height": {n}, "time": "{at}"}}', qos=int(kind == "backlog" or is_last),
+                    retain=kind == "retained",
+                )  # fmt: skip
+        async with listening(config(broker, **one), sink) as state:
+            await until(lambda: len(sink.rows) >= many and state.phase == "streaming", 120.0)
+            assert sorted(sink.values) == [float(n) for n in range(many)]
+            assert state.reconnects == 0
+            await publish(broker, many)
+            await until(lambda: float(many) in sink.values)
 
 
 async def test_a_burst_is_stored_in_few_batches(tmp_path):

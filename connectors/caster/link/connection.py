@@ -19,7 +19,9 @@ log = structlog.get_logger()
 class OutletLimits:
     """What is granted to strangers and to casters."""
 
-    connections: int = 64
+    casters: int = 64
+    strangers: int = 256
+    """That have not proved yet who they are: the oldest gives way to a new one."""
     proof_s: float = 5.0
     """To prove who one is."""
     queue_bytes: int = 16_000_000
@@ -32,12 +34,12 @@ class Host(Protocol):
     limits: OutletLimits
     secret: str
 
-    def admit(self, connection: CasterConnection) -> bool:
-        """Say whether there is room for one more."""
+    def admit(self, connection: CasterConnection) -> None:
+        """Take in a stranger; the oldest one is cut when there are too many."""
         ...
 
-    def begin(self, connection: CasterConnection) -> bytes:
-        """Let a caster have what is published from now on; return the table."""
+    def begin(self, connection: CasterConnection) -> bytes | None:
+        """Let a caster have what is published from now on; return the table; None: there is no room."""
         ...
 
     def refuse(self, reason: str) -> None:
@@ -74,17 +76,15 @@ class CasterConnection(asyncio.Protocol):
         """Wait for the proof, not for long."""
         self.transport = cast("asyncio.Transport", transport)
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
-        if not self._host.admit(self):
-            self.transport.abort()
-            return
+        self._host.admit(self)
         keep_alive(transport.get_extra_info("socket"))
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(self._host.limits.proof_s, self._cut, "slow")
+        self._deadline = loop.call_later(self._host.limits.proof_s, self.cut, "slow")
 
     def data_received(self, data: bytes) -> None:
         """Go through the steps of `proof.py`; a caster that has proved itself has nothing more to say."""
         if self._is_caster:
-            self._cut("talk")
+            self.cut("talk")
             return
         self._read += data
         if not self._peer_nonce:
@@ -92,7 +92,7 @@ class CasterConnection(asyncio.Protocol):
                 not proof.MAGIC.startswith(self._read[: len(proof.MAGIC)])
                 or len(self._read) > proof.HELLO_BYTES
             ):
-                self._cut("proof")
+                self.cut("proof")
             elif len(self._read) == proof.HELLO_BYTES:
                 self._peer_nonce, self._read = self._read[len(proof.MAGIC) :], b""
                 self.transport.write(proof.MAGIC + self._nonce)
@@ -102,18 +102,22 @@ class CasterConnection(asyncio.Protocol):
         nonces = self._peer_nonce, self._nonce
         if not proof.is_proved(self._read, proof.proof(self._host.secret, "caster", *nonces)):
             log.warning("a caster does not know the secret of the relay", caster=self.address)
-            self._cut("proof")
+            self.cut("proof")
+            return
+        if (table := self._host.begin(self)) is None:
+            self.cut("full")
             return
         self._stop_clock()
         self._is_caster, self._read = True, b""
-        self.transport.write(proof.proof(self._host.secret, "gatherer", *nonces) + self._host.begin(self))
+        self.transport.write(proof.proof(self._host.secret, "gatherer", *nonces) + table)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Clean up."""
         self._stop_clock()
         self._host.leave(self, was_caster=self._is_caster)
 
-    def _cut(self, reason: str) -> None:
+    def cut(self, reason: str) -> None:
+        """End the connection, and count why."""
         self._host.refuse(reason)
         self.transport.abort()
 

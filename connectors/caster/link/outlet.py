@@ -42,7 +42,7 @@ class OutletCounters:
     unlisted_bytes: int = 0
     """Frames of more stations than a table holds."""
     refused: Counter[str] = field(default_factory=Counter)
-    """By reason: full, slow, proof, talk."""
+    """By reason: full, crowd (a stranger that gave way to a newer one), slow, proof, talk."""
 
 
 class Outlet:
@@ -75,6 +75,7 @@ class Outlet:
         self._hold_s = hold_s
         self._server: asyncio.Server | None = None
         self._connections: dict[CasterConnection, None] = {}
+        self._strangers: dict[CasterConnection, None] = {}
         self._casters: dict[CasterConnection, None] = {}
         self._numbers: dict[str, int] = {}
         self._epochs: dict[str, WholeEpochs] = {}
@@ -196,16 +197,20 @@ class Outlet:
 
     # --- what a connection asks -----------------------------------------------------------------------
 
-    def admit(self, connection: CasterConnection) -> bool:
-        """Say whether there is room for one more."""
-        if len(self._connections) >= self.limits.connections:
-            self.refuse("full")
-            return False
-        self._connections[connection] = None
-        return True
+    def admit(self, connection: CasterConnection) -> None:
+        """Take in a stranger; the oldest one is cut when there are too many."""
+        if len(self._strangers) >= self.limits.strangers:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.cut("crowd")
+        self._connections[connection] = self._strangers[connection] = None
 
-    def begin(self, connection: CasterConnection) -> bytes:
-        """Let a caster have what is published from now on; return the table."""
+    def begin(self, connection: CasterConnection) -> bytes | None:
+        """Let a caster have what is published from now on; return the table; None: there is no room."""
+        self._strangers.pop(connection, None)
+        if self.counters.casters >= self.limits.casters:
+            log.warning("there are too many casters; let this one follow another gatherer")
+            return None
         now_us = self._clock_us()
         listed = {
             s.id: Listed(id=s.id, name=s.name, longitude=s.longitude, latitude=s.latitude)
@@ -229,5 +234,6 @@ class Outlet:
     def leave(self, connection: CasterConnection, *, was_caster: bool) -> None:
         """Forget a connection that is gone."""
         self._connections.pop(connection, None)
+        self._strangers.pop(connection, None)
         self._casters.pop(connection, None)
         self.counters.casters -= was_caster

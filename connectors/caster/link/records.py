@@ -23,6 +23,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.definitions import CONTROL, MOST_NAME
+
 STATION, TABLE_IS_WHOLE, FRAMES, ALIVE = 1, 2, 3, 4
 HEAD = struct.Struct("<BBHIq")
 MOST_BODY_BYTES = 262_144
@@ -30,8 +32,6 @@ MOST_BODY_BYTES = 262_144
 MOST_STATIONS = 20_000
 """Of one gatherer."""
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MOST_NAME = 200
 
 
 class LinkError(Exception):
@@ -71,12 +71,13 @@ def encode(kind: int, number: int, time_us: int, body: bytes = b"") -> bytes:
 
 
 def encode_station(number: int, station: Listed, now_us: int) -> bytes:
-    """Return the record that lists a station."""
-    return encode(STATION, number, now_us, msgspec.json.encode(station))
+    """Return the record that lists a station, its name without control characters and not too long."""
+    name = CONTROL.sub("", station.name)[:MOST_NAME].strip() or station.id
+    return encode(STATION, number, now_us, msgspec.json.encode(msgspec.structs.replace(station, name=name)))
 
 
 def decode_station(body: bytes) -> Listed:
-    """Read the body of a record that lists a station.
+    """Read the body of a record that lists a station; one with an unusable name is named by its id.
 
     Raises
     ------
@@ -89,8 +90,8 @@ def decode_station(body: bytes) -> Listed:
         raise LinkError(f"a station of the table cannot be read ({error})") from error
     if not _ID.fullmatch(station.id) or not station.id.strip("."):
         raise LinkError("a station of the table has an id that is no mountpoint")
-    if len(station.name) > _MOST_NAME or _CONTROL.search(station.name):
-        raise LinkError(f"the name of station {station.id} has control characters or is too long")
+    if len(station.name) > MOST_NAME or CONTROL.search(station.name):  # of a gatherer of another version
+        return msgspec.structs.replace(station, name=station.id)
     return station
 
 

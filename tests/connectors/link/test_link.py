@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -162,6 +163,35 @@ async def test_a_gatherer_that_restarts_is_followed_again_and_its_stations_stay_
             assert one.states[0].reconnects > 0
 
 
+async def test_a_stations_name_keeps_no_rover_from_its_stream(monkeypatch):
+    names = {"LONG": "x" * 5000, "CTRL": "a\r\nENDSOURCETABLE\x00b\ud800", "NONE": "\x00", "GOOD": "武汉"}
+    monkeypatch.setattr(f"{__name__}.STATIONS", [Station(id=one, name=name) for one, name in names.items()])
+    async with gatherer() as outlet, caster() as one:
+        one.follow(outlet.port)
+        await until(lambda: (outlet.counters.casters and len(one.stations) == 4) or one.states[0].last_error)
+        assert {i: station.name for i, station in one.stations.items()} == {
+            "LONG": "x" * 200, "CTRL": "aENDSOURCETABLEb", "NONE": "NONE", "GOOD": "武汉",
+        }  # fmt: skip
+        for station_id in names:
+            outlet.publish(station_id, epoch(1))
+        await until(lambda: len(one.got) == 4)
+        assert one.states[0].reconnects == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a\nb"])
+async def test_a_name_that_a_gatherer_did_not_clean_gives_way_to_the_id(name):
+    body = msgspec.json.encode({"id": "WUHN", "name": name})
+
+    async def act(peer: Peer) -> None:
+        table = records.encode(records.STATION, 0, 0, body) + records.encode(records.TABLE_IS_WHOLE, 0, 0)
+        await speak(peer, table)
+
+    async with scripted(act) as server, caster() as one:
+        one.follow(server.port)
+        await until(lambda: one.stations or one.states[0].last_error)
+        assert one.stations["WUHN"].name == "WUHN"
+
+
 async def test_two_gatherers_with_the_same_station_never_mix():
     async with gatherer() as first, gatherer() as second, caster() as one:
         for outlet in (first, second):
@@ -283,7 +313,7 @@ async def test_a_caster_that_does_not_read_is_cut_and_others_go_on():
 
 
 async def test_strangers_are_bounded_in_number_time_and_words():
-    async with gatherer(limits=OutletLimits(connections=2, proof_s=0.2)) as outlet:
+    async with gatherer(limits=OutletLimits(strangers=2, proof_s=0.2)) as outlet:
 
         async def ends(sent: bytes) -> bytes:
             async with opened(outlet) as (reader, writer):
@@ -297,12 +327,39 @@ async def test_strangers_are_bounded_in_number_time_and_words():
         assert await ends(proof.MAGIC + bytes(32) + b"?") == b""
         assert outlet.counters.refused["proof"] == 2
         silent = [asyncio.create_task(ends(proof.MAGIC[:3])) for _ in range(2)]
-        await until(lambda: len(outlet._connections) == 2)
-        await ends(b"")
-        assert outlet.counters.refused["full"] == 1
         assert await asyncio.gather(*silent) == [b"", b""]
         assert outlet.counters.refused["slow"] == 2
         await until(lambda: not outlet._connections)
+
+
+async def test_strangers_keep_no_caster_out():
+    async with gatherer(limits=OutletLimits(strangers=3, proof_s=600.0)) as outlet, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(opened(outlet)) for _ in range(3)]
+        await until(lambda: len(outlet._connections) == 3)
+        one = await stack.enter_async_context(caster())
+        state = one.follow(outlet.port)
+        await until(lambda: outlet.counters.casters == 1)
+        assert outlet.counters.refused == {"crowd": 1}
+        async with asyncio.timeout(60):
+            with contextlib.suppress(ConnectionError):
+                assert await silent[0][0].read() == b""  # the oldest
+        for _ in range(6):
+            await stack.enter_async_context(opened(outlet))
+        await until(lambda: outlet.counters.refused["crowd"] == 6)
+        await until(lambda: len(outlet._connections) == 4)
+        outlet.publish("WUHN", epoch(1))
+        await until(lambda: one.got.get("WUHN") == [epoch(1)])
+        assert state.reconnects == 0
+
+
+async def test_casters_are_bounded_too():
+    async with gatherer(limits=OutletLimits(casters=1)) as outlet, caster() as one:
+        first = one.follow(outlet.port)
+        await until(lambda: first.phase == "streaming")
+        second = one.follow(outlet.port)
+        await until(lambda: second.reconnects > 1)
+        assert outlet.counters.refused["full"] > 1
+        assert (outlet.counters.casters, first.reconnects) == (1, 0)
 
 
 async def test_a_caster_has_nothing_to_say():

@@ -58,8 +58,7 @@ def test_a_station_comes_back_as_it_was():
     "body",
     [
         b"", b"{", b"[]", b'{"id":"A"}', b'{"id":"A B","name":""}', b'{"id":"..","name":""}',
-        b'{"id":"A","name":"a\\r\\nENDSOURCETABLE"}', b'{"id":"A","name":7}', b'{"id":"A","name":"\xff"}',
-        b'{"id":"A","name":"' + b"n" * 300 + b'"}', b'{"id":"' + b"i" * 33 + b'","name":""}',
+        b'{"id":"A","name":7}', b'{"id":"A","name":"\xff"}', b'{"id":"' + b"i" * 33 + b'","name":""}',
     ],
 )  # fmt: skip
 def test_a_station_that_is_none_is_refused(body):
