@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from gnss.rtcm.framing import Framed, Framer
 from streams.bus import RawSink
+from streams.inbox import StoppedError
+from streams.partitions import RecordTooLargeError
 from streams.records import RawChunk
 from streams.stream_state import StreamState
+
+BACKLOG_BYTES = 16_384
+"""So much in one read has waited for seconds: this program or the line stood still."""
+BACKLOG_US = 10_000_000
+"""What is read so long behind it is still its end."""
+BACKLOG_PATIENCE_S = 10.0
 
 FrameSink = Callable[[str, bytes], None]
 """Takes a station's id and whole valid frames, and never waits."""
@@ -26,15 +35,33 @@ class StationIntake:
         self._sink = sink
         self._relay = relay
         self._framer = Framer()
+        self._is_patient = True
+        self._backlog_until_us = 0
 
-    def receive(self, data: bytes, received_at_us: int | None, reference_us: int | None = None) -> None:
-        """Take the bytes of one read of a live stream, without waiting.
+    async def take(self, data: bytes, received_at_us: int) -> None:
+        """Take the bytes of one read of a live stream; a backlog waits for room: rovers have it already.
 
-        What the sink has no room for is counted in `StreamState.overload_drops`.
+        All stations bring theirs at once when a program that stood still goes on, and their senders hold what
+        is not read. Who waited in vain drops from then on, until there is room again: a sink that stays full
+        must not hold up rovers.
         """
-        chunk = self._arrive(data, received_at_us, reference_us, end_of_stream=False)
-        if not self._sink.offer(chunk):
-            self.state.overload_drops += 1
+        chunk = self._arrive(data, received_at_us, None, end_of_stream=False)
+        if self._sink.offer(chunk):
+            self._is_patient = True
+            return
+        if len(data) >= BACKLOG_BYTES:  # its end comes in smaller reads
+            self._backlog_until_us = received_at_us + BACKLOG_US
+        if received_at_us < self._backlog_until_us and self._is_patient:
+            try:
+                async with asyncio.timeout(BACKLOG_PATIENCE_S):
+                    await self._sink.put(chunk)
+            except TimeoutError:
+                self._is_patient = False
+            except (StoppedError, RecordTooLargeError):
+                pass
+            else:
+                return
+        self.state.overload_drops += 1
 
     async def replay(self, data: bytes, reference_us: int, *, end_of_stream: bool = False) -> None:
         """Take a piece of a recording, waiting until the sink has room: nothing is dropped."""

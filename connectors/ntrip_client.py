@@ -142,7 +142,7 @@ class _Client:
                 watchdog.fed()
                 watchdog.unpacked(len(body) - len(data))
                 self.state.enter("streaming", received_at_us)
-                self.intake.receive(body, received_at_us)
+                await self.intake.take(body, received_at_us)
             if parser.finished or not data:
                 parser.finish()
                 raise StreamError("the caster closed the connection; trying again")

@@ -95,7 +95,7 @@ async def run(
                         raise StreamError("the sender closed the connection; trying again")
                     watchdog.fed()
                     state.enter("streaming", received_at_us)
-                    intake.receive(data, received_at_us)
+                    await intake.take(data, received_at_us)
             finally:
                 intake.finish()
 

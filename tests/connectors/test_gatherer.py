@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from connectors import gatherer as module
 from connectors.reconnect import BackOff
 from gnss.rtcm.framing import build_frame
+from streams.inbox import StoppedError
+from streams.partitions import RecordTooLargeError
 from tests.scripted_server import Bench
 
 ONE, TWO = build_frame(b"\x3e\xd0" + bytes(40)), build_frame(b"\x43\x50" + bytes(90))
 
 
-def test_frames_go_to_rovers_and_all_bytes_to_the_judges():
+async def test_frames_go_to_rovers_and_all_bytes_to_the_judges():
     bench = Bench()
     bad = bytearray(ONE)
     bad[10] ^= 1
     stream = b"noise" + ONE + bytes(bad) + TWO
     for at in range(0, len(stream), 7):
-        bench.intake.receive(stream[at : at + 7], 1000 + at)
+        await bench.intake.take(stream[at : at + 7], 1000 + at)
     assert bench.frames == ONE + TWO
     assert {name for name, _ in bench.relayed} == {"ST01"}
     assert bench.sink.payload == stream
@@ -26,23 +31,84 @@ def test_frames_go_to_rovers_and_all_bytes_to_the_judges():
     assert state.last_received_us == 1000 + (len(stream) - 1) // 7 * 7
 
 
-def test_rovers_do_not_notice_that_the_judges_are_busy():
+async def test_rovers_do_not_notice_that_the_judges_are_busy():
     bench = Bench()
     bench.sink.room = False
-    bench.intake.receive(ONE, 1)
-    bench.intake.receive(TWO, 2)
+    await bench.intake.take(ONE, 1)
+    await bench.intake.take(TWO, 2)
     assert bench.frames == ONE + TWO
     assert bench.state.overload_drops == 2
     assert bench.state.messages_received == 2
 
 
-def test_a_frame_that_hides_behind_a_false_beginning_comes_out_at_the_end():
+async def test_a_backlog_waits_for_room_and_rovers_have_it_before():
     bench = Bench()
-    bench.intake.receive(b"\xd3\x03\xff" + ONE, 1)
+    bench.sink.room = False
+    backlog = TWO * (module.BACKLOG_BYTES // len(TWO) + 1)
+    freed = asyncio.Event()
+    put = bench.sink.put
+
+    async def when_freed(chunk):
+        await freed.wait()
+        await put(chunk)
+
+    bench.sink.put = when_freed
+    taking = asyncio.create_task(bench.intake.take(backlog, 1))
+    await asyncio.sleep(0.01)
+    assert bench.frames == backlog
+    assert bench.sink.chunks == []
+    freed.set()
+    await taking
+    await bench.intake.take(ONE, module.BACKLOG_US)  # the end of the backlog
+    assert bench.sink.payload == backlog + ONE
+    assert bench.state.overload_drops == 0
+    await bench.intake.take(ONE, module.BACKLOG_US + 2)
+    assert bench.state.overload_drops == 1
+
+
+async def test_a_sink_that_stays_full_holds_up_rovers_once(monkeypatch):
+    monkeypatch.setattr(module, "BACKLOG_PATIENCE_S", 0.01)
+    bench = Bench()
+    waited = []
+
+    async def never(chunk):
+        waited.append(chunk)
+        await asyncio.Event().wait()
+
+    bench.sink.put = never
+    backlog = TWO * (module.BACKLOG_BYTES // len(TWO) + 1)
+    bench.sink.room = False
+    for _ in range(3):
+        await bench.intake.take(backlog, 1)
+    assert (len(waited), bench.state.overload_drops) == (1, 3)
+    bench.sink.room = True
+    await bench.intake.take(ONE, 2)
+    bench.sink.room = False
+    await bench.intake.take(backlog, 3)
+    assert (len(waited), bench.state.overload_drops) == (2, 4)
+    assert bench.sink.payload == ONE
+
+
+@pytest.mark.parametrize("error", [StoppedError("it stops"), RecordTooLargeError("ST01", 2, 1)])
+async def test_what_a_sink_cannot_take_is_counted(error):
+    bench = Bench()
+    bench.sink.room = False
+
+    async def refuse(chunk):
+        raise error
+
+    bench.sink.put = refuse
+    await bench.intake.take(bytes(module.BACKLOG_BYTES), 1)
+    assert bench.state.overload_drops == 1
+
+
+async def test_a_frame_that_hides_behind_a_false_beginning_comes_out_at_the_end():
+    bench = Bench()
+    await bench.intake.take(b"\xd3\x03\xff" + ONE, 1)
     assert bench.frames == b""
     bench.intake.finish()
     assert bench.frames == ONE
-    bench.intake.receive(TWO, 2)
+    await bench.intake.take(TWO, 2)
     assert bench.frames == ONE + TWO
 
 
