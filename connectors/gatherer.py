@@ -46,11 +46,11 @@ class StationIntake:
         must not hold up rovers.
         """
         chunk = self._arrive(data, received_at_us, None, end_of_stream=False)
+        if len(data) >= BACKLOG_BYTES:  # its end comes in smaller reads
+            self._backlog_until_us = received_at_us + BACKLOG_US
         if self._sink.offer(chunk):
             self._is_patient = True
             return
-        if len(data) >= BACKLOG_BYTES:  # its end comes in smaller reads
-            self._backlog_until_us = received_at_us + BACKLOG_US
         if received_at_us < self._backlog_until_us and self._is_patient:
             try:
                 async with asyncio.timeout(BACKLOG_PATIENCE_S):

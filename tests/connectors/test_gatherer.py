@@ -66,6 +66,16 @@ async def test_a_backlog_waits_for_room_and_rovers_have_it_before():
     assert bench.state.overload_drops == 1
 
 
+async def test_the_end_of_a_backlog_waits_although_its_begin_found_room():
+    bench = Bench()
+    backlog = TWO * (module.BACKLOG_BYTES // len(TWO) + 1)
+    await bench.intake.take(backlog, 1)
+    bench.sink.room = False
+    await bench.intake.take(ONE, 2)
+    assert bench.sink.payload == backlog + ONE
+    assert bench.state.overload_drops == 0
+
+
 async def test_a_sink_that_stays_full_holds_up_rovers_once(monkeypatch):
     monkeypatch.setattr(module, "BACKLOG_PATIENCE_S", 0.01)
     bench = Bench()
