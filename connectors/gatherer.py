@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from gnss.epoch_parts import last_epoch_end
 from gnss.rtcm.framing import Framed, Framer
 from streams.bus import RawSink
 from streams.inbox import StoppedError
@@ -37,54 +38,70 @@ class StationIntake:
         self._framer = Framer()
         self._is_patient = True
         self._backlog_until_us = 0
+        self._held = b""
 
     async def take(self, data: bytes, received_at_us: int) -> None:
         """Take the bytes of one read of a live stream; a backlog waits for room: rovers have it already.
 
         All stations bring theirs at once when a program that stood still goes on, and their senders hold what
         is not read. Who waited in vain drops from then on, until there is room again: a sink that stays full
-        must not hold up rovers.
+        must not hold up rovers. An epoch that the end of a read cuts goes on with the next one, which comes
+        only after all the others' reads: judged in between, it would lack its second half.
         """
-        chunk = self._arrive(data, received_at_us, None, end_of_stream=False)
+        self._arrive(data, received_at_us)
         if len(data) >= BACKLOG_BYTES:  # its end comes in smaller reads
             self._backlog_until_us = received_at_us + BACKLOG_US
-        if self._sink.offer(chunk):
-            self._is_patient = True
-            return
-        if received_at_us < self._backlog_until_us and self._is_patient:
-            try:
-                async with asyncio.timeout(BACKLOG_PATIENCE_S):
-                    await self._sink.put(chunk)
-            except TimeoutError:
-                self._is_patient = False
-            except (StoppedError, RecordTooLargeError):
-                pass
-            else:
-                return
-        self.state.overload_drops += 1
+        data, self._held = self._held + data, b""
+        in_backlog = received_at_us < self._backlog_until_us
+        if in_backlog:
+            end = last_epoch_end(data)
+            data, self._held = data[:end], data[end:]
+        chunk = RawChunk(station_id=self.station_id, payload=data, received_at_us=received_at_us)
+        if in_backlog and self._is_patient:
+            is_taken = await self._waited(chunk)
+        else:
+            is_taken = self._sink.offer(chunk)
+            self._is_patient |= is_taken
+        self.state.overload_drops += not is_taken
+
+    async def _waited(self, chunk: RawChunk) -> bool:
+        try:
+            async with asyncio.timeout(BACKLOG_PATIENCE_S):
+                await self._sink.put(chunk)
+        except TimeoutError:
+            self._is_patient = False
+        except (StoppedError, RecordTooLargeError):
+            pass
+        else:
+            return True
+        return False
 
     async def replay(self, data: bytes, reference_us: int, *, end_of_stream: bool = False) -> None:
         """Take a piece of a recording, waiting until the sink has room: nothing is dropped."""
-        await self._sink.put(self._arrive(data, None, reference_us, end_of_stream=end_of_stream))
+        self._arrive(data, None)
+        await self._sink.put(
+            RawChunk(
+                station_id=self.station_id,
+                payload=data,
+                reference_us=reference_us,
+                end_of_stream=end_of_stream,
+            )
+        )
 
     def finish(self) -> None:
         """The connection or recording has ended: a frame that is not whole will never be."""
         self._pass_on(self._framer.finish())
+        if self._held:
+            data, self._held = self._held, b""
+            received_at_us = self.state.last_received_us
+            chunk = RawChunk(station_id=self.station_id, payload=data, received_at_us=received_at_us)
+            self.state.overload_drops += not self._sink.offer(chunk)
 
-    def _arrive(
-        self, data: bytes, received_at_us: int | None, reference_us: int | None, *, end_of_stream: bool
-    ) -> RawChunk:
+    def _arrive(self, data: bytes, received_at_us: int | None) -> None:
         self.state.bytes_received += len(data)
         if received_at_us is not None:
             self.state.last_received_us = received_at_us
         self._pass_on(self._framer.feed(data))
-        return RawChunk(
-            station_id=self.station_id,
-            payload=data,
-            received_at_us=received_at_us,
-            reference_us=reference_us,
-            end_of_stream=end_of_stream,
-        )
 
     def _pass_on(self, framed: Framed) -> None:
         self.state.messages_received += framed.count

@@ -46,6 +46,7 @@ class RawKeeper:
     _waiting: list[RawChunk] = field(default_factory=list)
     _waiting_bytes: int = 0
     _segments: list[RawSegment] = field(default_factory=list)
+    _much: asyncio.Event = field(default_factory=asyncio.Event)
 
     def offer(self, chunk: RawChunk) -> bool:
         """Take a chunk without waiting."""
@@ -53,19 +54,24 @@ class RawKeeper:
         return self.sink.offer(chunk)
 
     async def put(self, chunk: RawChunk) -> None:
-        """Take a chunk, waiting for room."""
-        self._keep(chunk)
-        await self.sink.put(chunk)
+        """Take a chunk, waiting for room; who waits in vain has it archived nevertheless."""
+        try:
+            await self.sink.put(chunk)
+        finally:
+            self._keep(chunk)
 
     async def run(self) -> None:
-        """Write once a second until cancelled, then what is left."""
+        """Write once a second, and when much waits, until cancelled; then what is left."""
+        writing: asyncio.Future[None] | None = None
         try:
             while True:
-                await asyncio.sleep(BEAT_S)
-                await self._write(self.clock_us())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._much.wait(), BEAT_S)
+                writing = asyncio.ensure_future(self._write(self.clock_us()))
+                await asyncio.shield(writing)
         finally:
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._write(None))
+                await asyncio.shield(self._write_last(writing))
 
     def _keep(self, chunk: RawChunk) -> None:
         if self._waiting_bytes > WAITING_BYTES:
@@ -73,8 +79,16 @@ class RawKeeper:
             return
         self._waiting.append(chunk)
         self._waiting_bytes += len(chunk.payload)
+        if self._waiting_bytes > WAITING_BYTES // 4:
+            self._much.set()
+
+    async def _write_last(self, before: asyncio.Future[None] | None) -> None:
+        if before is not None:  # its thread goes on when its caller is cancelled
+            await before
+        await self._write(None)
 
     async def _write(self, now_us: int | None) -> None:
+        self._much.clear()
         chunks, self._waiting, self._waiting_bytes = self._waiting, [], 0
         error = await asyncio.to_thread(self._archived, chunks, now_us)
         if error and not self.error:

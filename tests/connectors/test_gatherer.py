@@ -7,6 +7,7 @@ import pytest
 from connectors import gatherer as module
 from connectors.reconnect import BackOff
 from gnss.rtcm.framing import build_frame
+from gnss.simulate import simulated_network
 from streams.inbox import StoppedError
 from streams.partitions import RecordTooLargeError
 from tests.scripted_server import Bench
@@ -74,6 +75,41 @@ async def test_the_end_of_a_backlog_waits_although_its_begin_found_room():
     await bench.intake.take(ONE, 2)
     assert bench.sink.payload == backlog + ONE
     assert bench.state.overload_drops == 0
+
+
+def station_stream(first_us, seconds):
+    """Return the epochs of one station."""
+    times = (first_us + k * 1_000_000 for k in range(seconds))
+    return [sent[0][1] for sent in simulated_network(1, times, 5)]
+
+
+@pytest.mark.parametrize("cut", [3, 700, -3])
+async def test_a_backlog_that_is_read_in_pieces_cuts_no_epoch(cut):
+    epochs = station_stream(1_800_000_000_000_000, 30)
+    stream = b"".join(epochs)
+    begin = len(b"".join(epochs[:20]))
+    assert begin + cut > module.BACKLOG_BYTES
+    bench = Bench()
+    await bench.intake.take(stream[: begin + cut], 1)
+    whole = begin if cut > 0 else len(b"".join(epochs[:19]))
+    assert bench.sink.payload == stream[:whole]
+    assert bench.frames == stream[: len(bench.frames)]  # rovers have each frame at once
+    assert (len(bench.frames) > whole) == (cut != 3)
+    await bench.intake.take(stream[begin + cut : -5], 500_000)
+    assert bench.sink.chunks[1].payload == stream[whole : -len(epochs[-1])]
+    bench.intake.finish()
+    assert bench.sink.payload == stream[:-5]
+    assert bench.sink.chunks[2].received_at_us == 500_000
+    assert bench.state.overload_drops == 0
+
+
+async def test_when_a_backlog_is_over_nothing_waits_for_the_end_of_an_epoch():
+    epochs = station_stream(1_800_000_000_000_000, 31)
+    stream = b"".join(epochs)
+    bench = Bench()
+    await bench.intake.take(stream[:-1000], 1)
+    await bench.intake.take(stream[-1000:-700], module.BACKLOG_US + 1)
+    assert bench.sink.payload == stream[:-700]
 
 
 async def test_a_sink_that_stays_full_holds_up_rovers_once(monkeypatch):
