@@ -4,7 +4,7 @@
 stations (a gatherer without its sockets), sensors (over Mosquitto and a real gatherer), Kafka, two workers,
 the writer, PostgreSQL, the server of the page, and who watches. Every row is counted against the ledgers.
 `db` is the time from a station's last byte to its row, `topic` to a reader of Kafka, `live` to a page's live
-stream. The last line is one JSON object.
+stream; `others` what else the machine did meanwhile, cores. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,12 @@ client_id = "national"
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def busy_s() -> float:
+    """Return what all processors of this machine have worked since it started."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(map(int, (user, nice, system, irq, softirq))) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -106,6 +113,7 @@ def main() -> None:
             )
             for name, arguments in watching.items()
         }
+        machine_s = busy_s()
         begin_s, before = time.monotonic(), {name: family(pid) for name, pid in pids.items()}
         first_us = str((int(time.time()) + 8) * 1_000_000)
         sensors = subprocess.Popen(
@@ -130,6 +138,7 @@ def main() -> None:
             ledger, published = told(generator), told(sensors)
         took_s = time.monotonic() - begin_s
         used = {name: family(pid) - before[name] for name, pid in pids.items()}
+        machine_s = busy_s() - machine_s
         epochs, kept = drained(url, ledger, published["samples"], console)
         for watcher in watchers.values():
             watcher.terminate()
@@ -154,6 +163,7 @@ def main() -> None:
                 "generator_late_s": ledger["late_s"],
                 "sensors_late_s": round(published["late_s"], 2),
                 **figures,
+                "others": round((machine_s - sum(used.values())) / took_s, 3),
                 "cpu_by_process": {name: round(cpu / took_s, 3) for name, cpu in used.items()},
             }
         )

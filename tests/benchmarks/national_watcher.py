@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.national_watcher topic SERVERS PREFIX`: at a reader of one partition of Kafka.
 `... rows URL`: as a row of PostgreSQL. `... page URL`: in the live stream that pages show. Prints one JSON
-object of percentiles, s, from when the station's bytes were read to when the verdict was here.
+object of percentiles, s, from when the station's bytes were read to when the verdict was here; `by_minute`
+are the 99th percentiles of each minute, to see whether a few moments or the whole time made the figures.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import httpx
@@ -30,7 +32,29 @@ WATCHED = 40
 LOOK_S = 0.1
 
 
-async def topic(ages_s: list[float], bootstrap: str, prefix: str) -> None:
+@dataclass
+class Ages:
+    """Ages of verdicts and when they were seen, s."""
+
+    ages_s: list[float] = field(default_factory=list)
+    seen_s: list[float] = field(default_factory=list)
+
+    def add(self, now_s: float, received_s: float) -> None:
+        self.seen_s.append(now_s)
+        self.ages_s.append(now_s - received_s)
+
+    def figures(self) -> dict[str, object]:
+        if not self.ages_s:
+            return {"verdicts": 0}
+        ages, seen = np.array(self.ages_s), np.array(self.seen_s)
+        minute = ((seen - seen[0]) // 60).astype(int)
+        shares = {"p50_s": 0.5, "p99_s": 0.99, "p999_s": 0.999, "max_s": 1.0}
+        told: dict[str, object] = {k: round(float(np.quantile(ages, q)), 3) for k, q in shares.items()}
+        by_minute = [round(float(np.quantile(ages[minute == m], 0.99)), 2) for m in np.unique(minute)]
+        return told | {"by_minute": by_minute, "verdicts": len(ages)}
+
+
+async def topic(ages: Ages, bootstrap: str, prefix: str) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="latest")
     await consumer.start()
     consumer.assign([TopicPartition(prefix + STATION_REPORTS.name, 0)])
@@ -38,12 +62,14 @@ async def topic(ages_s: list[float], bootstrap: str, prefix: str) -> None:
         async for record in consumer:
             batch, now_s = codec.decode(record.value), time.time()
             assert isinstance(batch, StationReports)
-            ages_s += [now_s - r.received_at_us / 1e6 for r in batch.reports if r.received_at_us]
+            for report in batch.reports:
+                if report.received_at_us:
+                    ages.add(now_s, report.received_at_us / 1e6)
     finally:
         await consumer.stop()
 
 
-async def page(ages_s: list[float], url: str) -> None:
+async def page(ages: Ages, url: str) -> None:
     async with httpx.AsyncClient(timeout=None) as client, client.stream("GET", url) as answer:
         is_update = False
         async for line in answer.aiter_lines():
@@ -54,10 +80,10 @@ async def page(ages_s: list[float], url: str) -> None:
                 for station in json.loads(line[6:])["stations"]:
                     told = (station["latest"] or {}).get("received_at")
                     if told:
-                        ages_s.append(now_s - datetime.fromisoformat(told).timestamp())
+                        ages.add(now_s, datetime.fromisoformat(told).timestamp())
 
 
-def rows(ages_s: list[float], url: str, stop: threading.Event) -> None:
+def rows(ages: Ages, url: str, stop: threading.Event) -> None:
     """Look ten times a second which epochs of some stations have come: a row is at most 0.1 s old."""
     seen: dict[int, int] = {}
     query = (
@@ -75,22 +101,20 @@ def rows(ages_s: list[float], url: str, stop: threading.Event) -> None:
             now_us = time.time_ns() // 1000
             for key, epoch_us, received_us in found:
                 if epoch_us > seen.get(key, 0) and received_us:
-                    ages_s.append((now_us - received_us) / 1e6)
+                    ages.add(now_us / 1e6, received_us / 1e6)
             for key, epoch_us, _ in found:
                 seen[key] = max(seen.get(key, 0), epoch_us)
             since_us = max(since_us, now_us - 10_000_000)
 
 
-async def until_told(ages_s: list[float], way: str, arguments: list[str]) -> None:
+async def until_told(ages: Ages, way: str, arguments: list[str]) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     halt = threading.Event()
     if way == "rows":
-        work = asyncio.ensure_future(asyncio.to_thread(rows, ages_s, arguments[0], halt))
+        work = asyncio.ensure_future(asyncio.to_thread(rows, ages, arguments[0], halt))
     else:
-        work = asyncio.ensure_future(
-            topic(ages_s, *arguments) if way == "topic" else page(ages_s, *arguments)
-        )
+        work = asyncio.ensure_future(topic(ages, *arguments) if way == "topic" else page(ages, *arguments))
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
     halt.set()
@@ -101,16 +125,10 @@ async def until_told(ages_s: list[float], way: str, arguments: list[str]) -> Non
 
 
 def main() -> None:
-    ages_s: list[float] = []
+    ages = Ages()
     way, *arguments = sys.argv[1:]
-    asyncio.run(until_told(ages_s, way, arguments))
-    shares = {"p50_s": 0.5, "p99_s": 0.99, "p999_s": 0.999, "max_s": 1.0}
-    told = (
-        {name: round(float(np.quantile(ages_s, share)), 3) for name, share in shares.items()}
-        if ages_s
-        else {}
-    )
-    print(json.dumps(told | {"verdicts": len(ages_s), "cpu_s": time.process_time()}))
+    asyncio.run(until_told(ages, way, arguments))
+    print(json.dumps(ages.figures() | {"cpu_s": time.process_time()}))
 
 
 if __name__ == "__main__":
