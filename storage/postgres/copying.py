@@ -8,7 +8,7 @@ column, the last, may be of any length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-PIECE = 1_000
-"""Rows that are made at once."""
+_FIRST_PIECE, _PIECE = 250, 1_000
+"""Rows that are made at once: few at first, since the server has nothing to do before, then twice as many as
+before, which are ready when it has taken those."""
 _NULL = -1
 Bools = NDArray[np.bool_]
 
@@ -56,6 +57,14 @@ def integer_column(values: Sequence[int | None], kind: type[np.signedinteger[Any
         nulls = np.array([value is None for value in values], np.bool_)
         return Column(fitted(np.array([value or 0 for value in values], np.int64), kind), nulls)
     return Column(fitted(np.array(values, np.int64), kind))
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """Return which rows to make at once, in order."""
+    begin, size = 0, _FIRST_PIECE
+    while begin < count:
+        yield slice(begin, min(begin + size, count))
+        begin, size = begin + size, min(2 * size, _PIECE)
 
 
 def row_bytes(columns: Sequence[Column], last: Sequence[bytes | None] | None = None) -> bytes:

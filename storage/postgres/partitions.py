@@ -18,6 +18,8 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from storage.sql.marks import distinct
+
 DAY_US = 86_400_000_000
 NEAR_US = 92 * DAY_US
 AHEAD_US = DAY_US
@@ -78,7 +80,7 @@ def partition_of(table: Partitioned, time_us: int) -> Partition:
 def needed(table: Partitioned, times_us: NDArray[np.int64], now_us: int) -> tuple[set[Partition], int]:
     """Return the partitions that these rows and the near future need, and how many rows get none."""
     near = _near(times_us, now_us)
-    days = np.unique(times_us[near] // DAY_US).tolist()
+    days = distinct(times_us[near] // DAY_US).tolist()
     soon = [t // DAY_US for t in (now_us, now_us + AHEAD_US) if _FIRST_US <= t < _END_US]
     found = {partition_of(table, day * DAY_US) for day in {*days, *soon}}
     return found, len(times_us) - int(near.sum())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.postgres.copying import PIECE, Column, fitted, row_bytes
+from storage.postgres.copying import Column, fitted, pieces, row_bytes
 from storage.postgres.order import last_of_each
+from storage.sql.levels import Mark
+from storage.sql.marks import distinct, touched
 from streams.records import FlaggedSamples
 
 Int64 = NDArray[np.int64]
@@ -77,7 +80,7 @@ class Samples:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SortedSamples:
     """Samples in the order of datastream and time, each key once."""
 
@@ -92,6 +95,11 @@ class SortedSamples:
     """Shape (n, bytes), `widths` of them count."""
     widths: Int64
     newest: NDArray[np.bool_]
+
+    @cached_property
+    def touched(self) -> list[Mark]:
+        """The minutes of these rows."""
+        return touched(self.key, self.time_us)
 
     def revised(self) -> NDArray[np.bool_]:
         """Return which ones replace another, most probably."""
@@ -111,10 +119,10 @@ class SortedSamples:
 
     def _rows(self, which: NDArray[np.bool_], flags: NDArray[np.uint8]) -> Iterator[bytes]:
         digits = flags.shape[1] // max(1, self.flags.shape[1])
-        for width in np.unique(self.widths[which]).tolist():
+        for width in distinct(self.widths[which]).tolist():
             rows = np.flatnonzero(which & (self.widths == width))
-            for k in range(0, len(rows), PIECE):
-                yield self._piece(rows[k : k + PIECE], flags[:, : width * digits])
+            for piece in pieces(len(rows)):
+                yield self._piece(rows[piece], flags[:, : width * digits])
 
     def _piece(self, rows: Int64, flags: NDArray[np.uint8]) -> bytes:
         nulls = np.isnan(self.value[rows])

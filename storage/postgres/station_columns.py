@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.postgres.copying import PIECE, Column, integer_column, row_bytes, scaled_column
+from storage.postgres.copying import Column, integer_column, pieces, row_bytes, scaled_column
 from storage.postgres.order import last_of_each
+from storage.sql.levels import Mark
+from storage.sql.marks import touched
 from storage.sql.packing import (
     CN0_SCALE,
     LENGTH_SCALE,
@@ -81,6 +84,11 @@ class SortedReports:
             for i in self._reasoned.tolist()
         ]
 
+    @cached_property
+    def touched(self) -> list[Mark]:
+        """The minutes of these rows."""
+        return touched(self.key, self.time_us)
+
     @property
     def newest(self) -> int:
         """How many are the newest of their station."""
@@ -98,8 +106,8 @@ class SortedReports:
 
     def staged_newest(self) -> Iterator[bytes]:
         """Return all rows with their reports as they are, for the staging table of the newest."""
-        for k in range(0, len(self._reports), PIECE):
-            rows = np.arange(k, min(k + PIECE, len(self._reports)))
+        for piece in pieces(len(self._reports)):
+            rows = np.arange(piece.start, piece.stop)
             yield self._rows(rows, [pack_report(self._reports[i]) for i in rows.tolist()])
 
     def newest_reports(self) -> list[StationReport]:
@@ -117,7 +125,7 @@ class SortedReports:
         }
 
     def _pieces(self, rows: Int64) -> Iterator[bytes]:
-        return (self._rows(rows[k : k + PIECE], None) for k in range(0, len(rows), PIECE))
+        return (self._rows(rows[piece], None) for piece in pieces(len(rows)))
 
     def _rows(self, rows: Int64, last: Sequence[bytes] | None) -> bytes:
         reports = [self._reports[i] for i in rows.tolist()]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import cast
 
 import numpy as np
@@ -18,12 +18,11 @@ from storage.postgres.database import Session, send
 from storage.postgres.errors import CollisionError, DatabaseAwayError
 from storage.postgres.latest import PostgresLatest
 from storage.postgres.rolling import PostgresExpiring
-from storage.postgres.sample_columns import Samples
+from storage.postgres.sample_columns import Samples, SortedSamples
 from storage.postgres.station_columns import Figures, Periods, Reports, SortedReports
 from storage.rows import RawSegment
 from storage.sql.database import Connection
 from storage.sql.levels import SAMPLES, STATIONS
-from storage.sql.marks import touched
 from storage.sql.writing import Writing, streamed_position
 from storage.store import StorageError
 from streams.records import FlaggedSamples, Record, StationPeriods, StationReport, StationReports
@@ -119,8 +118,9 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
     ) -> None:
         session = cast("Session", connection)
         columns = self._columns
+        samples = self._samples_of(session, columns.samples)
         if columns.reports.reports:
-            self._put_reports(session, columns.reports, now_us)
+            self._put_reports(session, columns.reports, now_us, samples)
         if columns.figures.figures:
             key = self._station_keys(session, columns.figures.station_ids)
             send(session, self._queries["stage_figures"], [columns.figures.staged(key)])
@@ -129,34 +129,45 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         if columns.periods.periods:
             key = self._station_keys(session, columns.periods.station_ids)
             session.execute(self._queries["take_periods"], columns.periods.arrays(key))
-        if columns.samples.batches:
-            self._put_samples(session, columns.samples, now_us)
+        if (rows := samples()) is not None:
+            self._put_samples(session, rows, now_us)
 
-    def _put_reports(self, session: Session, some: Reports, now_us: int) -> None:
+    def _samples_of(self, session: Session, some: Samples) -> Callable[[], SortedSamples | None]:
+        """Return what sorts them at its first call; no question to the server is left for it."""
+        if not some.batches:
+            return lambda: None
+        keys = self._numbers(session, "datastream", some.datastream_ids)
+        tests = self._numbers(session, "name", some.tests())
+        return cache(lambda: some.sorted(keys, tests))
+
+    def _put_reports(
+        self, session: Session, some: Reports, now_us: int, samples: Callable[[], object]
+    ) -> None:
+        """Write reports; `samples` is work for the time in which the server writes them."""
         keys = self._numbers(session, "station", some.station_ids)
         names = self._numbers(session, "name", some.codes.values())
         rows = some.sorted(np.array([keys[one] for one in some.station_ids], np.int32), names)
         reasons = rows.reasons()
-        if not self._are_new(session, "reports", rows.table()):
+        if not self._are_new(session, "reports", _meanwhile(rows.table(), samples, lambda: rows.touched)):
             send(session, self._queries["stage_reports"], rows.staged())
             session.execute(self._queries["take_reports"])
             if reasons is not None:
                 session.execute(self._queries["put_reasons"], reasons)
         self._unbrought[:] = [rows]
         self._put_positions(session, some.reports, keys)
-        self._mark(session, STATIONS, touched(rows.key, rows.time_us), now_us)
+        self._mark(session, STATIONS, rows.touched, now_us)
 
-    def _put_samples(self, session: Session, some: Samples, now_us: int) -> None:
-        keys = self._numbers(session, "datastream", some.datastream_ids)
-        rows = some.sorted(keys, self._numbers(session, "name", some.tests()))
+    def _put_samples(self, session: Session, rows: SortedSamples, now_us: int) -> None:
         staged = rows.revised()
-        if not staged.all() and not self._are_new(session, "samples", rows.table(~staged)):
-            staged[:] = True
+        if not staged.all():
+            pieces = _meanwhile(rows.table(~staged), lambda: rows.touched)
+            if not self._are_new(session, "samples", pieces):
+                staged[:] = True
         if staged.any():
             send(session, self._queries["stage_samples"], rows.staged(staged))
             session.execute(self._queries["take_samples"])
         self._put_bounds(session, *rows.newest_times())
-        self._mark(session, SAMPLES, touched(rows.key, rows.time_us), now_us)
+        self._mark(session, SAMPLES, rows.touched, now_us)
 
     def _put_bounds(self, session: Session, key: NDArray[np.int32], time_us: NDArray[np.int64]) -> None:
         """Write from when on the newest samples are to be looked for, where that is due."""
@@ -215,6 +226,13 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         (number,) = connection.execute(self._queries["transaction_id"]).fetchone()
         self._journal = (number, messages)
         super()._add_journal(connection, journal)
+
+
+def _meanwhile(pieces: Iterable[bytes], *work: Callable[[], object]) -> Iterator[bytes]:
+    """Yield the pieces of a COPY, then do what does not need the server while it writes the last of them."""
+    yield from pieces
+    for one in work:
+        one()
 
 
 def _repeated(once: Callable[[], None]) -> None:
