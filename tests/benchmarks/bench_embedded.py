@@ -81,7 +81,13 @@ def main() -> None:
         )
         with console.status("connections are made"):
             time.sleep(max(int(first_us) / 1e6 - time.time() - 1, 0))
-        watching = (*me, "tests.benchmarks.national_watcher", "page", f"http://127.0.0.1:{http}/api/v1/live")
+        watching = (
+            *me,
+            "tests.benchmarks.national_watcher",
+            "page",
+            "0",
+            f"http://127.0.0.1:{http}/api/v1/live",
+        )
         watcher = subprocess.Popen(watching, stdout=subprocess.PIPE)
         before, begin_s = family(program.pid), time.monotonic()
         with console.status(f"{stations:,} stations and {samples:,} samples a second for {seconds} s"):

@@ -1,10 +1,13 @@
 """A country on this machine: stations at 1 Hz and sensors through Kafka, two workers and PostgreSQL.
 
-`python -m tests.benchmarks.bench_national [STATIONS [SAMPLES_A_SECOND [SECONDS]]]`. Everything runs here:
+`python -m tests.benchmarks.bench_national [STATIONS [SAMPLES_A_SECOND [SECONDS [HOUR_AFTER_S]]]]`.
+Everything runs here:
 stations (a gatherer without its sockets), sensors (over Mosquitto and a real gatherer), Kafka, two workers,
 the writer, PostgreSQL, the server of the page, and who watches. Every row is counted against the ledgers.
 `db` is the time from a station's last byte to its row, `topic` to a reader of Kafka, `live` to a page's live
-stream; `others` what else the machine did meanwhile, cores. The last line is one JSON object.
+stream; `others` what else the machine did meanwhile, cores. With HOUR_AFTER_S the stations' clock
+is ahead of this machine's, so that their hour is full so many seconds after the beginning. The last line is
+one JSON object.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from tests.program import GROUNDSWELL, free_port
 from tests.servers import kafka_server
 
 STATIONS, SAMPLES, SECONDS = 4_000, 20_000, 600
+HOUR_US = 3_600_000_000
 DRAIN_S = 120.0
 CONFIG = """
 [kafka]
@@ -102,10 +106,13 @@ def main() -> None:
                 time.sleep(0.5)
             time.sleep(20)  # the workers divide the partitions
         me = (sys.executable, "-m")
+        first_us = (int(time.time()) + 8) * 1_000_000
+        shift_us = -(first_us + int(sys.argv[4]) * 1_000_000) % HOUR_US if len(sys.argv) > 4 else 0
+        shift_s = str(shift_us / 1e6)
         watching = {
-            "db": ("rows", url),
-            "topic": ("topic", kafka.bootstrap, prefix),
-            "live": ("page", f"http://127.0.0.1:{http}/api/v1/live"),
+            "db": ("rows", shift_s, url),
+            "topic": ("topic", shift_s, kafka.bootstrap, prefix),
+            "live": ("page", shift_s, f"http://127.0.0.1:{http}/api/v1/live"),
         }
         watchers = {
             name: subprocess.Popen(
@@ -115,14 +122,13 @@ def main() -> None:
         }
         machine_s = busy_s()
         begin_s, before = time.monotonic(), {name: family(pid) for name, pid in pids.items()}
-        first_us = str((int(time.time()) + 8) * 1_000_000)
         sensors = subprocess.Popen(
             (
                 *me,
                 "tests.benchmarks.national_sensors",
                 str(broker.port),
                 str(samples),
-                first_us,
+                str(first_us),
                 str(seconds),
             ),
             stdout=subprocess.PIPE,
@@ -130,7 +136,7 @@ def main() -> None:
         generator = subprocess.Popen(
             (
                 *me, "tests.benchmarks.national_generator", kafka.bootstrap, prefix, str(folder / "spool"),
-                str(stations), first_us, str(seconds),
+                str(stations), str(first_us), str(seconds), str(shift_us),
             ),
             stdout=subprocess.PIPE,
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """How old a verdict is when it comes out, until SIGTERM; each way out in a process of its own.
 
-`python -m tests.benchmarks.national_watcher topic SERVERS PREFIX`: at a reader of one partition of Kafka.
-`... rows URL`: as a row of PostgreSQL. `... page URL`: in the live stream that pages show. Prints one JSON
+`python -m tests.benchmarks.national_watcher topic SHIFT_S SERVERS PREFIX`: at a reader of one partition of
+Kafka. `... rows SHIFT_S URL`: as a row of PostgreSQL. `... page SHIFT_S URL`: in the live stream that pages
+show. The stations' clock is SHIFT_S ahead of this machine's. Prints one JSON
 object of percentiles, s, from when the station's bytes were read to when the verdict was here; `by_minute`
 are the 99th percentiles of each minute, to see whether a few moments or the whole time made the figures.
 """
@@ -36,12 +37,13 @@ LOOK_S = 0.1
 class Ages:
     """Ages of verdicts and when they were seen, s."""
 
+    shift_s: float = 0.0
     ages_s: list[float] = field(default_factory=list)
     seen_s: list[float] = field(default_factory=list)
 
     def add(self, now_s: float, received_s: float) -> None:
         self.seen_s.append(now_s)
-        self.ages_s.append(now_s - received_s)
+        self.ages_s.append(now_s + self.shift_s - received_s)
 
     def figures(self) -> dict[str, object]:
         if not self.ages_s:
@@ -104,7 +106,7 @@ def rows(ages: Ages, url: str, stop: threading.Event) -> None:
                     ages.add(now_us / 1e6, received_us / 1e6)
             for key, epoch_us, _ in found:
                 seen[key] = max(seen.get(key, 0), epoch_us)
-            since_us = max(since_us, now_us - 10_000_000)
+            since_us = max(since_us, now_us + int(ages.shift_s * 1e6) - 10_000_000)
 
 
 async def until_told(ages: Ages, way: str, arguments: list[str]) -> None:
@@ -125,8 +127,8 @@ async def until_told(ages: Ages, way: str, arguments: list[str]) -> None:
 
 
 def main() -> None:
-    ages = Ages()
-    way, *arguments = sys.argv[1:]
+    way, shift_s, *arguments = sys.argv[1:]
+    ages = Ages(float(shift_s))
     asyncio.run(until_told(ages, way, arguments))
     print(json.dumps(ages.figures() | {"cpu_s": time.process_time()}))
 
