@@ -78,7 +78,7 @@ async def opened(
                 datastreams=registry.datastreams,
             )
         archive = RawArchive(data / "raw", store)
-        keeper = StoreKeeper(store, archive, [w.id for w in settings.webhook])
+        keeper = StoreKeeper(store, archive, [w.id for w in settings.webhook], beside=ticks)
         stack.callback(keeper.close)
         runtime = EmbeddedRuntime(pipeline(registry), keeper, wall_clock_us, ticks=ticks)
         with refusing_damage(data):

@@ -6,16 +6,14 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
+from storage.archiving import Archiving
 from storage.raw_archive import RawArchive
 from storage.rows import RawSegment
-from storage.store import StorageError, Store
+from storage.store import Store
 from streams.records import RawBatch
 from streams.rounds import Round
-
-log = structlog.get_logger()
 
 
 class StoreKeeper:
@@ -24,35 +22,51 @@ class StoreKeeper:
     A full or broken disk under the raw archive does not hold up alerts: it is said in `archive_error`, the
     raw data wait in memory (bounded) and are written when it can be. A store that cannot commit does hold
     up everything, since nothing may be acknowledged then.
+
+    Parameters
+    ----------
+    beside
+        Whether raw data are written beside the rounds, as a live program needs it; their rows are committed
+        with a later round.
     """
 
-    def __init__(self, store: Store, archive: RawArchive | None, webhook_ids: Sequence[str] = ()) -> None:
-        self.archive_error = ""
+    def __init__(
+        self,
+        store: Store,
+        archive: RawArchive | None,
+        webhook_ids: Sequence[str] = (),
+        *,
+        beside: bool = False,
+    ) -> None:
         self._store = store
         self._archive = archive
+        self._archiving = Archiving(archive, beside=beside) if archive is not None else None
         self._webhook_ids = tuple(webhook_ids)
         self._added: Round | None = None
-        self._segments: list[RawSegment] = []
+
+    @property
+    def archive_error(self) -> str:
+        """Why raw data cannot be archived right now; empty when all is well."""
+        return self._archiving.error if self._archiving is not None else ""
 
     def keep(self, work: Round) -> None:
         """Commit the round; the same round may come again after an error."""
-        if self._archive is not None:
-            if work is not self._added:
-                for batch in work.inputs:
-                    if isinstance(batch, RawBatch):
-                        for chunk in batch.chunks:
-                            self._archive.add(chunk)
-                self._added = work
-            self._collect(self._archive, work.now_us)
+        segments: list[RawSegment] = []
+        if self._archiving is not None:
+            chunks = [one for batch in work.inputs if isinstance(batch, RawBatch) for one in batch.chunks]
+            self._archiving.add([] if work is self._added else chunks, work.now_us)
+            self._added = work
+            segments = self._archiving.written()
         self._store.commit(
             [*work.inputs, *work.outputs],
             work.snapshots,
             now_us=work.now_us,
             webhook_ids=self._webhook_ids,
             journal=work.journal,
-            raw_segments=self._segments,
+            raw_segments=segments,
         )
-        self._segments.clear()
+        if self._archiving is not None:
+            self._archiving.committed(segments)
         self._added = None
 
     def recall(self) -> tuple[dict[str, list[bytes]], list[bytes]]:
@@ -70,19 +84,8 @@ class StoreKeeper:
 
     def close(self) -> None:
         """Write and commit the raw data that are still in memory. Call it when the runtime has stopped."""
-        if self._archive is None:
+        if self._archive is None or self._archiving is None:
             return
-        self._collect(self._archive, None)
-        self._store.commit((), None, now_us=0, raw_segments=self._segments)
-        self._segments.clear()
+        self._archiving.close()
+        self._store.commit((), None, now_us=0, raw_segments=self._archiving.written())
         self._archive.close()
-
-    def _collect(self, archive: RawArchive, now_us: int | None) -> None:
-        try:
-            self._segments.extend(archive.flush() if now_us is None else archive.due(now_us))
-        except (OSError, StorageError) as error:
-            if not self.archive_error:
-                log.error("cannot archive raw data, trying again", error=str(error))
-            self.archive_error = str(error)
-        else:
-            self.archive_error = ""

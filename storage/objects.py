@@ -14,6 +14,7 @@ from urllib.parse import quote
 from storage.store import StorageFullError
 
 _LONGEST_NAME = 80
+_MOST_SYNCED = 100_000
 
 
 class ObjectFolder:
@@ -22,6 +23,8 @@ class ObjectFolder:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
+        self._synced: set[Path] = set()
+        """Folders above those of objects; they change with a day or a station only."""
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Return a piece of an object, less at its end."""
@@ -56,8 +59,12 @@ class ObjectFolder:
                     handle.truncate(offset)
                     raise
             if offset == 0:
-                for folder in (file.parent, *file.parent.parents[:3]):
+                above = [folder for folder in file.parent.parents[:3] if folder not in self._synced]
+                for folder in (file.parent, *above):
                     _sync_folder(folder)
+                if len(self._synced) > _MOST_SYNCED:
+                    self._synced.clear()
+                self._synced.update(above)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
