@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -34,6 +36,8 @@ GRACE_US = 5_000_000
 STATION_BUFFER_BYTES = 2**20
 WAITING_LIMIT_BYTES = 256 * 2**20
 """Finished segments that could not be written; beyond it chunks are dropped and counted."""
+_WRITERS = 8
+"""Files that are synced at once: a file system then writes its journal once for several of them."""
 _LAST_US = 253_402_300_800_000_000
 
 
@@ -46,6 +50,16 @@ class _Buffer:
     live: bool = False
     """Its times are receiving times, so the clock can finish it."""
     chunks: list[RawChunk] = field(default_factory=list)
+
+
+class _Piece(NamedTuple):
+    """What of a buffer goes to the disk."""
+
+    segment: RawSegment | None
+    """None: the archive has all of it."""
+    data: bytes
+    end: int
+    """How many bytes of the slot there are then."""
 
 
 class RawArchive:
@@ -73,6 +87,7 @@ class RawArchive:
         self._written: list[RawSegment] = []
         self._lengths: dict[str, int] = {}
         self._ends: dict[str, tuple[int, int]] = {}
+        self._writers = ThreadPoolExecutor(_WRITERS, "raw-archive")
         self._repair()
 
     def add(self, chunk: RawChunk) -> None:
@@ -120,6 +135,7 @@ class RawArchive:
 
     def close(self) -> None:
         """Note which objects are whole. Without it the next opening looks at them again."""
+        self._writers.shutdown()
         self._close_objects(list(self._lengths))
 
     def read(self, station_id: str, start_us: int, end_us: int) -> Iterator[RawChunk]:
@@ -148,34 +164,57 @@ class RawArchive:
         paths = {object_path(station_id, buffer.slot_us) for station_id, buffer in self._waiting}
         self._open_objects(paths)
         while self._waiting:
-            station_id, buffer = self._waiting[0]
-            segment = self._append(station_id, buffer)
-            if segment is not None:
-                self._written.append(segment)
-            self._waiting_bytes -= buffer.size
-            self._waiting.popleft()
+            self._write_some()
         written, self._written = self._written, []
         return written
 
-    def _append(self, station_id: str, buffer: _Buffer) -> RawSegment | None:
+    def _write_some(self) -> None:
+        """Write the oldest buffer of each station; a disk takes many files at once sooner than one by one."""
+        batch: dict[str, _Buffer] = {}
+        rest: deque[tuple[str, _Buffer]] = deque()
+        for station_id, buffer in self._waiting:
+            if batch.setdefault(station_id, buffer) is not buffer:
+                rest.append((station_id, buffer))
+        pieces = [self._piece(station_id, buffer) for station_id, buffer in batch.items()]
+        errors = list(self._writers.map(self._try_append, pieces))
+        failed: deque[tuple[str, _Buffer]] = deque()
+        for (station_id, buffer), piece, error in zip(batch.items(), pieces, errors, strict=True):
+            if error is not None:
+                failed.append((station_id, buffer))
+                continue
+            self._ends[station_id] = buffer.slot_us, piece.end
+            self._waiting_bytes -= buffer.size
+            if piece.segment is not None:
+                self._lengths[piece.segment.path] = piece.segment.offset + len(piece.data)
+                self._written.append(piece.segment)
+        self._waiting = failed + rest
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _try_append(self, piece: _Piece) -> Exception | None:
+        if piece.segment is not None:
+            try:
+                self._objects.append(piece.segment.path, piece.segment.offset, piece.data)
+            except Exception as error:  # noqa: BLE001 - of one object; the others are written
+                return error
+        return None
+
+    def _piece(self, station_id: str, buffer: _Buffer) -> _Piece:
+        """Return what of a buffer is to be written, and where."""
         chunks, position = self._not_stored(station_id, buffer)
         size = sum(len(chunk.payload) for chunk in chunks)
         if not chunks:
-            self._ends[station_id] = buffer.slot_us, position
-            return None
+            return _Piece(None, b"", position)
         path = object_path(station_id, buffer.slot_us)
         data, sha256 = encode_segment(buffer.slot_us, chunks)
-        offset = self._lengths[path]
-        self._objects.append(path, offset, data)
-        self._lengths[path] = offset + len(data)
-        self._ends[station_id] = buffer.slot_us, position + size
         times = [_time_us(chunk) for chunk in chunks]
-        return RawSegment(
+        segment = RawSegment(
             station_id=station_id,
             slot_us=buffer.slot_us,
             position=position,
             path=path,
-            offset=offset,
+            offset=self._lengths[path],
             length=len(data),
             size=size,
             chunks=len(chunks),
@@ -183,6 +222,7 @@ class RawArchive:
             end_us=max(times),
             sha256=sha256,
         )
+        return _Piece(segment, data, position + size)
 
     def _not_stored(self, station_id: str, buffer: _Buffer) -> tuple[list[RawChunk], int]:
         """Return the chunks that the archive does not have, and the position of the first."""
