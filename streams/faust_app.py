@@ -69,7 +69,7 @@ class FaustRuntime:
         self._looking: asyncio.Task[None] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="groundswell-faust-")  # Faust wants one, empty
         self._app = _app(config, self._folder.name)
-        worker.acknowledge = self._acknowledge
+        worker.acknowledge, worker.rejoin = self._acknowledge, self._rejoin
         self._app.on_partitions_revoked.connect(self._revoked)
         self._app.on_partitions_assigned.connect(self._assigned)
         for group in config.groups:
@@ -182,6 +182,13 @@ class FaustRuntime:
     def _acknowledge(self, messages: Iterable[Any]) -> None:
         for message in messages:
             self._app.consumer.ack(message)
+
+    def _rejoin(self) -> None:
+        """Ask for partitions anew; they are read from where the last snapshots stand, whoever gets them."""
+        if (consumer := self._consumer()) is not None:
+            with contextlib.suppress(RuntimeError):  # its thread has ended: this worker stops
+                loop = self._app.consumer._thread.thread_loop
+                loop.call_soon_threadsafe(consumer._coordinator.request_rejoin)
 
     async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         partitions = {(tp.topic, tp.partition) for tp in revoked}

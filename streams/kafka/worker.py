@@ -113,6 +113,9 @@ class Worker:
     snapshot_interval_us: int = SNAPSHOT_INTERVAL_US
     groups: Sequence[Group] = GROUPS
     acknowledge: Callable[[Iterable[Any]], None] = lambda _: None
+    rejoin: Callable[[], None] = lambda: None
+    """Called when a task is lost whose partition this worker still has: partitions have to be given out anew,
+    and what nobody has acknowledged has to come again."""
     health: WorkerHealth = field(default_factory=WorkerHealth)
     _output: Output = field(init=False)
     _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
@@ -231,10 +234,13 @@ class Worker:
         self._owned = set() if partitions is None else self._owned - partitions
 
     def _lose(self, one: _Open, why: FencedError) -> None:
-        log.warning("a task went to another worker", task=one.task.name, why=str(why))
+        """Let go of a task without its state, which is not the newest by now if another worker has it."""
+        log.warning("a task may be another worker's", task=one.task.name, why=str(why))
         key = one.task.group.name, one.task.partition
         if self._open.get(key) is one:
             del self._open[key]
+            if any((self.prefix + topic.name, key[1]) in self._owned for topic in one.task.group.reads):
+                self.rejoin()
 
     def _judge(
         self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers, stamp_us: int | None
@@ -332,7 +338,8 @@ class Worker:
     async def _output_of(self, name: str, group: Group) -> Output:
         if len(group.reads) == 1:
             return self._output
-        output = Output(self.kafka, self.name, f"{self.prefix}groundswell-{name}")
+        # taken again after an error, the id would shut out a worker that has the task meanwhile
+        output = Output(self.kafka, self.name, f"{self.prefix}groundswell-{name}", once=True)
         await output.insist(_nothing)  # from now on nobody else writes for this task
         return output
 
