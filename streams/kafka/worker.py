@@ -51,6 +51,8 @@ class WorkerHealth:
     failures: int = 0
     lost_states: int = 0
     """Tasks that began anew because their snapshot could not be read."""
+    lost_tasks: int = 0
+    """Let go of, since another worker may have them."""
     snapshots: int = 0
     snapshot_bytes: int = 0
     snapshot_s: float = 0.0
@@ -120,6 +122,8 @@ class Worker:
     _output: Output = field(init=False)
     _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
     """By group and partition."""
+    _lost: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Why, of tasks that are not open again."""
     _restoring: asyncio.Task[None] | None = None
     _owned: set[tuple[str, int]] = field(default_factory=set)
     """Topics and partitions."""
@@ -145,7 +149,8 @@ class Worker:
     @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
-        return self._output.error or next((o.output.error for o in self._open.values() if o.output.error), "")
+        troubles = (*(one.output.error for one in self._open.values()), *self._lost.values())
+        return self._output.error or next(filter(None, troubles), "")
 
     def own(self, partitions: set[tuple[str, int]]) -> None:
         """Say which topics and partitions this worker has now; their tasks are restored meanwhile."""
@@ -157,6 +162,7 @@ class Worker:
             for name, partition in partitions
             if name == self.prefix + topic.name
         }
+        self._lost = {key: why for key, why in self._lost.items() if key in wanted}
         missing = [one for key, one in wanted.items() if key not in self._open]
         if missing:
             before = self._restoring
@@ -239,6 +245,8 @@ class Worker:
         key = one.task.group.name, one.task.partition
         if self._open.get(key) is one:
             del self._open[key]
+            self.health.lost_tasks += 1
+            self._lost[key] = one.output.error
             if any((self.prefix + topic.name, key[1]) in self._owned for topic in one.task.group.reads):
                 self.rejoin()
 
@@ -328,6 +336,7 @@ class Worker:
                     group, partition = tasks.pop(name)
                     opened = self._opened(group, partition, outputs.pop(name), found, standing)
                     self._open[group.name, partition] = opened
+                    self._lost.pop((group.name, partition), None)
             except (KafkaError, OSError, FencedError) as error:
                 log.error("cannot restore the state, trying again", error=repr(error))
                 for output in outputs.values():

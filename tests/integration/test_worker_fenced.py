@@ -11,7 +11,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams import codec
-from streams.faust_app import FaustConfig, FaustRuntime
+from streams.faust_app import REJOIN_S, FaustConfig, FaustRuntime
 from streams.kafka import admin
 from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
@@ -108,7 +108,8 @@ async def test_a_worker_that_comes_back_does_not_shut_out_its_successor(kafka, p
         await take(new, 1)
         await take(old, 1)
         await take(old, 2)
-        assert (old.tasks, asked) == (0, ["to rejoin"])
+        assert (old.tasks, old.health.lost_tasks, asked) == (0, 1, ["to rejoin"])
+        assert "the connection broke" in old.error
         await take(new, 2)
         assert new.tasks == 1
         alerts = await stack.enter_async_context(Alerts(kafka, prefix))
@@ -139,3 +140,19 @@ async def test_a_worker_that_was_shut_out_joins_again_and_loses_nothing(kafka, p
         assert await alerts.come(5) == [f"gauge {k}" for k in range(5)]
         await until(lambda: worker.tasks == 1, WAIT_S)
         assert worker._open.get((ALERT.name, 0)) is not task
+        assert worker.error == ""
+
+
+async def test_what_fails_again_and_again_does_not_keep_all_partitions_moving(kafka, prefix):
+    worker = worker_of(kafka, prefix, "one")
+    runtime = FaustRuntime(FaustConfig(kafka.access, prefix, groups=(ALERT,)), worker)
+    now_s = asyncio.get_running_loop().time()
+    due_s = []
+    for _ in range(3):
+        worker.rejoin()
+        assert runtime._joining is not None
+        due_s.append(runtime._joining.when())
+    assert due_s == pytest.approx([due_s[0] + k * REJOIN_S for k in range(3)])
+    assert now_s <= due_s[0] <= asyncio.get_running_loop().time()
+    await runtime.stop()
+    assert runtime._joining.cancelled()
