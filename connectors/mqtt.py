@@ -32,7 +32,9 @@ log = structlog.get_logger()
 
 _TOPICS_REMEMBERED = 10_000
 BATCH_ROWS = 50_000
-"""A batch ends with the message that reaches so many: a message of a megabyte can hold half a million."""
+"""A batch ends with the message that reaches so many."""
+TURN_BYTES = 20_000
+"""Decoded before others have their turn: a byte can cost a microsecond. A larger message goes to a thread."""
 
 
 class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -196,7 +198,7 @@ class _Listener:
             self._count(messages)
             begin = 0
             while begin < len(messages):
-                batch, end = self._read(messages, begin)
+                batch, end = await self._read(messages, begin)
                 if len(batch):
                     await self._deliver(batch)
                 session.acknowledge(messages[begin:end])
@@ -215,16 +217,23 @@ class _Listener:
         self.state.bytes_received += sum(len(message.payload) for message in messages)
         self.state.last_received_us = messages[-1].received_at_us
 
-    def _read(self, messages: Sequence[Arrived], begin: int = 0) -> tuple[SampleBatch, int]:
+    async def _read(self, messages: Sequence[Arrived], begin: int = 0) -> tuple[SampleBatch, int]:
         """Return a batch of the messages from `begin` on, and where the next one begins."""
         end = begin
         names: list[str] = []
         time_us, value = array("q"), array("d")
-        received_at_us, counts, errors = [], [], 0
+        received_at_us, counts, errors, decoded_bytes = [], [], 0, 0
         for message in islice(messages, begin, None):
             end += 1
+            decoded_bytes += (size := len(message.payload))
+            if decoded_bytes > TURN_BYTES:
+                decoded_bytes = size
+                await asyncio.sleep(0)
             try:
-                rows, error = self._decode(message)
+                if size > TURN_BYTES:
+                    rows, error = await asyncio.to_thread(self._decode, message)
+                else:
+                    rows, error = self._decode(message)
             except Exception as bug:  # noqa: BLE001 - it would come again and again, and hold up all others
                 rows, error = None, f"topic {message.topic}: cannot be read ({bug!r}); report this"
             if rows:

@@ -19,7 +19,7 @@ from deploy.watched import watched
 from streams.kafka.bridge import Carrier, Rate, Side
 from streams.kafka.passage import Passage
 from streams.regions import Region, RegionTree, UpRules
-from streams.sharing import Downward, Upward
+from streams.sharing import Downward, Upward, for_below
 from streams.topics import (
     ALERTS,
     COMMAND_OUTCOMES,
@@ -27,6 +27,7 @@ from streams.topics import (
     DETECTIONS,
     FLAGGED_SAMPLES,
     RAW,
+    REGIONAL_COMMANDS,
     REGIONAL_DETECTIONS,
     REGIONAL_RAW,
     STATION_PERIODS,
@@ -117,7 +118,10 @@ def bridge_of(
         if way.is_told(own.up)
     ]  # fmt: skip
     if own.down.acknowledgements:
-        passage = Passage(f"{parent.name}/{COMMANDS.name}", COMMANDS, here.prefix + COMMANDS.name, downward)
+        passage = Passage(
+            f"{parent.name}/{REGIONAL_COMMANDS.name}", REGIONAL_COMMANDS, here.prefix + COMMANDS.name,
+            downward, copied=(here.prefix + REGIONAL_COMMANDS.name, for_below),
+        )  # fmt: skip
         carriers.append(Carrier(passage, above, here, steady_us))
     return Bridge(own, upward, downward, carriers)
 

@@ -39,6 +39,11 @@ def worker_figures(worker: Worker, lag: Callable[[], Mapping[tuple[str, int], in
         counter("worker_dead_letters", "Messages that were parked.", lambda: health.dead_letters),
         counter("worker_failures", "Batches that a processor failed on.", lambda: health.failures),
         counter("worker_lost_states", "States that could not be read.", lambda: health.lost_states),
+        counter(
+            "worker_lost_tasks",
+            "Tasks let go of: another has them, or Kafka was away.",
+            lambda: health.lost_tasks,
+        ),
         counter("worker_snapshots", "Snapshots written.", lambda: health.snapshots),
         counter("worker_snapshot_bytes", "Their bytes, packed.", lambda: health.snapshot_bytes),
         gauge("worker_snapshot_seconds", "The longest one took so long.", lambda: health.snapshot_s),

@@ -37,6 +37,8 @@ SILENT_US = 15_000_000
 """Brokers answer each second or so, also when there is nothing."""
 GATHER_S, GATHER_BYTES = 0.1, 1_000_000
 """A broker gathers for so long, or until it has so much, before it answers: few large answers cost less."""
+REJOIN_S = 30.0
+"""No worker joins again more often by itself: the partitions of all workers stand still meanwhile."""
 _MESSAGES_WAITING = 32
 """Of one group, before Faust stops reading: a message may be a megabyte."""
 
@@ -67,9 +69,10 @@ class FaustRuntime:
         self._why = ""
         """Why brokers do not let this program in, when somebody knocked last."""
         self._looking: asyncio.Task[None] | None = None
+        self._joining: asyncio.TimerHandle | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="groundswell-faust-")  # Faust wants one, empty
         self._app = _app(config, self._folder.name)
-        worker.acknowledge = self._acknowledge
+        worker.acknowledge, worker.rejoin = self._acknowledge, self._rejoin
         self._app.on_partitions_revoked.connect(self._revoked)
         self._app.on_partitions_assigned.connect(self._assigned)
         for group in config.groups:
@@ -93,8 +96,9 @@ class FaustRuntime:
 
     async def stop(self) -> None:
         """Write the snapshots of all tasks, leave the group, stop; while Kafka is away, without all that."""
-        if self._looking is not None:
-            self._looking.cancel()
+        for work in (self._looking, self._joining):
+            if work is not None:
+                work.cancel()
         is_away = bool(
             self._worker.error or self.error(self._worker.clock_us()) or await self._kafka.trouble()
         )
@@ -104,8 +108,8 @@ class FaustRuntime:
             log.warning("Kafka is away: stopping without its answer")
             self._cut_off()
         limit_s = AWAY_STOP_S if is_away else STOP_S
-        for work in (self._app.stop, self._worker.stop):
-            await _within(limit_s, work())
+        for end in (self._app.stop, self._worker.stop):
+            await _within(limit_s, end())
         self._folder.cleanup()
 
     async def _look(self) -> None:
@@ -182,6 +186,19 @@ class FaustRuntime:
     def _acknowledge(self, messages: Iterable[Any]) -> None:
         for message in messages:
             self._app.consumer.ack(message)
+
+    def _rejoin(self) -> None:
+        """Ask for partitions anew, at once or `REJOIN_S` after the last time."""
+        loop = asyncio.get_running_loop()
+        last_s = -REJOIN_S if self._joining is None else self._joining.when()
+        self._joining = loop.call_at(max(loop.time(), last_s + REJOIN_S), self._join)
+
+    def _join(self) -> None:
+        """Let the group give out its partitions; they are read from where the last snapshots stand."""
+        if (consumer := self._consumer()) is not None:
+            with contextlib.suppress(RuntimeError):  # its thread has ended: this worker stops
+                loop = self._app.consumer._thread.thread_loop
+                loop.call_soon_threadsafe(consumer._coordinator.request_rejoin)
 
     async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         partitions = {(tp.topic, tp.partition) for tp in revoked}

@@ -32,7 +32,7 @@ from streams.records import (
     StationReport,
     StationReports,
 )
-from streams.regions import DownRules, UpRules, from_above, qualified, to_above, within
+from streams.regions import DownRules, UpRules, from_above, qualified, region_of, to_above, within
 
 COARSE_DIGITS = 2
 """Of a degree: 0.01 degrees are 1.1 km."""
@@ -153,7 +153,7 @@ class Upward:
 
 @dataclass(slots=True)
 class Downward:
-    """What a region takes from its parent: commands that are about itself.
+    """What a region takes from its parent: commands about itself and the regions below it.
 
     Parameters
     ----------
@@ -180,6 +180,14 @@ class Downward:
                 continue
             commands.append(msgspec.structs.replace(command, id=from_above(command.id), target=target))
         return believed(Commands(commands=commands), self.clock_us()) if commands else None
+
+
+def for_below(batch: Record) -> Record | None:
+    """Return the commands that regions below this one answer; None: there are none."""
+    if not isinstance(batch, Commands):
+        return None
+    commands = [one for one in batch.commands if one.kind == "acknowledge_alert" and region_of(one.target)]
+    return Commands(commands=commands) if commands else None
 
 
 def coarse_place(ecef_m: tuple[float, float, float] | None) -> tuple[float, float, float] | None:

@@ -67,10 +67,15 @@ REGIONAL_DETECTIONS = Topic("regional-detections", records.Detections, "site_id"
 """Findings of regions, for the store alone: the region itself has made alerts of them."""
 REGIONAL_RAW = Topic("regional-raw", records.RawBatch, "station_id", retention_s=_DAY_S)
 """Bytes of stations of regions that share them; the region itself judges them."""
+REGIONAL_COMMANDS = Topic(
+    "regional-commands", records.Commands, "target", partitions=1, retention_s=90 * _DAY_S, stamped=True
+)
+"""Copies of those commands that regions below answer: all that they may read here of what people ask for."""
 BRIDGE_PLACES = Topic("bridge-places", None, "stream", partitions=1, retention_s=-1, compacted=True)
 """How far bridges have come that write into this Kafka (`streams.kafka.bridge`)."""
 ALL_TOPICS = (
-    *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, BRIDGE_PLACES,
+    *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
+    BRIDGE_PLACES,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,9 @@ from sensors.payloads import Rows, check_filter, printable, register
 from sensors.payloads.paths import ABSENT, Finder, Namer, UnusableError, checked, finder, namer
 
 MAX_BYTES = 1_000_000
-MAX_SAMPLES = 10_000
+MAX_ROWS = 20_000
+"""A number is two bytes of JSON, and a row costs some microseconds of everybody's time."""
+MOST_ROWS = 500_000
 MAX_AHEAD_US = 86_400_000_000
 EARLIEST_US = -2_208_988_800_000_000
 """1900-01-01: whatever is older has a wrong time."""
@@ -59,6 +61,8 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     scale: float = 1.0
     offset: float = 0.0
     """The value is `number * scale + offset`."""
+    max_rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = MAX_ROWS
+    """Values of one message. One with more is refused as a whole."""
 
     def __post_init__(self) -> None:
         """Refuse a mapping that cannot work."""
@@ -81,19 +85,23 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Parameters
         ----------
         topic, payload
-            Of the message; at most `MAX_BYTES` and `MAX_SAMPLES` samples are taken.
+            Of the message; of more than `MAX_BYTES` or `max_rows` values nothing is taken.
         received_at_us
             When the message came, microseconds of UTC since 1970. Times more than a day later are refused.
         """
-        rows = Rows(topic)
+        rows, levels = Rows(topic), topic.split("/")
+        list_samples, find_time, columns = self._plan
         try:
             message = _parse(payload)
-            samples = self._plan.samples(message)
+            samples = list_samples(message)
+            if (count := len(samples) * len(columns)) > self.max_rows:
+                raise UnusableError(
+                    f"{count} values in one message, at most {self.max_rows} are read; "
+                    "send fewer, or raise max_rows of the mapping"
+                )
         except UnusableError as error:
             rows.refuse(str(error))
             return rows
-        levels = topic.split("/")
-        _, find_time, columns = self._plan
         for number, sample in enumerate(samples):
             try:
                 time_us = received_at_us
@@ -158,10 +166,6 @@ def _lister(path: str | None) -> Callable[[Any], Sequence[Any]]:
         found = find(message)
         if not isinstance(found, list):
             raise UnusableError(f"field {path or '(message)'} should be a list of samples")
-        if len(found) > MAX_SAMPLES:
-            raise UnusableError(
-                f"{len(found)} samples in one message, at most {MAX_SAMPLES} are read; send fewer"
-            )
         return found
 
     return samples

@@ -114,7 +114,7 @@ class Carrier:
             return ""
         return (
             f"{self.passage.name}: has not begun yet; if it stays so, run `groundswell topics apply` at "
-            f"{self.source.kafka.servers} and {self.target.kafka.servers}"
+            f"{self.source.kafka.servers} and {self.target.kafka.servers}, and see what rights users have"
         )
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Commands over Kafka: asked on one topic, answered on another."""
+"""Commands over Kafka: asked on one topic, answered on another; a region's are copied to where it reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from streams.kafka.output import Message, Output
 from streams.partitions import pieces
 from streams.records import Command, CommandOutcome, CommandOutcomes, Commands, Record
-from streams.topics import COMMANDS
+from streams.sharing import for_below
+from streams.topics import COMMANDS, REGIONAL_COMMANDS
 
 TIMEOUT_S = 5.0
 
@@ -34,8 +35,11 @@ class KafkaCommands:
         self._waiting[command.id] = answer
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                (message,) = pieces(Commands(commands=[command]))
+                asked = Commands(commands=[command])
+                (message,) = pieces(asked)
                 await self.output.send([Message(self.prefix + COMMANDS.name, 0, message)])
+                if for_below(asked) is not None:  # behind the other, which is what the audit reads
+                    await self.output.send([Message(self.prefix + REGIONAL_COMMANDS.name, 0, message)])
                 return await answer
         finally:
             self._waiting.pop(command.id, None)

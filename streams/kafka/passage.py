@@ -84,6 +84,8 @@ class Passage:
     source: Topic
     target: str
     translate: Callable[[Record], Record | None]
+    copied: tuple[str, Callable[[Record], Record | None]] | None = None
+    """A second topic like `target`, and what of a translated batch goes there, too."""
     health: PassageHealth = field(default_factory=PassageHealth)
     history: History | None = None
     """Of alerts: has to note what was before, in front of the first `take`. None: all is told as it is."""
@@ -167,7 +169,11 @@ class Passage:
     def _messages(self, one: Read) -> list[Message]:
         try:
             batch = self.translate(self._late(codec.decode(one.value)))
-            found = [] if batch is None else pieces(batch)
+            found = [] if batch is None else [(self.target, piece) for piece in pieces(batch)]
+            if self.copied is not None and batch is not None:
+                name, chosen = self.copied
+                copy = chosen(batch)
+                found += [] if copy is None else [(name, piece) for piece in pieces(copy)]
         except (codec.CodecError, PeriodError) as error:  # the writer there parks it
             self.health.unreadable += 1
             log.error("a message cannot be read", name=self.name, offset=one.offset, why=str(error))
@@ -178,8 +184,8 @@ class Passage:
             return []
         maker = f"{self.name}/{self._cluster}.{self._run}/{one.partition}"
         return [
-            Message(self.target, one.partition, piece, Origin(maker, one.offset, number).headers())
-            for number, piece in enumerate(found)
+            Message(target, one.partition, piece, Origin(maker, one.offset, number).headers())
+            for number, (target, piece) in enumerate(found)
         ]
 
     def _late(self, batch: Record) -> Record:

@@ -51,6 +51,8 @@ class WorkerHealth:
     failures: int = 0
     lost_states: int = 0
     """Tasks that began anew because their snapshot could not be read."""
+    lost_tasks: int = 0
+    """Let go of, since another worker may have them."""
     snapshots: int = 0
     snapshot_bytes: int = 0
     snapshot_s: float = 0.0
@@ -113,10 +115,15 @@ class Worker:
     snapshot_interval_us: int = SNAPSHOT_INTERVAL_US
     groups: Sequence[Group] = GROUPS
     acknowledge: Callable[[Iterable[Any]], None] = lambda _: None
+    rejoin: Callable[[], None] = lambda: None
+    """Called when a task is lost whose partition this worker still has: partitions have to be given out anew,
+    and what nobody has acknowledged has to come again."""
     health: WorkerHealth = field(default_factory=WorkerHealth)
     _output: Output = field(init=False)
     _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
     """By group and partition."""
+    _lost: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Why, of tasks that are not open again."""
     _restoring: asyncio.Task[None] | None = None
     _owned: set[tuple[str, int]] = field(default_factory=set)
     """Topics and partitions."""
@@ -142,7 +149,8 @@ class Worker:
     @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
-        return self._output.error or next((o.output.error for o in self._open.values() if o.output.error), "")
+        troubles = (*(one.output.error for one in self._open.values()), *self._lost.values())
+        return self._output.error or next(filter(None, troubles), "")
 
     def own(self, partitions: set[tuple[str, int]]) -> None:
         """Say which topics and partitions this worker has now; their tasks are restored meanwhile."""
@@ -154,6 +162,7 @@ class Worker:
             for name, partition in partitions
             if name == self.prefix + topic.name
         }
+        self._lost = {key: why for key, why in self._lost.items() if key in wanted}
         missing = [one for key, one in wanted.items() if key not in self._open]
         if missing:
             before = self._restoring
@@ -231,10 +240,15 @@ class Worker:
         self._owned = set() if partitions is None else self._owned - partitions
 
     def _lose(self, one: _Open, why: FencedError) -> None:
-        log.warning("a task went to another worker", task=one.task.name, why=str(why))
+        """Let go of a task without its state, which is not the newest by now if another worker has it."""
+        log.warning("a task may be another worker's", task=one.task.name, why=str(why))
         key = one.task.group.name, one.task.partition
         if self._open.get(key) is one:
             del self._open[key]
+            self.health.lost_tasks += 1
+            self._lost[key] = one.output.error
+            if any((self.prefix + topic.name, key[1]) in self._owned for topic in one.task.group.reads):
+                self.rejoin()
 
     def _judge(
         self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers, stamp_us: int | None
@@ -322,6 +336,7 @@ class Worker:
                     group, partition = tasks.pop(name)
                     opened = self._opened(group, partition, outputs.pop(name), found, standing)
                     self._open[group.name, partition] = opened
+                    self._lost.pop((group.name, partition), None)
             except (KafkaError, OSError, FencedError) as error:
                 log.error("cannot restore the state, trying again", error=repr(error))
                 for output in outputs.values():
@@ -332,7 +347,8 @@ class Worker:
     async def _output_of(self, name: str, group: Group) -> Output:
         if len(group.reads) == 1:
             return self._output
-        output = Output(self.kafka, self.name, f"{self.prefix}groundswell-{name}")
+        # taken again after an error, the id would shut out a worker that has the task meanwhile
+        output = Output(self.kafka, self.name, f"{self.prefix}groundswell-{name}", once=True)
         await output.insist(_nothing)  # from now on nobody else writes for this task
         return output
 

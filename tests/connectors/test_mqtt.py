@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import struct
+import threading
 
 import msgspec
 import numpy as np
@@ -76,9 +77,9 @@ def test_the_session_has_the_same_name_after_a_restart_and_another_for_other_top
 # --- reading ------------------------------------------------------------------------------------------
 
 
-def test_messages_of_many_topics_become_one_batch_in_order():
+async def test_messages_of_many_topics_become_one_batch_in_order():
     one = listener()
-    batch, _ = one._read(
+    batch, _ = await one._read(
         [
             arrived("tide/apia/level", {"height": 1.5, "time": "2025-10-09T08:00:00Z"}, 1),
             arrived("rain/apia", {"mm": 0.2}, 2),
@@ -97,7 +98,7 @@ def test_messages_of_many_topics_become_one_batch_in_order():
     assert one.state.bad_messages == 0
 
 
-def test_bad_messages_are_counted_and_the_good_ones_stay():
+async def test_bad_messages_are_counted_and_the_good_ones_stay():
     one = listener()
     good = arrived("rain/apia", {"mm": 0.2})
     for bad in (
@@ -108,14 +109,14 @@ def test_bad_messages_are_counted_and_the_good_ones_stay():
         arrived("(a topic that is not UTF-8)", {"mm": 1}),
     ):
         one.state.bad_messages, one.state.last_error = 0, ""
-        assert len(one._read([good, bad, good])[0]) == 2
+        assert len((await one._read([good, bad, good]))[0]) == 2
         assert one.state.bad_messages == 1
         assert bad.topic in one.state.last_error
-    assert len(one._read([bad])[0]) == 0
+    assert len((await one._read([bad]))[0]) == 0
     assert one.state.bad_samples == 3, "of messages that a mapping reads"
 
 
-def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):
+async def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):
     def broken(mapping, topic, payload, received_at_us):
         if topic == "rain/b":
             raise RuntimeError("a bug")
@@ -124,35 +125,63 @@ def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):
     right = JsonMapping.decode
     monkeypatch.setattr(JsonMapping, "decode", broken)
     one = listener()
-    assert len(one._read([arrived("rain/a", {"mm": 1}), arrived("rain/b", {"mm": 1})])[0]) == 1
+    assert len((await one._read([arrived("rain/a", {"mm": 1}), arrived("rain/b", {"mm": 1})]))[0]) == 1
     assert "a bug" in one.state.last_error
 
 
-def test_an_old_copy_without_a_time_is_left_out():
+async def test_an_old_copy_without_a_time_is_left_out():
     one = listener()
     old = {"mm": 0.2, "height": 1.0, "time": "2025-10-09T08:00:00Z"}
-    assert len(one._read([arrived("rain/apia", old, retained=True)])[0]) == 0
-    assert len(one._read([arrived("tide/apia/level", old, retained=True)])[0]) == 1
+    assert len((await one._read([arrived("rain/apia", old, retained=True)]))[0]) == 0
+    assert len((await one._read([arrived("tide/apia/level", old, retained=True)]))[0]) == 1
     assert one.state.bad_messages == 0
 
 
-def test_a_batch_ends_with_the_message_that_makes_it_large(monkeypatch):
+async def test_a_batch_ends_with_the_message_that_makes_it_large(monkeypatch):
     monkeypatch.setattr(mqtt, "BATCH_ROWS", 3)
     one = listener(JsonMapping(topic="rain/+", datastream="{1}.rain", samples="all", value="mm"))
     messages = [arrived("rain/a", {"all": [{"mm": n}] * n}, n) for n in (1, 1, 2, 0, 9, 1)]
     begin, batches = 0, []
     while begin < len(messages):
-        batch, end = one._read(messages, begin)
+        batch, end = await one._read(messages, begin)
         batches.append((begin, end, [int(value) for value in batch.value]))
         begin = end
     assert batches == [(0, 3, [1, 1, 2, 2]), (3, 5, [9] * 9), (5, 6, [1])]
 
 
-def test_memory_for_topics_is_bounded(monkeypatch):
+async def test_others_have_their_turn_while_much_is_decoded(monkeypatch):
+    threads, turns = list[int](), 0
+    decode = JsonMapping.decode
+
+    def noted(*of_message):
+        threads.append(threading.get_ident())
+        return decode(*of_message)
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(JsonMapping, "decode", noted)
+    one = listener(JsonMapping(topic="rain/+", datastream="{1}.rain", samples="", value="mm"))
+    small, large = ([{"mm": "much"}] * n for n in (mqtt.TURN_BYTES // 17, mqtt.TURN_BYTES))
+    beside = asyncio.create_task(others())
+    await one._read([arrived("rain/a", small) for _ in range(5)])
+    assert turns >= 4, "what is refused costs time, too"
+    assert set(threads) == {threading.get_ident()}
+    threads.clear()
+    await one._read([arrived("rain/a", large)])
+    assert threading.get_ident() not in threads
+    assert one.state.bad_messages == 6
+    beside.cancel()
+
+
+async def test_memory_for_topics_is_bounded(monkeypatch):
     monkeypatch.setattr(mqtt, "_TOPICS_REMEMBERED", 10)
     one = listener()
     for n in range(100):
-        one._read([arrived(f"rain/{n}", {"mm": 1})])
+        await one._read([arrived(f"rain/{n}", {"mm": 1})])
     assert len(one._mapping_of) <= 10
 
 

@@ -17,6 +17,7 @@ from deploy.settings import Settings
 from deploy.settings_file import load
 from streams.kafka.bridge import Rate
 from streams.records import RawBatch, RawChunk
+from streams.sharing import for_below
 
 TREE = """
 [kafka]
@@ -67,18 +68,20 @@ def test_what_is_shared_by_default_has_a_way_up_and_acknowledgements_one_down(tm
         "zhejiang/station-reports": "station-reports",
         "zhejiang/station-periods": "station-periods",
         "zhejiang/flagged-samples": "flagged-samples",
-        "china/commands": "own.commands",
+        "china/regional-commands": "own.commands",
     }
     assert all(
-        (carrier.source.kafka.servers == "10.0.0.1:9092") == (carrier.passage.name == "china/commands")
+        (carrier.source.kafka.servers == "10.0.0.1:9092")
+        == (carrier.passage.name == "china/regional-commands")
         for carrier in one.carriers
     )
+    assert one.carriers[-1].passage.copied == ("own.regional-commands", for_below)
 
 
 def test_alerts_wait_for_no_rate_and_the_others_share_one(tmp_path):
     one = bridge(settings(tmp_path, more="rate_mb_s = 2.0"))
     rates = {carrier.passage.source.name: carrier.rate for carrier in one.carriers}
-    urgent = ("alerts", "command-outcomes", "commands", "detections", "regional-detections")
+    urgent = ("alerts", "command-outcomes", "regional-commands", "detections", "regional-detections")
     assert all(rates[name] is None for name in urgent)
     (shared,) = {id(rate): rate for rate in rates.values() if rate is not None}.values()
     assert shared.bytes_a_second == 2e6
@@ -89,7 +92,7 @@ def test_rules_open_and_close_ways(tmp_path):
     one = bridge(settings(tmp_path, more=more + "down = { acknowledgements = false }"))
     assert "zhejiang/raw" in ways(one)
     assert ways(one)["zhejiang/regional-raw"] == "regional-raw"
-    for closed in ("zhejiang/flagged-samples", "zhejiang/station-reports", "china/commands"):
+    for closed in ("zhejiang/flagged-samples", "zhejiang/station-reports", "china/regional-commands"):
         assert closed not in ways(one)
 
 

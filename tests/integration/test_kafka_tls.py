@@ -16,10 +16,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.protocol.admin import CreateAclsRequest
 
 from deploy import topics_command
+from deploy.bridge_command import bridge_of
 from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
 from deploy.settings_file import load
@@ -28,6 +31,7 @@ from streams.faust_app import FaustConfig, FaustRuntime
 from streams.kafka import admin
 from streams.kafka.access import Access, NotAdmittedError
 from streams.kafka.bridge import Carrier, Side, newest
+from streams.kafka.commands import KafkaCommands
 from streams.kafka.lease import Lease
 from streams.kafka.link import Link, LinkError
 from streams.kafka.output import Message, Output
@@ -38,13 +42,14 @@ from streams.kafka.tasks import ALERT
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
-from streams.records import AlertTransitions, Detection, Detections
-from streams.topics import ALERTS, BRIDGE_PLACES, DETECTIONS
+from streams.records import AlertTransitions, Command, Commands, Detection, Detections
+from streams.topics import ALERTS, BRIDGE_PLACES, COMMANDS, DETECTIONS, REGIONAL_COMMANDS
 from tests.certificates import certificate
 from tests.integration.processes import started
 from tests.program import free_port
 from tests.servers import kafka_server, lasting_port
 from tests.waiting import until
+from tests.webhook_store import transition
 
 pytestmark = pytest.mark.integration
 
@@ -76,11 +81,47 @@ listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
 listener.name.secure.scram-sha-512.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.secure.plain.sasl.jaas.config=\
-org.apache.kafka.common.security.plain.PlainLoginModule required user_simple="plain words";
+org.apache.kafka.common.security.plain.PlainLoginModule required user_simple="plain words" \
+user_hangzhou="from below";
 listener.name.clear.sasl.enabled.mechanisms=PLAIN
 listener.name.clear.plain.sasl.jaas.config=\
 org.apache.kafka.common.security.plain.PlainLoginModule required user_simple="plain words";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:groundswell;User:simple;User:CN=client
 """
+REGION = """
+[kafka]
+servers = "127.0.0.1:{plain}"
+prefix = "below."
+
+[regions]
+here = "hangzhou"
+
+[[regions.node]]
+name = "zhejiang"
+level = "province"
+kafka = "127.0.0.1:{secure}"
+prefix = "acl."
+[regions.node.security]
+ca = "{ca}"
+user = "hangzhou"
+password = "from below"
+mechanism = "PLAIN"
+
+[[regions.node]]
+name = "hangzhou"
+level = "city"
+parent = "zhejiang"
+up = {{ raw = "exact" }}
+"""
+WRITTEN = (
+    "alerts", "command-outcomes", "regional-detections", "regional-raw", "station-reports",
+    "station-periods", "flagged-samples", "bridge-places",
+)  # fmt: skip
+READ = "regional-commands", "bridge-places"
+"""What docs/regions.md says that a region's user needs."""
+_ON_TOPICS, _LITERAL, _TO_READ, _TO_WRITE, _ALLOWED = 2, 3, 3, 4, 3
+"""As Kafka numbers them."""
 
 
 def no_connection_is_open() -> bool:
@@ -284,6 +325,71 @@ async def test_each_says_so_and_tries_again(place, tmp_path, monkeypatch):
         assert one.stop() == 0
     assert words in (log := (tmp_path / "notify.log").read_text())
     assert "'wrong'" not in log
+
+
+async def test_a_region_gets_its_acknowledgements_and_cannot_read_commands(place, tmp_path):
+    path = tmp_path / "region.toml"
+    path.write_text(REGION.format(plain=place.plain, secure=place.secure, ca=place.folder / "authority.pem"))
+    settings = load(path)
+    assert settings.regions is not None
+    plain = Access(f"127.0.0.1:{place.plain}")
+    await asyncio.gather(admin.apply(plain, prefix="below."), admin.apply(plain, prefix="acl."))
+    connection = AIOKafkaConnection("127.0.0.1", place.plain)
+    await connection.connect()
+    for operation, names in ((_TO_WRITE, WRITTEN), (_TO_READ, READ)):
+        for name in names:
+            request = CreateAclsRequest(
+                _ON_TOPICS, f"acl.{name}", _LITERAL, "User:hangzhou", "*", operation, _ALLOWED
+            )
+            ((code, why),) = (await connection.send(request)).creation_responses
+            assert not code, why
+    connection.close()
+
+    bridge = bridge_of(settings.regions, settings.kafka, clock_us, clock_us)
+    consumer = AIOKafkaConsumer(**bridge.carriers[0].target.kafka.options)
+    await consumer.start()
+    try:  # what a user may not even see it cannot read
+        async with asyncio.timeout(WAIT_S):
+            while await consumer.topics() != {f"acl.{name}" for name in (*WRITTEN, *READ)}:
+                await asyncio.sleep(0.05)
+    finally:
+        await consumer.stop()
+    commands = KafkaCommands(Output(plain, "serve"), "acl.")
+    secret = {"password": "p"}
+    asked = [
+        Command(id="1", kind="put", target="station/hangzhou:A", by="it", at_us=1, arguments=secret),
+        Command(id="2", kind="acknowledge_alert", target="own", by="duty", at_us=1),
+        Command(id="3", kind="acknowledge_alert", target="hangzhou:abc", by="duty", at_us=1),
+        Command(id="4", kind="acknowledge_alert", target="hangzhou:xihu:abc", by="duty", at_us=1),
+    ]  # fmt: skip
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(commands.output.close)
+        waiting = [asyncio.create_task(commands.command(one)) for one in asked]
+        running = asyncio.create_task(bridge.run())
+        for task in (*waiting, running):
+            stack.push_async_callback(asyncio.gather, task, return_exceptions=True)
+            stack.callback(task.cancel)
+        below, copies = (Reader(plain, (t,), {}, "below.") for t in (COMMANDS, REGIONAL_COMMANDS))
+        found: list[list[tuple[str, str]]] = []
+        for reader, count in ((below, 2), (copies, 1)):
+            stack.push_async_callback(reader.stop)
+            await reader.start()
+            taken: list[tuple[str, str]] = []
+            async with asyncio.timeout(WAIT_S):
+                while len(taken) < count:
+                    for one in await reader.next(0.5):
+                        batch = codec.decode(one.value)
+                        assert isinstance(batch, Commands)
+                        taken += [(command.id, command.target) for command in batch.commands]
+            found.append(sorted(taken))
+        assert found == [[("..:3", "abc"), ("..:4", "xihu:abc")], [("..:4", "xihu:abc")]]
+        output = Output(plain, "workers")
+        stack.push_async_callback(output.close)
+        alert = codec.encode(AlertTransitions(transitions=[transition()]))
+        await output.send([Message("below.detections", 0, detections()), Message("below.alerts", 0, alert)])
+        await until(lambda: not bridge.error and sum(c.sent for c in bridge.carriers) == 5, WAIT_S)
+
+        assert not running.done()
 
 
 async def test_no_password_goes_in_the_clear_to_where_a_broker_sends_its_clients(place, monkeypatch):

@@ -499,6 +499,8 @@ def test_commands_are_audited_with_their_answers(store, make):
     commands = [Command(id=f"c{i}", kind="acknowledge_alert", target="a", by="li", at_us=i) for i in range(3)]
     commit(store, Commands(commands=commands[:2]))
     commit(store, CommandOutcomes(outcomes=[CommandOutcome(id="c0", ok=False, message="no such alert")]))
+    # a bridge that begins anew asks its region once more, and gets another answer
+    commit(store, CommandOutcomes(outcomes=[CommandOutcome(id="c0", ok=True, message="later")]))
     commit(store, Commands(commands=commands))
     commit(store, CommandOutcomes(outcomes=[CommandOutcome(id="c2", ok=True, message="done")]))
     assert [(row.command, row.ok, row.message) for row in store.commands()] == [

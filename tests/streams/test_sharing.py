@@ -32,7 +32,7 @@ from streams.records import (
     Tick,
 )
 from streams.regions import DownRules, UpRules
-from streams.sharing import Downward, Upward, coarse_place
+from streams.sharing import Downward, Upward, coarse_place, for_below
 from tests.gnss.reports.invented import station as invented
 from tests.gnss.reports.same import assert_same
 
@@ -231,6 +231,16 @@ def test_a_command_goes_down_the_tree_step_by_step_and_its_answer_comes_up_again
     top = Upward("zhejiang", NOTHING)(up)
     assert top == CommandOutcomes(outcomes=[CommandOutcome(id="c2", ok=True, message="done")])
     assert Upward("zhejiang", NOTHING)(CommandOutcomes(outcomes=[own])) is None
+
+
+def test_regions_below_are_told_of_their_alerts_alone():
+    secret = Command(
+        id="c3", kind="put", target="station/zhejiang:A", by="it", at_us=1, arguments={"password": "p"}
+    )
+    theirs = command("zhejiang:hangzhou:abc", "c2")
+    assert for_below(Commands(commands=[command("abc"), theirs, secret])) == Commands(commands=[theirs])
+    assert for_below(Commands(commands=[command("abc"), secret])) is None
+    assert for_below(CommandOutcomes(outcomes=[])) is None
 
 
 def test_a_region_may_take_no_commands():

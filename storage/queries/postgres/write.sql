@@ -112,7 +112,7 @@ WHERE webhook_id = %(webhook_id)s AND alert_id = %(alert_id)s AND number = %(num
 INSERT INTO commands (id, at_us, command) VALUES (%(id)s, %(at_us)s, %(command)s) ON CONFLICT (id) DO NOTHING;
 
 -- name: answer_command
-UPDATE commands SET ok = %(ok)s, message = %(message)s WHERE id = %(id)s;
+UPDATE commands SET ok = %(ok)s, message = %(message)s WHERE id = %(id)s AND ok IS NULL;
 
 -- name: drop_snapshots
 DELETE FROM snapshots;

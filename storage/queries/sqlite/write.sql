@@ -125,7 +125,7 @@ WHERE webhook_id = :webhook_id AND alert_id = :alert_id AND number = :number AND
 INSERT INTO commands (id, at_us, command) VALUES (:id, :at_us, :command) ON CONFLICT (id) DO NOTHING;
 
 -- name: answer_command
-UPDATE commands SET ok = :ok, message = :message WHERE id = :id;
+UPDATE commands SET ok = :ok, message = :message WHERE id = :id AND ok IS NULL;
 
 -- name: drop_snapshots
 DELETE FROM snapshots;

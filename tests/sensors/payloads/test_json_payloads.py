@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.payloads import MAX_ERRORS, Mapping, configured, first_match, matches
-from sensors.payloads.json import MAX_BYTES, MAX_SAMPLES, JsonMapping
+from sensors.payloads.json import MAX_BYTES, MAX_ROWS, JsonMapping
 
 NOW = 1_700_000_000_000_000
 T = datetime(2023, 11, 14, 22, 0, tzinfo=UTC)
@@ -145,7 +145,13 @@ def test_without_a_time_in_the_message_the_receiving_time_counts():
         ({"datastream": "{id}"}, {"time": T.isoformat(), "height": 1, "id": "a b"}, "cannot be a datastream"),
         ({"datastream": "{id}"}, {"time": T.isoformat(), "height": 1, "id": "x" * 201}, "cannot be"),
         ({"samples": "list"}, {"list": 3}, "list of samples"),
-        ({"samples": ""}, [0] * (MAX_SAMPLES + 1), "at most 10000"),
+        ({"samples": ""}, [0] * (MAX_ROWS + 1), "20001 values in one message, at most 20000 are read"),
+        ({"samples": "", "max_rows": 2}, [0] * 3, "3 values in one message, at most 2 are read; send fewer"),
+        (
+            {"samples": "", "datastream": "", "value": "", "values": {"a": "x", "b": "y"}, "max_rows": 3},
+            [{"a": 1, "b": 2}] * 2,
+            "4 values in one message, at most 3",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_told_with_topic_and_field(changes, message, words):

@@ -129,6 +129,18 @@ def test_what_was_made_twice_before_goes_over_once_also_after_a_restart():
     assert again.health.repeated == 1
 
 
+def test_some_of_a_batch_is_copied_to_another_topic_beside_it():
+    def chosen(one: Record) -> Record | None:
+        return one if isinstance(one, Detections) and one.detections[0].subject_id != "a" else None
+
+    one = Passage("here/detections", DETECTIONS, "there.detections", whole, copied=("there.copies", chosen))
+    one.begin("cluster", None)
+    made = one.take([read(0, batch("a")), read(1, batch("b"))])
+    assert [m.topic for m in made] == ["there.detections", "there.detections", "there.copies"]
+    assert names(made) == ["a", "b", "b"]
+    assert len({origin_of(m.headers) for m in made}) == len(made)
+
+
 def test_another_kafka_is_read_from_its_beginning_under_another_name():
     one, there = passage(), OtherSide()
     one.begin("cluster", None)

@@ -175,10 +175,18 @@ async def test_a_task_that_another_worker_has_is_let_go() -> None:
     bench.broker.open.set()
     bench.broker.failure = FencedError("another process works as one")
     bench.now_us = 120 * SECOND_US
+    asked: list[str] = []
+    bench.worker.rejoin = lambda: asked.append("to rejoin")
     await bench.take(0)
     await bench.settle()
     assert bench.worker.tasks == 0
     assert bench.acknowledged == []
+    assert asked == ["to rejoin"], "its partition is still this worker's, as far as it knows"
+
+    bench.worker._open["sense", 0] = bench.one
+    bench.worker._owned.clear()
+    bench.worker._lose(bench.one, FencedError("another"))
+    assert (bench.worker.tasks, asked) == (0, ["to rejoin"])
 
 
 async def test_a_task_that_is_open_is_not_set_back_to_its_snapshot(monkeypatch):
