@@ -63,6 +63,10 @@ class Server:
             self._template = name_of(url)
         return self._create(self._template)
 
+    def copy(self, url: str) -> str:
+        """Return the URL of a copy of a database that nobody uses."""
+        return self._create(name_of(url))
+
     def forget(self, url: str) -> None:
         """Make a database that `database` gave like a new one: quicker than a new one."""
         rows = self.sql(

@@ -3,6 +3,9 @@
 from storage.postgres.migrations import SchemaStatus, migrate, status
 from storage.postgres.sensors import PostgresSensorQueries
 from storage.postgres.stations import PostgresStationQueries
+from storage.postgres.timescale import Timescale
+from storage.postgres.timescale import adopt as adopt_timescale
+from storage.postgres.timescale import status as timescale_status
 from storage.postgres.writing import PostgresWriting
 from storage.rows import Counts
 from storage.sql.alerts import AlertQueries
@@ -41,4 +44,6 @@ class PostgresStore(
         return super().counts()
 
 
-__all__ = ["PostgresStore", "SchemaStatus", "migrate", "status"]
+__all__ = [
+    "PostgresStore", "SchemaStatus", "Timescale", "adopt_timescale", "migrate", "status", "timescale_status",
+]  # fmt: skip

@@ -20,7 +20,7 @@ from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool
 
 from storage.named_sql import load_queries
-from storage.postgres import partitions
+from storage.postgres import hypertables, partitions
 from storage.postgres.copying import HEADER, TRAILER
 from storage.postgres.errors import DatabaseAwayError, WriterBusyError, translated, where
 from storage.postgres.migrations import expect_current, migrate
@@ -47,7 +47,7 @@ _NOTICED = (
     b"SET tcp_user_timeout = 30000"
 )
 """So that the server, too, notices a writer that vanished, and lets the next one in."""
-_WRITER_LOCK = 7_203_116_203
+WRITER_LOCK = 7_203_116_203
 _ADDED = {"station": "add_stations", "datastream": "add_datastreams", "name": "add_names"}
 
 
@@ -100,6 +100,7 @@ class PostgresDatabase(Database):
         self._keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._new_keys: dict[str, dict[str, int]] = {kind: {} for kind in _ADDED}
         self._partitions: set[str] = set()
+        self._hypertables: set[str] = set()
         self._closed = False
         self._alone = False
         with translated(url):
@@ -196,6 +197,7 @@ class PostgresDatabase(Database):
         missing = [
             (table, partition)
             for table, some in wanted.items()
+            if table.table not in self._hypertables
             for partition in sorted(some)
             if partition.name not in self._partitions
         ]
@@ -249,6 +251,7 @@ class PostgresDatabase(Database):
             expect_current(connection, self.url)
             connection.execute(QUERIES["make_stages"].encode())
             self._partitions = partitions.existing(connection)
+            self._hypertables = hypertables.prepare(connection)
         except BaseException:
             connection.close()
             raise
@@ -279,7 +282,7 @@ class PostgresDatabase(Database):
     def _take(self, connection: psycopg.Connection[Any]) -> None:
         """Take the lock of writers, which lasts as long as the connection."""
         connection.execute(_NOTICED)
-        if connection.execute("SELECT pg_try_advisory_lock(%s)", (_WRITER_LOCK,)).fetchone() != (True,):
+        if connection.execute("SELECT pg_try_advisory_lock(%s)", (WRITER_LOCK,)).fetchone() != (True,):
             raise WriterBusyError(
                 f"another groundswell store writes into the database {where(self.url)}: "
                 "this one waits, and goes on when that one ends"

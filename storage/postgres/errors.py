@@ -71,13 +71,13 @@ def translated(url: str) -> Iterator[None]:
             ) from error
         if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_COLLISION):
             raise CollisionError(
-                f"another program writes the same rows of {where(url)} ({_first_line(error)}): "
+                f"another program writes the same rows of {where(url)} ({first_line(error)}): "
                 "let one do it, or try again"
             ) from error
         if isinstance(error, psycopg.Error) and error.sqlstate and error.sqlstate[:2] not in _GONE:
             raise _refused(url, error) from error
         raise DatabaseAwayError(
-            f"the database {where(url)} does not answer ({_first_line(error)}): "
+            f"the database {where(url)} does not answer ({first_line(error)}): "
             "start it, or look at its log; storing goes on by itself"
         ) from error
     except psycopg.Error as error:
@@ -86,9 +86,10 @@ def translated(url: str) -> Iterator[None]:
 
 def _refused(url: str, error: Exception) -> StorageError:
     kind = RowsRefusedError if isinstance(error, _OF_ROWS) else StorageError
-    return kind(f"the database {where(url)} refused ({_first_line(error)}): look at its log")
+    return kind(f"the database {where(url)} refused ({first_line(error)}): look at its log")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, without its details."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -73,5 +73,5 @@ class PostgresLatest(PostgresDatabase):
         send(session, self._queries["stage_newest_reports"], rows.staged_newest())
         if session.execute(self._queries["renew_latest_reports"]).rowcount < rows.newest:
             session.execute(self._queries["take_latest_reports"])
-        if (reasons := rows.reasons()) is not None:
+        if (reasons := rows.reasons())["reasons"]:
             session.execute(self._queries["put_latest_reasons"], reasons)

@@ -44,7 +44,7 @@ def migrate(url: str) -> list[int]:
     StorageError
         It cannot be reached, or a script failed; nothing has changed then.
     """
-    with _connected(url) as connection, connection.transaction():
+    with connected(url) as connection, connection.transaction():
         connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         _expect_postgis(connection, url)
@@ -67,7 +67,7 @@ def status(url: str) -> SchemaStatus:
     StorageError
         It cannot be reached.
     """
-    with _connected(url) as connection:
+    with connected(url) as connection:
         return status_of(connection)
 
 
@@ -122,7 +122,8 @@ def _expect_postgis(connection: psycopg.Connection[Any], url: str) -> None:
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection that commits each statement."""
     with translated(url):
         options: Mapping[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S, "autocommit": True}
         with psycopg.connect(url, **options) as connection:

@@ -101,7 +101,7 @@ def existing(connection: psycopg.Connection[Any]) -> set[str]:
     """Return the names of all partitions."""
     rows = connection.execute(
         "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
-        "WHERE i.inhparent = ANY(%s::regclass[]) AND c.relkind = 'r'",
+        "WHERE i.inhparent = ANY(%s::regclass[]) AND c.relkind = 'r' AND c.relispartition",
         ([table.table for table in TABLES],),
     )
     return {name for (name,) in rows}
@@ -114,7 +114,7 @@ def make(connection: psycopg.Connection[Any], table: Partitioned, partition: Par
     begin, end = sql.Literal(partition.begin_us), sql.Literal(partition.end_us)
     try:
         with connection.transaction():
-            _be_alone(connection)
+            be_alone(connection)
             if partition.name in existing(connection):
                 return True
             for statement in (
@@ -145,11 +145,11 @@ def drop_before(
     """
     dropped, rows = [], 0
     for name in sorted(existing(connection)):
-        if (partition := _parsed(table, name)) is not None and partition.end_us <= cut_us:
+        if (partition := parsed(table, name)) is not None and partition.end_us <= cut_us:
             asked = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %s::regclass"
             try:
                 with connection.transaction():
-                    _be_alone(connection)
+                    be_alone(connection)
                     about = connection.execute(asked, (name,)).fetchone() or (0,)
                     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
@@ -164,13 +164,14 @@ def drop_before(
     return dropped, rows + done.rowcount
 
 
-def _be_alone(connection: psycopg.Connection[Any]) -> None:
+def be_alone(connection: psycopg.Connection[Any]) -> None:
     """Wait for the others who make or drop partitions, and not for ever for those who read."""
     connection.execute(f"SET LOCAL lock_timeout = {PATIENCE_MS}".encode())
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
-def _parsed(table: Partitioned, name: str) -> Partition | None:
+def parsed(table: Partitioned, name: str) -> Partition | None:
+    """Return the partition that is called so; None: it is none of this table with a time."""
     date = name.removeprefix(f"{table.table}_")
     if date == name or not date.isdecimal():
         return None

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.postgres import partitions
+from storage.postgres import hypertables, partitions
 from storage.postgres.database import PostgresDatabase, Session
 from storage.sql.database import Connection
 from storage.sql.expiry import Expiring
@@ -72,10 +72,12 @@ class PostgresRolling(Rolling, PostgresDatabase):
 
 
 class PostgresExpiring(Expiring, PostgresRolling):
-    """The part of the store that lets old rows go: whole partitions, which costs nothing."""
+    """The part of the store that lets old rows go: whole partitions or chunks, which costs nothing."""
 
     def _drop_rows(self, table: str, before_us: int) -> int:
         with self._beside() as connection:
+            if table in self._hypertables:
+                return hypertables.drop_before(connection, partitions.BY_NAME[table], before_us)
             dropped, rows = partitions.drop_before(connection, partitions.BY_NAME[table], before_us)
         self._partitions.difference_update(dropped)
         return rows

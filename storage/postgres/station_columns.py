@@ -114,10 +114,8 @@ class SortedReports:
         """Return the newest report of each station."""
         return [self._reports[i] for i in self.newest_rows.tolist()]
 
-    def reasons(self) -> dict[str, list[Any]] | None:
-        """Return the reasons and whose they are; None: there are none."""
-        if not self._packed:
-            return None
+    def reasons(self) -> dict[str, list[Any]]:
+        """Return the reasons and whose they are."""
         return {
             "station_key": self.key[self._reasoned].tolist(),
             "epoch_us": self.time_us[self._reasoned].tolist(),

@@ -147,12 +147,9 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         keys = self._numbers(session, "station", some.station_ids)
         names = self._numbers(session, "name", some.codes.values())
         rows = some.sorted(np.array([keys[one] for one in some.station_ids], np.int32), names)
-        reasons = rows.reasons()
         if not self._are_new(session, "reports", _meanwhile(rows.table(), samples, lambda: rows.touched)):
             send(session, self._queries["stage_reports"], rows.staged())
-            session.execute(self._queries["take_reports"])
-            if reasons is not None:
-                session.execute(self._queries["put_reasons"], reasons)
+            session.execute(self._queries["take_reports"], rows.reasons())
         self._unbrought[:] = [rows]
         self._put_positions(session, some.reports, keys)
         self._mark(session, STATIONS, rows.touched, now_us)

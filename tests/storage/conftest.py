@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.postgres import PostgresStore
+from storage.postgres import PostgresStore, adopt_timescale
 from storage.sqlite import SqliteStore
 from storage.store import Store
 from streams.records import LATEST_US, AlertTransition, FlaggedSamples, Reason, StationFigures, StationReport
 from tests.postgres import shared_postgres
+from tests.storage.timescaledb import with_timescaledb
 
 T0 = 1_700_000_000_000_000
 
@@ -131,11 +132,26 @@ def postgres_url(postgres_server, postgres_database):
     postgres_server.forget(postgres_database)
 
 
+@pytest.fixture(scope="session")
+def hypertable_database(postgres_server):
+    url = with_timescaledb(postgres_server)
+    adopt_timescale(url, 0)
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def hypertable_url(postgres_server, hypertable_database):
+    """A database whose large tables are hypertables, and nothing in it."""
+    yield hypertable_database
+    postgres_server.forget(hypertable_database)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
 def open_store(request, tmp_path: Path):
     """Open the same database again at each call: what a restart does."""
-    if request.param == "postgres":
-        make = partial(PostgresStore, request.getfixturevalue("postgres_url"))
+    if request.param in {"postgres", "hypertable"}:
+        make = partial(PostgresStore, request.getfixturevalue(f"{request.param}_url"))
     else:
         make = partial(SqliteStore, tmp_path / "store.db")
     stores = []

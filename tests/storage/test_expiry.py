@@ -15,6 +15,9 @@ from streams.records import (
     StationReports,
 )
 from tests.storage.test_rollups import DAY, HOUR, LATER, ask, roll
+from tests.storage.timescaledb import ALL_STORES
+
+pytestmark = ALL_STORES
 
 S = 1_000_000
 END = 2**62

@@ -27,6 +27,9 @@ from streams.records import (
     StationReports,
     Tick,
 )
+from tests.storage.timescaledb import ALL_STORES
+
+pytestmark = ALL_STORES
 
 S = 1_000_000
 END = 2**62

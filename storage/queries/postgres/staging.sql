@@ -54,28 +54,25 @@ COPY stage_samples FROM STDIN (FORMAT BINARY);
 COPY stage_newest_samples FROM STDIN (FORMAT BINARY);
 
 -- name: take_reports
+-- With their reasons at once: an UPDATE afterwards would open every compressed chunk to look for the rows.
 INSERT INTO station_epochs (
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
     latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
-    epochs, epochs_expected, satellites
+    epochs, epochs_expected, satellites, reasons
 ) SELECT
-    epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
-    latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
-    epochs, epochs_expected, satellites
-FROM stage_reports
+    s.epoch_us, s.received_at_us, s.station_key, s.reason_codes, s.observations, s.observations_expected,
+    s.latency_100us, s.jitter_100us, s.slips, s.multipath_100um, s.frames, s.bad_frames, s.cn0_cdbhz, s.state,
+    s.score, s.epochs, s.epochs_expected, s.satellites, r.reasons
+FROM stage_reports AS s
+LEFT JOIN unnest(%(station_key)s::integer[], %(epoch_us)s::bigint[], %(reasons)s::bytea[])
+    AS r (station_key, epoch_us, reasons) USING (station_key, epoch_us)
 ON CONFLICT (station_key, epoch_us) DO UPDATE
 SET received_at_us = excluded.received_at_us, reason_codes = excluded.reason_codes, observations =
     excluded.observations, observations_expected = excluded.observations_expected, latency_100us =
     excluded.latency_100us, jitter_100us = excluded.jitter_100us, slips = excluded.slips, multipath_100um
     = excluded.multipath_100um, frames = excluded.frames, bad_frames = excluded.bad_frames, cn0_cdbhz =
     excluded.cn0_cdbhz, state = excluded.state, score = excluded.score, epochs = excluded.epochs,
-    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = NULL;
-
--- name: put_reasons
-UPDATE station_epochs AS e SET reasons = r.reasons
-FROM unnest(%(station_key)s::integer[], %(epoch_us)s::bigint[], %(reasons)s::bytea[])
-    AS r (station_key, epoch_us, reasons)
-WHERE e.station_key = r.station_key AND e.epoch_us = r.epoch_us;
+    epochs_expected = excluded.epochs_expected, satellites = excluded.satellites, reasons = excluded.reasons;
 
 -- The newest rows are known to nearly all commits: an UPDATE first, and after it what that did not find.
 
