@@ -168,10 +168,28 @@ class ObservationWindowAnswer(Answer, frozen=True, kw_only=True):
     """Samples by flag; those with flag 1 make the other aggregates unless `quality=all`."""
 
 
+class ThingAnswer(Answer, frozen=True, kw_only=True):
+    """A site: a tide gauge, a slope, a borehole."""
+
+    id: str
+    name: str
+    region: str
+    """Where it belongs, as of a station."""
+    longitude: float
+    latitude: float
+    """Degrees, CGCS2000 (EPSG:4490)."""
+    height_m: float | None
+    height_datum: str
+    """`EPSG:5737`: the 1985 national height datum; or `ellipsoidal`."""
+    description: str
+
+
 class DatastreamAnswer(Answer, frozen=True, kw_only=True):
     """One observed property of one thing, with its newest sample."""
 
     id: str
+    region: str
+    """Where it belongs, as of a station."""
     thing_id: str
     property_id: str
     name: str

@@ -22,8 +22,10 @@ from dashboards.answers import (
     StationLatest,
     StationVerdict,
     StreamAnswer,
+    ThingAnswer,
     TransitionAnswer,
 )
+from sensors.model import Thing
 from storage.store import (
     Aggregate,
     AlertHistory,
@@ -193,10 +195,16 @@ def observation_window(window: ObservationWindow, aggregates: Sequence[Aggregate
     return ObservationWindowAnswer(start=time_of(window.start_us), flags=window.flags, **fields)
 
 
-def datastream(row: DatastreamRow) -> DatastreamAnswer:
+def thing(known: Thing, region: str) -> ThingAnswer:
+    """Return a site."""
+    return ThingAnswer(**msgspec.structs.asdict(known), region=region)
+
+
+def datastream(row: DatastreamRow, region: str) -> DatastreamAnswer:
     """Return a datastream."""
     return DatastreamAnswer(
         id=row.id,
+        region=region,
         thing_id=row.thing_id,
         property_id=row.property_id,
         name=row.name,

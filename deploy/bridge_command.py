@@ -12,14 +12,19 @@ from dashboards.metrics import Figure
 from deploy.clock import steady_clock_us, wall_clock_us
 from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
+from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
+from streams.describing import InForce
 from streams.kafka.bridge import Carrier, Rate, Side
+from streams.kafka.describer import Describer
 from streams.kafka.passage import Passage
+from streams.objects import Base
 from streams.regions import Region, RegionTree, UpRules
 from streams.sharing import Downward, Upward, for_below
+from streams.telling import Telling
 from streams.topics import (
     ALERTS,
     COMMAND_OUTCOMES,
@@ -70,23 +75,34 @@ class Bridge:
     upward: Upward
     downward: Downward
     carriers: list[Carrier]
+    describer: Describer
 
     @property
     def error(self) -> str:
         """Why something does not go on right now; empty when all is well."""
-        return next((carrier.error for carrier in self.carriers if carrier.error), "")
+        return next((carrier.error for carrier in self.carriers if carrier.error), self.describer.error)
 
     async def run(self) -> None:
         """Carry until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for carrier in self.carriers:
                 tasks.create_task(carrier.run(), name=carrier.passage.name)
+            tasks.create_task(self.describer.run(), name=self.describer.name)
 
 
 def bridge_of(
-    tree: RegionTree, kafka: KafkaSettings, steady_us: Callable[[], int], clock_us: Callable[[], int]
+    tree: RegionTree,
+    kafka: KafkaSettings,
+    steady_us: Callable[[], int],
+    clock_us: Callable[[], int],
+    base: Base,
 ) -> Bridge:
     """Put a region's bridge together.
+
+    Parameters
+    ----------
+    base
+        What the region's configuration defines.
 
     Raises
     ------
@@ -123,7 +139,9 @@ def bridge_of(
             downward, copied=(here.prefix + REGIONAL_COMMANDS.name, for_below),
         )  # fmt: skip
         carriers.append(Carrier(passage, above, here, steady_us))
-    return Bridge(own, upward, downward, carriers)
+    telling = Telling(own.name, InForce(base, tree.children), upward.description)
+    describer = Describer(telling, here, above, rate)
+    return Bridge(own, upward, downward, carriers, describer)
 
 
 def run_bridge(settings: Settings, *, http: str | None, seconds: float | None) -> None:
@@ -136,9 +154,9 @@ def run_bridge(settings: Settings, *, http: str | None, seconds: float | None) -
     """
     if settings.regions is None:
         raise Refusal("the configuration has no regions; write [regions] with here and its nodes")
-    run_async(
-        _run(bridge_of(settings.regions, settings.kafka, steady_clock_us, wall_clock_us), http, seconds)
-    )
+    base = Registry.of(settings).base
+    bridge = bridge_of(settings.regions, settings.kafka, steady_clock_us, wall_clock_us, base)
+    run_async(_run(bridge, http, seconds))
 
 
 async def _run(bridge: Bridge, http: str | None, seconds: float | None) -> None:
@@ -154,7 +172,8 @@ async def _run(bridge: Bridge, http: str | None, seconds: float | None) -> None:
         for task in (stopping, work):
             task.cancel()
         await asyncio.gather(stopping, work, return_exceptions=True)
-        log.info("stopped", messages=sum(carrier.sent for carrier in bridge.carriers))
+        sent = sum(carrier.sent for carrier in bridge.carriers) + bridge.describer.sent
+        log.info("stopped", messages=sent)
 
 
 def bridge_figures(bridge: Bridge) -> list[Figure]:
@@ -163,22 +182,33 @@ def bridge_figures(bridge: Bridge) -> list[Figure]:
     def each(value: Callable[[Carrier], float]) -> Callable[[], Mapping[tuple[str, ...], float]]:
         return lambda: {(bridge.region.name, c.passage.source.name): value(c) for c in bridge.carriers}
 
+    def every(
+        value: Callable[[Carrier | Describer], float],
+    ) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        key = bridge.region.name, "descriptions"
+        return lambda: {**each(value)(), key: value(bridge.describer)}
+
     def withheld() -> dict[tuple[str, ...], float]:
         found = bridge.upward.withheld + bridge.downward.withheld
         return {(bridge.region.name, what): count for what, count in found.items()}
 
+    def unreadable() -> dict[tuple[str, ...], float]:
+        found = {c.passage.source.name: float(c.passage.health.unreadable) for c in bridge.carriers}
+        found["descriptions"] = bridge.describer.left_out
+        return {(bridge.region.name, topic): count for topic, count in found.items()}
+
     labels = "region", "topic"
     return [
         Figure("bridge_failing", "1 while it cannot be carried.", "gauge",
-               each(lambda c: float(bool(c.error))), labels),
+               every(lambda c: float(bool(c.error))), labels),
         Figure("bridge_lag_messages", "Messages that have not arrived.", "gauge",
-               each(lambda c: c.lag), labels),
-        Figure("bridge_messages", "Messages that arrived.", "counter", each(lambda c: c.sent), labels),
-        Figure("bridge_bytes", "Their bytes.", "counter", each(lambda c: c.sent_bytes), labels),
+               every(lambda c: c.lag), labels),
+        Figure("bridge_messages", "Messages that arrived.", "counter", every(lambda c: c.sent), labels),
+        Figure("bridge_bytes", "Their bytes.", "counter", every(lambda c: c.sent_bytes), labels),
         Figure("bridge_repeated", "Messages left out: made twice.", "counter",
                each(lambda c: c.passage.health.repeated), labels),
         Figure("bridge_unreadable", "Messages left out: damaged, or a newer program's.", "counter",
-               each(lambda c: c.passage.health.unreadable), labels),
+               unreadable, labels),
         Figure("bridge_too_large", "Records left out: too large for a message.", "counter",
                each(lambda c: c.passage.health.too_large), labels),
         Figure("bridge_lost", "Messages that Kafka deleted before they could be carried.", "counter",

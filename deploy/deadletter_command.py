@@ -54,12 +54,19 @@ def replay(
     config: ConfigOption = None,
 ) -> None:
     """Send parked messages to their topics again: after an upgrade, say. They stay among the parked ones."""
+    from streams.topics import is_descriptions
+
     access, begin = chosen(kafka, prefix, config)
     letters = dict(asyncio.run(_letters(access, begin)))
-    wanted = list(letters) if numbers is None else numbers
+    fixed = {one for one, letter in letters.items() if is_descriptions(letter.topic.removeprefix(begin))}
+    wanted = [one for one in letters if one not in fixed] if numbers is None else numbers
     for number in wanted:
         if number not in letters:
             raise Refusal(f"there is no parked message {number}; `groundswell deadletter list` tells them")
+        if number in fixed:  # sent again, it would count as newer than what the region said since
+            raise Refusal(
+                f"message {number} describes objects of a region: `groundswell store` tries it at each start"
+            )
     asyncio.run(_send(access, [letters[number] for number in wanted]))
     print(f"{len(wanted)} of {len(letters)} parked messages were sent again")
 

@@ -103,6 +103,7 @@ async def _run(
             write_token=settings.server.write_token or None,
             open_writes=is_loopback(addresses.http[0]),
             fallback=Fallback(memory, lambda: watch.away),
+            regional=settings.regions.reserved if settings.regions is not None else (),
         )
         registry = Registry.of(settings)
         app.state.snapshot.begin_with(

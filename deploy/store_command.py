@@ -16,6 +16,7 @@ from deploy.data_folder import database, locked, open_store, refusing_damage
 from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import writer_figures
 from deploy.refusal import Refusal
+from deploy.regional import RegionalDescriptions, regional_figures
 from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
@@ -27,11 +28,14 @@ from storage.sqlite import SqliteStore
 from storage.store import StorageError, WritableStore
 from streams.kafka.output import Output
 from streams.kafka.reader import Reader
+from streams.topics import Topic
 
 log = structlog.get_logger()
 
 GATHER_S = 0.4
 """For a commit, which costs 7 ms of processor time however little is in it; a row may be 2 s old."""
+RARE_S = 2.0
+"""For what hardly ever changes: a reader for each region is to cost nothing."""
 
 
 def run_store(settings: Settings, *, data: Path | None, http: str | None, seconds: float | None) -> None:
@@ -106,8 +110,13 @@ async def _run(store: WritableStore, settings: Settings, http: str | None, secon
         readers.append(Reader(access, STORED, begin, kafka.prefix, gather_s=GATHER_S))
         return readers[-1]
 
+    beside: list[asyncio.Task[None]] = []
+
     def trouble() -> str:
-        return writer.health.error or next((one.error for one in readers), "")
+        ended = next(
+            (f"{one.get_name()} ended by a fault: restart this process" for one in beside if one.done()), ""
+        )
+        return writer.health.error or next((one.error for one in readers), "") or ended
 
     writer = StoreWriter(
         store,
@@ -117,18 +126,25 @@ async def _run(store: WritableStore, settings: Settings, http: str | None, secon
         kafka.prefix,
     )
     writer.prepare = partial(_prepare, store, Registry.of(settings))
+
+    def rare_reader(topic: Topic) -> Reader:
+        return Reader(access, (topic,), {}, kafka.prefix, gather_s=RARE_S)
+
+    children = settings.regions.children if settings.regions is not None else ()
+    regions = [RegionalDescriptions(region, writer, rare_reader) for region in children]
     async with contextlib.AsyncExitStack() as stack:
-        figures = writer_figures(writer.health)
+        figures = writer_figures(writer.health) + regional_figures(regions)
         figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
         await stack.enter_async_context(watched(http, figures, trouble))
         work = asyncio.create_task(writer.run())
+        beside += [asyncio.create_task(one.run(), name=f"descriptions of {one.region}") for one in regions]
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         log.info("storing", kafka=kafka.servers, prefix=kafka.prefix)
         await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             stopping.cancel()
             await work  # it ends by a fault only, and a supervisor is to know
-        for task in (stopping, work):
+        for task in (stopping, work, *beside):
             task.cancel()
-        await asyncio.gather(stopping, work, return_exceptions=True)
+        await asyncio.gather(stopping, work, *beside, return_exceptions=True)
         log.info("stopped", commits=writer.health.commits, messages=writer.health.messages)

@@ -100,6 +100,11 @@ class StoreWriter:
     prepare: Callable[[], None] = lambda: None
     """Called until it works, before anything is read: what makes this the only writer."""
     health: WriterHealth = field(default_factory=WriterHealth)
+    is_begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when this is the only writer."""
+    begin: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """What was consumed before."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _origins: dict[tuple[str, int], Origins] = field(default_factory=dict)
     _commands: dict[str, None] = field(default_factory=dict)
     _held: list[tuple[Read, CommandOutcomes]] = field(default_factory=list)
@@ -108,8 +113,9 @@ class StoreWriter:
     async def run(self) -> None:
         """Read and keep until cancelled; a store that is away is waited for, and Kafka keeps what comes."""
         await self._insist(self.prepare)
-        begin = await self._insist(self.store.consumed)
-        reader = self.make_reader(begin)
+        self.begin = await self._insist(self.store.consumed)
+        self.is_begun.set()
+        reader = self.make_reader(self.begin)
         await reader.start()
         try:
             while True:
@@ -132,7 +138,7 @@ class StoreWriter:
             try:
                 batch = codec.decode(one.value)
             except codec.CodecError as error:
-                await self._park(one, f"{type(error).__name__}: {error}")
+                await self.park(one, f"{type(error).__name__}: {error}")
                 continue
             if isinstance(batch, CommandOutcomes):
                 self._held.append((one, batch))
@@ -144,7 +150,14 @@ class StoreWriter:
         consumed = following(read)
         if self._held:  # they are read again if this process ends before their questions come
             consumed[COMMAND_OUTCOMES.name] = {0: self._held[0][0].offset}
-        await self._commit(taken, consumed)
+        async with self._turn:
+            await self._commit(taken, consumed)
+        self.health.messages += len(read)
+
+    async def keep_beside(self, read: Sequence[Read], taken: Sequence[tuple[Read, Record]]) -> None:
+        """Commit what another reader has read and taken; return when it is durable."""
+        async with self._turn:
+            await self._commit(taken, following(read))
         self.health.messages += len(read)
 
     async def _commit(
@@ -156,7 +169,7 @@ class StoreWriter:
         except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
             await self._insist(self._work([], {}))  # nothing is parked while the store takes nothing at all
             if len(taken) == 1:
-                await self._park(taken[0][0], f"{type(error).__name__}: {error}")
+                await self.park(taken[0][0], f"{type(error).__name__}: {error}")
             middle = len(taken) // 2
             for half in (taken[:middle], taken[middle:]) if middle else ():
                 # answers are read again until all are there
@@ -180,7 +193,8 @@ class StoreWriter:
             del self._commands[next(iter(self._commands))]
         return ready
 
-    async def _park(self, one: Read, reason: str) -> None:
+    async def park(self, one: Read, reason: str) -> None:
+        """Send a message to the dead letters."""
         self.health.dead_letters += 1
         log.error("a message was parked", topic=one.topic.name, offset=one.offset, reason=reason)
         letter = DeadLetter(

@@ -17,6 +17,7 @@ from deploy.refusal import Refusal
 if TYPE_CHECKING:
     from streams.kafka.access import Access
     from streams.kafka.admin import TopicState
+    from streams.topics import Topic
 
 T = TypeVar("T")
 
@@ -53,14 +54,14 @@ def apply(
 ) -> None:
     """Create topics that are missing and correct retention and compaction; nothing is deleted."""
     from streams.kafka import admin
-    from streams.topics import ALL_TOPICS
 
     access, begin = chosen(kafka, prefix, config)
-    done = _run(admin.apply(access, prefix=begin, replication=replication))
+    wanted = _wanted(config)
+    done = _run(admin.apply(access, prefix=begin, replication=replication, topics=wanted))
     for change in done:
         print(f"{'created' if change.kind == 'create' else 'altered'} {change.name}: {change.text}")
     if not done:
-        print(f"all {len(ALL_TOPICS)} topics are as they should be")
+        print(f"all {len(wanted)} topics are as they should be")
 
 
 @topics.command()
@@ -77,9 +78,18 @@ def show(kafka: KafkaOption = None, prefix: PrefixOption = None, config: ConfigO
     for name in ("topic", "key", "partitions", "retention", "cleaned by"):
         table.add_column(name, no_wrap=True, justify="right" if name == "partitions" else "left")
     table.add_column("state", overflow="fold")
-    for row in _run(admin.show(access, prefix=begin)):
+    for row in _run(admin.show(access, prefix=begin, topics=_wanted(config))):
         table.add_row(*_cells(row))
     Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)
+
+
+def _wanted(config: Path | None) -> tuple[Topic, ...]:
+    """Return the topics of an installation; those of regions below it as its file names them."""
+    from deploy.settings_file import load
+    from streams.topics import topics_with
+
+    regions = None if config is None else load(config).regions
+    return topics_with(() if regions is None else regions.children)
 
 
 def retention(milliseconds: str) -> str:

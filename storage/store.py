@@ -78,6 +78,7 @@ class Store(Protocol):
         Each new alert transition that is not historic becomes a pending `Delivery` for each webhook; one
         that was stored before does not become a second delivery. A `DeliveryStep` from elsewhere is kept as
         it is: one that is behind what is stored changes nothing, nor does anything after the settling.
+        What a region's description says holds where this installation describes nothing under the same id.
 
         Parameters
         ----------
@@ -119,7 +120,10 @@ class Store(Protocol):
         properties: Sequence[ObservedProperty] = (),
         datastreams: Sequence[Datastream] = (),
     ) -> None:
-        """Insert or replace what is defined; what a stream taught (a position) is not lost by it."""
+        """Insert or replace what is defined; what a stream taught (a position) is not lost by it.
+
+        Who commits descriptions of regions calls it before: what is named here is not theirs to describe.
+        """
         ...
 
     def due_deliveries(self, now_us: int, limit: int = 100) -> list[Delivery]:

@@ -17,6 +17,7 @@ from streams.records import (
     CommandOutcomes,
     Commands,
     Deliveries,
+    Descriptions,
     Detections,
     EphemerisMessages,
     FlaggedSamples,
@@ -43,6 +44,7 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     Commands: ("commands",),
     CommandOutcomes: ("outcomes",),
     Changes: ("changes",),
+    Descriptions: ("descriptions",),
 }
 """Batches that are lists of records, and where these stand."""
 _WHOLE = Tick | NetworkShare

@@ -417,6 +417,73 @@ class Changes(Record, frozen=True, kw_only=True, tag="changes"):
     changes: list[Change]
 
 
+# --- what there is in regions ---------------------------------------------------------------------
+
+DescribedKind = Literal["station", "thing", "datastream"]
+"""What a region describes to its parent."""
+LongId = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^[\w.:-]+\Z")]
+"""With the names of regions before it."""
+Line = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z")]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Height = Annotated[float, msgspec.Meta(ge=-20_000, le=20_000)]
+
+
+class StationDescription(Record, frozen=True, kw_only=True, tag="station"):
+    """A GNSS station of a region, without its source. Key: id."""
+
+    id: LongId
+    name: Line
+    longitude: Longitude | None = None
+    latitude: Latitude | None = None
+    height_m: Height | None = None
+    """Ellipsoidal."""
+    interval_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 1.0
+    antenna: Line | None = None
+    receiver: Line | None = None
+    paused: bool = False
+
+
+class ThingDescription(Record, frozen=True, kw_only=True, tag="thing"):
+    """A site with sensors of a region. Key: id."""
+
+    id: LongId
+    name: Line
+    longitude: Longitude
+    latitude: Latitude
+    height_m: Height | None = None
+    height_datum: Line = ""
+    description: Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^[^\x00]*\Z")] = ""
+
+
+class DatastreamDescription(Record, frozen=True, kw_only=True, tag="datastream"):
+    """What is observed at a site of a region, without tests and detectors. Key: id."""
+
+    id: LongId
+    thing_id: LongId
+    property_id: LongId
+    name: Line
+    unit: Line
+
+
+class Gone(Record, frozen=True, kw_only=True, tag="gone"):
+    """What was described before and is not any more. Key: kind, id."""
+
+    kind: DescribedKind
+    id: LongId
+    is_deleted: bool
+    """False: it is there, and is not told any more."""
+
+
+Description = StationDescription | ThingDescription | DatastreamDescription | Gone
+
+
+class Descriptions(Record, frozen=True, kw_only=True, tag="descriptions"):
+    """What a region has; the newest description of an object holds."""
+
+    descriptions: list[Description]
+
+
 Batch = (
     RawBatch
     | Tick
@@ -432,4 +499,5 @@ Batch = (
     | Commands
     | CommandOutcomes
     | Changes
+    | Descriptions
 )

@@ -47,6 +47,23 @@ class UpRules(_Section, frozen=True, kw_only=True):
     """Coarsened: without evidence."""
     raw: Whole = "none"
     """Bytes of stations: exact coordinates can be computed from them."""
+    stations: Share | None = None
+    """What stations are: name, place, equipment. Coarsened: with places as of `reports`.
+
+    None: as `reports` are told.
+    """
+    sites: Share | None = None
+    """What sensors are: name and place of their site, property, unit. None: as `samples` are told."""
+
+    @property
+    def of_stations(self) -> Share:
+        """How stations are described."""
+        return self.reports if self.stations is None else self.stations
+
+    @property
+    def of_sites(self) -> Share:
+        """How sites and their datastreams are described."""
+        return self.samples if self.sites is None else self.sites
 
 
 class DownRules(_Section, frozen=True, kw_only=True):
@@ -92,9 +109,14 @@ class RegionTree(_Section, frozen=True, kw_only=True):
         return next((node for node in self.node if node.name == self.own.parent), None)
 
     @property
+    def children(self) -> tuple[str, ...]:
+        """Names of the nodes right below this installation's."""
+        return tuple(node.name for node in self.node if node.parent == self.here)
+
+    @property
     def reserved(self) -> tuple[str, ...]:
         """How ids begin that come from the regions below this installation's."""
-        return tuple(qualified(node.name, "") for node in self.node if node.parent == self.here)
+        return tuple(qualified(name, "") for name in self.children)
 
     def check(self) -> None:
         """Look whether it is a tree.
@@ -149,7 +171,7 @@ def within(region: str, identity: str) -> str | None:
 
 
 def region_of(identity: str) -> str:
-    """Return the way down to the region of a station's or an alert's id; empty: it is of here."""
+    """Return the way down to the region of an id; empty: it is of here."""
     return identity.rpartition(_SEPARATOR)[0]
 
 

@@ -16,21 +16,27 @@ import numpy as np
 from gnss.geodesy import ecef_to_geodetic, geodetic_to_ecef
 from gnss.quality.period import SkyTrack, StationPeriod
 from gnss.quality.period_codec import pack_period, unpack_period
+from streams.describing import kind_of
 from streams.partition_time import believed
 from streams.records import (
     AlertTransition,
     AlertTransitions,
     CommandOutcomes,
     Commands,
+    DatastreamDescription,
+    Description,
     Detection,
     Detections,
     FlaggedSamples,
+    Gone,
     RawBatch,
     Record,
+    StationDescription,
     StationPeriodRecord,
     StationPeriods,
     StationReport,
     StationReports,
+    ThingDescription,
 )
 from streams.regions import DownRules, UpRules, from_above, qualified, region_of, to_above, within
 
@@ -97,6 +103,25 @@ class Upward:
         if isinstance(batch, CommandOutcomes):
             return self._outcomes(batch)
         return None
+
+    def description(self, one: Description) -> Description:
+        """Return what the parent gets to know of an object; what it may not know is gone."""
+        name = qualified(self.region, one.id)
+        if isinstance(one, Gone):
+            return msgspec.structs.replace(one, id=name)
+        if isinstance(one, StationDescription):
+            what, rule = "stations", self.rules.of_stations
+        else:
+            what, rule = "sites", self.rules.of_sites
+        if rule == "none":
+            self.withheld[what] += 1
+            return Gone(kind=kind_of(one), id=name, is_deleted=False)
+        changed: dict[str, Any] = {"id": name}
+        if isinstance(one, DatastreamDescription):
+            changed["thing_id"] = qualified(self.region, one.thing_id)
+        elif rule == "coarsened":
+            changed |= _coarse(one)
+        return msgspec.structs.replace(one, **changed)
 
     def _reports(self, batch: StationReports) -> StationReports | None:
         coarsened = self.rules.reports == "coarsened"
@@ -201,7 +226,7 @@ def coarse_place(ecef_m: tuple[float, float, float] | None) -> tuple[float, floa
     x_m, y_m, z_m = geodetic_to_ecef(
         round(float(longitude), COARSE_DIGITS),
         round(float(latitude), COARSE_DIGITS),
-        round(float(height_m) / COARSE_HEIGHT_M) * COARSE_HEIGHT_M,
+        _coarse_height_m(float(height_m)),
     )
     return float(x_m), float(y_m), float(z_m)
 
@@ -225,3 +250,16 @@ def coarse_period(period: StationPeriod) -> StationPeriod:
             cn0_dbhz=sky.cn0_dbhz,
         ),
     )
+
+
+def _coarse(one: StationDescription | ThingDescription) -> dict[str, float | None]:
+    """Return the place on the grid of `coarse_place`."""
+    return {
+        "longitude": None if one.longitude is None else round(one.longitude, COARSE_DIGITS),
+        "latitude": None if one.latitude is None else round(one.latitude, COARSE_DIGITS),
+        "height_m": None if one.height_m is None else _coarse_height_m(one.height_m),
+    }
+
+
+def _coarse_height_m(height_m: float) -> float:
+    return round(height_m / COARSE_HEIGHT_M) * COARSE_HEIGHT_M

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streams import records
@@ -77,6 +78,34 @@ ALL_TOPICS = (
     *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
     BRIDGE_PLACES,
 )  # fmt: skip
+
+
+_DESCRIPTIONS = "descriptions-"
+
+
+def is_descriptions(name: str) -> bool:
+    """Return whether a topic (without its prefix) is one in which a region describes what it has."""
+    return name.startswith(_DESCRIPTIONS)
+
+
+def descriptions_of(region: str) -> Topic:
+    """Return the topic in which a region below says what it has, the newest description of each object.
+
+    Each region has its own, so that a broker lets it write of itself and of no other.
+    """
+    return Topic(
+        f"{_DESCRIPTIONS}{region}",
+        records.Descriptions,
+        "kind/id",
+        partitions=1,
+        retention_s=-1,
+        compacted=True,
+    )
+
+
+def topics_with(regions: Iterable[str]) -> tuple[Topic, ...]:
+    """Return all topics of an installation that has these regions below it."""
+    return (*ALL_TOPICS, *map(descriptions_of, regions))
 
 
 IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {

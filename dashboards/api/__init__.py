@@ -32,6 +32,7 @@ def create_app(
     write_token: str | None = None,
     open_writes: bool = False,
     fallback: Fallback | None = None,
+    regional: tuple[str, ...] = (),
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -60,6 +61,8 @@ def create_app(
         Whether writes without a token are taken: only where just this machine reaches the server.
     fallback
         What there is while the database is away; None: it is in this process, and nothing goes without it.
+    regional
+        How ids begin that come from regions below.
     """
     app = FastAPI(
         title="Groundswell",
@@ -89,6 +92,7 @@ def create_app(
         open_writes=open_writes,
         version=version,
         fallback=fallback,
+        regional=regional,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)

@@ -15,6 +15,7 @@ from dashboards.metrics import Metrics
 from dashboards.problems import ProblemError
 from storage.store import Store
 from streams.bus import CommandSink
+from streams.regions import region_of
 from streams.stream_state import StreamStates
 
 T = TypeVar("T")
@@ -39,6 +40,11 @@ class Context:
     open_writes: bool
     version: str
     fallback: Fallback | None = None
+    regional: tuple[str, ...] = ()
+
+    def region_of(self, identity: str) -> str:
+        """Return the region of a thing or datastream; those of here may have a colon of their own."""
+        return region_of(identity) if identity.startswith(self.regional) else ""
 
 
 class ListAnswer(msgspec.Struct, frozen=True, kw_only=True):

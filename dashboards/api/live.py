@@ -149,9 +149,9 @@ class Snapshot:
             "version": context.version,
             "writes": writes,
             "stations": [present.station(row, now_us, epochs_us) for row in rows.stations],
-            "things": rows.things,
+            "things": [present.thing(one, context.region_of(one.id)) for one in rows.things],
             "properties": rows.properties,
-            "datastreams": [present.datastream(row) for row in rows.datastreams],
+            "datastreams": [present.datastream(row, context.region_of(row.id)) for row in rows.datastreams],
             "alerts": rows.alerts,
         }
         return msgspec.json.encode(state)

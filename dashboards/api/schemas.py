@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 
 from dashboards import answers
 from dashboards.problems import MEDIA_TYPE, Problem
-from sensors.model import Thing
 from streams.definitions import DatastreamDefinition, RuleDefinition, StationDefinition, ThingDefinition
 
 _TYPES = (
@@ -33,7 +32,7 @@ _TYPES = (
     ThingDefinition,
     DatastreamDefinition,
     RuleDefinition,
-    Thing,
+    answers.ThingAnswer,
     Problem,
 )
 _TEMPLATE = "#/components/schemas/{name}"

@@ -32,19 +32,22 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["Sensors"], dependencies=[Depends(known_parameters_only)])
     store = context.store
 
-    @routes.get("/things", responses=schemas.many(Thing))
+    def shown(known: Thing) -> answers.ThingAnswer:
+        return present.thing(known, context.region_of(known.id))
+
+    @routes.get("/things", responses=schemas.many(answers.ThingAnswer))
     def things(
         after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 1_000,
     ) -> Response:
         """Sites by id."""
         page = ask(lambda: store.things(after=after, limit=limit))
-        return json_response(ListAnswer(items=page.items, next=page.next))
+        return json_response(ListAnswer(items=[shown(one) for one in page.items], next=page.next))
 
-    @routes.get("/things/{thing_id}", responses=schemas.one(Thing))
+    @routes.get("/things/{thing_id}", responses=schemas.one(answers.ThingAnswer))
     def thing(thing_id: str) -> Response:
         """One site."""
-        return json_response(found(store.thing(thing_id), "thing", thing_id))
+        return json_response(shown(found(store.thing(thing_id), "thing", thing_id)))
 
     @routes.get("/datastreams", responses=schemas.many(answers.DatastreamAnswer))
     def datastreams(
@@ -54,15 +57,14 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """Datastreams by id, each with its newest sample."""
         page = ask(lambda: store.datastreams(thing_id=thing, after=after, limit=limit))
-        return json_response(
-            ListAnswer(items=[present.datastream(row) for row in page.items], next=page.next)
-        )
+        items = [present.datastream(row, context.region_of(row.id)) for row in page.items]
+        return json_response(ListAnswer(items=items, next=page.next))
 
     @routes.get("/datastreams/{datastream_id}", responses=schemas.one(answers.DatastreamAnswer))
     def datastream(datastream_id: str) -> Response:
         """One datastream with its newest sample."""
         row = found(store.datastream(datastream_id), "datastream", datastream_id)
-        return json_response(present.datastream(row))
+        return json_response(present.datastream(row, context.region_of(row.id)))
 
     @routes.get(
         "/datastreams/{datastream_id}/observations",

@@ -2,7 +2,7 @@
 
 import { byId, el, mark, setText } from "./dom.js";
 import { FLAGS, age, flagKind, measured, moment, number, shownUnit } from "./format.js";
-import { datastreamsOf, model, now } from "./model.js";
+import { datastreamsOf, fullName, model, now } from "./model.js";
 import { plot, seconds } from "./plots.js";
 
 const RELOAD_MS = 15_000;
@@ -162,7 +162,7 @@ export class Detail {
     const time = now();
     const l = d.latest;
     const thing = model.things.get(d.thing_id);
-    this.head(l ? flagKind(l.flag) : "unknown", l ? FLAGS[l.flag] : "no data", d.name, thing ? `at ${thing.name}` : "");
+    this.head(l ? flagKind(l.flag) : "unknown", l ? FLAGS[l.flag] : "no data", d.name, thing ? `at ${fullName(thing)}` : "");
     this.fill(this.reasons, [], () => null);
     const rows = [
       ["Latest", measured(l?.value, d.unit)],

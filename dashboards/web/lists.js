@@ -97,7 +97,7 @@ export class Lists {
       chosen: (d) => this.selected?.kind === "datastream" && this.selected.id === d.id,
       act: (d) => this.onDatastream(d.id),
       kind: (d) => (d.latest ? flagKind(d.latest.flag) : "unknown"),
-      title: (d) => [d.name, "", d.latest && d.latest.flag > 2 ? `Latest value: ${FLAGS[d.latest.flag]}` : ""],
+      title: (d) => [d.name, d.region, d.latest && d.latest.flag > 2 ? `Latest value: ${FLAGS[d.latest.flag]}` : ""],
       cells: (d) => [measured(d.latest?.value, d.unit), age(d.latest?.phenomenon_time, time)],
     });
   }

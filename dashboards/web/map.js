@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { measured, flagKind } from "./format.js";
-import { datastreamsByThing } from "./model.js";
+import { datastreamsByThing, fullName } from "./model.js";
 
 const L = window.L;
 const GRATICULE_DEG = 10;
@@ -126,12 +126,12 @@ export class StationMap {
   addThing(thing, series) {
     const body = el(
       "span",
-      { role: "img", "aria-label": thing.name, "data-thing": thing.id },
+      { role: "img", "aria-label": fullName(thing), "data-thing": thing.id },
       el("span", { class: "shape" }),
       el("span", { class: "value" }, ""),
     );
     const marker = this.place(thing, body);
-    marker.name = thing.name;
+    marker.name = fullName(thing);
     marker.bindTooltip(() => this.tip(marker.name), { direction: "top", offset: [0, -10] });
     marker.on("click", () => series.length && this.onThing(thing.id));
     this.things.set(thing.id, marker);

@@ -94,6 +94,9 @@ export function gravestFirst(alerts) {
   );
 }
 
+// A name is unique in its region only.
+export const fullName = (one) => (one.region ? `${one.region} · ${one.name}` : one.name);
+
 export const datastreamsOf = (thingId) => [...model.datastreams.values()].filter((d) => d.thing_id === thingId);
 
 // The same for all things at once.

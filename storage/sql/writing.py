@@ -15,7 +15,8 @@ import msgspec
 from gnss.geodesy import ecef_to_geodetic
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import RawSegment
-from storage.sql.database import Connection, Database
+from storage.sql.database import Connection
+from storage.sql.descriptions import DescriptionWriting, row_of
 from storage.sql.packing import pack, unpack
 from streams.definitions import (
     DatastreamDefinition,
@@ -33,6 +34,7 @@ from streams.records import (
     CommandOutcomes,
     Commands,
     Deliveries,
+    Descriptions,
     Detections,
     Record,
     StationReport,
@@ -41,7 +43,7 @@ from streams.records import (
 _REGISTERED = ("station", "thing", "datastream")
 
 
-class Writing(Database):
+class Writing(DescriptionWriting):
     """The writing half of `storage.store.Store`."""
 
     def commit(
@@ -77,6 +79,8 @@ class Writing(Database):
                     connection.executemany(self._queries["answer_command"], answers)
                 elif isinstance(batch, Changes):
                     self._put_changes(connection, batch.changes)
+                elif isinstance(batch, Descriptions):
+                    self._put_descriptions(connection, batch)
             self._put_segments(connection, raw_segments)
             if consumed:
                 self._put_consumed(connection, consumed)
@@ -98,12 +102,11 @@ class Writing(Database):
         datastreams: Sequence[Datastream] = (),
     ) -> None:
         """Insert or replace what is defined."""
-        series = [{"id": d.id, "thing_id": d.thing_id, "definition": _json(d)} for d in datastreams]
+        configured = (("station", stations), ("thing", things), ("datastream", datastreams))
         with self._transaction() as connection:
-            connection.executemany(self._queries["put_station"], _definitions(stations))
-            connection.executemany(self._queries["put_thing"], _definitions(things))
-            connection.executemany(self._queries["put_property"], _definitions(properties))
-            connection.executemany(self._queries["put_datastream"], series)
+            for kind, entries in (*configured, ("property", properties)):
+                connection.executemany(self._queries[f"put_{kind}"], [row_of(one) for one in entries])
+            self._show_all_described(connection, configured)
             for (change,) in connection.execute(self._queries["objects"], {}).fetchall():
                 self._put_object(connection, unpack(change, Change))
 
@@ -144,16 +147,18 @@ class Writing(Database):
             return
         if change.after is None:
             connection.execute(self._queries[f"drop_{change.kind}"], {"id": change.id})
+            self._show_described(connection, change.kind, change.id)
             return
         made = definition(change.kind, change.after)
+        entry: Station | Thing | Datastream | None = None
         if isinstance(made, StationDefinition):
-            rows = _definitions([made.station(change.id)])
+            entry = made.station(change.id)
         elif isinstance(made, ThingDefinition):
-            rows = _definitions([made.thing(change.id)])
+            entry = made.thing(change.id)
         elif isinstance(made, DatastreamDefinition):
-            series = made.datastream(change.id)
-            rows = [{"id": series.id, "thing_id": series.thing_id, "definition": _json(series)}]
-        connection.executemany(self._queries[f"put_{change.kind}"], rows)
+            entry = made.datastream(change.id)
+        if entry is not None:
+            connection.execute(self._queries[f"put_{change.kind}"], row_of(entry))
 
     def _put_detections(self, connection: Connection, batch: Detections) -> None:
         rows = [
@@ -237,14 +242,6 @@ def streamed_position(report: StationReport) -> tuple[float, float, float] | Non
         return None
     longitude, latitude, height_m = ecef_to_geodetic(*report.ecef_m)
     return float(longitude), float(latitude), float(height_m)
-
-
-def _definitions(defined: Sequence[Station | Thing | ObservedProperty]) -> list[dict[str, Any]]:
-    return [{"id": one.id, "definition": _json(one)} for one in defined]
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def _delivery_key(webhook_id: str, message_id: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from streams.kafka.access import Access
 from streams.kafka.sink import KafkaSink
 from streams.partitions import partition_of
 from streams.records import RawChunk, SampleBatch
-from streams.topics import SAMPLES
+from streams.topics import SAMPLES, topics_with
 from tests.benchmarks.line import Line, line
 from tests.benchmarks.processes import family, started
 from tests.postgres import Server, postgres
@@ -65,6 +65,29 @@ servers = "{kafka}"
 
 [database]
 url = "{url}"
+"""
+BELOW = """
+[regions]
+here = "china"
+
+[[regions.node]]
+name = "china"
+level = "ministry"
+
+[[regions.node]]
+name = "beijing"
+level = "province"
+parent = "china"
+
+[[regions.node]]
+name = "zhejiang"
+level = "province"
+parent = "china"
+
+[[regions.node]]
+name = "sichuan"
+level = "province"
+parent = "china"
 """
 REGION = """
 [regions]
@@ -250,7 +273,7 @@ class Demonstration:
             return stack.enter_context(started(folder, name, *words, str(GROUNDSWELL), *arguments))
 
         config = folder / "centre.toml"
-        config.write_text(CENTRE.format(kafka=above, url=self.centre_url))
+        config.write_text(CENTRE.format(kafka=above, url=self.centre_url) + BELOW)
         run("centre-store", "store", "--config", str(config))
         run("centre-serve", "serve", "--config", str(config), "--http", f"127.0.0.1:{self.centre_http}")
         for name in REGIONS:
@@ -412,7 +435,7 @@ class Demonstration:
 
 async def _apply(servers: list[str]) -> None:
     for bootstrap in servers:
-        await admin.apply(Access(bootstrap))
+        await admin.apply(Access(bootstrap), topics=topics_with(REGIONS))
 
 
 def main() -> int:

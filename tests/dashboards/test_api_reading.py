@@ -1,9 +1,16 @@
+import json
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
-from streams.records import StationFigures, StationReports
+from streams.records import (
+    DatastreamDescription,
+    Descriptions,
+    StationFigures,
+    StationReports,
+    ThingDescription,
+)
 from tests.dashboards import country as c
 from tests.dashboards.country import GAUGE, SECOND_US, START_US
 from tests.dashboards.serving import client_of
@@ -120,6 +127,31 @@ async def test_things_and_datastreams(country):
     assert datastream["latest"]["phenomenon_time"] == "2026-01-01T00:00:00Z"
     assert datastream["latest"]["value"] == pytest.approx(c.tide_m(START_US))
     assert (await get(country, "/datastreams", thing="elsewhere"))["items"] == []
+
+
+async def test_sites_of_regions_are_named_with_their_region(country):
+    described = [
+        ThingDescription(id="fujian:xiamen:quay", name="Quay", longitude=118.1, latitude=24.5),
+        DatastreamDescription(
+            id="fujian:xiamen:quay.level", thing_id="fujian:xiamen:quay", property_id="water_level",
+            name="Level", unit="m",
+        ),
+        ThingDescription(id="pier:1", name="A colon of its own", longitude=118.1, latitude=24.5),
+    ]  # fmt: skip
+    country.keep(Descriptions(descriptions=described))
+    async with client_of(country.app(regional=("fujian:",))) as client:
+        things = (await client.get(API + "/things")).json()["items"]
+        assert [(one["id"], one["region"]) for one in things] == [
+            ("fujian:xiamen:quay", "fujian:xiamen"), ("gauge-xiamen", ""), ("pier:1", ""),
+        ]  # fmt: skip
+        series = (await client.get(API + "/datastreams/fujian:xiamen:quay.level")).json()
+        assert (series["region"], series["name"], series["detectors"]) == ("fujian:xiamen", "Level", [])
+    snapshot = country.app(regional=("fujian:",)).state.snapshot
+    state = json.loads((await snapshot.get()).partition(b"data: ")[2])
+    assert {one["id"]: one["region"] for one in (*state["things"], *state["datastreams"])} == {
+        "fujian:xiamen:quay": "fujian:xiamen", "gauge-xiamen": "", "pier:1": "", GAUGE: "",
+        "fujian:xiamen:quay.level": "fujian:xiamen",
+    }  # fmt: skip
 
 
 async def test_observations_one_by_one_and_paged(country):

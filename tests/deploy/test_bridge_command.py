@@ -13,6 +13,7 @@ from dashboards.metrics import exposition
 from deploy import bridge_command
 from deploy.bridge_command import Bridge, bridge_figures, bridge_of, run_bridge
 from deploy.refusal import Refusal
+from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.settings_file import load
 from streams.kafka.bridge import Rate
@@ -51,7 +52,7 @@ def settings(
 
 def bridge(found: Settings) -> Bridge:
     assert found.regions is not None
-    return bridge_of(found.regions, found.kafka, lambda: 0, lambda: 0)
+    return bridge_of(found.regions, found.kafka, lambda: 0, lambda: 0, Registry.of(found).base)
 
 
 def ways(one: Bridge) -> dict[str, str]:
@@ -96,6 +97,15 @@ def test_rules_open_and_close_ways(tmp_path):
         assert closed not in ways(one)
 
 
+def test_what_the_file_defines_is_described_with_the_regions_below(tmp_path):
+    below = '[[regions.node]]\nname = "hangzhou"\nlevel = "city"\nparent = "zhejiang"\n'
+    site = '[[thing]]\nid = "gauge"\nlongitude = 1.0\nlatitude = 2.0\n'
+    site += 'datastream = [{ property = "water_level" }]\n'
+    known = bridge(settings(tmp_path, more=below + site)).describer.telling.known
+    assert list(known.below) == ["hangzhou"]
+    assert list(known) == [("thing", "gauge"), ("datastream", "gauge.water_level")]
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -136,6 +146,9 @@ def test_figures_tell_of_each_topic_and_of_what_stays(tmp_path):
     assert 'groundswell_bridge_lag_messages{region="zhejiang",topic="alerts"} 7.0' in text
     assert 'groundswell_bridge_withheld_total{region="zhejiang",what="raw"} 1.0' in text
     assert 'groundswell_bridge_failing{region="zhejiang",topic="alerts"} 1.0' in text
+    assert 'groundswell_bridge_lag_messages{region="zhejiang",topic="descriptions"} 0.0' in text
+    assert 'groundswell_bridge_unreadable_total{region="zhejiang",topic="descriptions"} 0.0' in text
+    assert one.describer.error.startswith("zhejiang/descriptions: has not begun yet; if it stays so, name")
     assert one.error.startswith("zhejiang/alerts: has not begun yet; if it stays so, run `groundswell topics")
 
 

@@ -25,6 +25,7 @@ from deploy import topics_command
 from deploy.bridge_command import bridge_of
 from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
+from deploy.registry import Registry
 from deploy.settings_file import load
 from streams import codec
 from streams.faust_app import FaustConfig, FaustRuntime
@@ -43,7 +44,7 @@ from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
 from streams.records import AlertTransitions, Command, Commands, Detection, Detections
-from streams.topics import ALERTS, BRIDGE_PLACES, COMMANDS, DETECTIONS, REGIONAL_COMMANDS
+from streams.topics import ALERTS, BRIDGE_PLACES, COMMANDS, DETECTIONS, REGIONAL_COMMANDS, topics_with
 from tests.certificates import certificate
 from tests.integration.processes import started
 from tests.program import free_port
@@ -116,9 +117,9 @@ up = {{ raw = "exact" }}
 """
 WRITTEN = (
     "alerts", "command-outcomes", "regional-detections", "regional-raw", "station-reports",
-    "station-periods", "flagged-samples", "bridge-places",
+    "station-periods", "flagged-samples", "bridge-places", "descriptions-hangzhou",
 )  # fmt: skip
-READ = "regional-commands", "bridge-places"
+READ = "regional-commands", "bridge-places", "descriptions-hangzhou"
 """What docs/regions.md says that a region's user needs."""
 _ON_TOPICS, _LITERAL, _TO_READ, _TO_WRITE, _ALLOWED = 2, 3, 3, 4, 3
 """As Kafka numbers them."""
@@ -333,7 +334,10 @@ async def test_a_region_gets_its_acknowledgements_and_cannot_read_commands(place
     settings = load(path)
     assert settings.regions is not None
     plain = Access(f"127.0.0.1:{place.plain}")
-    await asyncio.gather(admin.apply(plain, prefix="below."), admin.apply(plain, prefix="acl."))
+    await asyncio.gather(
+        admin.apply(plain, prefix="below."),
+        admin.apply(plain, prefix="acl.", topics=topics_with(["hangzhou"])),
+    )
     connection = AIOKafkaConnection("127.0.0.1", place.plain)
     await connection.connect()
     for operation, names in ((_TO_WRITE, WRITTEN), (_TO_READ, READ)):
@@ -345,7 +349,7 @@ async def test_a_region_gets_its_acknowledgements_and_cannot_read_commands(place
             assert not code, why
     connection.close()
 
-    bridge = bridge_of(settings.regions, settings.kafka, clock_us, clock_us)
+    bridge = bridge_of(settings.regions, settings.kafka, clock_us, clock_us, Registry.of(settings).base)
     consumer = AIOKafkaConsumer(**bridge.carriers[0].target.kafka.options)
     await consumer.start()
     try:  # what a user may not even see it cannot read

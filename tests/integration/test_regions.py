@@ -24,15 +24,19 @@ from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
 from streams.kafka.tasks import ALERT
 from streams.kafka.worker import Worker
-from streams.partitions import partition_of, pieces
+from streams.partitions import keyed, partition_of, pieces
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
 from streams.records import (
     AlertTransitions,
+    Change,
+    Changes,
     Command,
+    Descriptions,
     Detection,
     Detections,
     FlaggedSamples,
+    Gone,
     Record,
     StationReport,
     StationReports,
@@ -42,10 +46,14 @@ from streams.topics import (
     ALERTS,
     COMMAND_OUTCOMES,
     COMMANDS,
+    DEAD_LETTERS,
     DETECTIONS,
     FLAGGED_SAMPLES,
+    REGISTRY,
     STATION_REPORTS,
     Topic,
+    descriptions_of,
+    topics_with,
 )
 from tests.integration.processes import Process, eventually, started
 from tests.program import free_port
@@ -63,6 +71,13 @@ servers = "{centre}"
 
 [database]
 url = "{url}"
+
+[regions]
+here = "zhejiang"
+node = [
+    {{ name = "zhejiang", level = "province" }},
+    {{ name = "hangzhou", level = "city", parent = "zhejiang" }},
+]
 """
 REGION = """
 [kafka]
@@ -82,6 +97,26 @@ name = "hangzhou"
 level = "city"
 parent = "zhejiang"
 up = {{ reports = "exact" }}
+
+[[station]]
+id = "S0"
+source = "ntrip://user:secret@caster:2101/S0"
+name = "First"
+longitude = 120.1
+latitude = 30.2
+
+[[thing]]
+id = "gauge"
+name = "Gauge"
+longitude = 121.5
+latitude = 29.5
+height_m = 2.5
+datastream = [{{ property = "water_level" }}]
+
+[[thing]]
+id = "old"
+longitude = 121.6
+latitude = 29.5
 """
 
 
@@ -193,7 +228,10 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         region, centre = stack.enter_context(two_brokers(tmp_path))
-        await asyncio.gather(admin.apply(region.access, prefix=PREFIX), admin.apply(centre.access))
+        await asyncio.gather(
+            admin.apply(region.access, prefix=PREFIX),
+            admin.apply(centre.access, topics=topics_with(["hangzhou"])),
+        )
         names = {"region": region.bootstrap, "centre": centre.bootstrap, "url": postgres_url}
         for name, text in (("region.toml", REGION), ("centre.toml", CENTRE)):
             (tmp_path / name).write_text(text.format(prefix=PREFIX, **names))
@@ -223,9 +261,16 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
 
         await workers.send(messages(range(20)))
         await eventually(lambda: arrived(20), "the first seconds", tmp_path)
-        assert await ready(200)
+        await eventually(lambda: described(stored, ["gauge", "old"]), "descriptions", tmp_path)
+        await eventually(lambda: ready(200), "a bridge that is ready", tmp_path)
         bridge.kill()
-        await workers.send(messages(range(20, 30)))
+        await workers.send([*messages(range(20, 30)), *changed()])
+        (hostile,) = pieces(
+            Descriptions(descriptions=[Gone(kind="thing", id="beijing:gauge", is_deleted=True)])
+        )
+        theirs = Output(centre.access, "hangzhou")
+        await theirs.send([Message(descriptions_of("hangzhou").name, 0, hostile, key=b"thing/x")])
+        await theirs.close()
         centre.kill()
         bridge.start()
         await workers.send(messages(range(30, 40)))  # the region goes on
@@ -251,6 +296,7 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
             return len(await asyncio.to_thread(alerts)) == 5
 
         await eventually(all_alerts, "five alerts", tmp_path)
+        await eventually(lambda: described(stored, ["gauge", "new"]), "what was changed meanwhile", tmp_path)
         (first, *_) = alerts()
         assert first[0].startswith("hangzhou:")
         commands = KafkaCommands(Output(centre.access, "serve"))
@@ -276,11 +322,48 @@ async def test_a_region_that_is_cut_off_goes_on_and_is_complete_afterwards(
         async def at_rest() -> bool:
             text = (await page.get("/metrics")).text
             lags = re.findall(r"^groundswell_bridge_lag_messages\{.*\} (\S+)$", text, re.MULTILINE)
-            return len(lags) == 8 and not any(map(float, lags))
+            return len(lags) == 9 and not any(map(float, lags))
 
         await eventually(at_rest, "a bridge with nothing to do", tmp_path)
         assert await ready(200)
         assert bridge.stop() == 0
+
+
+def changed() -> list[Message]:
+    """Return what people change in the region: a site comes, one goes."""
+    new = {"longitude": 121.7, "latitude": 29.5, "name": "New"}
+    some = [
+        Change(kind="thing", id=name, version=version, verb="delete" if after is None else "put", before=None,
+               after=after, by="Li", at_us=T0_US, command_id=name)
+        for version, (name, after) in enumerate((("new", new), ("old", None)), 1)
+    ]  # fmt: skip
+    return [Message(PREFIX + REGISTRY.name, 0, value, key=key) for key, value in keyed(Changes(changes=some))]
+
+
+async def described(stored: Centre, things: list[str]) -> bool:
+    """Return whether the centre knows these sites of the region and no other, and what they are."""
+
+    def ask() -> bool:
+        store = PostgresStore(stored.url)
+        try:
+            sites = [one.id for one in store.things().items]
+            gauge, station = store.thing("hangzhou:gauge"), store.station("hangzhou:S0")
+            series = store.datastreams(thing_id="hangzhou:gauge").items
+        finally:
+            store.close()
+        return (
+            sites == [f"hangzhou:{name}" for name in things]
+            and gauge is not None
+            and (gauge.name, gauge.longitude, gauge.height_m, gauge.height_datum)
+            == ("Gauge", 121.5, 2.5, "EPSG:5737")
+            and [(d.id, d.unit, d.property_id) for d in series]
+            == [("hangzhou:gauge.water_level", "m", "water_level")]
+            and series[0].latest is not None
+            and station is not None
+            and (station.name, station.longitude) == ("First", 120.1)
+        )
+
+    return await asyncio.to_thread(ask)
 
 
 async def compare(region: KafkaServer, centre: KafkaServer, stored: Centre) -> None:
@@ -300,6 +383,11 @@ async def compare(region: KafkaServer, centre: KafkaServer, stored: Centre) -> N
         assert [(r.epoch_us, r.observations) for r in kept] == [(T0_US + k * SECOND_US, k) for k in range(50)]
     finally:
         store.close()
+    (letter,) = (await log_of(centre.access, DEAD_LETTERS))[0]
+    assert b"beijing:gauge" in letter
+    text = str(await log_of(centre.access, descriptions_of("hangzhou")))
+    assert "First" in text
+    assert "secret" not in text
     assert not await log_of(centre.access, DETECTIONS)  # nobody there makes alerts of them again
     assert len((await log_of(region.access, COMMANDS, PREFIX))[0]) == 1
 

@@ -16,15 +16,20 @@ from streams.records import (
     CommandOutcome,
     CommandOutcomes,
     Commands,
+    DatastreamDescription,
     Deliveries,
     DeliveryStep,
+    Descriptions,
     Detection,
     Detections,
     FlaggedSamples,
+    Gone,
     RawBatch,
     RawChunk,
+    StationDescription,
     StationFigures,
     StationReports,
+    ThingDescription,
     Tick,
 )
 from tests.storage.timescaledb import ALL_STORES
@@ -683,3 +688,90 @@ def test_an_alert_that_a_silence_covers_calls_nobody_until_it_ends(store, make):
     assert store.due_deliveries(END) == []
     commit(store, AlertTransitions(transitions=steps[1:]), webhook_ids=["hook"])
     assert [d.message_id for d in store.due_deliveries(END)] == [f"{steps[0].alert_id}.2"]
+
+
+def described(identity="zhejiang:gauge", **changes):
+    made = ThingDescription(id=identity, name="Theirs", longitude=121.0, latitude=29.0, height_m=3.5)
+    return msgspec.structs.replace(made, **changes)
+
+
+def gone(kind, name, *, is_deleted=True):
+    return Descriptions(descriptions=[Gone(kind=kind, id=name, is_deleted=is_deleted)])
+
+
+def test_what_a_region_describes_is_known_until_it_is_gone(store, make):
+    commit(store, StationReports(reports=[make.report("zhejiang:HANG", ecef_m=None)]))
+    commit(store, make.samples("zhejiang:gauge.level", [make.t0], [1.5]))
+    assert store.datastream("zhejiang:gauge.level") is None
+    level = DatastreamDescription(
+        id="zhejiang:gauge.level",
+        thing_id="zhejiang:gauge",
+        property_id="water_level",
+        name="Level",
+        unit="m",
+    )
+    station = StationDescription(
+        id="zhejiang:HANG", name="Hangzhou", longitude=120.12, latitude=30.54, height_m=0.0, antenna="TRM"
+    )
+    some = Descriptions(descriptions=[level, described(), station])
+    for _ in range(2):
+        commit(store, some)
+        assert store.thing("zhejiang:gauge") == Thing(
+            id="zhejiang:gauge", name="Theirs", longitude=121.0, latitude=29.0, height_m=3.5, height_datum=""
+        )
+        (row,) = store.datastreams(thing_id="zhejiang:gauge").items
+        assert (row.name, row.unit, row.property_id, row.detectors) == ("Level", "m", "water_level", {})
+        assert row.latest.value == 1.5
+        (known,) = store.stations().items
+        assert (known.name, known.longitude, known.position_source) == ("Hangzhou", 120.12, "registry")
+        assert known.report is not None
+    commit(store, Descriptions(descriptions=[described(name="Moved", longitude=122.0)]))
+    assert store.thing("zhejiang:gauge").longitude == 122.0
+    commit(
+        store,
+        gone("thing", "zhejiang:gauge"),
+        gone("datastream", "zhejiang:gauge.level"),
+        gone("station", "zhejiang:HANG", is_deleted=False),
+    )
+    assert store.thing("zhejiang:gauge") is None
+    assert store.datastreams().items == []
+    assert len(store.observations("zhejiang:gauge.level", 0, END).items) == 1
+    (known,) = store.stations().items  # it is only not described any more
+    assert (known.name, known.longitude) == ("zhejiang:HANG", None)
+    commit(store, gone("station", "zhejiang:HANG"))
+    assert store.stations().items == []
+    commit(store, some)
+    assert [one.name for one in store.stations().items] == ["Hangzhou"]
+
+
+def test_what_is_described_here_lies_over_what_a_region_says(open_store):
+    own = Thing(id="zhejiang:gauge", name="Ours", longitude=120.5, latitude=30.25)
+    store = open_store()
+
+    def name(identity="zhejiang:gauge"):
+        return store.thing(identity).name
+
+    store.put_registry(things=[own])
+    commit(store, Descriptions(descriptions=[described(), described("zhejiang:other")]))
+    assert (name(), name("zhejiang:other")) == ("Ours", "Theirs")
+    commit(store, gone("thing", "zhejiang:gauge"))
+    assert name() == "Ours"
+    commit(store, Descriptions(descriptions=[described()]))
+    store = open_store()
+    store.put_registry(things=[own])
+    assert name() == "Ours"
+    store = open_store()
+    store.put_registry()  # without it in the configuration
+    assert (name(), name("zhejiang:other")) == ("Theirs", "Theirs")
+    values = {"longitude": 1.0, "latitude": 2.0, "name": "By command"}
+    commit(store, Changes(changes=[change(1, "thing", "zhejiang:gauge", values)]))
+    commit(store, Descriptions(descriptions=[described(name="Theirs again")]))
+    assert name() == "By command"
+    store = open_store()
+    store.put_registry()
+    assert name() == "By command"
+    commit(store, Changes(changes=[change(2, "thing", "zhejiang:gauge", None, "delete")]))
+    assert name() == "Theirs again"
+    store = open_store()
+    store.put_registry()
+    assert name() == "Theirs again"

@@ -4,6 +4,9 @@ FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
 LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) = %(state)s)
     AND NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
+    AND NOT EXISTS (
+        SELECT 1 FROM descriptions AS g WHERE g.kind = 'station' AND g.id = s.id AND g.is_deleted
+    )
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: stations_within

@@ -10,6 +10,9 @@ LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = 
 )
 WHERE s.id > :after AND (:state IS NULL OR coalesce(l.state, 1) = :state)
     AND NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
+    AND NOT EXISTS (
+        SELECT 1 FROM descriptions AS g WHERE g.kind = 'station' AND g.id = s.id AND g.is_deleted
+    )
 ORDER BY s.id LIMIT :limit;
 
 -- name: station
