@@ -35,6 +35,7 @@ from deploy.kafka_figures import (
 )
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
+from deploy.registry import Registry
 from deploy.service import opened
 from deploy.settings import KafkaSettings, Settings
 from deploy.store_writer import WriterHealth
@@ -89,7 +90,7 @@ async def _told(folder: Path) -> str:
     nodes = [Region(name="top", level="province", kafka="127.0.0.1:8")]
     tree = RegionTree(here="r", node=[*nodes, Region(name="r", level="city", parent="top")])
     for figures in (
-        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0, lambda: 0)),
+        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0, lambda: 0, Registry.of(settings).base)),
         caster_figures(caster, relay),
         worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
