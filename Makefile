@@ -7,8 +7,10 @@ SHELL := /bin/bash
 # How many run side by side: unit tests, and those with real servers, which mostly wait.
 WORKERS ?= auto
 SERVERS ?= 2
+# Whole files to each, in the order of tests/conftest.py: what takes long comes first.
+FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check unit integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-relay chaos soak clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-relay chaos soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -52,19 +54,26 @@ check: $(VENV)/.ready-dev  ## ruff, mypy --strict, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+kernels: $(VENV)/.ready  ## compile what the tests would else compile several times
+	@$(BIN)/python -m tests.kernels
+
+# Behind those with servers in the queue for a processor: they wait for real time to pass, these for nothing.
 unit: $(VENV)/.ready-dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not integration and not acceptance"
+	nice -n 5 $(BIN)/pytest -n $(WORKERS) $(FILES) -m "not integration and not acceptance"
+
+served: $(VENV)/.ready-dev servers
+	$(BIN)/pytest -n $(SERVERS) $(FILES) -m "integration or acceptance"
 
 integration: $(VENV)/.ready-dev servers
-	$(BIN)/pytest -n $(SERVERS) --dist loadfile -m integration
+	$(BIN)/pytest -n $(SERVERS) $(FILES) -m integration
 
 acceptance: $(VENV)/.ready-dev servers
-	$(BIN)/pytest -m acceptance
+	$(BIN)/pytest -n $(SERVERS) $(FILES) -m acceptance
 
-test: $(VENV)/.ready-dev servers check  ## everything: checks, unit tests, real servers, acceptance
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not integration and not acceptance"
-	$(BIN)/pytest -n $(SERVERS) --dist loadfile -m "integration"
-	$(BIN)/pytest -m "acceptance"
+# Each half tells what it has to tell when it is through.
+test:            ## everything: checks, unit tests, real servers, acceptance
+	@$(MAKE) --no-print-directory -j3 --output-sync=target check kernels servers
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit served
 
 bench: bench-decode bench-assembly bench-quality bench-relay  ## all benchmarks, each with its peer beside it
 

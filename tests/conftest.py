@@ -5,13 +5,50 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy import kernel_cache
 
+if TYPE_CHECKING:
+    from tests.postgres import Server
+
 kernel_cache.use()  # before a test imports a kernel
+# a slow machine is no fault of the program
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+LONG = (
+    "integration/test_both_modes",
+    "acceptance/test_kill_live",
+    "integration/test_distributed",
+    "integration/test_regions",
+    "integration/test_worker",
+    "integration/test_kafka_away",
+    "integration/test_caster_process",
+    "integration/test_kafka_sink",
+    "integration/test_changes",
+    "integration/test_kafka_tls",
+    "integration/test_page",
+    "acceptance/test_demo",
+    "acceptance/test_kill",
+    "acceptance/test_tide_gauge",
+    "integration/test_dev_servers",
+    "processors/test_planted_faults",
+    "processors/test_divided",
+    "processors/test_score_stations",
+    "deploy/test_decode_command",
+    "deploy/test_score_command",
+    "deploy/test_warm_up",
+    "rtcm/test_msm_decode",
+    "storage/test_kill",
+)
+"""These files begin first, so that no worker is left alone with one of them in the end."""
 
 
 class Recordings:
@@ -34,6 +71,21 @@ def data() -> Recordings:
     if not root:
         pytest.skip("GROUNDSWELL_TEST_DATA does not name the folder of recordings")
     return Recordings(Path(root))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """Return a running PostgreSQL. Leave it running, and ask it for a database."""
+    from tests.postgres import shared_postgres
+
+    with shared_postgres() as server:
+        yield server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of `LONG` first; all workers have to find the same order."""
+    rank = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(f"{item.path.parent.name}/{item.path.stem}", len(rank)))
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

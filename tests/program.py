@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 GROUNDSWELL = Path(sys.executable).parent / "groundswell"
 
@@ -37,6 +39,29 @@ def groundswell(
     if check and done.returncode != 0:
         raise AssertionError(f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return done
+
+
+def called(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in this process, which saves the imports; `groundswell` is the real thing."""
+    from deploy.cli import main
+
+    words = [str(GROUNDSWELL), *map(str, arguments)]
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", words)
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 @dataclass

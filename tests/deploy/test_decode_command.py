@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.program import GROUNDSWELL, groundswell
+from tests.program import GROUNDSWELL, called, groundswell
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_file_without_frames_is_not_replayed_in_silence(tmp_path):
     ],
 )
 def test_a_refusal_is_one_sentence_and_exit_code_2(tmp_path, arguments):
-    done = groundswell(*(a.format(folder=tmp_path) for a in arguments), check=False)
+    done = called(*(a.format(folder=tmp_path) for a in arguments))
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert lines[-1].startswith("groundswell: ")

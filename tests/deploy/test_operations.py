@@ -35,6 +35,7 @@ from deploy.kafka_figures import (
 )
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
+from deploy.regional import RegionalDescriptions, regional_figures
 from deploy.registry import Registry
 from deploy.service import opened
 from deploy.settings import KafkaSettings, Settings
@@ -51,7 +52,7 @@ from streams.pipeline import Pipeline
 from streams.regions import Region, RegionTree
 from streams.stream_state import StreamState, StreamStates
 from tests.operations import PROMETHEUS, ROOT, SYSTEMD, accepted, started_by
-from tests.postgres import name_of, shared_postgres
+from tests.postgres import name_of
 from tests.program import groundswell
 
 MANUAL = ROOT / "docs" / "operations.md"
@@ -94,6 +95,7 @@ async def _told(folder: Path) -> str:
         caster_figures(caster, relay),
         worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
+        regional_figures([RegionalDescriptions("r", cast(Any, None), cast(Any, None))]),
         gatherer_figures(SinkHealth(), keeper),
         notifier_figures(*telling(settings)),
         outlet_figures(Outlet(list, "", lambda: 0)),
@@ -194,28 +196,27 @@ def test_the_manual_names_figures_that_are_told(told):
 
 
 @pytest.mark.integration
-def test_a_dump_is_restored_with_the_offsets_of_the_writer(tmp_path):
+def test_a_dump_is_restored_with_the_offsets_of_the_writer(tmp_path, postgres_server):
     from storage.postgres import PostgresStore
 
     consumed = {"alerts": {0: 17}, "station-reports": {3: 4711, 11: 1}}
-    with shared_postgres() as server:
-        url = server.database()
-        store = PostgresStore(url)
-        store.commit((), None, now_us=1_700_000_000_000_000, consumed=consumed)
-        dump = tmp_path / "groundswell.dump"
-        run(("pg_dump", "--format=custom", f"--file={dump}", url))
-        store.commit((), None, now_us=1_700_000_060_000_000, consumed={"alerts": {0: 99}})
-        store.close()
-        server.drop(url)
-        server.sql(f"CREATE DATABASE {name_of(url)}")
-        with pytest.raises(StorageError):
-            PostgresStore(url)
-        run(("pg_restore", f"--dbname={url}", "--exit-on-error", str(dump)))
-        assert "as this program needs it" in groundswell("db", "status", "--database", url).stdout
-        restored = PostgresStore(url)
-        assert restored.consumed() == consumed
-        restored.close()
-        server.drop(url)
+    url = postgres_server.database()
+    store = PostgresStore(url)
+    store.commit((), None, now_us=1_700_000_000_000_000, consumed=consumed)
+    dump = tmp_path / "groundswell.dump"
+    run(("pg_dump", "--format=custom", f"--file={dump}", url))
+    store.commit((), None, now_us=1_700_000_060_000_000, consumed={"alerts": {0: 99}})
+    store.close()
+    postgres_server.drop(url)
+    postgres_server.sql(f"CREATE DATABASE {name_of(url)}")
+    with pytest.raises(StorageError):
+        PostgresStore(url)
+    run(("pg_restore", f"--dbname={url}", "--exit-on-error", str(dump)))
+    assert "as this program needs it" in groundswell("db", "status", "--database", url).stdout
+    restored = PostgresStore(url)
+    assert restored.consumed() == consumed
+    restored.close()
+    postgres_server.drop(url)
 
 
 def run(words: tuple[str, ...]) -> None:

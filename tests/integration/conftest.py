@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres import shared_postgres
+from tests.postgres import Server
 from tests.servers import KafkaServer, kafka_server
 
 
@@ -19,12 +19,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 
 
 @pytest.fixture
-def postgres_url() -> Iterator[str]:
+def postgres_url(postgres_server: Server) -> Iterator[str]:
     """Return an empty database with the schema."""
-    with shared_postgres() as server:
-        url = server.database()
-        yield url
-        server.drop(url)
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
 
 
 @pytest.fixture

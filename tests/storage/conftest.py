@@ -12,7 +12,6 @@ from storage.postgres import PostgresStore, adopt_timescale
 from storage.sqlite import SqliteStore
 from storage.store import Store
 from streams.records import LATEST_US, AlertTransition, FlaggedSamples, Reason, StationFigures, StationReport
-from tests.postgres import shared_postgres
 from tests.storage.timescaledb import with_timescaledb
 
 T0 = 1_700_000_000_000_000
@@ -110,12 +109,6 @@ class Make:
 @pytest.fixture(scope="session")
 def make():
     return Make()
-
-
-@pytest.fixture(scope="session")
-def postgres_server():
-    with shared_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,18 @@
+"""Compile the kernels before the tests start: else several processes compile the same ones side by side."""
+
+from __future__ import annotations
+
+from deploy import kernel_cache
+
+kernel_cache.use()  # before a kernel is imported
+
+from rich.console import Console  # noqa: E402
+
+from deploy.registry import Registry  # noqa: E402
+from deploy.settings import Settings  # noqa: E402
+from deploy.warm_up import warm_up, warm_up_simulator  # noqa: E402
+
+if __name__ == "__main__":
+    console = Console(quiet=True)
+    warm_up_simulator(console)
+    warm_up(Registry.of(Settings()), console)
