@@ -62,18 +62,19 @@ unit: $(VENV)/.ready-dev
 	nice -n 5 $(BIN)/pytest -n $(WORKERS) $(FILES) -m "not integration and not acceptance"
 
 served: $(VENV)/.ready-dev servers
-	$(BIN)/pytest -n $(SERVERS) $(FILES) -m "integration or acceptance"
+	$(BIN)/pytest -n $(SERVERS) $(FILES) -m "(integration or acceptance) and not alone"
 
 integration: $(VENV)/.ready-dev servers
 	$(BIN)/pytest -n $(SERVERS) $(FILES) -m integration
 
 acceptance: $(VENV)/.ready-dev servers
-	$(BIN)/pytest -n $(SERVERS) $(FILES) -m acceptance
+	$(BIN)/pytest -m acceptance tests/acceptance
 
 # Each half tells what it has to tell when it is through.
 test:            ## everything: checks, unit tests, real servers, acceptance
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check kernels servers
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit served
+	$(BIN)/pytest -m alone tests/acceptance
 
 bench: bench-decode bench-assembly bench-quality bench-relay  ## all benchmarks, each with its peer beside it
 

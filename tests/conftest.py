@@ -28,6 +28,7 @@ LONG = (
     "acceptance/test_kill_live",
     "integration/test_distributed",
     "integration/test_regions",
+    "integration/test_alerts_without_database",
     "integration/test_worker",
     "integration/test_kafka_away",
     "integration/test_caster_process",
@@ -35,7 +36,6 @@ LONG = (
     "integration/test_changes",
     "integration/test_kafka_tls",
     "integration/test_page",
-    "acceptance/test_demo",
     "acceptance/test_kill",
     "acceptance/test_tide_gauge",
     "integration/test_dev_servers",
@@ -47,6 +47,10 @@ LONG = (
     "deploy/test_warm_up",
     "rtcm/test_msm_decode",
     "storage/test_kill",
+    "assembly/test_table",
+    "scoring/test_files",
+    "quality/test_gnssmultipath",
+    "rtcm/test_messages_pyrtcm",
 )
 """These files begin first, so that no worker is left alone with one of them in the end."""
 

@@ -85,7 +85,7 @@ class Running:
     def items(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         return list(self.get(path, **parameters)["items"])
 
-    def wait_for(self, what: str, condition: Any, timeout: float = 60) -> Any:
+    def wait_for(self, what: str, condition: Any, timeout: float = 180) -> Any:
         """Poll until `condition()` is truthy; a program that died fails at once with its log."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -97,7 +97,7 @@ class Running:
             time.sleep(0.2)
         raise AssertionError(f"no {what} within {timeout} s:\n{self.tail()}")
 
-    def wait_ready(self, timeout: float = 90) -> None:
+    def wait_ready(self, timeout: float = 180) -> None:
         self.wait_for("readiness", lambda: httpx.get(self.url + "/readyz", timeout=2).is_success, timeout)
 
     def kill(self) -> None:

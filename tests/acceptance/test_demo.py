@@ -5,7 +5,7 @@ import pytest
 
 from tests.program import running
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 
 def test_within_a_minute_a_station_goes_bad_and_an_alert_is_raised_and_visible(tmp_path):
