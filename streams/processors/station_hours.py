@@ -34,9 +34,10 @@ from streams.records import StationPeriodRecord
 
 HOUR_US = 3_600_000_000
 NEVER_US = -(2**62)
-MOST_AT_ONCE = 2
-"""Hours of which figures are made in a call, unless many wait."""
-WAITING_SHARE = 128
+MOST_AT_ONCE = 1
+"""Hours of which figures are made in a call, unless many wait or a stream has ended. At a full hour all
+stations' hours are over at once, and whatever their figures cost comes on top of the stations' work."""
+WAITING_SHARE = 1_024
 """Of those that wait, this part at least is made: so what waits is bounded."""
 MOST_MINUTES = 240
 """Of an hour, with those of late epochs."""
@@ -85,6 +86,7 @@ class StationHours:
         self._begin_us, self._end_us, self._slot = (np.full(0, NEVER_US) for _ in range(3))
         self._told: dict[int, list[Told]] = {}
         self._waiting: deque[_Waiting] = deque()
+        self._has_ended = False
         self._made: list[StationPeriodRecord] = []
         self.failures = 0
         """Hours whose figures could not be made, by errors of the program."""
@@ -108,6 +110,7 @@ class StationHours:
 
     def end(self, s: int) -> None:
         """End the hour of a station whose stream ends; the next one begins with its next judgement."""
+        self._has_ended = True
         if self._builder.has_judgements(s):
             newest_us = self._builder.newest_us(s) + int(self._table.memory.station["interval_us"][s])
             self._close(s, max(min(newest_us, int(self._end_us[s])), int(self._begin_us[s]) + 1))
@@ -216,7 +219,9 @@ class StationHours:
 
     def records(self, *, of_all: bool = False) -> list[StationPeriodRecord]:
         """Return records that are due: some of the hours that are over, or all of them."""
-        most = len(self._waiting) if of_all else max(MOST_AT_ONCE, len(self._waiting) // WAITING_SHARE)
+        is_all = of_all or self._has_ended
+        most = len(self._waiting) if is_all else max(MOST_AT_ONCE, len(self._waiting) // WAITING_SHARE)
+        self._has_ended = False
         while self._waiting and most > 0:
             most -= 1
             try:
