@@ -99,11 +99,16 @@ class RawKeeper:
         """Write what is due (None: everything); return what went wrong, in words."""
         for chunk in chunks:
             self.archive.add(chunk)
+        trouble = ""
         try:
             self._segments += self.archive.flush() if now_us is None else self.archive.due(now_us)
+        except Exception as error:  # noqa: BLE001 - rovers and Kafka go on whatever the disk does
+            trouble = f"{type(error).__name__}: {error}"
+            self._segments += self.archive.written()
+        try:
             if self._segments:
                 self.store.commit((), None, now_us=now_us or 0, raw_segments=self._segments)
                 self._segments = []
-        except Exception as error:  # noqa: BLE001 - rovers and Kafka go on whatever the disk does
-            return f"{type(error).__name__}: {error}"
-        return ""
+        except Exception as error:  # noqa: BLE001 - as above
+            trouble = trouble or f"{type(error).__name__}: {error}"
+        return trouble

@@ -93,6 +93,7 @@ class Archiving:
             if not self.error:
                 log.error("cannot archive raw data, trying again", error=str(error))
             self.error = str(error) or type(error).__name__
+            segments = self._archive.written()
         else:
             self.error = ""
         with self._changed:

@@ -133,6 +133,11 @@ class RawArchive:
             self._finish(station_id, buffer)
         return self._write()
 
+    def written(self) -> list[RawSegment]:
+        """Return what `due` or `flush` wrote before it failed: one station's object may, and others' not."""
+        written, self._written = self._written, []
+        return written
+
     def close(self) -> None:
         """Note which objects are whole. Without it the next opening looks at them again."""
         self._writers.shutdown()
@@ -165,8 +170,7 @@ class RawArchive:
         self._open_objects(paths)
         while self._waiting:
             self._write_some()
-        written, self._written = self._written, []
-        return written
+        return self.written()
 
     def _write_some(self) -> None:
         """Write the oldest buffer of each station; a disk takes many files at once sooner than one by one."""

@@ -12,6 +12,7 @@ from deploy import raw_keeper
 from deploy.raw_keeper import RawKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
+from streams.records import RawChunk
 from streams.stream_state import StreamState
 
 END = 2**62
@@ -84,3 +85,13 @@ async def test_much_at_once_is_written_before_there_is_no_room_for_it(keeper, mo
     await asyncio.gather(running, return_exceptions=True)
     assert keeper.dropped_bytes == 0
     assert len(archived(keeper)) == 40 * 260
+
+
+async def test_an_object_that_cannot_be_written_keeps_back_no_other_station(keeper, tmp_path):
+    (tmp_path / "raw" / "B").write_bytes(b"")
+    keeper.sink.freed.set()
+    for one in "AB":
+        await keeper.put(RawChunk(station_id=one, payload=b"1", received_at_us=1_000_000))
+    await keeper._write(END)
+    assert keeper.error
+    assert archived(keeper) == b"1"

@@ -89,3 +89,18 @@ def test_who_brings_more_than_a_disk_takes_waits_unless_it_is_broken(
     keeper.close()
     assert keeper.archive_error == ""  # what waited was written at the end
     assert kept(archive) == [0, 1, 2, 3]
+
+
+def test_an_object_that_cannot_be_written_keeps_back_no_other_station(store, archive, make, tmp_path):
+    in_the_way = tmp_path / "raw" / "B"
+    in_the_way.write_bytes(b"")
+    keeper = StoreKeeper(store, archive)
+    for k in range(2):
+        now_us = make.t0 + k * 20_000_000
+        chunks = [RawChunk(station_id=one, payload=bytes([k + 1]), received_at_us=now_us) for one in "ABC"]
+        keeper.keep(Round(now_us, [RawBatch(chunks=chunks)], (), [b"j"]))
+    assert keeper.archive_error
+    assert [len(store.segments(one, 0, END)) for one in "ABC"] == [1, 0, 1]
+    in_the_way.unlink()
+    keeper.close()
+    assert [len(store.segments(one, 0, END)) for one in "ABC"] == [2, 2, 2]
