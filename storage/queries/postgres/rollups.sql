@@ -41,7 +41,8 @@ WHERE station_key = ANY(%(keys)s::integer[]) AND begin_us >= %(start_us)s AND be
 
 -- name: sample_sums
 -- Of all samples with a value, and of those with flag 1. The largest numbers are made smaller, so that no sum is
--- beyond what a number can be.
+-- beyond what a number can be. LIMIT 1 says to look each newest value up: the planner takes the groups for many
+-- more than there are, and would sort all samples of the time for a join, for each thousand series anew.
 WITH sums AS (
     SELECT datastream_key, time_us / %(window_us)s * %(window_us)s AS begin_us,
         count(value) FILTER (WHERE flag = 1) AS good_n,
@@ -58,10 +59,18 @@ WITH sums AS (
 SELECT s.datastream_key, s.begin_us, good_n, good_sum, good_min, good_max, g.value, any_n, any_sum, any_min,
     any_max, a.value, NULL
 FROM sums AS s
-LEFT JOIN samples AS g ON g.datastream_key = s.datastream_key AND g.time_us = s.good_us
-    AND g.time_us >= %(start_us)s AND g.time_us < %(end_us)s
-LEFT JOIN samples AS a ON a.datastream_key = s.datastream_key AND a.time_us = s.any_us
-    AND a.time_us >= %(start_us)s AND a.time_us < %(end_us)s
+LEFT JOIN LATERAL (
+    SELECT value FROM samples
+    WHERE datastream_key = s.datastream_key AND time_us = s.good_us
+        AND time_us >= %(start_us)s AND time_us < %(end_us)s
+    LIMIT 1
+) AS g ON true
+LEFT JOIN LATERAL (
+    SELECT value FROM samples
+    WHERE datastream_key = s.datastream_key AND time_us = s.any_us
+        AND time_us >= %(start_us)s AND time_us < %(end_us)s
+    LIMIT 1
+) AS a ON true
 ORDER BY 1, 2;
 
 -- name: sample_flags
