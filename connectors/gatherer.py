@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
-from gnss.epoch_parts import last_epoch_end
-from gnss.rtcm.framing import Framed, Framer
+from connectors.gathering.cutter import EpochCutter, Piece
 from streams.bus import RawSink
 from streams.inbox import StoppedError
 from streams.partitions import RecordTooLargeError
 from streams.records import RawChunk
 from streams.stream_state import StreamState
 
-BACKLOG_BYTES = 16_384
-"""So much in one read has waited for seconds: this program or the line stood still."""
-BACKLOG_US = 10_000_000
-"""What is read so long behind it is still its end."""
 BACKLOG_PATIENCE_S = 10.0
 
 FrameSink = Callable[[str, bytes], None]
@@ -26,8 +22,8 @@ FrameSink = Callable[[str, bytes], None]
 class StationIntake:
     """Where the bytes of one station arrive, whatever brings them.
 
-    Valid frames go straight to `relay`; all bytes, as they came, go to `sink`. Rovers do not notice when
-    the sink has no room.
+    They go on in pieces that end where an epoch does: valid frames straight to `relay`; all bytes, as they
+    came, to `sink`. Rovers do not notice when the sink has no room.
     """
 
     def __init__(self, station_id: str, sink: RawSink, relay: FrameSink, state: StreamState) -> None:
@@ -35,50 +31,58 @@ class StationIntake:
         self.state = state
         self._sink = sink
         self._relay = relay
-        self._framer = Framer()
         self._is_patient = True
-        self._backlog_until_us = 0
-        self._held = b""
+        self._cutter: EpochCutter | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_replay = False
 
-    async def take(self, data: bytes, received_at_us: int) -> None:
-        """Take the bytes of one read of a live stream; a backlog waits for room: rovers have it already.
+    # --- for whoever cuts streams itself (connectors.gathering.hall) ------------------------------------
+
+    def arrived(self, piece: Piece) -> Coroutine[Any, Any, None] | None:
+        """Take a piece of a live stream; a backlog waits for room (what is returned): rovers have it already.
 
         All stations bring theirs at once when a program that stood still goes on, and their senders hold what
         is not read. Who waited in vain drops from then on, until there is room again: a sink that stays full
-        must not hold up rovers. An epoch that the end of a read cuts goes on with the next one, which comes
-        only after all the others' reads: judged in between, it would lack its second half.
+        must not hold up rovers.
         """
-        self._arrive(data, received_at_us)
-        if len(data) >= BACKLOG_BYTES:  # its end comes in smaller reads
-            self._backlog_until_us = received_at_us + BACKLOG_US
-        data, self._held = self._held + data, b""
-        in_backlog = received_at_us < self._backlog_until_us
-        if in_backlog:
-            end = last_epoch_end(data)
-            data, self._held = data[:end], data[end:]
-        chunk = RawChunk(station_id=self.station_id, payload=data, received_at_us=received_at_us)
-        if in_backlog and self._is_patient:
-            is_taken = await self._waited(chunk)
-        else:
-            is_taken = self._sink.offer(chunk)
-            self._is_patient |= is_taken
-        self.state.overload_drops += not is_taken
+        self._pass_on(piece)
+        state = self.state
+        state.last_received_us = piece.received_at_us
+        if state.phase != "streaming":
+            state.enter("streaming", piece.received_at_us)
+        chunk = RawChunk(
+            station_id=self.station_id, payload=piece.payload, received_at_us=piece.received_at_us
+        )
+        if piece.is_backlog and self._is_patient:
+            return self._waited(chunk)
+        is_taken = self._sink.offer(chunk)
+        self._is_patient |= is_taken
+        state.overload_drops += not is_taken
+        return None
 
-    async def _waited(self, chunk: RawChunk) -> bool:
-        try:
-            async with asyncio.timeout(BACKLOG_PATIENCE_S):
-                await self._sink.put(chunk)
-        except TimeoutError:
-            self._is_patient = False
-        except (StoppedError, RecordTooLargeError):
-            pass
-        else:
-            return True
-        return False
+    def flooded(self, text: str) -> None:
+        """Say that the sender brings too much."""
+        self.state.last_error = text
+
+    # --- for everybody else -----------------------------------------------------------------------------
+
+    async def take(self, data: bytes, received_at_us: int) -> None:
+        """Take the bytes of one read of a live stream."""
+        self._forget_timer()
+        cutter = self._cutter = self._cutter or EpochCutter()
+        for piece in cutter.feed(data, _mono_us(), received_at_us):
+            if (waiting := self.arrived(piece)) is not None:
+                await waiting
+        if cutter.is_holding:
+            wait_s = (cutter.due_us() - _mono_us()) / 1e6
+            self._timer = asyncio.get_running_loop().call_later(max(wait_s, 0.0), self._let_go)
 
     async def replay(self, data: bytes, reference_us: int, *, end_of_stream: bool = False) -> None:
         """Take a piece of a recording, waiting until the sink has room: nothing is dropped."""
-        self._arrive(data, None)
+        self._is_replay = True
+        cutter = self._cutter = self._cutter or EpochCutter()
+        for piece in cutter.feed(data, 0, 0):
+            self._pass_on(piece)
         await self._sink.put(
             RawChunk(
                 station_id=self.station_id,
@@ -90,21 +94,46 @@ class StationIntake:
 
     def finish(self) -> None:
         """The connection or recording has ended: a frame that is not whole will never be."""
-        self._pass_on(self._framer.finish())
-        if self._held:
-            data, self._held = self._held, b""
-            received_at_us = self.state.last_received_us
-            chunk = RawChunk(station_id=self.station_id, payload=data, received_at_us=received_at_us)
-            self.state.overload_drops += not self._sink.offer(chunk)
+        self._forget_timer()
+        if self._cutter is not None:
+            self._at_once(self._cutter.finish(_mono_us()))
 
-    def _arrive(self, data: bytes, received_at_us: int | None) -> None:
-        self.state.bytes_received += len(data)
-        if received_at_us is not None:
-            self.state.last_received_us = received_at_us
-        self._pass_on(self._framer.feed(data))
+    def _let_go(self) -> None:
+        if self._cutter is not None:
+            self._at_once(self._cutter.let_go(_mono_us()))
 
-    def _pass_on(self, framed: Framed) -> None:
-        self.state.messages_received += framed.count
-        self.state.bad_messages += framed.bad
-        if framed.frames:
-            self._relay(self.station_id, framed.frames)
+    def _at_once(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            if self._is_replay:
+                self._pass_on(piece)
+            else:
+                self.arrived(piece._replace(is_backlog=0))
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pass_on(self, piece: Piece) -> None:
+        state = self.state
+        state.bytes_received += piece.n_bytes
+        state.messages_received += piece.n_frames
+        state.bad_messages += piece.n_bad
+        if piece.frames:
+            self._relay(self.station_id, piece.frames)
+
+    async def _waited(self, chunk: RawChunk) -> None:
+        try:
+            async with asyncio.timeout(BACKLOG_PATIENCE_S):
+                await self._sink.put(chunk)
+        except TimeoutError:
+            self._is_patient = False
+        except (StoppedError, RecordTooLargeError):
+            pass
+        else:
+            return
+        self.state.overload_drops += 1
+
+
+def _mono_us() -> int:
+    return int(asyncio.get_running_loop().time() * 1e6)

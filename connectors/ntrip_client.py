@@ -12,9 +12,11 @@ from typing import Literal, NoReturn
 
 import msgspec
 
+from connectors.doors import Door
 from connectors.gatherer import StationIntake
+from connectors.gathering.hall import Hall
 from connectors.reconnect import BackOff, StreamError, keep_connected
-from connectors.tcp import Watchdog, check_address, connected, format_address
+from connectors.tcp import Line, Watchdog, check_address, connected_line, format_address
 from gnss import ntrip
 from streams.stream_state import StreamState
 
@@ -72,8 +74,10 @@ async def run(
     intake: StationIntake,
     state: StreamState,
     *,
+    hall: Hall,
     clock_us: Callable[[], int],
     back_off: BackOff | None = None,
+    door: Door | None = None,
 ) -> NoReturn:
     """Stream until cancelled.
 
@@ -85,13 +89,18 @@ async def run(
         Takes the bytes.
     state
         The one that `intake` counts in; it says what goes on.
+    hall
+        Reads the socket, unless the stream is encrypted or compressed.
     clock_us
         Wall clock, UTC; read right after each read of the socket.
     back_off
         Between attempts.
+    door
+        Of the caster, where many streams go there.
     """
-    client = _Client(config, intake, state, clock_us)
-    await keep_connected(client.session, state, clock_us=clock_us, back_off=back_off or BackOff())
+    door, patience = door or Door(), back_off or BackOff()
+    client = _Client(config, intake, state, hall, clock_us, door)
+    await keep_connected(client.session, state, clock_us=clock_us, back_off=patience, door=door)
 
 
 @dataclass(slots=True)
@@ -99,7 +108,9 @@ class _Client:
     config: NtripClientConfig
     intake: StationIntake
     state: StreamState
+    hall: Hall
     clock_us: Callable[[], int]
+    door: Door
     version: ntrip.NtripVersion = field(init=False)
     tls: ssl.SSLContext | None = field(init=False)
 
@@ -118,12 +129,13 @@ class _Client:
     async def _attempt(self) -> NoReturn:
         config = self.config
         parser = ntrip.ResponseParser()
-        async with connected(config.host, config.port, self.tls) as (reader, writer):
+        async with connected_line(config.host, config.port, self.tls) as line:
+            self.door.opened()
             watchdog = Watchdog(config.stall_s, self.state)
-            writer.write(self._request())
-            async with self._telling_position(writer):
+            await line.write(self._request())
+            async with self._telling_position(line):
                 try:
-                    await self._stream(reader, parser, watchdog)
+                    await self._stream(line, parser, watchdog)
                 except ntrip.NtripError as error:
                     raise self._explained(error) from error
                 except StreamError as error:
@@ -131,17 +143,19 @@ class _Client:
                 finally:
                     self.intake.finish()
 
-    async def _stream(
-        self, reader: asyncio.StreamReader, parser: ntrip.ResponseParser, watchdog: Watchdog
-    ) -> NoReturn:
+    async def _stream(self, line: Line, parser: ntrip.ResponseParser, watchdog: Watchdog) -> NoReturn:
         while True:
-            data = await watchdog.read(reader)
+            data = await watchdog.read(line)
             received_at_us = self.clock_us()
             body = parser.feed(data)
+            if line.sock is not None and parser.is_simple and not parser.finished:
+                stall_s, chunks = self.config.stall_s, parser.chunks
+                await self.hall.attend(
+                    line.sock, self.intake, stall_s=stall_s, whose="caster", begun=body, chunks=chunks
+                )
             if body:
                 watchdog.fed()
                 watchdog.unpacked(len(body) - len(data))
-                self.state.enter("streaming", received_at_us)
                 await self.intake.take(body, received_at_us)
             if parser.finished or not data:
                 parser.finish()
@@ -168,7 +182,7 @@ class _Client:
         return ntrip.format_gga(self.clock_us(), at.latitude, at.longitude, at.height_m)
 
     @asynccontextmanager
-    async def _telling_position(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    async def _telling_position(self, line: Line) -> AsyncIterator[None]:
         if self.config.gga is None:
             yield
             return
@@ -177,8 +191,7 @@ class _Client:
             with contextlib.suppress(OSError):  # the reading side finds out, and says so
                 while True:
                     await asyncio.sleep(GGA_PERIOD_S)
-                    writer.write(self._gga())
-                    await writer.drain()
+                    await line.write(self._gga())
 
         task = asyncio.create_task(tell())
         try:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from connectors.doors import Door
 from streams.stream_state import StreamState
 
 GOOD_STREAM_S = 60.0
@@ -25,12 +26,17 @@ class StreamError(Exception):
         False: somebody has to change something first, so it is tried again much later.
     stalled
         The peer was there and said nothing.
+    unreachable
+        There was nobody to connect to: all who wait try at once when somebody finds the peer there again.
     """
 
-    def __init__(self, text: str, *, retry_soon: bool = True, stalled: bool = False) -> None:
+    def __init__(
+        self, text: str, *, retry_soon: bool = True, stalled: bool = False, unreachable: bool = False
+    ) -> None:
         super().__init__(text)
         self.retry_soon = retry_soon
         self.stalled = stalled
+        self.unreachable = unreachable
 
 
 @dataclass(slots=True)
@@ -67,6 +73,7 @@ async def keep_connected(
     *,
     clock_us: Callable[[], int],
     back_off: BackOff,
+    door: Door | None = None,
 ) -> NoReturn:
     """Run one session after the other until cancelled, and say in `state` what goes on.
 
@@ -80,11 +87,15 @@ async def keep_connected(
         Wall clock, UTC.
     back_off
         Its failures are forgotten after `GOOD_STREAM_S` of data.
+    door
+        Of the server, where many streams go there.
     """
+    door = door or Door()
     loop = asyncio.get_running_loop()
     try:
         while True:
             state.enter("connecting", clock_us())
+            await door.enter()
             begun_s, bytes_before = loop.time(), state.bytes_received
             try:
                 await session()
@@ -92,8 +103,14 @@ async def keep_connected(
                 if loop.time() - begun_s >= GOOD_STREAM_S and state.bytes_received > bytes_before:
                     back_off.succeeded()
                 wait_s = back_off.failed(retry_soon=error.retry_soon)
+                is_unreachable, retries_soon = error.unreachable, error.retry_soon
                 state.enter("stalled" if error.stalled else "waiting", clock_us(), str(error))
-            await asyncio.sleep(wait_s)
+            if is_unreachable:
+                door.shut()
+            if retries_soon:
+                await door.wait(wait_s)
+            else:
+                await asyncio.sleep(wait_s)
             state.reconnects += 1
     finally:
         state.enter("stopped", clock_us())

@@ -8,20 +8,20 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 import msgspec
 
+from connectors.doors import Door
 from connectors.gatherer import StationIntake
+from connectors.gathering.hall import Hall
+from connectors.gathering.sockets_kernel import BURST_BYTES, MOST_BYTES_PER_S
 from connectors.reconnect import BackOff, StreamError, keep_connected
 from streams.stream_state import StreamState
 
 CONNECT_TIMEOUT_S = 15.0
 READ_BYTES = 65_536
-MOST_BYTES_PER_S = 256_000
-BURST_BYTES = 1_000_000
-"""What one sender may bring for ever and at once: a receiver with 50 epochs a second, and the backlog
-of five minutes of one with one. Who sends more is read no faster, or it would take the time of all others."""
 LATE_S, GRACE_S = 1.0, 5.0
 """A wait that ends so much too late: this program stood still. The sender gets so much more."""
 _sleep = asyncio.sleep
@@ -65,8 +65,10 @@ async def run(
     intake: StationIntake,
     state: StreamState,
     *,
+    hall: Hall,
     clock_us: Callable[[], int],
     back_off: BackOff | None = None,
+    door: Door | None = None,
 ) -> NoReturn:
     """Stream until cancelled.
 
@@ -78,28 +80,45 @@ async def run(
         Takes the bytes.
     state
         The one that `intake` counts in; it says what goes on.
+    hall
+        Reads the socket.
     clock_us
-        Wall clock, UTC; read right after each read of the socket.
+        Wall clock, UTC.
     back_off
         Between attempts.
+    door
+        Of the server, where many streams go there.
     """
+    door = door or Door()
 
     async def session() -> NoReturn:
-        async with connected(config.host, config.port) as (reader, _):
-            watchdog = Watchdog(config.stall_s, state)
-            try:
-                while True:
-                    data = await watchdog.read(reader)
-                    received_at_us = clock_us()
-                    if not data:
-                        raise StreamError("the sender closed the connection; trying again")
-                    watchdog.fed()
-                    state.enter("streaming", received_at_us)
-                    await intake.take(data, received_at_us)
-            finally:
-                intake.finish()
+        async with connected_socket(config.host, config.port) as sock:
+            door.opened()
+            await hall.attend(sock, intake, stall_s=config.stall_s, whose="sender")
 
-    await keep_connected(session, state, clock_us=clock_us, back_off=back_off or BackOff())
+    patience = back_off or BackOff()
+    await keep_connected(session, state, clock_us=clock_us, back_off=patience, door=door)
+
+
+class Readable(Protocol):
+    """What a watchdog can read."""
+
+    async def read(self, n: int, /) -> bytes:
+        """Return at most `n` bytes, as soon as there are some; none at the end."""
+        ...
+
+
+class Line(Readable, Protocol):
+    """A connection."""
+
+    @property
+    def sock(self) -> socket.socket | None:
+        """Its socket, when what is read of it is what was sent."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send."""
+        ...
 
 
 class Watchdog:
@@ -121,7 +140,7 @@ class Watchdog:
         """What a compressed stream holds more than was read counts for the pace as well."""
         self._read_bytes += max(n_bytes, 0)
 
-    async def read(self, reader: asyncio.StreamReader) -> bytes:
+    async def read(self, reader: Readable) -> bytes:
         """Return what comes next; empty at the end.
 
         Raises
@@ -163,6 +182,45 @@ class Watchdog:
 
 
 @asynccontextmanager
+async def connected_socket(host: str, port: int) -> AsyncIterator[socket.socket]:
+    """Connect as `connected` does, for whoever reads the socket itself.
+
+    Raises
+    ------
+    StreamError
+        There is no connection to be had; the sentence says why.
+    """
+    loop = asyncio.get_running_loop()
+    sock: socket.socket | None = None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for i, (family, kind, protocol, _, address) in enumerate(found):
+                sock = socket.socket(family, kind, protocol)
+                sock.setblocking(False)
+                try:
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S / len(found)):
+                        await loop.sock_connect(sock, address)
+                    break
+                except OSError:  # TimeoutError too
+                    sock.close()
+                    if i + 1 == len(found):
+                        raise
+    except OSError as error:
+        raise StreamError(_in_words(error, host, port), unreachable=True) from error
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        raise
+    assert sock is not None, "a name without an address is an error"
+    try:
+        _set_options(sock)
+        yield sock
+    finally:
+        sock.close()
+
+
+@asynccontextmanager
 async def connected(
     host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -177,7 +235,7 @@ async def connected(
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     except OSError as error:  # TimeoutError and ssl.SSLError are OSErrors too
-        raise StreamError(_in_words(error, host, port)) from error
+        raise StreamError(_in_words(error, host, port), unreachable=True) from error
     try:
         _set_options(writer.get_extra_info("socket"))
         yield reader, writer
@@ -185,6 +243,42 @@ async def connected(
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+@dataclass(slots=True)
+class _PlainLine:
+    sock: socket.socket
+
+    async def read(self, n: int, /) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(self.sock, n)
+
+    async def write(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.sock, data)
+
+
+@dataclass(slots=True)
+class _EncryptedLine:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    sock: None = None
+
+    async def read(self, n: int, /) -> bytes:
+        return await self.reader.read(n)
+
+    async def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+@asynccontextmanager
+async def connected_line(host: str, port: int, tls: ssl.SSLContext | None) -> AsyncIterator[Line]:
+    """Connect, encrypted or not; errors as those of `connected`."""
+    if tls is None:
+        async with connected_socket(host, port) as sock:
+            yield _PlainLine(sock)
+    else:
+        async with connected(host, port, tls) as (reader, writer):
+            yield _EncryptedLine(reader, writer)
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from connectors.caster.relay import Relay
+from connectors.gathering.hall import prepare
 from deploy.addresses import Addresses
 from deploy.casting import casting, feeding
 from deploy.clock import wall_clock_us
@@ -27,7 +28,6 @@ from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
-from gnss.rtcm.framing import Framer
 from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
 
@@ -38,7 +38,7 @@ def run_gather(
     settings: Settings, *, ntrip: str | None, http: str | None, data: Path | None, seconds: float | None
 ) -> None:
     """Gather until a signal, or for so long."""
-    Framer().feed(b"\xd3")  # compiles what would hold up all stations with the first byte
+    prepare()
     addresses, folder = resolve(settings, None, ntrip, data)
     run_async(_run(settings, folder, addresses, http, seconds))
 

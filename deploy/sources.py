@@ -11,7 +11,9 @@ import structlog
 
 from connectors import mqtt, ntrip_client, tcp
 from connectors.caster.relay import Relay
+from connectors.doors import Doors
 from connectors.gatherer import StationIntake
+from connectors.gathering.hall import Hall
 from deploy.clock import wall_clock_us
 from deploy.settings import Settings, StationSettings
 from streams.bus import RawSink, SampleSink
@@ -38,6 +40,8 @@ class Sources:
     relay: Relay
     streams: StreamStates = field(default_factory=StreamStates)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _doors: Doors = field(default_factory=Doors)
+    _hall: Hall = field(default_factory=lambda: Hall(wall_clock_us))
     _stations: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _ways: dict[str, Way] = field(default_factory=dict)
 
@@ -74,10 +78,13 @@ class Sources:
         config = station.connection()
         kind = "tcp" if isinstance(config, tcp.TcpConfig) else "ntrip"
         intake = self.intake(station.id, kind, config.source)
+        hall, door = self._hall, self._doors.at(config.host, config.port)
         if isinstance(config, tcp.TcpConfig):
-            work = tcp.run(config, intake, intake.state, clock_us=wall_clock_us)
+            work = tcp.run(config, intake, intake.state, hall=hall, clock_us=wall_clock_us, door=door)
         else:
-            work = ntrip_client.run(config, intake, intake.state, clock_us=wall_clock_us)
+            work = ntrip_client.run(
+                config, intake, intake.state, hall=hall, clock_us=wall_clock_us, door=door
+            )
         self._stations[station.id] = self.start(work, station.id)
         self._ways[station.id] = way_of(station)
 

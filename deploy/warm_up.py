@@ -13,6 +13,7 @@ import sys
 import numpy as np
 from rich.console import Console
 
+from connectors.gathering.hall import prepare
 from deploy import kernel_cache
 from deploy.demo_world import SECOND_US
 from deploy.registry import Registry
@@ -50,6 +51,7 @@ def warm_up(registry: Registry, console: Console) -> None:
         helper = (
             subprocess.Popen([sys.executable, "-m", "deploy.warm_up"]) if kernel_cache.is_cold() else None
         )
+        prepare()
         _decode()
         _judge_samples(registry)
         if helper is not None:

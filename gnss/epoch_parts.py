@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gnss.observations import MsmFrames, Observations
 from gnss.rtcm.bits import frozen
-from gnss.rtcm.framing import OVERHEAD_BYTES, FrameIndex, find_frames
+from gnss.rtcm.framing import FrameIndex
 from gnss.rtcm.msm_header import read_headers
 from gnss.rtcm.station import StationPosition
 
@@ -60,17 +60,3 @@ def frame_headers(buffer: NDArray[np.uint8], index: FrameIndex) -> MsmFrames:
     start, length = frozen(index.start, np.int64), frozen(index.length, np.int32)
     rows, _, damaged = read_headers(frozen(buffer, np.uint8), start, length, *each)
     return MsmFrames(**{name: getattr(columns, name)[:rows] for name in _HEADER_COLUMNS}, damaged=damaged)
-
-
-def last_epoch_end(data: bytes) -> int:
-    """Return where the last frame ends behind which no more of its epoch follows.
-
-    Without such a frame it is the length of `data`: nothing shows where an epoch could end.
-    """
-    buffer = np.frombuffer(data, np.uint8)
-    index = find_frames(buffer, final=False)
-    headers = frame_headers(buffer, index)
-    ends = headers.frame[headers.more_follow == 0]
-    if not len(ends):
-        return len(data)
-    return int(index.start[ends[-1]] + index.length[ends[-1]]) + OVERHEAD_BYTES

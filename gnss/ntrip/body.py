@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from typing import NamedTuple
 
 from gnss.ntrip.errors import MalformedError
 
@@ -23,6 +24,17 @@ def encode_chunk(data: bytes) -> bytes:
 LAST_CHUNK = b"0\r\n\r\n"
 
 
+class ChunkPlace(NamedTuple):
+    """Where a body is between its bytes, for whoever goes on with it."""
+
+    left: int
+    """Bytes of the chunk that are still to come."""
+    is_behind_data: bool
+    """Whether the line that ends a chunk comes next."""
+    line: bytes
+    """What has come of a line."""
+
+
 class ChunkedDecoder:
     """Takes the chunks off a body, however it is cut; keeps less than one size line."""
 
@@ -32,6 +44,11 @@ class ChunkedDecoder:
         self._behind_data = False
         self.finished = False
         """The last chunk has come; what follows is left out."""
+
+    @property
+    def place(self) -> ChunkPlace:
+        """Where it is."""
+        return ChunkPlace(self._left, self._behind_data, bytes(self._line))
 
     def feed(self, data: bytes, out: bytearray) -> None:
         """Append what the bytes hold to `out`.

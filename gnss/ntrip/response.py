@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gnss.ntrip.body import ChunkedDecoder, GzipDecoder
+from gnss.ntrip.body import ChunkedDecoder, ChunkPlace, GzipDecoder
 from gnss.ntrip.errors import (
     BusyError,
     HeadTooLargeError,
@@ -61,6 +61,16 @@ class ResponseParser:
         """Set when the caster has agreed; fields of an ICY answer may still follow."""
         self.finished = False
         """The body has ended by its own account; what follows is left out."""
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether the body has begun and is a stream as it is or in chunks: anybody can go on with it."""
+        return self._in_body and self._gzip is None and self._left is None and self._error is None
+
+    @property
+    def chunks(self) -> ChunkPlace | None:
+        """Where the body is in its chunks; None when it has none."""
+        return None if self._chunks is None else self._chunks.place
 
     def feed(self, data: bytes) -> bytes:
         """Take what was read; return what it holds of the body, perhaps nothing.

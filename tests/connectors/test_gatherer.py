@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from connectors import gatherer as module
+from connectors.caster.link.whole_epochs import WholeEpochs, frame_ends
+from connectors.gathering.columns import REGION_BYTES
+from connectors.gathering.cutter import Piece
+from connectors.gathering.sockets_kernel import HOLD_US
 from connectors.reconnect import BackOff
 from gnss.rtcm.framing import build_frame
 from gnss.simulate import simulated_network
 from streams.inbox import StoppedError
 from streams.partitions import RecordTooLargeError
 from tests.scripted_server import Bench
+from tests.waiting import until
 
 ONE, TWO = build_frame(b"\x3e\xd0" + bytes(40)), build_frame(b"\x43\x50" + bytes(90))
 
@@ -25,11 +31,14 @@ async def test_frames_go_to_rovers_and_all_bytes_to_the_judges():
     assert bench.frames == ONE + TWO
     assert {name for name, _ in bench.relayed} == {"ST01"}
     assert bench.sink.payload == stream
-    assert [chunk.received_at_us for chunk in bench.sink.chunks] == list(range(1000, 1000 + len(stream), 7))
+    times = [chunk.received_at_us for chunk in bench.sink.chunks]
+    assert times == sorted(times)
+    assert times[-1] == 1000 + (len(stream) - 1) // 7 * 7
     assert not any(chunk.end_of_stream for chunk in bench.sink.chunks)
     state = bench.state
     assert (state.bytes_received, state.messages_received, state.bad_messages) == (len(stream), 2, 1)
-    assert state.last_received_us == 1000 + (len(stream) - 1) // 7 * 7
+    assert state.last_received_us == times[-1]
+    assert state.phases == ["streaming"]
 
 
 async def test_rovers_do_not_notice_that_the_judges_are_busy():
@@ -45,33 +54,23 @@ async def test_rovers_do_not_notice_that_the_judges_are_busy():
 async def test_a_backlog_waits_for_room_and_rovers_have_it_before():
     bench = Bench()
     bench.sink.room = False
-    backlog = TWO * (module.BACKLOG_BYTES // len(TWO) + 1)
-    freed = asyncio.Event()
-    put = bench.sink.put
-
-    async def when_freed(chunk):
-        await freed.wait()
-        await put(chunk)
-
-    bench.sink.put = when_freed
-    taking = asyncio.create_task(bench.intake.take(backlog, 1))
-    await asyncio.sleep(0.01)
+    backlog = TWO * (REGION_BYTES // len(TWO) - 1)
+    waiting = bench.intake.arrived(Piece(backlog, backlog, 1, 1, len(backlog), 3, 0))
     assert bench.frames == backlog
     assert bench.sink.chunks == []
-    freed.set()
-    await taking
-    await bench.intake.take(ONE, module.BACKLOG_US)  # the end of the backlog
-    assert bench.sink.payload == backlog + ONE
+    assert waiting is not None
+    await waiting
+    assert bench.sink.payload == backlog
     assert bench.state.overload_drops == 0
-    await bench.intake.take(ONE, module.BACKLOG_US + 2)
+    assert bench.intake.arrived(Piece(ONE, ONE, 2, 0, len(ONE), 1, 0)) is None
     assert bench.state.overload_drops == 1
 
 
 async def test_the_end_of_a_backlog_waits_although_its_begin_found_room():
     bench = Bench()
-    backlog = TWO * (module.BACKLOG_BYTES // len(TWO) + 1)
-    await bench.intake.take(backlog, 1)
     bench.sink.room = False
+    backlog = TWO * (REGION_BYTES // len(TWO) + 1)
+    await bench.intake.take(backlog, 1)
     await bench.intake.take(ONE, 2)
     assert bench.sink.payload == backlog + ONE
     assert bench.state.overload_drops == 0
@@ -83,33 +82,47 @@ def station_stream(first_us, seconds):
     return [sent[0][1] for sent in simulated_network(1, times, 5)]
 
 
+def ends_of_epochs(stream):
+    """Return where nothing of an epoch is missing, as the link between gatherers and casters sees it."""
+    epochs, at, found = WholeEpochs(), 0, set()
+    for end in frame_ends(stream):
+        for _ in epochs.feed(stream[at:end], 0):
+            pass
+        at = end
+        if not epochs.is_waiting:
+            found.add(end)
+    return found
+
+
 @pytest.mark.parametrize("cut", [3, 700, -3])
 async def test_a_backlog_that_is_read_in_pieces_cuts_no_epoch(cut):
     epochs = station_stream(1_800_000_000_000_000, 30)
     stream = b"".join(epochs)
     begin = len(b"".join(epochs[:20]))
-    assert begin + cut > module.BACKLOG_BYTES
     bench = Bench()
-    await bench.intake.take(stream[: begin + cut], 1)
-    whole = begin if cut > 0 else len(b"".join(epochs[:19]))
-    assert bench.sink.payload == stream[:whole]
-    assert bench.frames == stream[: len(bench.frames)]  # rovers have each frame at once
-    assert (len(bench.frames) > whole) == (cut != 3)
-    await bench.intake.take(stream[begin + cut : -5], 500_000)
-    assert bench.sink.chunks[1].payload == stream[whole : -len(epochs[-1])]
+    for piece in (stream[: begin + cut], stream[begin + cut : -5]):
+        await bench.intake.take(piece, 1)
+        await asyncio.sleep(2 * HOLD_US / 1e6)  # the others are read meanwhile
+    begun = list(itertools.accumulate(len(chunk.payload) for chunk in bench.sink.chunks))
+    assert len(begun) > 2
+    assert set(begun) <= ends_of_epochs(stream)
     bench.intake.finish()
     assert bench.sink.payload == stream[:-5]
-    assert bench.sink.chunks[2].received_at_us == 500_000
+    assert bench.frames == stream[: len(bench.frames)]
     assert bench.state.overload_drops == 0
 
 
-async def test_when_a_backlog_is_over_nothing_waits_for_the_end_of_an_epoch():
-    epochs = station_stream(1_800_000_000_000_000, 31)
-    stream = b"".join(epochs)
+async def test_who_gets_no_rest_of_an_epoch_goes_on_without():
+    (epoch,) = station_stream(1_800_000_000_000_000, 1)
     bench = Bench()
-    await bench.intake.take(stream[:-1000], 1)
-    await bench.intake.take(stream[-1000:-700], module.BACKLOG_US + 1)
-    assert bench.sink.payload == stream[:-700]
+    begin = epoch[: list(frame_ends(epoch))[-2]]
+    await bench.intake.take(begin + epoch[len(begin) : -5], 7)
+    assert len(bench.sink.payload) < len(begin)
+    await until(lambda: bench.sink.payload == begin)
+    assert bench.frames == begin
+    await bench.intake.take(epoch[-5:], 8)
+    assert bench.sink.payload == epoch
+    assert [chunk.received_at_us for chunk in bench.sink.chunks[-2:]] == [7, 8]
 
 
 async def test_a_sink_that_stays_full_holds_up_rovers_once(monkeypatch):
@@ -122,13 +135,13 @@ async def test_a_sink_that_stays_full_holds_up_rovers_once(monkeypatch):
         await asyncio.Event().wait()
 
     bench.sink.put = never
-    backlog = TWO * (module.BACKLOG_BYTES // len(TWO) + 1)
+    backlog = bytes(REGION_BYTES)
     bench.sink.room = False
     for _ in range(3):
         await bench.intake.take(backlog, 1)
     assert (len(waited), bench.state.overload_drops) == (1, 3)
     bench.sink.room = True
-    await bench.intake.take(ONE, 2)
+    bench.intake.arrived(Piece(ONE, ONE, 2, 0, len(ONE), 1, 0))
     bench.sink.room = False
     await bench.intake.take(backlog, 3)
     assert (len(waited), bench.state.overload_drops) == (2, 4)
@@ -144,7 +157,7 @@ async def test_what_a_sink_cannot_take_is_counted(error):
         raise error
 
     bench.sink.put = refuse
-    await bench.intake.take(bytes(module.BACKLOG_BYTES), 1)
+    await bench.intake.take(bytes(REGION_BYTES), 1)
     assert bench.state.overload_drops == 1
 
 

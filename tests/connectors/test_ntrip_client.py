@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from connectors import ntrip_client, tcp
+from connectors.gathering.hall import Hall
 from connectors.ntrip_client import NtripClientConfig, Position
 from connectors.reconnect import BackOff
 from connectors.tcp import Watchdog
@@ -27,7 +28,11 @@ def connect(port: int, bench: Bench, back_off: BackOff | None = None, **options)
     options = {"mountpoint": "ABCD", "username": "me", "password": PASSWORD} | options
     config = NtripClientConfig(host="127.0.0.1", port=port, **options)
     back_off = back_off or BackOff(first_s=0.0, most_s=0.0)
-    return running(ntrip_client.run(config, bench.intake, bench.state, clock_us=Clock(), back_off=back_off))
+    return running(
+        ntrip_client.run(
+            config, bench.intake, bench.state, hall=Hall(Clock()), clock_us=Clock(), back_off=back_off
+        )
+    )
 
 
 def answer(data: bytes, *, cut: int = 0, stay: bool = True):
@@ -64,15 +69,24 @@ STREAMS = {
 }
 
 
-async def test_each_read_with_data_feeds_the_watchdog(monkeypatch):
+async def test_each_read_of_a_compressed_stream_feeds_the_watchdog(monkeypatch):
     fed = []
     feed = Watchdog.fed
     monkeypatch.setattr(Watchdog, "fed", lambda watchdog: fed.append(feed(watchdog)))
     bench = Bench()
-    act = answer(CHUNKED + chunks(FRAMES, 40), cut=30)
-    async with scripted(act) as server, connect(server.port, bench):
+    head = CHUNKED.replace(b"Chunked", b"gzip, chunked")
+    packed = gzip.compress(FRAMES)
+
+    async def in_two_pieces(peer: Peer) -> None:
+        await peer.head()
+        await peer.say(head + chunks(packed[:-20], 9))
+        await until(lambda: bench.frames)
+        await peer.say(chunks(packed[-20:], 9))
+        await peer.hold()
+
+    async with scripted(in_two_pieces) as server, connect(server.port, bench):
         await until(lambda: bench.frames == FRAMES)
-    assert len(fed) == 1 + len(bench.sink.chunks)  # once when it begins
+    assert len(fed) >= 2  # and once when it begins
 
 
 @pytest.mark.parametrize(("act", "version"), STREAMS.values(), ids=STREAMS.keys())

@@ -9,6 +9,10 @@ import pytest
 import uvloop
 
 from connectors import reconnect, tcp
+from connectors.gathering import hall
+from connectors.gathering.columns import REGION_BYTES
+from connectors.gathering.hall import Hall
+from connectors.gathering.sockets_kernel import BURST_BYTES, MOST_BYTES_PER_S
 from connectors.reconnect import BackOff
 from gnss.rtcm.framing import build_frame
 from tests.scripted_server import Bench, Clock, Peer, running, scripted
@@ -20,7 +24,9 @@ AT_ONCE = BackOff(first_s=0.0, most_s=0.0)
 
 def connect(port: int, bench: Bench, stall_s: float = 20.0, back_off: BackOff = AT_ONCE):
     config = tcp.TcpConfig(host="127.0.0.1", port=port, stall_s=stall_s)
-    return running(tcp.run(config, bench.intake, bench.state, clock_us=Clock(), back_off=back_off))
+    return running(
+        tcp.run(config, bench.intake, bench.state, hall=Hall(Clock()), clock_us=Clock(), back_off=back_off)
+    )
 
 
 async def stream_and_stay(peer: Peer) -> None:
@@ -58,7 +64,7 @@ def test_the_stream_arrives_with_uvloop_too():
 
 
 async def test_what_came_while_this_program_stood_still_is_read(monkeypatch):
-    monkeypatch.setattr(tcp, "LATE_S", 0.1)
+    monkeypatch.setattr(hall, "LATE_US", 100_000)
     bench = Bench()
 
     async def stand_still(peer: Peer) -> None:
@@ -98,14 +104,17 @@ async def test_trouble_after_a_good_stream_is_new(good_stream_s, failures, monke
     assert max(seen) == 1 or good_stream_s
 
 
-async def test_each_read_feeds_the_watchdog(monkeypatch):
-    fed = []
-    feed = tcp.Watchdog.fed
-    monkeypatch.setattr(tcp.Watchdog, "fed", lambda watchdog: fed.append(feed(watchdog)))
+async def test_who_sends_slowly_is_no_silent_sender():
+    async def drip(peer: Peer) -> None:
+        for at in range(0, len(FRAMES), 33):
+            await peer.say(FRAMES[at : at + 33])
+            await asyncio.sleep(0.05)
+        await peer.hold()
+
     bench = Bench()
-    async with scripted(stream_and_stay) as server, connect(server.port, bench):
+    async with scripted(drip) as server, connect(server.port, bench, stall_s=0.4):
         await until(lambda: bench.frames == FRAMES)
-    assert len(fed) == 1 + len(bench.sink.chunks)  # once when it begins
+        assert bench.state.phases == ["connecting", "streaming"]
 
 
 async def test_a_silent_sender_is_given_up():
@@ -132,7 +141,9 @@ async def test_nobody_listens():
 async def test_a_host_without_address():
     bench = Bench()
     config = tcp.TcpConfig(host="nowhere.invalid", port=1)
-    work = tcp.run(config, bench.intake, bench.state, clock_us=Clock(), back_off=BackOff())
+    work = tcp.run(
+        config, bench.intake, bench.state, hall=Hall(Clock()), clock_us=Clock(), back_off=BackOff()
+    )
     async with running(work):
         await until(lambda: bench.state.phase == "waiting")
         assert "nowhere.invalid" in bench.state.last_error
@@ -158,23 +169,16 @@ def test_sources_for_people():
     assert tcp.TcpConfig(host="::1", port=5).source == "tcp://[::1]:5"
 
 
-async def test_who_sends_too_much_is_read_no_faster(monkeypatch):
-    monkeypatch.setattr(tcp, "BURST_BYTES", 10_000)
-    monkeypatch.setattr(tcp, "MOST_BYTES_PER_S", 1_000)
-    waits = []
-
-    async def waited(seconds):
-        waits.append(seconds)
-        await asyncio.get_running_loop().create_future()
-
+async def test_who_sends_too_much_is_read_no_faster():
     async def flood(peer: Peer) -> None:
-        await peer.say(bytes(200_000))
+        await peer.say(bytes(3 * BURST_BYTES))
         await peer.hold()
 
-    bench = Bench()
-    monkeypatch.setattr(tcp, "_sleep", waited)
+    bench, loop = Bench(), asyncio.get_running_loop()
     async with scripted(flood) as server, connect(server.port, bench):
-        await until(lambda: waits)
-        assert 10_000 < bench.state.bytes_received <= 10_000 + tcp.READ_BYTES
-        assert waits == [pytest.approx((bench.state.bytes_received - 10_000) / 1_000, rel=0.1)]
-        assert "sends more than" in bench.state.last_error
+        begun_s = loop.time()
+        await until(lambda: "sends more than" in bench.state.last_error)
+        await asyncio.sleep(0.3)
+        most = BURST_BYTES + MOST_BYTES_PER_S * (loop.time() - begun_s) + REGION_BYTES
+        assert BURST_BYTES < bench.state.bytes_received <= most
+        assert bench.state.phase == "streaming"

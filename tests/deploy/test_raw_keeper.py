@@ -8,6 +8,7 @@ import pytest
 
 from connectors import gatherer as module
 from connectors.gatherer import StationIntake
+from connectors.gathering.columns import REGION_BYTES
 from deploy import raw_keeper
 from deploy.raw_keeper import RawKeeper
 from storage.raw_archive import RawArchive
@@ -54,14 +55,14 @@ async def test_a_backlog_is_archived_once_though_it_waits_for_room(keeper, is_fr
     if not is_freed:
         monkeypatch.setattr(module, "BACKLOG_PATIENCE_S", 0.01)
     intake = StationIntake("A", keeper, lambda *_: None, StreamState("A", "ntrip", ""))
-    pieces = [bytes([k]) * module.BACKLOG_BYTES for k in range(1, 4)]
+    pieces = [bytes([k]) * REGION_BYTES for k in range(1, 4)]
 
     async def read():
         for piece in pieces:
             await intake.take(piece, 1_000_000)
 
     running, reading = asyncio.create_task(keeper.run()), asyncio.create_task(read())
-    while is_freed and intake.state.bytes_received < 2 * module.BACKLOG_BYTES:
+    while is_freed and intake.state.bytes_received < 2 * REGION_BYTES:
         await asyncio.sleep(0)
     if is_freed:
         keeper.sink.freed.set()

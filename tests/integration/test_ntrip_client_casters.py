@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from connectors import ntrip_client
+from connectors.gathering.hall import Hall
 from connectors.ntrip_client import NtripClientConfig
 from connectors.reconnect import BackOff
 from tests.program import free_port
@@ -37,7 +38,9 @@ async def test_every_frame_of_str2str_arrives(version):
     sent: list[bytes] = []
     try:
         async with running(
-            ntrip_client.run(config, bench.intake, bench.state, clock_us=Clock(), back_off=back_off)
+            ntrip_client.run(
+                config, bench.intake, bench.state, hall=Hall(Clock()), clock_us=Clock(), back_off=back_off
+            )
         ):
             while len(sent) < 200:
                 sent.append(of_type(1077, 300) + text_frame(f"epoch {len(sent)}"))
