@@ -9,6 +9,7 @@ JSON object.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -25,7 +26,7 @@ from rich.console import Console
 
 from gnss.rtcm.framing import find_frames
 from streams.kafka import admin
-from tests.benchmarks.gather_caster import STAMP
+from tests.benchmarks.gather_caster import PEERS, STAMP
 from tests.benchmarks.processes import family, started, told
 from tests.program import GROUNDSWELL, free_port
 from tests.servers import kafka_server
@@ -34,7 +35,7 @@ STATIONS, SECONDS = 4_000, 60
 CONNECT_S = 28
 """Before the first epoch."""
 AWAY_S = 5
-ROVERS, PEERS = 20, 10
+ROVERS = 20
 CONFIG = """
 [kafka]
 servers = "{kafka}"
@@ -78,8 +79,6 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka = stack.enter_context(kafka_server(folder / "kafka"))
-        import asyncio
-
         asyncio.run(admin.apply(kafka.access))
         ntrip, http, port, config = free_port(), free_port(), free_port(), folder / "groundswell.toml"
         config.write_text(
@@ -89,7 +88,7 @@ def main() -> None:
         first_us = str(int(time.time() + CONNECT_S) * 1_000_000)
         caster = subprocess.Popen(
             (
-                *(sys.executable, "-m", "tests.benchmarks.gather_caster", str(port), str(stations)),
+                *(sys.executable, "-m", "tests.benchmarks.gather_caster", str(port), str(stations + PEERS)),
                 *(first_us, str(2 * seconds + 40), str(seconds + 2), str(AWAY_S)),
             ),
             stdout=subprocess.PIPE,
@@ -102,14 +101,28 @@ def main() -> None:
         gather = stack.enter_context(started(folder, "gather", *command))
         with console.status("connections are made"):
             time.sleep(max(int(first_us) / 1e6 - time.time(), 0))
+        peers = [
+            stack.enter_context(
+                started(
+                    folder,
+                    f"peer {k}",
+                    *("str2str", "-in", f"ntrip://127.0.0.1:{port}/S{stations + k}#rtcm3"),
+                    *("-out", str(folder / f"peer{k}.rtcm3")),
+                )
+            )
+            for k in range(PEERS)
+        ]
         rovers = [Rover(ntrip, f"S{k * (stations // ROVERS):04d}") for k in range(ROVERS)]
         for rover in rovers:
             rover.start()
         time.sleep(2)
         before, begin_s = family(gather.pid), time.monotonic()
+        peers_before = sum(family(peer.pid) for peer in peers)
         with console.status(f"{stations:,} stations for {seconds} s"):
             time.sleep(seconds)
         used, took_s = family(gather.pid) - before, time.monotonic() - begin_s
+        peers_used = sum(family(peer.pid) for peer in peers) - peers_before
+        copied = sum((folder / f"peer{k}.rtcm3").stat().st_size for k in range(PEERS))
         delays = sorted(delay for rover in rovers for delay in rover.delays_s[2:])
         with console.status("the caster goes away, and comes back"):
             ledger = told(caster)
@@ -128,6 +141,9 @@ def main() -> None:
                 "followed": ledger["followed"],
                 "cpu": round(used / took_s, 3),
                 "us_per_epoch": round(used / took_s / stations * 1e6, 1),
+                "us_per_epoch_str2str": round(peers_used / took_s / PEERS * 1e6, 1),
+                "ratio_str2str": round(peers_used / PEERS / (used / stations), 1),
+                "str2str_bytes": copied,
                 "lost_bytes": ledger["bytes"] - int(sum(received.values())),
                 "fewest_bytes_of_a_stream": int(min(received.values(), default=0)),
                 "bad": int(sum(v for name, v in found.items() if "bad" in name and "stream" in name)),

@@ -22,6 +22,8 @@ from gnss.rtcm.framing import build_frame
 from gnss.simulate import simulated_network
 
 WRITES = 8
+PEERS = 10
+"""The last of the mountpoints are for somebody else."""
 APART_US = 3_000
 """Between the writes of an epoch."""
 STAMP = b"\xff\xf0"
@@ -122,7 +124,7 @@ def main() -> None:
                     continue
                 if caster.listener is None:
                     caster.listen()
-                if back_after_s < 0 and len(caster.sockets) == stations:
+                if back_after_s < 0 and len(caster.sockets) >= stations - PEERS:
                     back_after_s = time.time() - away_until_s
             caster.serve(due_s)
             late_s = max(late_s, time.time() - due_s)
@@ -132,9 +134,10 @@ def main() -> None:
                     epoch = rest[:first] + stamp + rest[first:]
                     size = -(-len(epoch) // WRITES)
                     begun[number] = [epoch[at : at + size] for at in range(0, len(epoch), size)]
-                    epochs += number in caster.sockets
+                    epochs += number in caster.sockets and number < stations - PEERS
                 if number in begun:
-                    sent_bytes += caster.send(number, begun[number][write])
+                    written = caster.send(number, begun[number][write])
+                    sent_bytes += written if number < stations - PEERS else 0
         if away_after_s and second == away_after_s:
             caster.close()
             caster.listener, caster.selector = None, selectors.DefaultSelector()
