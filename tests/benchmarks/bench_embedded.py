@@ -42,7 +42,10 @@ client_id = "embedded"
   time = "t"
   time_format = "epoch_ms"
 """
-STATION = '[[station]]\nid = "S{k:04d}"\nsource = "ntrip://127.0.0.1:{port}/S{k}"\nversion = "1"\n'
+STATION = (
+    '[[station]]\nid = "S{k:04d}"\nsource = "ntrip://127.0.0.1:{port}/S{k}"\nversion = "1"\nstall_s = 120\n'
+)
+"""They wait for the first epoch longer than a stream of its own would."""
 
 
 def main() -> None:
