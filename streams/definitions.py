@@ -6,35 +6,40 @@ detector's limits for one datastream; its id is `datastream/detector`.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from gnss import area
 from sensors.model import Datastream, Station, Thing
-from streams.records import Command, ObjectKind
+from streams.records import Command, ObjectKind, TimeUs
 
 Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Words = Annotated[str, msgspec.Meta(max_length=2000)]
+Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+"""A mountpoint, or several by `*` and `?`."""
+Corner = Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]
+"""Longitude and latitude in degrees."""
+Ring = list[Corner]
+Volume = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 Parameters = dict[str, dict[str, Any]]
 
 MOST_BYTES = 16_000
 """Of a definition, encoded."""
+MOST_CORNERS = 500
+"""Of all areas of an account."""
 DAY_US = 86_400_000_000
 LONGEST_SILENCE_US = 366 * DAY_US
 MOST_NAME = 200
 """Characters of a station's name."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What no name can hold: it would break a line of a sourcetable, or cannot be written as UTF-8."""
-_ITERATIONS = 10_000
-"""A password goes over the net in clear with each NTRIP request: this keeps it from readers of the store."""
 
 _STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _ID = re.compile(r"[\w.:-]{1,100}")
@@ -205,16 +210,39 @@ class AccountDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     password: str = ""
     """In a configuration only; what travels is the hash."""
     password_hash: str = ""
-    mountpoints: list[str] = []
-    """That may be had; none: all."""
+    mountpoints: list[Pattern] = []
+    """That may be had; `*` and `?` stand for any text and any character. None: all."""
     enabled: bool = True
+    valid_from_us: TimeUs | None = None
+    valid_until_us: TimeUs | None = None
+    """From then on nothing may be had."""
+    areas: list[Ring] = []
+    """Where rovers may be, each a ring of corners; a rover must then tell its position. None: anywhere."""
+    most_sessions: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
+    """At once, in all casters together; 0: any number."""
+    when_full: Literal["newest", "refuse"] = "newest"
+    """Who gets the place of a session that is one too many: the newest (the oldest is cut), or nobody."""
+    rate_bytes_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Of each session; epochs beyond it are left out. 0: any."""
+    day_bytes: Volume = 0
+    """In a day of UTC; 0: any."""
+    month_bytes: Volume = 0
+    """In a month of UTC; 0: any."""
 
     def check(self) -> None:
-        """Look whether anybody can be told by it."""
+        """Look whether anybody can be told by it, and whether all of it can be met."""
         if not self.password and not self.password_hash:
             raise ValueError("it has no password; give one")
         if len(self.mountpoints) > 1000:
             raise ValueError("it names more than 1000 mountpoints; name none to allow all")
+        begin_us, end_us = self.valid_from_us, self.valid_until_us
+        if begin_us is not None and end_us is not None and end_us <= begin_us:
+            raise ValueError("it ends before it begins; give an end that is later")
+        if sum(map(len, self.areas)) > MOST_CORNERS:
+            raise ValueError(f"its areas have more than {MOST_CORNERS} corners; draw them more coarsely")
+        for number, ring in enumerate(self.areas, 1):
+            if (why := area.unfit(ring)) is not None:
+                raise ValueError(f"area {number} {why}")
 
 
 KINDS: dict[ObjectKind, type[Definition]] = {
@@ -225,6 +253,14 @@ KINDS: dict[ObjectKind, type[Definition]] = {
     "silence": SilenceDefinition,
     "account": AccountDefinition,
 }
+
+
+_LATER_OF_ACCOUNTS: tuple[tuple[str, Any], ...] = tuple(
+    (field.name, field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
+    for field in msgspec.structs.fields(AccountDefinition)
+    if field.name not in {"password", "password_hash", "mountpoints", "enabled"}
+)
+"""What older programs do not know: they can read, and disable, an account that makes no use of it."""
 
 
 def definition(kind: ObjectKind, values: Mapping[str, Any]) -> Definition:
@@ -248,6 +284,9 @@ def definition(kind: ObjectKind, values: Mapping[str, Any]) -> Definition:
 def values_of(made: Definition) -> dict[str, Any]:
     """Return a definition as plain values."""
     values: dict[str, Any] = msgspec.to_builtins(made)
+    for name, usual in _LATER_OF_ACCOUNTS if isinstance(made, AccountDefinition) else ():
+        if values[name] == usual:
+            del values[name]
     return values
 
 
@@ -321,17 +360,3 @@ def without_secrets(command: Command) -> Command:
     if kind not in KINDS:
         return command
     return msgspec.structs.replace(command, arguments=shown(kind, command.arguments))
-
-
-def hashed(password: str, salt: str) -> str:
-    """Return what is kept of a password (PBKDF2 with HMAC-SHA-256, RFC 8018)."""
-    digest = hashlib.pbkdf2_hmac(
-        "sha256", password.encode("utf-8", "surrogatepass"), salt.encode(), _ITERATIONS
-    )
-    return f"pbkdf2-sha256${_ITERATIONS}${salt}${digest.hex()}"
-
-
-def is_password(password: str, kept: str) -> bool:
-    """Return whether a password is the one of which `hashed` was kept."""
-    parts = kept.split("$")
-    return len(parts) == 4 and hmac.compare_digest(hashed(password, parts[2]), kept)

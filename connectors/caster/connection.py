@@ -13,6 +13,7 @@ from gnss.ntrip.request import Request, RequestParser
 
 _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_PROBES = 30, 10, 3
 _DEAD_PEER_MS = 60_000
+_MOST_EARLY = 512
 _KERNEL_BUFFER_BYTES = 65_536
 """What waits in the kernel grows old there: a rover that reads too slowly must show in our queue."""
 
@@ -57,6 +58,10 @@ class Host(Protocol):
         """Count a refusal."""
         ...
 
+    def uploaded(self, connection: Connection, data: bytes) -> None:
+        """Take what a rover sends while it gets a stream."""
+        ...
+
 
 class Connection(asyncio.Protocol):
     """Reads the request, is then a subscriber of the relay; asks its host what to do."""
@@ -74,9 +79,8 @@ class Connection(asyncio.Protocol):
         self.address = ""
         self.station_id = ""
         """Whose stream it gets; empty until then."""
-        self.username = ""
-        self.credential = ""
-        """What the account's password was when it was let in."""
+        self.early = b""
+        """The end of what it sent behind its request, before it got a stream."""
 
     # --- the relay's subscriber -----------------------------------------------------------------------
 
@@ -131,6 +135,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return
         if self._parser is None:
+            self._upload(data)
             return
         try:
             request = self._parser.feed(data)
@@ -142,7 +147,9 @@ class Connection(asyncio.Protocol):
             self.finish(refusal(400, 1, str(error)))
         else:
             if request is not None:
+                self._upload(self._parser.rest)
                 self._parser = None
+                self._set_deadline(None)  # what the answer waits for is bounded by the host
                 self._host.answer(self, request)
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -151,7 +158,17 @@ class Connection(asyncio.Protocol):
         if self._admitted:
             self._host.leave(self, self.address)
 
+    def cut(self) -> None:
+        """End it at once; what is queued is lost."""
+        self.transport.abort()
+
     # --- inside ---------------------------------------------------------------------------------------
+
+    def _upload(self, data: bytes) -> None:
+        if self.station_id:
+            self._host.uploaded(self, data)
+        elif not self._finishing:
+            self.early = (self.early + data)[-_MOST_EARLY:]
 
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:

@@ -27,6 +27,8 @@ class StreamContents:
     """Message types with their intervals, and what follows from them."""
 
     types: dict[int, MessageRhythm] = field(default_factory=dict)
+    n_bytes: int = 0
+    """Of all frames so far."""
 
     def observe(self, frames: bytes, now_s: float) -> int:
         """Look at whole RTCM 3 frames that came at `now_s` (monotonic); return their number.
@@ -34,6 +36,7 @@ class StreamContents:
         A frame is 0xD3, six zero bits, ten bits of length, the message, 24 bits of CRC; a message begins
         with its number in twelve bits (RTCM 10403, section 4).
         """
+        self.n_bytes += len(frames)
         position, count, end = 0, 0, len(frames) - 5
         while position < end:
             length = (frames[position + 1] & 3) << 8 | frames[position + 2]

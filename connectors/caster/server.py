@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
 
 from connectors.caster.accounts import Accounts
+from connectors.caster.admission import Admission
 from connectors.caster.connection import CasterLimits, Connection
+from connectors.caster.passwords import Compare, PasswordChecks, compare
+from connectors.caster.privacy import Detail
 from connectors.caster.relay import Relay
+from connectors.caster.sessions import Sessions
+from connectors.caster.volumes import Volumes
 from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
 from gnss.ntrip.head import AGENT, format_head
 from gnss.ntrip.request import Request
 from gnss.ntrip.sourcetable import Sourcetable, StrEntry, format_sourcetable
 from sensors.model import Station
 
+log = structlog.get_logger()
+
 _TABLE_AGE_S = 1.0
 _STOP_S = 2.0
-_MOST_CHECKS = 200
-"""Of passwords that wait to be compared."""
+_BUSY_S = 15
+_LOOK_S = 1.0
+_SETTLE_LOOKS = 60
 _NO_PUSH = "streams cannot be pushed here; name the station's source in a [[station]] of the configuration"
 
 
@@ -35,7 +47,7 @@ class CasterCounters:
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised, account (it may
-    not, or not any more), busy, early (accounts are not known yet)."""
+    not, or not any more), sessions, volume, area, busy, early (accounts are not known yet)."""
 
 
 class Caster:
@@ -53,6 +65,12 @@ class Caster:
         Name to password; with none of them the streams are open to all. The sourcetable always is.
     limits
         What is granted to strangers.
+    compare_
+        How a password is compared with what is kept of it.
+    name
+        Of this caster among those that share their sessions; it stays through restarts.
+    detail
+        How much of rovers' addresses is kept.
     """
 
     def __init__(
@@ -63,6 +81,9 @@ class Caster:
         *,
         users: Mapping[str, str] | None = None,
         limits: CasterLimits | None = None,
+        compare_: Compare = compare,
+        name: str = "caster",
+        detail: Detail = "network",
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
@@ -71,8 +92,19 @@ class Caster:
         self._clock_us = clock_us
         self.accounts = Accounts(users)
         """Who may have what; after a change `recheck` is to be called."""
-        self._checker = ThreadPoolExecutor(1, "accounts")
-        self._checks: set[asyncio.Task[None]] = set()
+        self.passwords = PasswordChecks(self.accounts, time.monotonic, compare_)
+        self._checks: dict[Connection, asyncio.Task[bool]] = {}
+        self.admission = Admission(
+            self.accounts,
+            Sessions(name),
+            Volumes(name),
+            clock_us,
+            time.monotonic,
+            self.refuse,
+            detail,
+        )
+        """Who gets streams."""
+        self._watching: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
@@ -99,6 +131,7 @@ class Caster:
             else:
                 text = f"cannot listen on {host}:{port} ({error.strerror or error}); choose another address"
             raise OSError(error.errno, text) from error
+        self._watching = asyncio.create_task(self._watch(), name="sessions")
 
     @property
     def port(self) -> int:
@@ -120,9 +153,13 @@ class Caster:
         for connection in tuple(self._connections):
             connection.transport.abort()
         await self._server.wait_closed()
-        for check in tuple(self._checks):
-            check.cancel()
-        self._checker.shutdown(wait=False)
+        tasks: list[asyncio.Task[Any]] = [*self._checks.values()]
+        if self._watching is not None:
+            tasks.append(self._watching)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.passwords.stop()
         self._server = None
 
     # --- connection.Host --------------------------------------------------------------------------------
@@ -147,8 +184,15 @@ class Caster:
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
-        if connection.station_id:
-            self._relay.unsubscribe(connection.station_id, connection)
+        if connection in self._checks:
+            self._checks[connection].cancel()
+        subscribed = self.admission.leave(connection)
+        if subscribed is not None:
+            self._relay.unsubscribe(connection.station_id, subscribed)
+
+    def uploaded(self, connection: Connection, data: bytes) -> None:
+        """Take what a rover sends while it gets a stream."""
+        self.admission.uploaded(connection, data)
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
@@ -175,31 +219,14 @@ class Caster:
             text = "this caster does not know its accounts yet; try again in a while"
             connection.finish(refusal(503, request.version, text, now_us=now_us, retry_after_s=5))
         elif self.accounts.is_open:
-            self._answer_with_stream(connection, request)
+            self._answer_allowed(connection, request, "")
         else:
-            is_known = self.accounts.knows(request.username, request.password or "")
-            if is_known is not None:
-                self._answer_known(connection, request, is_known=is_known)
-            elif len(self._checks) >= _MOST_CHECKS:
-                self.refuse("busy")
-                text = "too many rovers come at once; try again in a while"
-                connection.finish(refusal(503, request.version, text, now_us=now_us, retry_after_s=5))
-            else:
-                check = asyncio.create_task(self._check(connection, request))
-                self._checks.add(check)
-                check.add_done_callback(self._checks.discard)
+            self._identify(connection, request)
 
     def recheck(self) -> None:
         """Cut the rovers whose account does not let them have their stream any more."""
         self._table_until = 0.0  # it tells whether a name is needed
-        if self.accounts.is_open:
-            return
-        for connection in tuple(self._connections):
-            name, mountpoint = connection.username, connection.station_id
-            is_same = connection.credential == self.accounts.credential(name)
-            if mountpoint and not (is_same and self.accounts.may(name, mountpoint)):
-                self.refuse("account")
-                connection.transport.abort()
+        self.admission.recheck()
 
     # --- inside ---------------------------------------------------------------------------------------
 
@@ -216,32 +243,77 @@ class Caster:
             text = "there is no such mountpoint; ask for / to see the sourcetable"
             connection.finish(refusal(404, 2, text, now_us=now_us))
 
-    async def _check(self, connection: Connection, request: Request) -> None:
-        """Compare a password, which takes a while, apart from what rovers get meanwhile."""
-        loop, password = asyncio.get_running_loop(), request.password or ""
-        is_known = await loop.run_in_executor(self._checker, self.accounts.verify, request.username, password)
-        if connection in self._connections and not connection.transport.is_closing():
+    def _identify(self, connection: Connection, request: Request) -> None:
+        """Answer once it is known who asks."""
+        name, password = request.username, request.password or ""
+        is_known = self.accounts.knows(name, password) if name else False
+        if is_known is not None:
             self._answer_known(connection, request, is_known=is_known)
+            return
+        check = self.passwords.ask(name, password, connection.address)
+        if check is None:
+            self._answer_busy(connection, request)
+            return
+        self._checks[connection] = check
+        check.add_done_callback(partial(self._checked, connection, request))
+
+    def _checked(self, connection: Connection, request: Request, check: asyncio.Task[bool]) -> None:
+        self._checks.pop(connection, None)
+        if check.cancelled() or connection not in self._connections or connection.transport.is_closing():
+            return
+        if (error := check.exception()) is not None:
+            log.error("a password cannot be compared", error=repr(error))
+            self._answer_busy(connection, request)
+        else:
+            self._answer_known(connection, request, is_known=check.result())
+
+    def _answer_busy(self, connection: Connection, request: Request) -> None:
+        self.refuse("busy")
+        text = "too many rovers come at once, or too many wrong passwords; try again in a while"
+        answer = refusal(503, request.version, text, now_us=self._clock_us(), retry_after_s=_BUSY_S)
+        connection.finish(answer)
 
     def _answer_known(self, connection: Connection, request: Request, *, is_known: bool) -> None:
+        if is_known:
+            self._answer_allowed(connection, request, request.username)
+            return
+        self.refuse("unauthorised")
+        text = "user name or password is wrong" if request.username else "a user name is needed"
         now_us = self._clock_us()
-        if not is_known:
-            self.refuse("unauthorised")
-            text = "user name or password is wrong" if request.username else "a user name is needed"
-            connection.finish(refusal(401, request.version, text, realm=request.mountpoint, now_us=now_us))
-        elif not self.accounts.may(request.username, request.mountpoint):
-            self.refuse("account")
-            text = "this account may not have this stream; ask whoever runs the caster"
-            connection.finish(refusal(401, request.version, text, realm=request.mountpoint, now_us=now_us))
-        else:
-            connection.username = request.username
-            connection.credential = self.accounts.credential(request.username)
-            self._answer_with_stream(connection, request)
+        connection.finish(refusal(401, request.version, text, realm=request.mountpoint, now_us=now_us))
 
-    def _answer_with_stream(self, connection: Connection, request: Request) -> None:
-        head = stream_head(request.version, chunked=False, now_us=self._clock_us())  # read by more receivers
-        connection.begin_stream(head, request.mountpoint)
-        self._relay.subscribe(request.mountpoint, connection)
+    def _answer_allowed(self, connection: Connection, request: Request, name: str) -> None:
+        """Answer an account, or by an empty name whoever asks an open caster."""
+        now_us = self._clock_us()
+        refused = self.admission.refused(name, request.mountpoint, request.gga)
+        if refused is None:
+            head = stream_head(request.version, chunked=False, now_us=now_us)  # read by more receivers
+            connection.begin_stream(head, request.mountpoint)
+            contents, mountpoint = self._relay.contents_of, request.mountpoint
+            before = contents(mountpoint).n_bytes
+            subscribed = self.admission.begin(
+                connection, name, mountpoint, lambda: contents(mountpoint).n_bytes - before
+            )
+            self._relay.subscribe(mountpoint, subscribed)
+            self.admission.uploaded(connection, f"{request.gga}\r\n".encode() + connection.early)
+            return
+        self.refuse(refused.reason)
+        if refused.may_pass:
+            answer = refusal(503, request.version, refused.text, now_us=now_us, retry_after_s=_BUSY_S)
+        else:  # version 1 knows no other answer to who is not let in
+            status = 403 if request.version == 2 else 401
+            answer = refusal(status, request.version, refused.text, realm=request.mountpoint, now_us=now_us)
+        connection.finish(answer)
+
+    async def _watch(self) -> None:
+        """End sessions whose time is over, each second."""
+        turn = 0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            turn += 1
+            self.admission.look()
+            if turn % _SETTLE_LOOKS == 0:
+                self.admission.settle()
 
     def _refresh_table(self) -> None:
         now = asyncio.get_running_loop().time()

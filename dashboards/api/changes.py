@@ -38,9 +38,9 @@ from streams.definitions import (
     StationDefinition,
     ThingDefinition,
     check_id,
-    hashed,
     values_of,
 )
+from streams.passwords import hashed
 from streams.records import Change, ChangeVerb, Command, ObjectKind
 
 MAX_NAME = 100

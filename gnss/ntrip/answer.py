@@ -9,6 +9,7 @@ from gnss.ntrip.head import AGENT, NtripVersion, format_head
 _REASONS = {
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
@@ -63,7 +64,7 @@ def refusal(
     Parameters
     ----------
     status
-        400, 401, 404, 405, 409, 431, 501 or 503.
+        400, 401, 403, 404, 405, 409, 431, 501 or 503.
     version
         Of the request.
     text

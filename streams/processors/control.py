@@ -27,10 +27,10 @@ from streams.definitions import (
     check_id,
     check_name,
     definition,
-    hashed,
     values_of,
 )
 from streams.objects import Base, Key, Objects
+from streams.passwords import hashed
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import (

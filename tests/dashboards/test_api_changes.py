@@ -1,6 +1,6 @@
 import pytest
 
-from streams.definitions import is_password
+from streams.passwords import is_password
 from streams.records import Change, Changes, Command, CommandOutcome, CommandOutcomes, Commands
 from tests.dashboards import country as c
 from tests.dashboards.serving import client_of

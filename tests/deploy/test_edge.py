@@ -17,7 +17,8 @@ from deploy.registry import Registry
 from deploy.service import Service, opened
 from deploy.settings import CasterSettings, Settings, StationSettings
 from sensors.model import Station
-from streams.definitions import AccountDefinition, StationDefinition, hashed, values_of
+from streams.definitions import AccountDefinition, StationDefinition, values_of
+from streams.passwords import hashed
 from streams.records import Change, Changes, Command
 from tests.connectors.test_caster import basic
 from tests.rtcm_frames import text_frame

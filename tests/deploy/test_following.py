@@ -19,9 +19,10 @@ from deploy.registry import Registry
 from deploy.settings import CasterSettings, Settings
 from sensors.model import Station
 from streams import codec
-from streams.definitions import AccountDefinition, StationDefinition, hashed, values_of
+from streams.definitions import AccountDefinition, StationDefinition, values_of
 from streams.kafka.access import Access
 from streams.kafka.registry import RegistryFollower
+from streams.passwords import hashed
 from streams.records import Change, Changes, ObjectKind
 from tests.connectors.test_caster import V1, basic
 from tests.program import free_port

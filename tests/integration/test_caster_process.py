@@ -15,9 +15,10 @@ from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from sensors.model import Station
 from streams import codec
-from streams.definitions import AccountDefinition, hashed, values_of
+from streams.definitions import AccountDefinition, values_of
 from streams.kafka import admin
 from streams.kafka.output import Message, Output
+from streams.passwords import hashed
 from streams.records import Change, Changes
 from streams.topics import REGISTRY
 from tests.connectors.link.frames import epoch

@@ -13,10 +13,10 @@ from streams.definitions import (
     DatastreamDefinition,
     StationDefinition,
     ThingDefinition,
-    is_password,
     values_of,
 )
 from streams.objects import Objects, watched
+from streams.passwords import is_password
 from streams.processor import Processor
 from streams.processors.control import Control
 from streams.processors.snapshots import CHUNK_BYTES

@@ -1,0 +1,297 @@
+"""Lets rovers in as their accounts allow, follows what they have, and ends what is not allowed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from connectors.caster.accounts import Accounts
+from connectors.caster.metered import Metered
+from connectors.caster.permissions import why_not, why_not_there
+from connectors.caster.privacy import Detail, coarse
+from connectors.caster.relay import Subscriber
+from connectors.caster.sessions import Key, Session, Sessions
+from connectors.caster.volumes import Volumes
+from gnss.nmea import Gga, NmeaSplitter, parse_sentence
+from streams.definitions import AccountDefinition
+
+log = structlog.get_logger()
+
+POSITION_US = 60_000_000
+"""That an account with areas may be without a position: rovers send one each 1 to 30 s."""
+MOST_ENDED = 100_000
+_OPEN = AccountDefinition()
+_LINE_END = b"\r\n"
+
+
+class Rover(Subscriber, Protocol):
+    """What is needed of a connection."""
+
+    address: str
+
+    def cut(self) -> None:
+        """End it at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a rover gets no stream."""
+
+    reason: str
+    """For the counters: account, area, volume, sessions."""
+    text: str
+    """For the person behind the rover."""
+    may_pass: bool = False
+    """Whether the same is worth trying again in a while."""
+
+
+@dataclass(slots=True, eq=False)
+class _Present:
+    """A rover that gets a stream."""
+
+    session: Session
+    rover: Rover
+    terms: tuple[object, ...]
+    """What of the account cannot change while it is there."""
+    n_bytes: Callable[[], int]
+    """That it has had so far."""
+    counted: int = 0
+    """Of these, that stand in the account's volume."""
+    metered: Metered | None = None
+    splitter: NmeaSplitter | None = None
+    """For an account with areas."""
+    is_over: bool = False
+
+
+class Admission:
+    """All rovers of a caster that get a stream. All calls come from the event loop.
+
+    Parameters
+    ----------
+    accounts
+        Those in force.
+    sessions, volumes
+        The books; what other casters tell is entered by who hears it, who then calls `recheck_account`.
+    clock_us, clock_s
+        UTC, and one that does not go back.
+    count_refused
+        Gets the reason of each cut.
+    detail
+        How much of addresses is kept.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        volumes: Volumes,
+        clock_us: Callable[[], int],
+        clock_s: Callable[[], float],
+        count_refused: Callable[[str], None],
+        detail: Detail = "network",
+    ) -> None:
+        self.sessions, self.volumes = sessions, volumes
+        self.ended: list[Key] = []
+        """Sessions of this caster that are over, until somebody takes them away to tell others."""
+        self._accounts = accounts
+        self._clock_us, self._clock_s = clock_us, clock_s
+        self._count_refused = count_refused
+        self._detail = detail
+        self._present: dict[Rover, _Present] = {}
+        self._by_key: dict[Key, _Present] = {}
+        self._watched: dict[_Present, None] = {}
+        """Those whose account has an end, a volume or areas."""
+
+    def refused(self, name: str, mountpoint: str, gga: str = "") -> Refused | None:
+        """Return why an account that told its password gets no stream; None: it does.
+
+        Parameters
+        ----------
+        gga
+            The sentence in the request, if there is one.
+        """
+        account, now_us = self._account(name), self._clock_us()
+        if text := why_not(account, mountpoint, now_us):
+            return Refused("account", text)
+        assert account is not None
+        if text := self._too_much(name, account, now_us):
+            return Refused("volume", text)
+        if account.when_full == "refuse" and not self.sessions.has_room(name, account.most_sessions):
+            text = f"this account has its {account.most_sessions} sessions already; end one and try again"
+            return Refused("sessions", text, may_pass=True)
+        for longitude, latitude in _places(NmeaSplitter(), gga.encode() + _LINE_END) if account.areas else ():
+            if text := why_not_there(account, longitude, latitude):
+                return Refused("area", text)
+        return None
+
+    def begin(self, rover: Rover, name: str, mountpoint: str, n_bytes: Callable[[], int]) -> Subscriber:
+        """Let a rover have a stream; return who is to be subscribed for it.
+
+        Parameters
+        ----------
+        n_bytes
+            Tells what a rover has had that is subscribed itself.
+        """
+        account = self._account(name) or _OPEN
+        session = self.sessions.begin(name, mountpoint, coarse(rover.address, self._detail), self._clock_us())
+        metered = None
+        if account.rate_bytes_s or account.day_bytes or account.month_bytes or account.areas:
+            metered = Metered(rover, account.rate_bytes_s, self._clock_s, is_held=bool(account.areas))
+            n_bytes = _let_through(metered)
+        present = _Present(session, rover, self._terms(name), n_bytes, metered=metered)
+        if account.areas:
+            present.splitter = NmeaSplitter()
+        if metered is not None or account.valid_until_us is not None:
+            self._watched[present] = None
+        self._present[rover] = self._by_key[session.key] = present
+        self.recheck_account(name)
+        return metered or rover
+
+    def leave(self, rover: Rover) -> Subscriber | None:
+        """Forget a rover; return who was subscribed for it."""
+        present = self._present.pop(rover, None)
+        if present is None:
+            return None
+        self._end(present)
+        return present.metered or rover
+
+    def uploaded(self, rover: Rover, data: bytes) -> None:
+        """Look for the rover's position in what it sends."""
+        present = self._present.get(rover)
+        if present is None or present.splitter is None:
+            return
+        for longitude, latitude in _places(present.splitter, data):
+            self._is_at(present, longitude, latitude)
+
+    def recheck(self) -> None:
+        """End what accounts do not allow any more, after they were changed."""
+        if self._accounts.is_open:
+            return
+        for present in tuple(self._present.values()):
+            session = present.session
+            account = self._account(session.account)
+            if why := why_not(account, session.mountpoint, self._clock_us()):
+                self._cut(present, "account", why)
+            elif present.terms != self._terms(session.account):
+                self._cut(present, "account", "the account was changed")
+            elif account is not None and account.valid_until_us is not None:
+                self._watched[present] = None
+        for name in {present.session.account for present in self._present.values()}:
+            self.recheck_account(name)
+
+    def recheck_account(self, name: str) -> None:
+        """End what is one session too many, of those that are here."""
+        account = self._account(name)
+        if account is None:
+            return
+        for session in self.sessions.surplus(name, account.most_sessions, account.when_full):
+            present = self._by_key.get(session.key)
+            if present is not None:
+                self._cut(present, "sessions", "another session of the account has its place")
+
+    def look(self) -> None:
+        """End what time has ended; to be called each second."""
+        now_us = self._clock_us()
+        for present in tuple(self._watched):
+            session = present.session
+            account = self._account(session.account)
+            self._count(present)
+            if account is None:
+                continue
+            if why := why_not(account, session.mountpoint, now_us):
+                self._cut(present, "account", why)
+            elif why := self._too_much(session.account, account, now_us):
+                self._cut(present, "volume", why)
+            elif (
+                present.metered is not None
+                and present.metered.is_held
+                and now_us - session.begun_us > POSITION_US
+            ):
+                self._cut(present, "area", "it told no position, which its account needs")
+
+    def settle(self) -> None:
+        """Count what all rovers have had so far, and forget what other casters say no more."""
+        for present in self._present.values():
+            self._count(present)
+        now_us = self._clock_us()
+        self.volumes.forget(now_us)
+        self.sessions.forget(now_us)
+
+    @property
+    def present(self) -> Iterable[Session]:
+        """Sessions of this caster."""
+        return [present.session for present in self._present.values()]
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _account(self, name: str) -> AccountDefinition | None:
+        return _OPEN if self._accounts.is_open else self._accounts.get(name)
+
+    def _terms(self, name: str) -> tuple[object, ...]:
+        account = self._account(name) or _OPEN
+        has_volume = bool(account.day_bytes or account.month_bytes)
+        return self._accounts.credential(name), account.rate_bytes_s, account.areas, has_volume
+
+    def _too_much(self, name: str, account: AccountDefinition, now_us: int) -> str:
+        if not account.day_bytes and not account.month_bytes:
+            return ""
+        of_day, of_month = self.volumes.used(name, now_us)
+        for used, most, when in (
+            (of_day, account.day_bytes, "day"),
+            (of_month, account.month_bytes, "month"),
+        ):
+            if most and used >= most:
+                return f"this account has had its volume of this {when}; it begins anew with the next (UTC)"
+        return ""
+
+    def _count(self, present: _Present) -> None:
+        so_far = present.session.n_bytes = present.n_bytes()
+        if present.session.account and so_far > present.counted:
+            self.volumes.add(present.session.account, so_far - present.counted, self._clock_us())
+        present.counted = so_far
+
+    def _is_at(self, present: _Present, longitude: float, latitude: float) -> None:
+        account = self._account(present.session.account)
+        if account is None or present.metered is None:
+            return
+        if why := why_not_there(account, longitude, latitude):
+            self._cut(present, "area", why)
+        else:
+            present.metered.is_held = False
+
+    def _cut(self, present: _Present, reason: str, why: str) -> None:
+        if present.is_over:
+            return
+        session = present.session
+        log.info("a rover is cut", account=session.account, mountpoint=session.mountpoint, why=why)
+        self._count_refused(reason)
+        self._end(present)
+        present.rover.cut()
+
+    def _end(self, present: _Present) -> None:
+        if present.is_over:
+            return
+        present.is_over = True
+        self._count(present)
+        self._watched.pop(present, None)
+        key = present.session.key
+        del self._by_key[key]
+        self.sessions.end(key)
+        self.ended.append(key)
+        del self.ended[:-MOST_ENDED]
+
+
+def _places(splitter: NmeaSplitter, data: bytes) -> Iterable[tuple[float, float]]:
+    """Yield longitudes and latitudes that a rover tells."""
+    for sentence in splitter.feed(data):
+        found = parse_sentence(sentence)
+        if isinstance(found, Gga) and found.longitude is not None and found.latitude is not None:
+            yield found.longitude, found.latitude
+
+
+def _let_through(metered: Metered) -> Callable[[], int]:
+    return lambda: metered.n_bytes

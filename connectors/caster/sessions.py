@@ -1,0 +1,143 @@
+"""Who gets streams now, over all casters that tell each other: a book without I/O.
+
+Each caster keeps its own sessions and what others told of theirs. Which session is one too many follows from
+the book alone, so that casters that know the same end the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+Key = tuple[str, int]
+WhenFull = Literal["newest", "refuse"]
+
+LEASE_US = 150_000_000
+"""After which a session of another caster is over, when that caster says nothing more of it."""
+MOST_OTHERS = 200_000
+"""Sessions of other casters that are remembered."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """An account gets a stream."""
+
+    caster: str
+    number: int
+    """Of this caster; no two are the same."""
+    account: str
+    """Empty where the caster is open to all."""
+    mountpoint: str
+    """As it was asked for."""
+    address: str
+    """As coarse as the privacy setting has it."""
+    begun_us: int
+    n_bytes: int = 0
+    longitude: float | None = None
+    latitude: float | None = None
+    told_us: int = 0
+    """When its caster said so last; of those of this caster nothing."""
+
+    @property
+    def key(self) -> Key:
+        """What stands for it everywhere."""
+        return self.caster, self.number
+
+    @property
+    def age(self) -> tuple[int, str, int]:
+        """By which sessions stand in order, the oldest first."""
+        return self.begun_us, self.caster, self.number
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The book of one caster.
+
+    Parameters
+    ----------
+    caster
+        Its name; no other caster has it.
+    number
+        Of its next session; one that begins anew under its old name begins above those that it had.
+    """
+
+    caster: str
+    number: int = 0
+    left_out: int = 0
+    """Of other casters, that were too many to be remembered."""
+    _by_key: dict[Key, Session] = field(default_factory=dict)
+    _by_account: dict[str, dict[Key, Session]] = field(default_factory=dict)
+    _others: int = 0
+
+    def begin(self, account: str, mountpoint: str, address: str, now_us: int) -> Session:
+        """Enter a session of this caster."""
+        session = Session(self.caster, self.number, account, mountpoint, address, now_us)
+        self.number += 1
+        self._enter(session)
+        return session
+
+    def end(self, key: Key) -> Session | None:
+        """Strike out a session; None: it was not there."""
+        session = self._by_key.pop(key, None)
+        if session is None:
+            return None
+        of_account = self._by_account[session.account]
+        del of_account[key]
+        if not of_account:
+            del self._by_account[session.account]
+        self._others -= session.caster != self.caster
+        return session
+
+    def take(self, session: Session) -> None:
+        """Enter or renew what another caster told of a session of its own."""
+        if session.caster == self.caster:  # of its life before
+            return
+        known = self.end(session.key)
+        if known is None and self._others >= MOST_OTHERS:
+            self.left_out += 1
+            return
+        self._enter(session)
+
+    def forget(self, now_us: int) -> list[Session]:
+        """Strike out sessions of casters that have long said nothing of them; return these."""
+        lost = [one for one in self.others() if one.told_us + LEASE_US < now_us]
+        for one in lost:
+            self.end(one.key)
+        return lost
+
+    def has_room(self, account: str, most: int) -> bool:
+        """Return whether an account may have one more; 0: any number."""
+        return not most or self.count(account) < most
+
+    def surplus(self, account: str, most: int, when_full: WhenFull) -> list[Session]:
+        """Return the sessions of an account that are too many: the oldest, or by `refuse` the newest."""
+        if self.has_room(account, most + 1 if most else 0):
+            return []
+        in_order = sorted(self._by_account.get(account, {}).values(), key=lambda one: one.age)
+        return in_order[:-most] if when_full == "newest" else in_order[most:]
+
+    def count(self, account: str) -> int:
+        """Return how many sessions an account has."""
+        return len(self._by_account.get(account, ()))
+
+    def of(self, account: str) -> Iterable[Session]:
+        """Return the sessions of an account."""
+        return tuple(self._by_account.get(account, {}).values())
+
+    def every(self) -> list[Session]:
+        """Return all sessions, the oldest first."""
+        return sorted(self._by_key.values(), key=lambda one: one.age)
+
+    def own(self) -> list[Session]:
+        """Return those of this caster."""
+        return [one for one in self._by_key.values() if one.caster == self.caster]
+
+    def others(self) -> Iterator[Session]:
+        """Yield those of other casters."""
+        return (one for one in self._by_key.values() if one.caster != self.caster)
+
+    def _enter(self, session: Session) -> None:
+        self._by_key[session.key] = session
+        self._by_account.setdefault(session.account, {})[session.key] = session
+        self._others += session.caster != self.caster
