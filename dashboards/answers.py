@@ -305,8 +305,39 @@ class AccountBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     password: str
     mountpoints: Sequence[str] = ()
-    """That may be had; none: all."""
+    """That may be had, with * and ?; none: all."""
     enabled: bool = True
+    valid_from: Time | None = None
+    valid_until: Time | None = None
+    areas: Sequence[Sequence[Sequence[float]]] = ()
+    """Rings of [longitude, latitude] in which rovers may be, and must tell that they are; none: anywhere."""
+    most_sessions: int = 0
+    """At once, in all casters together; 0: any number."""
+    when_full: Literal["newest", "refuse"] = "newest"
+    """Whose is the place of a session that is one too many: the newest's (the oldest is cut), or nobody's."""
+    rate_bytes_s: float = 0.0
+    """Of each session; 0: any."""
+    day_bytes: int = 0
+    """In a day of UTC; 0: any."""
+    month_bytes: int = 0
+    """In a month of UTC; 0: any."""
+
+
+class SessionAnswer(Answer, frozen=True, kw_only=True):
+    """A rover that gets a stream now."""
+
+    account: str
+    """Empty where the caster is open to all."""
+    mountpoint: str
+    address: str
+    """As coarse as `addresses` of `[caster]` has it."""
+    since: Time
+    bytes_sent: int
+    """As of the last minute."""
+    caster: str
+    longitude: float | None = None
+    """Where it said that it is; null where that is not kept."""
+    latitude: float | None = None
 
 
 class OutcomeAnswer(Answer, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from connectors.caster.sessions import Session
 from dashboards.answers import (
     AlertAnswer,
     DatastreamAnswer,
@@ -17,6 +18,7 @@ from dashboards.answers import (
     ObservationAnswer,
     ObservationWindowAnswer,
     QualityAnswer,
+    SessionAnswer,
     StationAnswer,
     StationFigures,
     StationLatest,
@@ -276,6 +278,20 @@ def stream(state: StreamState) -> StreamAnswer:
         reconnects=state.reconnects,
         last_received=None if state.last_received_us is None else time_of(state.last_received_us),
         last_error=state.last_error,
+    )
+
+
+def session(one: Session) -> SessionAnswer:
+    """Return a session of a caster."""
+    return SessionAnswer(
+        account=one.account,
+        mountpoint=one.mountpoint,
+        address=one.address,
+        since=time_of(one.begun_us),
+        bytes_sent=one.n_bytes,
+        caster=one.caster,
+        longitude=one.longitude,
+        latitude=one.latitude,
     )
 
 

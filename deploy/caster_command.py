@@ -26,6 +26,7 @@ from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import follower_figures, following_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.session_link import sharing
 from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -60,7 +61,7 @@ async def _run(
     streams = StreamStates()
     async with contextlib.AsyncExitStack() as stack:
         caster = await stack.enter_async_context(
-            casting(relay, following.stations, settings, addresses.ntrip, follows_changes=True)
+            casting(relay, following.stations, settings, addresses.ntrip, folder=folder, follows_changes=True)
         )
         addresses.ntrip = (addresses.ntrip[0], caster.port)
         edge = Edge(settings, Registry.of(settings), caster=caster)
@@ -68,6 +69,7 @@ async def _run(
         changes = await stack.enter_async_context(
             following_changes(edge, kafka, settings.kafka.prefix, folder / COPY, patience_s=0.0)
         )
+        await stack.enter_async_context(sharing(caster.admission, kafka, settings.kafka.prefix))
         figures = caster_figures(caster, relay) + following_figures(following, streams)
         figures += follower_figures(changes, edge)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
 
 from connectors.caster.link.follow import Gatherer
 from connectors.caster.link.outlet import Outlet
 from connectors.caster.link.proof import LEAST_SECRET
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
+from deploy import volume_file
 from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
 from deploy.settings import RelaySettings, Settings, address
@@ -24,6 +26,7 @@ async def casting(
     settings: Settings,
     address: tuple[str, int],
     *,
+    folder: Path,
     follows_changes: bool = False,
 ) -> AsyncIterator[Caster]:
     """Serve rovers what the relay gets.
@@ -34,6 +37,8 @@ async def casting(
         Frames, and what the sourcetable lists.
     settings, address
         The accounts of the file, and where to listen.
+    folder
+        Keeps how much accounts have had.
     follows_changes
         Accounts come over Kafka: without any in the file nobody is let in until they are known (`Edge.know`).
 
@@ -42,16 +47,25 @@ async def casting(
     Refusal
         The address cannot be listened on.
     """
-    caster = Caster(relay, stations, wall_clock_us, users=settings.caster.users or None)
-    caster.accounts.is_known = bool(settings.caster.users) or not follows_changes
-    try:
-        await caster.start(*address)
-    except OSError as error:
-        raise Refusal(error.strerror or str(error)) from error
-    try:
-        yield caster
-    finally:
-        await caster.stop()
+    with volume_file.own_file(folder) as file:
+        caster = Caster(
+            relay,
+            stations,
+            wall_clock_us,
+            users=settings.caster.users or None,
+            name=volume_file.name_of(file),
+            detail=settings.caster.addresses,
+        )
+        caster.accounts.is_known = bool(settings.caster.users) or not follows_changes
+        async with volume_file.keeping(caster.admission.volumes, file):
+            try:
+                await caster.start(*address)
+            except OSError as error:
+                raise Refusal(error.strerror or str(error)) from error
+            try:
+                yield caster
+            finally:
+                await caster.stop()  # what rovers have had is counted as they leave
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from connectors.caster.server import Caster
+from connectors.caster.sessions import Session
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import Settings, StationSettings
@@ -58,6 +59,10 @@ class Edge:
     def stations(self) -> list[Station]:
         """Those of this process, the paused ones too."""
         return [one.station(one.id) for one in self._stations()]
+
+    def sessions(self) -> list[Session]:
+        """Return who gets streams of this process's caster now, and of those that it hears of."""
+        return [] if self.caster is None else self.caster.admission.sessions.every()
 
     def connect(self) -> None:
         """Start the connectors of everything that is configured, as it is now."""

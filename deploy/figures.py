@@ -94,6 +94,11 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
         counter("caster_requests", "Requests answered.", lambda: served.requests),
         Figure("caster_refused", "Connections and requests refused.", "counter", refused, ("reason",)),
         counter("caster_cut_rovers", "Rovers cut since they could not follow.", lambda: sent.cut),
+        gauge(
+            "caster_outdated_passwords",
+            "Accounts whose password is kept in an old way: set it anew.",
+            caster.accounts.outdated,
+        ),
         counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
         counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
     ]

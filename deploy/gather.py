@@ -23,6 +23,7 @@ from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.session_link import sharing
 from deploy.settings import Settings
 from deploy.sources import Sources
 from deploy.start import resolve, run_async
@@ -70,9 +71,17 @@ async def _run(
         relay = Relay(asyncio.get_running_loop().time)
         edge = Edge(settings, registry)
         if addresses.ntrip is not None:
-            caster = casting(relay, lambda: edge.stations, settings, addresses.ntrip, follows_changes=True)
+            caster = casting(
+                relay,
+                lambda: edge.stations,
+                settings,
+                addresses.ntrip,
+                folder=folder,
+                follows_changes=True,
+            )
             edge.caster = await stack.enter_async_context(caster)
             addresses.ntrip = (addresses.ntrip[0], edge.caster.port)
+            await stack.enter_async_context(sharing(edge.caster.admission, access, kafka.prefix))
         outlet = await stack.enter_async_context(feeding(relay, lambda: edge.stations, settings.relay))
         store = open_store(folder)
         stack.callback(store.close)

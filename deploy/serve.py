@@ -25,6 +25,7 @@ from deploy.kafka_access import kafka_access
 from deploy.late_store import late_postgres
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.session_link import watching
 from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -82,6 +83,7 @@ async def _run(
         stack.push_async_callback(reader.stop)
         alerts = Reader(access, (ALERTS,), {}, kafka.prefix)
         stack.push_async_callback(alerts.stop)
+        sessions = await stack.enter_async_context(watching(access, kafka.prefix))
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
         watch, memory = DatabaseWatch(look), AlertMemory()
         tasks = [
@@ -104,6 +106,7 @@ async def _run(
             open_writes=is_loopback(addresses.http[0]),
             fallback=Fallback(memory, lambda: watch.away),
             regional=settings.regions.reserved if settings.regions is not None else (),
+            sessions=sessions.every,
         )
         registry = Registry.of(settings)
         app.state.snapshot.begin_with(

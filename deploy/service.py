@@ -95,7 +95,9 @@ async def opened(
         stack.push_async_callback(sources.stop)
         if addresses.ntrip is not None:
             stations = partial(every_station, store)
-            caster = await stack.enter_async_context(casting(relay, stations, settings, addresses.ntrip))
+            caster = await stack.enter_async_context(
+                casting(relay, stations, settings, addresses.ntrip, folder=data)
+            )
             service.addresses.ntrip = (addresses.ntrip[0], caster.port)
             figures += caster_figures(caster, relay)
             edge.caster = caster
@@ -122,6 +124,7 @@ async def opened(
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
                 write_token=settings.server.write_token or None,
                 open_writes=is_loopback(addresses.http[0]),
+                sessions=edge.sessions,
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service

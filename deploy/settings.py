@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -111,6 +111,8 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
 
     users: dict[str, str] = msgspec.field(default_factory=dict)
     """Name to password; empty: open to all."""
+    addresses: Literal["full", "network", "none"] = "network"
+    """How much of rovers' addresses is kept with their sessions."""
 
 
 class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -484,6 +484,56 @@ class Descriptions(Record, frozen=True, kw_only=True, tag="descriptions"):
     descriptions: list[Description]
 
 
+# --- who gets streams ------------------------------------------------------------------------------
+
+
+class SessionRecord(Record, frozen=True, kw_only=True):
+    """A rover that gets a stream of a caster."""
+
+    number: int
+    """Of this caster; no two are the same."""
+    account: str
+    mountpoint: str
+    address: str
+    """As coarse as the caster's privacy setting has it."""
+    begun_us: TimeUs
+    n_bytes: int
+    longitude: float | None = None
+    latitude: float | None = None
+
+
+class CasterSessions(Record, frozen=True, kw_only=True, tag="sessions"):
+    """Sessions of one caster: those that began, and those that go on, told again each minute."""
+
+    caster: str
+    first: int
+    """Number of the first session of its life; those below are over."""
+    present: list[SessionRecord]
+    ended: list[int]
+    """Numbers."""
+
+
+class AccountVolume(Record, frozen=True, kw_only=True):
+    """What an account has had of one caster; counts only grow."""
+
+    account: str
+    day: int
+    """Days since 1970."""
+    day_bytes: int
+    month: int
+    """Months since the year 0."""
+    month_bytes: int
+
+
+class CasterVolumes(Record, frozen=True, kw_only=True, tag="volumes"):
+    """What some accounts have had of one caster. Key: caster and share."""
+
+    caster: str
+    share: int
+    """Which accounts these are."""
+    volumes: list[AccountVolume]
+
+
 Batch = (
     RawBatch
     | Tick
@@ -500,4 +550,6 @@ Batch = (
     | CommandOutcomes
     | Changes
     | Descriptions
+    | CasterSessions
+    | CasterVolumes
 )

@@ -74,9 +74,15 @@ REGIONAL_COMMANDS = Topic(
 """Copies of those commands that regions below answer: all that they may read here of what people ask for."""
 BRIDGE_PLACES = Topic("bridge-places", None, "stream", partitions=1, retention_s=-1, compacted=True)
 """How far bridges have come that write into this Kafka (`streams.kafka.bridge`)."""
+SESSIONS = Topic("sessions", records.CasterSessions, "caster", partitions=1, retention_s=3600)
+"""Who gets streams now: each caster tells its own, and reads what others tell."""
+VOLUMES = Topic(
+    "volumes", records.CasterVolumes, "caster/share", partitions=1, retention_s=-1, compacted=True
+)
+"""How much accounts have had of each caster in this day and month."""
 ALL_TOPICS = (
     *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
-    BRIDGE_PLACES,
+    BRIDGE_PLACES, SESSIONS, VOLUMES,
 )  # fmt: skip
 
 

@@ -224,7 +224,7 @@ class Admission:
     @property
     def present(self) -> Iterable[Session]:
         """Sessions of this caster."""
-        return [present.session for present in self._present.values()]
+        return [present.session for present in self._by_key.values()]
 
     # --- inside ---------------------------------------------------------------------------------------
 

@@ -96,7 +96,7 @@ class Caster:
         self._checks: dict[Connection, asyncio.Task[bool]] = {}
         self.admission = Admission(
             self.accounts,
-            Sessions(name),
+            Sessions(name, number=clock_us()),
             Volumes(name),
             clock_us,
             time.monotonic,

@@ -64,11 +64,18 @@ class Sessions:
 
     caster: str
     number: int = 0
+    first: int = field(init=False)
+    """Number of the first session of this life."""
     left_out: int = 0
     """Of other casters, that were too many to be remembered."""
     _by_key: dict[Key, Session] = field(default_factory=dict)
     _by_account: dict[str, dict[Key, Session]] = field(default_factory=dict)
     _others: int = 0
+    _firsts: dict[str, int] = field(default_factory=dict)
+    """Number of the first session of each other caster's life."""
+
+    def __post_init__(self) -> None:
+        self.first = self.number
 
     def begin(self, account: str, mountpoint: str, address: str, now_us: int) -> Session:
         """Enter a session of this caster."""
@@ -98,6 +105,13 @@ class Sessions:
             self.left_out += 1
             return
         self._enter(session)
+
+    def begin_anew(self, caster: str, first: int) -> None:
+        """Strike out what another caster had before it began anew with this number."""
+        if self._firsts.get(caster, -1) < first:
+            self._firsts[caster] = first
+            for one in [one for one in self.others() if one.caster == caster and one.number < first]:
+                self.end(one.key)
 
     def forget(self, now_us: int) -> list[Session]:
         """Strike out sessions of casters that have long said nothing of them; return these."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 from fastapi import Depends, FastAPI
 
+from connectors.caster.sessions import Session
 from dashboards import problems
 from dashboards.api import alerts, changes, live, operations, pages, reports, schemas, sensors, stations
+from dashboards.api import sessions as sessions_routes
 from dashboards.api.context import PREFIX, Context
 from dashboards.api.guard import Guard
 from dashboards.fallback import Fallback, database_needed
@@ -33,6 +35,7 @@ def create_app(
     open_writes: bool = False,
     fallback: Fallback | None = None,
     regional: tuple[str, ...] = (),
+    sessions: Callable[[], Sequence[Session]] = tuple,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -63,6 +66,8 @@ def create_app(
         What there is while the database is away; None: it is in this process, and nothing goes without it.
     regional
         How ids begin that come from regions below.
+    sessions
+        Returns who gets streams of casters now.
     """
     app = FastAPI(
         title="Groundswell",
@@ -93,6 +98,7 @@ def create_app(
         version=version,
         fallback=fallback,
         regional=regional,
+        sessions=sessions,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -105,6 +111,7 @@ def create_app(
         alerts.router(context),
         changes.router(context),
         operations.streams_router(context),
+        sessions_routes.router(context),
         live.router(context, snapshot),
         operations.health_router(context),
     ):

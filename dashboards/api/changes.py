@@ -6,10 +6,11 @@ import re
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from dashboards import answers
 from dashboards.api import schemas
@@ -30,7 +31,6 @@ from dashboards.problems import ProblemError
 from storage.rows import CommandRow
 from streams.definitions import (
     KINDS,
-    AccountDefinition,
     DatastreamDefinition,
     Definition,
     RuleDefinition,
@@ -38,10 +38,13 @@ from streams.definitions import (
     StationDefinition,
     ThingDefinition,
     check_id,
+    definition,
     values_of,
 )
 from streams.passwords import hashed
 from streams.records import Change, ChangeVerb, Command, ObjectKind
+
+T = TypeVar("T")
 
 MAX_NAME = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -151,12 +154,13 @@ def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
 
     async def put(request: Request, by: By = "") -> Response:
         check_writer(request, context)
-        made = _made(await read_body(request, _BODIES[kind]), context)
+        body: object = await read_body(request, _BODIES[kind])
+        made = await run_in_threadpool(_made, body, context)  # a password takes a while
         return await _ask_for(context, request, "put", (kind, _identity(request)), values_of(made), by)
 
     async def patch(request: Request, by: By = "") -> Response:
         check_writer(request, context)
-        values = _partial(kind, await read_body(request, dict[str, Any]))
+        values = await run_in_threadpool(_partial, kind, await read_body(request, dict[str, Any]))
         return await _ask_for(context, request, "patch", (kind, _identity(request)), values, by)
 
     async def delete(request: Request, by: By = "") -> Response:
@@ -235,16 +239,37 @@ def _made(body: object, context: Context) -> Definition:
     elif isinstance(body, answers.AccountBody):
         if not body.password:
             raise ProblemError(422, "password: write one.")
-        kept = hashed(body.password, uuid.uuid4().hex)
-        made = AccountDefinition(password_hash=kept, mountpoints=list(body.mountpoints), enabled=body.enabled)
+        values = {"password_hash": hashed(body.password, uuid.uuid4().hex), **_account_values(body)}
+        made = _checked(lambda: definition("account", values))
     else:
         assert isinstance(body, Definition)
         made = body
+    _checked(made.check)
+    return made
+
+
+def _checked(look: Callable[[], T]) -> T:
+    """Return what a look gives; what it does not like is told."""
     try:
-        made.check()
+        return look()
     except ValueError as error:
         raise ProblemError(422, f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    return made
+
+
+def _account_values(body: answers.AccountBody) -> dict[str, Any]:
+    """Return what a body says of an account beside its password, as a definition has it."""
+    values: dict[str, Any] = msgspec.to_builtins(body, builtin_types=(datetime,))
+    del values["password"]
+    return _in_us(values)
+
+
+def _in_us(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values of an account with times as a definition has them."""
+    for name in ("valid_from", "valid_until"):
+        if name in values:
+            time = values.pop(name)
+            values[f"{name}_us"] = None if time is None else _us(time)
+    return values
 
 
 def _partial(kind: ObjectKind, values: dict[str, Any]) -> dict[str, Any]:
@@ -262,8 +287,10 @@ def _partial(kind: ObjectKind, values: dict[str, Any]) -> dict[str, Any]:
         if given.get(name) is not None:
             given[target] = _us(given[name])
         given.pop(name, None)
-    if kind == "account" and "password" in given:
-        given["password_hash"] = hashed(given.pop("password"), uuid.uuid4().hex)
+    if kind == "account":
+        if "password" in given:
+            given["password_hash"] = hashed(given.pop("password"), uuid.uuid4().hex)
+        given = _in_us(given)
     plain: dict[str, Any] = msgspec.to_builtins(given)
     return plain
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
 
+from connectors.caster.sessions import Session
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
@@ -41,6 +42,7 @@ class Context:
     version: str
     fallback: Fallback | None = None
     regional: tuple[str, ...] = ()
+    sessions: Callable[[], Sequence[Session]] = tuple
 
     def region_of(self, identity: str) -> str:
         """Return the region of a thing or datastream; those of here may have a colon of their own."""

@@ -20,6 +20,7 @@ _TYPES = (
     answers.ObservationAnswer,
     answers.ObservationWindowAnswer,
     answers.AlertAnswer,
+    answers.SessionAnswer,
     answers.StreamAnswer,
     answers.HealthAnswer,
     answers.Acknowledgement,

@@ -19,11 +19,16 @@ MAX_BODY_BYTES = 65_536
 BODY_S = 10.0
 
 
-def check_writer(request: Request, context: Context) -> None:
+def check_writer(request: Request, context: Context, what: str = "Changing something") -> None:
     """Refuse a request that may not change anything.
 
     A foreign web page can send forms but neither JSON nor a token, and its empty requests tell their origin;
     one that points its own name at this machine (DNS rebinding) shows that name in the Host header.
+
+    Parameters
+    ----------
+    what
+        That is asked for, as the begin of a sentence.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def check_writer(request: Request, context: Context) -> None:
         ):
             raise ProblemError(
                 401,
-                "Changing something needs the write token: send Authorization: Bearer TOKEN.",
+                f"{what} needs the write token: send Authorization: Bearer TOKEN.",
                 {"WWW-Authenticate": "Bearer"},
             )
         return

@@ -255,7 +255,7 @@ async def test_who_is_there_can_be_told():
         await setup.hang_up()
         await until(lambda: setup.relay.counters.rovers == 0)
         assert setup.caster.admission.sessions.every() == []
-        assert setup.caster.admission.ended == [("caster", 0)]
+        assert setup.caster.admission.ended == [("caster", PAST)]
 
 
 async def test_rovers_that_come_back_cost_no_hash():

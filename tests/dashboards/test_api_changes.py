@@ -163,3 +163,35 @@ async def test_who_changed_what_is_told(country):
     assert (await send(country, "GET", "/silences/s2")).json()["version"] == 2
     (command,) = (await send(country, "GET", "/commands")).json()["items"]
     assert (command["target"], command["by"], command["ok"]) == ("silence/s1", "Li", True)
+
+
+async def test_an_account_is_put_with_its_limits_and_changed_in_parts(country):
+    ring = [[114.0, 30.2], [114.8, 30.2], [114.8, 30.9]]
+    body = {
+        "password": "geheim", "mountpoints": ["HB*", "NEAREST"], "areas": [ring], "most_sessions": 2,
+        "when_full": "refuse", "rate_bytes_s": 2000, "day_bytes": 10**9,
+        "valid_from": "2026-01-01T00:00:00Z", "valid_until": "2026-01-01T08:00:01+08:00",
+    }  # fmt: skip
+    answer = await send(country, "PUT", "/accounts/rover", json=body)
+    assert answer.status_code == 200, answer.text
+    answer = await send(country, "PATCH", "/accounts/rover", json={"valid_until": None, "month_bytes": 5})
+    assert answer.status_code == 200, answer.text
+    put, patch = (command.arguments for command in country.desk.seen)
+    assert put.pop("password_hash").startswith("$argon2id$")
+    assert put == {
+        "password": "", "mountpoints": ["HB*", "NEAREST"], "enabled": True, "areas": [ring],
+        "most_sessions": 2, "when_full": "refuse", "rate_bytes_s": 2000.0, "day_bytes": 10**9,
+        "valid_from_us": c.START_US, "valid_until_us": c.START_US + 1_000_000,
+    }  # fmt: skip
+    assert patch == {"valid_until_us": None, "month_bytes": 5}
+    for wrong, words in (
+        ({"areas": [ring[:2]]}, "Area 1 has fewer than three corners"),
+        ({"areas": [[*ring, [200, 0]]]}, "Area 1 has a corner that is no place"),
+        ({"most_sessions": -1}, "most_sessions"),
+        ({"when_full": "oldest"}, "when_full"),
+        ({"valid_until": "2025-01-01T00:00:00Z"}, "ends before it begins"),
+        ({"mountpoints": [""]}, "mountpoints"),
+        ({"areas": [[[100 + k / 1000, k % 50] for k in range(501)]]}, "draw them more coarsely"),
+    ):
+        answer = await send(country, "PUT", "/accounts/rover", json=body | wrong)
+        assert (answer.status_code, words in answer.text) == (422, True), answer.text

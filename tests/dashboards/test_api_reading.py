@@ -305,6 +305,7 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/alerts/{alert_id}",
             "/alerts/{alert_id}/acknowledge",
             "/streams",
+            "/sessions",
             "/live",
             "/changes",
             "/changes/{kind}/{identity}/revert",

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from deploy.addresses import Addresses
@@ -176,3 +178,34 @@ async def test_who_deletes_the_last_account_does_not_open_the_caster() -> None:
         )  # fmt: skip
         await edge.take(Changes(changes=[one]))
         assert not edge.caster.accounts.is_open
+
+
+async def test_limits_of_an_account_hold_at_once_and_its_volume_after_a_restart(tmp_path: Path) -> None:
+    async with upstream() as port:
+        try:
+            config = settings(port)
+            async with running(config, tmp_path) as service:
+                await phase(service, A="streaming")
+                await ask(service, "put", "account/li", password="li's", mountpoints=["A"])
+                first = await rover(service, "li", "li's")
+                second = await rover(service, "li", "li's")
+                assert [(one.account, one.mountpoint) for one in service.edge.sessions()] == [("li", "A")] * 2
+                await ask(service, "patch", "account/li", most_sessions=1)
+                async with asyncio.timeout(60):
+                    await first.read()  # to its end
+                await until(lambda: len(service.edge.sessions()) == 1)
+                await second.readexactly(100)
+                await ask(service, "patch", "account/li", day_bytes=1)
+                async with asyncio.timeout(60):
+                    await second.read()
+            async with running(config, tmp_path) as service:
+                await phase(service, A="streaming")
+                with pytest.raises(AssertionError):
+                    await rover(service, "li", "li's")
+                await ask(service, "patch", "account/li", day_bytes=0)
+                await rover(service, "li", "li's")
+        finally:
+            for writer in WRITERS:
+                writer.transport.abort()
+            await asyncio.gather(*(w.wait_closed() for w in WRITERS), return_exceptions=True)
+            WRITERS.clear()

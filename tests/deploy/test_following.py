@@ -40,10 +40,13 @@ STATION = made("station", StationDefinition(source="ntrip://u:secret@h:1/M"))
 
 
 @contextlib.asynccontextmanager
-async def edge_of(settings: Settings) -> AsyncIterator[Edge]:
+async def edge_of(settings: Settings, folder: Path) -> AsyncIterator[Edge]:
     relay = Relay(asyncio.get_running_loop().time)
     stations = [Station(id="WUHN", name="")]
-    async with casting(relay, lambda: stations, settings, ("127.0.0.1", 0), follows_changes=True) as caster:
+    where = ("127.0.0.1", 0)
+    async with casting(
+        relay, lambda: stations, settings, where, folder=folder, follows_changes=True
+    ) as caster:
         yield Edge(settings, Registry.of(settings), caster=caster)
 
 
@@ -80,7 +83,7 @@ async def test_a_start_without_kafka_goes_by_the_copy(
     if copy is not None:
         (tmp_path / "accounts").write_bytes(copy)
     away = Access(f"127.0.0.1:{free_port()}")
-    async with edge_of(Settings(caster=CasterSettings(users=users))) as edge:
+    async with edge_of(Settings(caster=CasterSettings(users=users)), tmp_path) as edge:
         before = await first_line(edge.caster, V1)
         assert before.startswith(REFUSED if users else EARLY)
         async with following(edge, away, "", tmp_path / "accounts", patience_s=0.0) as follower:
@@ -101,7 +104,7 @@ async def test_what_kafka_tells_opens_the_caster_and_is_kept(
     monkeypatch.setattr(room, "RegistryFollower", Answering)
     folder = tmp_path / "not" / "there"
     async with (
-        edge_of(Settings()) as edge,
+        edge_of(Settings(), tmp_path) as edge,
         following(edge, Access("127.0.0.1:1"), "", folder / "accounts"),
     ):
         assert (await first_line(edge.caster, V1)).startswith(REFUSED)

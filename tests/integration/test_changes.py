@@ -210,6 +210,26 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         assert await country.rover("rover", NAMES[0]) is None
         assert await asyncio.wait_for(other[0].read(1), 60)
 
+        # an account with one place: the newest session has it, whichever caster it is of
+        await country.ask("PATCH", "/accounts/other", most_sessions=1)
+        here = await country.until(lambda: country.rover("other", NAMES[0]), "its first session")
+        stack.callback(here[1].close)
+
+        async def told() -> Any:
+            found = await country.get("/sessions?account=other")
+            return found and [one["address"] for one in found["items"]] == ["127.0.0.0/24"]
+
+        await country.until(told, "the session told")
+        begin = time.monotonic()
+        there = await country.rover("other", NAMES[0], apart)
+        assert there is not None
+        stack.callback(there[1].close)
+        async with asyncio.timeout(120):
+            while await here[0].read(65_536):
+                pass
+        country.took_s["the older session of the other caster is cut"] = round(time.monotonic() - begin, 2)
+        assert await asyncio.wait_for(there[0].read(1), 60)
+
         # a silence: the alert is there, and nobody is called until it is ended
         end = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         silence = (await country.ask("POST", "/silences", site="gauge", end=end))["id"]

@@ -13,6 +13,7 @@ from streams.definitions import (
     DatastreamDefinition,
     StationDefinition,
     ThingDefinition,
+    definition,
     values_of,
 )
 from streams.objects import Objects, watched
@@ -292,3 +293,21 @@ def test_what_a_newer_program_wrote_is_passed_over_and_what_was_before_holds_on(
 def test_a_pieces_mark_is_no_piece_of_another_kind():
     objects = Objects({}, ("station",))
     assert not objects.restored(msgspec.msgpack.encode({"a": 1}))
+
+
+def test_an_account_that_older_programs_can_read_is_written_as_they_did():
+    plain = AccountDefinition(password_hash="x", mountpoints=["A"], enabled=False)
+    assert values_of(plain) == {"password": "", "password_hash": "x", "mountpoints": ["A"], "enabled": False}
+    limited = AccountDefinition(password_hash="x", most_sessions=1, areas=[[[1, 2], [3, 4], [5, 0]]])
+    assert set(values_of(limited)) - set(values_of(plain)) == {"most_sessions", "areas"}
+    for made in (plain, limited):
+        assert definition("account", values_of(made)) == made
+    processor = control()
+    asked = {"password": "x", "most_sessions": 2, "valid_until_us": 5}
+    (change,), _ = ask(processor, command("put", "account/new", asked))
+    assert change.after.items() >= {"most_sessions": 2, "valid_until_us": 5}.items()
+    (change,), _ = ask(processor, command("patch", "account/new", {"valid_until_us": None}, "c2", 2))
+    assert "valid_until_us" not in change.after
+    assert change.after["most_sessions"] == 2
+    _, (outcome,) = ask(processor, command("patch", "account/new", {"areas": [[[1, 2]]]}, "c3", 3))
+    assert "area 1 has fewer than three corners" in outcome.message
