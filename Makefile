@@ -10,7 +10,7 @@ SERVERS ?= 2
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-relay chaos soak clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-accounts bench-relay chaos soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare CO
 
 bench-gather: $(VENV)/.ready-dev servers  ## 4,000 streams pulled by one process, each epoch in eight writes
 	@$(BIN)/python -m tests.benchmarks.bench_gather $(ARGS)
+
+bench-accounts: $(VENV)/.ready-dev  ## passwords: rovers that come back, and a flood of wrong ones
+	@$(BIN)/python -m tests.benchmarks.bench_accounts $(ARGS)
 
 bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain copy beside it
 	@$(BIN)/python -m tests.benchmarks.bench_relay $(ARGS)

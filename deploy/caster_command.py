@@ -52,6 +52,7 @@ async def _run(
     settings: Settings, folder: Path, addresses: Addresses, http: str | None, seconds: float | None
 ) -> None:
     stop = stop_on_signals()
+    cut_off_s = settings.caster.cut_off_hours * 3600
     followed = gatherers(settings.relay)
     if addresses.ntrip is None:
         raise Refusal("there is no address for rovers; give --ntrip HOST:PORT")
@@ -67,7 +68,14 @@ async def _run(
         edge = Edge(settings, Registry.of(settings), caster=caster)
         kafka = kafka_access(settings.kafka, settings.kafka.servers)
         changes = await stack.enter_async_context(
-            following_changes(edge, kafka, settings.kafka.prefix, folder / COPY, patience_s=0.0)
+            following_changes(
+                edge,
+                kafka,
+                settings.kafka.prefix,
+                folder / COPY,
+                patience_s=0.0,
+                keep_s=cut_off_s,
+            )
         )
         await stack.enter_async_context(sharing(caster.admission, kafka, settings.kafka.prefix))
         figures = caster_figures(caster, relay) + following_figures(following, streams)

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from deploy.api_client import ByOption, ConfigOption, ServerOption, client_of, every, print_table, send
 from deploy.refusal import Refusal
-from deploy.topics_command import WIDTH_IN_FILES
-
-if TYPE_CHECKING:
-    import httpx
-
-    from deploy.settings import Settings
 
 changes = typer.Typer(
     help="Stations, sensors, rules, silences, accounts: what was changed.", no_args_is_help=True
 )
 
-ConfigOption = Annotated[
-    Path, typer.Option("--config", metavar="FILE.toml", help="Whose [server] is asked, with its write_token.")
-]
-ServerOption = Annotated[
-    str | None, typer.Option("--server", metavar="URL", help="Where the API is; else http of [server].")
-]
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who makes the change.")]
 ObjectArgument = Annotated[
     str, typer.Argument(metavar="KIND/ID", help="station/WUHN, rule/gauge.level/sea_level, silence/... .")
 ]
 _PLURALS = {"station", "thing", "datastream", "rule", "silence", "account"}
-_PAGE = 1000
-_TIMEOUT_S = 30.0
 
 
 @changes.command("list")
@@ -49,15 +31,15 @@ def list_(config: ConfigOption, server: ServerOption = None) -> None:
     base = Registry.of(settings).base
     configured = {f"{kind}/{name}": shown(kind, values_of(made)) for (kind, name), made in base.items()}
     newest: dict[str, dict[str, Any]] = {}
-    with _client(settings, server) as client:
-        for one in _every(client, "/changes"):
+    with client_of(settings, server) as client:
+        for one in every(client, "/changes"):
             newest.setdefault(f"{one['kind']}/{one['id']}", one)
     rows = []
     for target, one in sorted(newest.items()):
         before, after = configured.get(target), one["after"]
         if one["verb"] != "revert" and (after or before):
             rows.append((target, _text(before, after), _text(after, before), one["by"], one["at"]))
-    _print(("object", "configured", "by command", "by", "at"), rows)
+    print_table(("object", "configured", "by command", "by", "at"), rows)
 
 
 @changes.command()
@@ -73,15 +55,15 @@ def history(
     if target is not None:
         kind, identity = _parts(target)
         asked = {"kind": kind, "id": identity}
-    with _client(load(config), server) as client:
+    with client_of(load(config), server) as client:
         rows = [
             (
                 str(one["version"]), f"{one['kind']}/{one['id']}", one["verb"], one["by"], one["at"],
                 _text(one["before"], one["after"]), _text(one["after"], one["before"]),
             )
-            for one in _every(client, "/changes", **asked)
+            for one in every(client, "/changes", **asked)
         ]  # fmt: skip
-    _print(("version", "object", "what", "by", "at", "before", "after"), rows)
+    print_table(("version", "object", "what", "by", "at", "before", "after"), rows)
 
 
 @changes.command("set")
@@ -96,7 +78,7 @@ def set_(
     add: Annotated[bool, typer.Option("--add", help="Add it; all that it has is given.")] = False,
 ) -> None:
     """Change values of an object, or add one."""
-    _send(config, server, by, "PUT" if add else "PATCH", _path(target), dict(map(_value, values)))
+    send(config, server, by, "PUT" if add else "PATCH", _path(target), dict(map(_value, values)))
 
 
 @changes.command()
@@ -104,7 +86,7 @@ def delete(
     target: ObjectArgument, config: ConfigOption, by: ByOption = None, server: ServerOption = None
 ) -> None:
     """Take an object out of use; what is stored of it stays."""
-    _send(config, server, by, "DELETE", _path(target), None)
+    send(config, server, by, "DELETE", _path(target), None)
 
 
 @changes.command()
@@ -113,53 +95,7 @@ def revert(
 ) -> None:
     """Let what the configuration says hold again."""
     kind, identity = _parts(target)
-    _send(config, server, by, "POST", f"/changes/{kind}/{identity}/revert", None)
-
-
-def _send(
-    config: Path, server: str | None, by: str | None, method: str, path: str, body: dict[str, Any] | None
-) -> None:
-    from deploy.settings_file import load
-
-    with _client(load(config), server) as client:
-        answer = _asked(client, method, path, params={"by": by or getpass.getuser()}, json=body)
-    print(answer["message"])
-
-
-def _client(settings: Settings, server: str | None) -> httpx.Client:
-    import httpx
-
-    token = settings.server.write_token
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    base = (server or f"http://{settings.server.http}").rstrip("/") + "/api/v1"
-    return httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT_S)
-
-
-def _every(client: httpx.Client, path: str, **asked: str) -> Iterator[dict[str, Any]]:
-    after = None
-    while True:
-        params = {**asked, "limit": _PAGE, **({"after": after} if after else {})}
-        page = _asked(client, "GET", path, params=params)
-        yield from page["items"]
-        if (after := page["next"]) is None:
-            return
-
-
-def _asked(client: httpx.Client, method: str, path: str, **request: Any) -> Any:
-    import httpx
-
-    try:
-        answer = client.request(method, path, **request)
-        told = answer.json()
-    except httpx.TransportError as error:
-        raise Refusal(
-            f"cannot reach {client.base_url} ({error}); start the program, or correct --server"
-        ) from error
-    except ValueError as error:
-        raise Refusal(f"{client.base_url} is not the API of this program; correct --server") from error
-    if answer.status_code != 200:
-        raise Refusal(str(told.get("detail", told)))
-    return told
+    send(config, server, by, "POST", f"/changes/{kind}/{identity}/revert", None)
 
 
 def _parts(target: str) -> tuple[str, str]:
@@ -190,13 +126,3 @@ def _text(values: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
         return "(none)"
     differing = {n: v for n, v in values.items() if other is None or other.get(n) != v}
     return ", ".join(f"{n}={json.dumps(v, ensure_ascii=False)}" for n, v in differing.items()) or "the same"
-
-
-def _print(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*head)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES).print(table)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from deploy import kernel_cache
+from deploy.accounts_command import accounts
 from deploy.changes_command import changes
 from deploy.db_command import db
 from deploy.deadletter_command import deadletter
@@ -49,6 +50,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(deadletter, name="deadletter")
 app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
+app.add_typer(accounts, name="accounts")
 
 
 class TableFormat(StrEnum):

@@ -94,6 +94,12 @@ class Edge:
             self.caster.accounts.is_known = True
             self.caster.recheck()
 
+    def doubt(self) -> None:
+        """Let no more rovers in: what was known of accounts is too old. Those that are there stay."""
+        if self.caster is not None and self.caster.accounts.is_known:
+            self.caster.accounts.is_known = False
+            log.warning("Kafka has been away for too long: no rover is let in")
+
     def _stations(self) -> list[StationSettings]:
         found = self._objects.all("station", StationDefinition)
         return [StationSettings.of(name, one) for name, one in found if self._is_own(name, one)]

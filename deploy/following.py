@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,11 +24,18 @@ log = structlog.get_logger()
 PATIENCE_S = 5.0
 """That a gatherer's start waits for Kafka: stations that it connects by an old copy would be disturbed."""
 POLL_S = 0.02
+LOOK_S = 30.0
 
 
 @contextlib.asynccontextmanager
 async def following(
-    edge: Edge, kafka: Access, prefix: str, copy: Path, *, patience_s: float = PATIENCE_S
+    edge: Edge,
+    kafka: Access,
+    prefix: str,
+    copy: Path,
+    *,
+    patience_s: float = PATIENCE_S,
+    keep_s: float = 0.0,
 ) -> AsyncIterator[RegistryFollower]:
     """Follow changes until the block ends; those that are there hold when it begins.
 
@@ -40,6 +48,8 @@ async def following(
         A file that has what was known last. Its passwords are for this program's user alone.
     patience_s
         That the start waits for Kafka, before stations go by the copy; accounts go by it at once.
+    keep_s
+        That accounts hold while Kafka is away, also over restarts; 0: for ever.
     """
 
     async def tell(changes: Changes) -> None:
@@ -51,11 +61,14 @@ async def following(
     follower = RegistryFollower(reader, tell)
     task = asyncio.create_task(follower.run(), name="registry")
     task.add_done_callback(_report)
+    watch = asyncio.create_task(_watch(edge, follower, copy, keep_s), name="age of accounts")
+    watch.add_done_callback(_report)
     try:
         known = _read(copy)
         if known is not None:
             await edge.take(_accounts(known))
-            edge.know()
+            if not keep_s or _age_s(copy) < keep_s:
+                edge.know()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 while not follower.is_complete and not task.done():  # noqa: ASYNC110 - once, at the start
@@ -65,8 +78,31 @@ async def following(
             await edge.take(known)
         yield follower
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for one in (task, watch):
+            one.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _watch(edge: Edge, follower: RegistryFollower, copy: Path, keep_s: float) -> None:
+    """Remember in the copy's time when Kafka was there; trust what was known for so long only."""
+    begin_s = time.monotonic()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if follower.is_complete and not follower.reader.error:
+            with contextlib.suppress(OSError):  # there is none where nothing was ever changed
+                os.utime(copy)
+            begin_s = time.monotonic()
+            edge.know()
+        elif keep_s and max(time.monotonic() - begin_s, _age_s(copy)) > keep_s:
+            edge.doubt()
+
+
+def _age_s(copy: Path) -> float:
+    """Return how long ago Kafka was there."""
+    try:
+        return time.time() - copy.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _report(task: asyncio.Task[None]) -> None:

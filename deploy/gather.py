@@ -48,6 +48,7 @@ async def _run(
     settings: Settings, folder: Path, addresses: Addresses, http: str | None, seconds: float | None
 ) -> None:
     stop = stop_on_signals()
+    cut_off_s = settings.caster.cut_off_hours * 3600
     registry = Registry.of(settings)
     kafka = settings.kafka
     access = kafka_access(kafka, kafka.servers)
@@ -93,7 +94,9 @@ async def _run(
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
         edge.sources = sources
-        follower = await stack.enter_async_context(following(edge, access, kafka.prefix, folder / "registry"))
+        follower = await stack.enter_async_context(
+            following(edge, access, kafka.prefix, folder / "registry", keep_s=cut_off_s)
+        )
         figures = gatherer_figures(sink.health, keeper) + follower_figures(follower, edge)
         if outlet is not None:
             figures += outlet_figures(outlet)

@@ -113,6 +113,8 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
     """Name to password; empty: open to all."""
     addresses: Literal["full", "network", "none"] = "network"
     """How much of rovers' addresses is kept with their sessions."""
+    cut_off_hours: Annotated[float, msgspec.Meta(ge=0)] = 72.0
+    """That rovers are let in by the accounts that were known last, while Kafka is away; 0: for ever."""
 
 
 class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):

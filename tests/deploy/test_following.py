@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from streams.passwords import hashed
 from streams.records import Change, Changes, ObjectKind
 from tests.connectors.test_caster import V1, basic
 from tests.program import free_port
+from tests.waiting import until
 
 
 def made(kind: ObjectKind, definition: AccountDefinition | StationDefinition) -> Change:
@@ -113,3 +115,26 @@ async def test_what_kafka_tells_opens_the_caster_and_is_kept(
     assert (folder / "accounts").stat().st_mode & 0o777 == 0o600
     kept = codec.decode((folder / "accounts").read_bytes())
     assert kept == Changes(changes=[ACCOUNT]), "a caster needs no passwords of stations"
+
+
+async def test_accounts_are_trusted_for_a_time_while_kafka_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LOOK_S", 0.02)
+    copy = tmp_path / "accounts"
+    copy.write_bytes(codec.encode(Changes(changes=[ACCOUNT])))
+    away = Access(f"127.0.0.1:{free_port()}")
+    async with edge_of(Settings(), tmp_path) as edge:
+        async with following(edge, away, "", copy, patience_s=0.0, keep_s=3600.0):
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.caster.port)  # type: ignore[union-attr]
+            writer.write(NAMED)
+            assert (await reader.readline()).startswith(GIVEN)
+            os.utime(copy, (0, 0))
+            await until(lambda: edge.caster is not None and not edge.caster.accounts.is_known)
+            assert (await first_line(edge.caster, NAMED)).startswith(EARLY)
+            assert len(edge.sessions()) == 1, "who is there stays"
+            writer.transport.abort()
+        async with following(edge, away, "", copy, patience_s=0.0, keep_s=3600.0):
+            assert (await first_line(edge.caster, NAMED)).startswith(EARLY), "a restart makes it no younger"
+        async with following(edge, away, "", copy, patience_s=0.0, keep_s=0.0):
+            assert (await first_line(edge.caster, NAMED)).startswith(GIVEN)
