@@ -83,7 +83,7 @@ def station_figures(processors: Sequence[Processor]) -> list[Figure]:
 
 def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
     """Return what an operator must know of the rovers."""
-    served, sent = caster.counters, relay.counters
+    served, sent, admission = caster.counters, relay.counters, caster.admission
 
     def refused() -> dict[tuple[str, ...], float]:
         return {(reason,): n for reason, n in served.refused.copy().items()}
@@ -99,6 +99,9 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
             "Accounts whose password is kept in an old way: set it anew.",
             caster.accounts.outdated,
         ),
+        counter("caster_limited_epochs", "Left out beyond a rate.", lambda: admission.left_out),
+        counter("caster_forgotten_sessions", "Too many of others.", lambda: admission.sessions.left_out),
+        counter("caster_forgotten_volumes", "Too many accounts.", lambda: admission.volumes.left_out),
         counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
         counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
     ]

@@ -62,6 +62,8 @@ class _Present:
     counted: int = 0
     """Of these, that stand in the account's volume."""
     metered: Metered | None = None
+    left_out: int = 0
+    """Of what `metered` left out: that stands in the sum."""
     splitter: NmeaSplitter | None = None
     """For an account with areas."""
     is_over: bool = False
@@ -97,6 +99,8 @@ class Admission:
         self.sessions, self.volumes = sessions, volumes
         self.ended: list[Key] = []
         """Sessions of this caster that are over, until somebody takes them away to tell others."""
+        self.left_out = 0
+        """Epochs that rovers did not get, since they were beyond their account's rate."""
         self._accounts = accounts
         self._clock_us, self._clock_s = clock_us, clock_s
         self._count_refused = count_refused
@@ -253,6 +257,9 @@ class Admission:
         if present.session.account and so_far > present.counted:
             self.volumes.add(present.session.account, so_far - present.counted, self._clock_us())
         present.counted = so_far
+        if present.metered is not None:
+            self.left_out += present.metered.left_out - present.left_out
+            present.left_out = present.metered.left_out
 
     def _is_at(self, present: _Present, longitude: float, latitude: float) -> None:
         account = self._account(present.session.account)
