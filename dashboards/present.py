@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from connectors.caster.sessions import Session
+from connectors.caster.session_book import Session
 from dashboards.answers import (
     AlertAnswer,
     DatastreamAnswer,

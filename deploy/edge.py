@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from connectors.caster.server import Caster
-from connectors.caster.sessions import Session
+from connectors.caster.session_book import Session
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import Settings, StationSettings

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from connectors.caster.admission import Admission
-from connectors.caster.sessions import Sessions
+from connectors.caster.session_book import Sessions
 from connectors.caster.telling import Telling, hear
 from deploy.clock import wall_clock_us
 from streams import codec

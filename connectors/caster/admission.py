@@ -13,7 +13,7 @@ from connectors.caster.metered import Metered
 from connectors.caster.permissions import why_not, why_not_there
 from connectors.caster.privacy import Detail, coarse
 from connectors.caster.relay import Subscriber
-from connectors.caster.sessions import Key, Session, Sessions
+from connectors.caster.session_book import Key, Session, Sessions
 from connectors.caster.volumes import Volumes
 from gnss.nmea import Gga, NmeaSplitter, parse_sentence
 from streams.definitions import AccountDefinition
@@ -169,7 +169,18 @@ class Admission:
         if present is None or present.splitter is None:
             return
         for longitude, latitude in _places(present.splitter, data):
-            self._is_at(present, longitude, latitude)
+            self.is_at(rover, longitude, latitude)
+
+    def is_at(self, rover: Rover, longitude: float, latitude: float) -> None:
+        """Let a rover have its stream where its account may be used; end it elsewhere."""
+        present = self._present.get(rover)
+        account = None if present is None else self._account(present.session.account)
+        if present is None or account is None or present.metered is None:
+            return
+        if why := why_not_there(account, longitude, latitude):
+            self._cut(present, "area", why)
+        else:
+            present.metered.is_held = False
 
     def recheck(self) -> None:
         """End what accounts do not allow any more, after they were changed."""
@@ -260,15 +271,6 @@ class Admission:
         if present.metered is not None:
             self.left_out += present.metered.left_out - present.left_out
             present.left_out = present.metered.left_out
-
-    def _is_at(self, present: _Present, longitude: float, latitude: float) -> None:
-        account = self._account(present.session.account)
-        if account is None or present.metered is None:
-            return
-        if why := why_not_there(account, longitude, latitude):
-            self._cut(present, "area", why)
-        else:
-            present.metered.is_held = False
 
     def _cut(self, present: _Present, reason: str, why: str) -> None:
         if present.is_over:

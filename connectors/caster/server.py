@@ -20,7 +20,7 @@ from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.passwords import Compare, PasswordChecks, compare
 from connectors.caster.privacy import Detail
 from connectors.caster.relay import Relay
-from connectors.caster.sessions import Sessions
+from connectors.caster.session_book import Sessions
 from connectors.caster.volumes import Volumes
 from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
 from gnss.ntrip.head import AGENT, format_head

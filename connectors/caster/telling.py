@@ -1,7 +1,7 @@
 """What casters tell each other of their sessions and volumes, without I/O.
 
 A session is told when it begins and when it ends, and again each minute while it lasts; a caster that heard
-nothing of it for `connectors.caster.sessions.LEASE_US` strikes it out. So nothing that is lost on the way,
+nothing of it for `session_book.LEASE_US` strikes it out. So nothing that is lost on the way,
 and no caster that dies, leaves a wrong count for long.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from connectors.caster.admission import Admission
-from connectors.caster.sessions import Session, Sessions
+from connectors.caster.session_book import Session, Sessions
 from connectors.caster.volumes import Volume, Volumes
 from streams.records import AccountVolume, CasterSessions, CasterVolumes, Record, SessionRecord
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from fastapi import Depends, FastAPI
 
-from connectors.caster.sessions import Session
+from connectors.caster.session_book import Session
 from dashboards import problems
 from dashboards.api import alerts, changes, live, operations, pages, reports, schemas, sensors, stations
 from dashboards.api import sessions as sessions_routes

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import Request, Response
 
-from connectors.caster.sessions import Session
+from connectors.caster.session_book import Session
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics

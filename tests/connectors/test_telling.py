@@ -2,7 +2,7 @@
 
 import contextlib
 
-from connectors.caster.sessions import LEASE_US, Sessions
+from connectors.caster.session_book import LEASE_US, Sessions
 from connectors.caster.telling import SHARES, Telling, hear
 from streams import codec
 from tests.connectors.test_caster import PAST, caster

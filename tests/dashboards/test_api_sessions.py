@@ -1,6 +1,6 @@
 """Who gets streams now, over the API."""
 
-from connectors.caster.sessions import Sessions
+from connectors.caster.session_book import Sessions
 from tests.dashboards import country as c
 from tests.dashboards.serving import client_of
 

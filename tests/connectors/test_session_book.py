@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from connectors.caster import sessions as room
-from connectors.caster.sessions import LEASE_US, Session, Sessions
+from connectors.caster import session_book as room
+from connectors.caster.session_book import LEASE_US, Session, Sessions
 from connectors.caster.volumes import DAY_US, Volume, Volumes, periods
 
 NAMES = ("wuhan", "yichang", "jingzhou")
