@@ -20,7 +20,7 @@ _DAY_US = 86_400_000_000
 AHEAD_US = _DAY_US
 """A clock that is further ahead of what is stored is told, or nothing came for as long."""
 _LONGEST_S = 1.0
-"""Of a call: after it the newest reports are brought again."""
+"""Of a call: after it the store is tidied again."""
 _BREATH_S = 0.005
 """After each step: a commit that waits for it comes first."""
 
@@ -28,8 +28,8 @@ _BREATH_S = 0.005
 class Kept(Protocol):
     """What is needed of a store."""
 
-    def bring_latest(self) -> None:
-        """Bring the newest reports into their table."""
+    def tidy(self) -> None:
+        """Do what commits leave to be done beside them, soon."""
         ...
 
     def roll_up(self, now_us: int) -> bool:
@@ -80,7 +80,7 @@ class Upkeep:
         """
         until_s = time.monotonic() + _LONGEST_S
         now_us = self.clock_us()
-        self.store.bring_latest()
+        self.store.tidy()
         while self.store.roll_up(now_us):
             self.steps += 1
             time.sleep(_BREATH_S)

@@ -26,6 +26,10 @@ class PostgresLatest(PostgresDatabase):
         self._waiting: list[SortedReports] = []
         self._caught_up = False
 
+    def tidy(self) -> None:
+        """Do what commits leave to be done beside them: bring the newest reports."""
+        self.bring_latest()
+
     def bring_latest(self) -> None:
         """Bring the newest reports of the commits since the last call into their table.
 

@@ -25,6 +25,8 @@ from storage.store import StorageFullError, StoreVersionError
 QUERIES = load_queries("sqlite")
 _IDLE_READERS = 8
 _BUSY_TIMEOUT_S = 10.0
+_LONGEST_LOG_PAGES = 16_000
+"""64 MB."""
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
 
 KEYS_REMEMBERED = 100_000
@@ -44,6 +46,7 @@ class SqliteDatabase(Database):
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(_IDLE_READERS)
         self._keys: dict[tuple[str, str], int] = {}
         self._closed = False
+        self._tidier: sqlite3.Connection | None = None
         try:
             with self._translated():
                 self._writer.execute("PRAGMA journal_mode = WAL")
@@ -51,6 +54,7 @@ class SqliteDatabase(Database):
                 self._writer.execute("PRAGMA foreign_keys = ON")
                 self._writer.execute("PRAGMA cache_size = -65536")
                 self._writer.execute("PRAGMA journal_size_limit = 67108864")
+                self._writer.execute(f"PRAGMA wal_autocheckpoint = {_LONGEST_LOG_PAGES}")
             self._migrate()
         except BaseException:
             self._writer.close()
@@ -66,13 +70,23 @@ class SqliteDatabase(Database):
                 except queue.Empty:
                     break
         with self._lock:
+            if self._tidier is not None:
+                self._tidier.close()
             self._writer.close()
 
     def hold(self) -> None:
         """Be the only writer: who opens the file to write holds its folder already."""
 
-    def bring_latest(self) -> None:
-        """Bring the newest reports into their table: each commit does so."""
+    def tidy(self) -> None:
+        """Bring pages of the log into the file; commits go on meanwhile.
+
+        A commit that has to do it waits for the disk twice, a fifth of the time at 28,000 rows a second. It
+        still does when the log is long: only with nobody writing is all of it brought and the log begun anew.
+        """
+        with self._translated():
+            if self._tidier is None:
+                self._tidier = self._connect("rw")
+            self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # --- for the parts --------------------------------------------------------------------------------
 

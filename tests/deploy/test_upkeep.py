@@ -25,7 +25,7 @@ class Store:
         self.is_away = False
         self.rows_apart = {"samples": 7}
 
-    def bring_latest(self) -> None:
+    def tidy(self) -> None:
         if self.is_away:
             raise OSError("away")
         self.brought += 1

@@ -85,7 +85,7 @@ def test_a_clock_that_is_wrong_drops_nothing_and_freezes_no_sums(store, make):
     # one station's own clock is no better
     astray = msgspec.structs.replace(make.report("B", BEGIN + 90 * DAY), received_at_us=times[-1] + S)
     store.commit([StationReports(reports=[astray])], None, now_us=times[-1])
-    store.bring_latest()
+    store.tidy()
     roll(store)
     retention = dict.fromkeys(("station_epochs", "samples", "station_minutes"), 7 * DAY_S)
     store.drop_expired(BEGIN + 200 * DAY, retention)
@@ -110,7 +110,7 @@ def test_many_rows_go_in_steps(store, make):
     roll(store)
     now_us = BEGIN + 40 * DAY
     store.commit([StationReports(reports=[make.report("B", now_us)])], None, now_us=now_us)
-    store.bring_latest()
+    store.tidy()
     store.drop_expired(now_us, {"station_epochs": DAY_S, "station_periods": DAY_S})
     assert store.station_reports("A", 0, END).items == []
     assert sum(w.reports for w in store.station_quality("A", BEGIN, BEGIN + 2 * HOUR, 60)) == 5_500
@@ -147,7 +147,7 @@ def test_alerts_that_are_over_go_with_all_that_is_theirs(store, make):
     assert store.drop_expired(make.t0 + 300 * DAY, {"alerts": DAY_S}) == {"alerts": 0, "detections": 0}
     newer = StationReports(reports=[make.report("A", make.t0 + 3 * DAY)])
     store.commit([newer], None, now_us=1)
-    store.bring_latest()
+    store.tidy()
     dropped = store.drop_expired(make.t0 + 3 * DAY, {"alerts": DAY_S})
     assert dropped == {"alerts": 1, "detections": 1}
     assert store.alert("old") is None

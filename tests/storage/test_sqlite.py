@@ -162,6 +162,18 @@ def test_a_reader_does_not_wait_for_a_long_commit(store, make):
         assert not reader.is_alive()
 
 
+def test_the_log_comes_into_the_file_beside_the_commits(tmp_path, make):
+    with closing(SqliteStore(tmp_path / "store.db")) as store:
+        names = [f"S{k}" for k in range(500)]
+        store.commit([StationReports(reports=[make.report(n) for n in names])], None, now_us=0)
+        before = store.path.stat().st_size
+        with store._transaction():  # a commit that goes on meanwhile
+            store.tidy()
+        store.tidy()
+        assert store.path.stat().st_size > before
+        assert len(store.stations(limit=1000).items) == 500
+
+
 def test_the_questions_of_one_answer_see_the_same_state(store, make, monkeypatch):
     """A commit between the two queries of `observation_windows` does not show in the second."""
     store.commit([make.samples("d", [1], [1.0])], None, now_us=0)
