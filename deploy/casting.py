@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
+from connectors.caster import send_kernel
 from connectors.caster.link.follow import Gatherer
 from connectors.caster.link.outlet import Outlet
 from connectors.caster.link.proof import LEAST_SECRET
@@ -47,6 +48,7 @@ async def casting(
     Refusal
         The address cannot be listened on.
     """
+    send_kernel.prepare()
     with volume_file.own_file(folder) as file:
         caster = Caster(
             relay,

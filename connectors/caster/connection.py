@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from connectors.caster.audience import Outcome
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
@@ -29,8 +30,10 @@ class CasterLimits:
     """To send the whole request."""
     answer_s: float = 10.0
     """To take a refusal or a sourcetable."""
-    queue_bytes: int = 262_144
-    """That a rover may be behind before it is cut."""
+    queue_bytes: int = 32_768
+    """That may wait for a rover, beside what the kernel holds for it: then whole epochs are left out ..."""
+    behind_s: float = 30.0
+    """... and a rover that has been behind for so long is cut."""
     upload_bytes: int = 65_536
     """That a rover may send at once behind its request (it should send GGA sentences) ..."""
     upload_bytes_per_s: float = 4096.0
@@ -75,6 +78,8 @@ class Connection(asyncio.Protocol):
         self._uploaded_at = self._loop.time()
         self._admitted = False
         self._finishing = False
+        self._behind_since: float | None = None
+        self._fd = -1
         self.transport: asyncio.Transport
         self.address = ""
         self.station_id = ""
@@ -84,14 +89,35 @@ class Connection(asyncio.Protocol):
 
     # --- the relay's subscriber -----------------------------------------------------------------------
 
-    def send(self, frames: bytes) -> bool:
-        """Queue frames; False when the rover was too far behind and has been cut."""
-        transport = self.transport
-        if transport.get_write_buffer_size() + len(frames) > self._host.limits.queue_bytes:
-            transport.abort()
-            return False
-        transport.write(frames)
-        return True
+    def socket(self) -> int:
+        """Return the descriptor that bytes may be sent to at once; -1: not now."""
+        if self.transport.get_write_buffer_size() or self.transport.is_closing():
+            return -1
+        self._behind_since = None
+        return self._fd
+
+    def send(self, frames: bytes) -> Outcome:
+        """Queue an epoch; leave it out where too much is queued; cut a rover that has long been behind."""
+        if self.transport.is_closing():
+            return "gone"
+        waiting, now = self.transport.get_write_buffer_size(), self._loop.time()
+        if not waiting:
+            self._behind_since = None
+        else:
+            if self._behind_since is None:
+                self._behind_since = now
+            if now - self._behind_since > self._host.limits.behind_s:
+                self.transport.abort()
+                return "cut"
+            if waiting + len(frames) > self._host.limits.queue_bytes:
+                return "left out"
+        self.transport.write(frames)
+        return "sent"
+
+    def send_rest(self, rest: memoryview) -> None:
+        """Queue what is left of an epoch that has begun."""
+        self._behind_since = self._loop.time()
+        self.transport.write(rest)
 
     # --- answers --------------------------------------------------------------------------------------
 
@@ -126,6 +152,8 @@ class Connection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         keep_alive(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+        if transport.get_extra_info("sslcontext") is None:
+            self._fd = sock.fileno()
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
@@ -153,7 +181,7 @@ class Connection(asyncio.Protocol):
                 self._host.answer(self, request)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Clean up."""
+        """Clean up; the descriptor is closed next."""
         self._set_deadline(None)
         if self._admitted:
             self._host.leave(self, self.address)
