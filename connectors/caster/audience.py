@@ -19,8 +19,8 @@ SLICE = 512
 
 
 Outcome = Literal["sent", "left out", "withheld", "cut", "gone"]
-"""What became of an epoch for a rover that is behind: left out since too much is queued already;
-withheld by the limits of its account; the rover cut since it has long been behind; or it is leaving anyway."""
+"""What became of an epoch for a rover that is not sent to at once: left out since too much is queued already;
+withheld by the limits of its account; the rover cut since it has long been behind; or it is leaving."""
 
 
 class Subscriber(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from connectors.caster.audience import Outcome
+from connectors.caster.proxy_header import ProxyHeaderError, ProxyHeaderParser
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
@@ -16,6 +17,7 @@ _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_PROBES = 30, 10, 3
 _DEAD_PEER_MS = 60_000
 _MOST_EARLY = 512
 _KERNEL_BUFFER_BYTES = 65_536
+_UNSENT_BYTES = 16_384
 """What waits in the kernel grows old there: a rover that reads too slowly must show in our queue."""
 
 
@@ -23,7 +25,7 @@ _KERNEL_BUFFER_BYTES = 65_536
 class CasterLimits:
     """What the caster grants to strangers."""
 
-    connections: int = 5000
+    connections: int = 10_000
     connections_per_address: int = 500
     """Many rovers share the address of their mobile network."""
     request_s: float = 10.0
@@ -47,6 +49,14 @@ class Host(Protocol):
 
     def admit(self, connection: Connection, address: str) -> bool:
         """Say whether there is room for one more."""
+        ...
+
+    def is_proxy(self, address: str) -> bool:
+        """Say whether a peer is one that passes on the connections of others, and says whose."""
+        ...
+
+    def settle(self, connection: Connection, address: str) -> bool:
+        """Say whether there is room for one more of an address; until now it was not known."""
         ...
 
     def answer(self, connection: Connection, request: Request) -> None:
@@ -77,11 +87,13 @@ class Connection(asyncio.Protocol):
         self._uploaded = 0.0
         self._uploaded_at = self._loop.time()
         self._admitted = False
+        self._proxy_parser: ProxyHeaderParser | None = None
         self._finishing = False
         self._behind_since: float | None = None
         self._fd = -1
         self.transport: asyncio.Transport
         self.address = ""
+        """Whose it is; empty while only its balancer is known."""
         self.station_id = ""
         """Whose stream it gets; empty until then."""
         self.early = b""
@@ -141,17 +153,20 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer, or turn it away."""
         self.transport = cast("asyncio.Transport", transport)
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        address = _peer(transport)
+        if self._host.is_proxy(address):
+            self._proxy_parser = ProxyHeaderParser()
+        else:
+            self.address = address
         self._admitted = self._host.admit(self, self.address)
         if not self._admitted:
-            self._parser = None
-            answer = refusal(503, 1, "the caster is full; come again later", retry_after_s=30)
-            self.transport.write(answer)
-            self.transport.close()
+            self._turn_away()
             return
         sock = transport.get_extra_info("socket")
         keep_alive(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         if transport.get_extra_info("sslcontext") is None:
             self._fd = sock.fileno()
         self._set_deadline(self._host.limits.request_s)
@@ -162,8 +177,12 @@ class Connection(asyncio.Protocol):
             self._host.refuse("flood")
             self.transport.abort()
             return
+        if self._proxy_parser is not None:
+            data = self._learn_address(self._proxy_parser, data)
         if self._parser is None:
             self._upload(data)
+            return
+        if not data:
             return
         try:
             request = self._parser.feed(data)
@@ -198,6 +217,29 @@ class Connection(asyncio.Protocol):
         elif not self._finishing:
             self.early = (self.early + data)[-_MOST_EARLY:]
 
+    def _learn_address(self, parser: ProxyHeaderParser, data: bytes) -> bytes:
+        """Read whose connection it is; return what came behind that."""
+        try:
+            header = parser.feed(data)
+        except ProxyHeaderError:
+            self._host.refuse("proxy")
+            self.transport.abort()
+            return b""
+        if header is None:
+            return b""
+        self._proxy_parser = None
+        address = header.address or _peer(self.transport)
+        if not self._host.settle(self, address):
+            self._turn_away()
+            return b""
+        self.address = address
+        return header.rest
+
+    def _turn_away(self) -> None:
+        self._parser = None
+        self.transport.write(refusal(503, 1, "the caster is full; come again later", retry_after_s=30))
+        self.transport.close()
+
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -214,6 +256,10 @@ class Connection(asyncio.Protocol):
         self._uploaded = max(0.0, self._uploaded - forgiven) + size
         self._uploaded_at = now
         return self._finishing or self._uploaded <= limits.upload_bytes or self._parser is not None
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    return str((transport.get_extra_info("peername") or ("",))[0])
 
 
 def keep_alive(sock: socket.socket) -> None:

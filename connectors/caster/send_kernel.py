@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
+from connectors.gathering.libc import send
+
 _FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)  # Python ignores SIGPIPE anyway
-_send: Any = types.ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
 
 FEW = 32
 """For fewer sockets it does not pay to let other threads run meanwhile, and to wait for one of them."""
@@ -26,7 +25,7 @@ def _send_all(sockets: NDArray[np.int32], data: NDArray[np.uint8], short: NDArra
     """Fill `short`, shape (n, 2), as `send_all` says; return how much of it."""
     count, size, address = 0, data.size, data.ctypes.data
     for i in range(sockets.size):
-        taken = _send(sockets[i], address, size, _FLAGS)
+        taken = send(sockets[i], address, size, _FLAGS)
         if taken != size:
             short[count, 0] = i
             short[count, 1] = max(taken, 0)
