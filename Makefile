@@ -10,7 +10,7 @@ SERVERS ?= 2
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-accounts bench-relay chaos soak clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-accounts bench-relay bench-caster chaos soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ bench-accounts: $(VENV)/.ready-dev  ## passwords: rovers that come back, and a f
 
 bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain copy beside it
 	@$(BIN)/python -m tests.benchmarks.bench_relay $(ARGS)
+
+bench-caster: $(VENV)/.ready-dev  ## 5,000 rovers on one core, hostile peers, 10,000 on two processes
+	@$(BIN)/python -m tests.benchmarks.bench_caster $(ARGS)
 
 .PHONY: regions
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes

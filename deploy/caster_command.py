@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
 
+from connectors.caster import send_kernel
 from connectors.caster.link.change_over import ChangeOver
 from connectors.caster.link.follow import Following, follow
 from connectors.caster.relay import Relay
+from connectors.tcp import format_address
 from deploy.addresses import Addresses
 from deploy.casting import casting, gatherers
 from deploy.clock import wall_clock_us
 from deploy.edge import Edge
 from deploy.figures import caster_figures
 from deploy.following import following as following_changes
+from deploy.http_server import bind
 from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import follower_figures, following_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.session_link import sharing
-from deploy.settings import Settings
+from deploy.settings import Settings, address
+from deploy.several_processes import divided
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
@@ -45,24 +50,63 @@ def run_caster(
 ) -> None:
     """Serve rovers until a signal, or for so long."""
     addresses, folder = resolve(settings, None, ntrip, data)
-    run_async(_run(settings, folder, addresses, http, seconds))
+    gatherers(settings.relay)
+    if addresses.ntrip is None:
+        raise Refusal("there is no address for rovers; give --ntrip HOST:PORT")
+    count = settings.caster.processes
+    if count == 1:
+        run_async(_run(settings, folder / COPY, addresses, http, seconds))
+        return
+    with bind(*addresses.ntrip, "--ntrip"):
+        pass  # another program there would take a part of the rovers
+    with reserved(*addresses.ntrip) as port:
+        addresses.ntrip = (addresses.ntrip[0], port)
+        send_kernel.prepare()
+        number = divided(count)
+    name = f"{COPY}-{number}" if number else COPY
+    run_async(_run(settings, folder / name, addresses, next_port(http, number), seconds))
+
+
+def next_port(where: str | None, number: int) -> str | None:
+    """Return where the figures of a process are: HOST and PORT + number."""
+    if where is None:
+        return None
+    host, port = address(where, "--http")
+    return format_address(host, port + number if port else 0)
+
+
+@contextlib.contextmanager
+def reserved(host: str, port: int) -> Iterator[int]:
+    """Hold a port that several processes will share; return its number."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind((host, port))
+        yield int(holder.getsockname()[1])
 
 
 async def _run(
-    settings: Settings, folder: Path, addresses: Addresses, http: str | None, seconds: float | None
+    settings: Settings, copy: Path, addresses: Addresses, http: str | None, seconds: float | None
 ) -> None:
     stop = stop_on_signals()
     cut_off_s = settings.caster.cut_off_hours * 3600
     followed = gatherers(settings.relay)
-    if addresses.ntrip is None:
-        raise Refusal("there is no address for rovers; give --ntrip HOST:PORT")
+    assert addresses.ntrip is not None, "checked before"
     clock_s = asyncio.get_running_loop().time
     relay = Relay(clock_s)
     following = Following(ChangeOver(relay.publish, clock_s))
     streams = StreamStates()
     async with contextlib.AsyncExitStack() as stack:
         caster = await stack.enter_async_context(
-            casting(relay, following.stations, settings, addresses.ntrip, folder=folder, follows_changes=True)
+            casting(
+                relay,
+                following.stations,
+                settings,
+                addresses.ntrip,
+                folder=copy.parent,
+                follows_changes=True,
+                shared=settings.caster.processes > 1,
+            )
         )
         addresses.ntrip = (addresses.ntrip[0], caster.port)
         edge = Edge(settings, Registry.of(settings), caster=caster)
@@ -72,7 +116,7 @@ async def _run(
                 edge,
                 kafka,
                 settings.kafka.prefix,
-                folder / COPY,
+                copy,
                 patience_s=0.0,
                 keep_s=cut_off_s,
             )

@@ -7,12 +7,15 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
+from connectors.caster import send_kernel
+from connectors.caster.connection import CasterLimits
 from connectors.caster.link.follow import Gatherer
 from connectors.caster.link.outlet import Outlet
 from connectors.caster.link.proof import LEAST_SECRET
+from connectors.caster.proxy_header import networks
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
-from deploy import volume_file
+from deploy import open_files, volume_file
 from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
 from deploy.settings import RelaySettings, Settings, address
@@ -28,6 +31,7 @@ async def casting(
     *,
     folder: Path,
     follows_changes: bool = False,
+    shared: bool = False,
 ) -> AsyncIterator[Caster]:
     """Serve rovers what the relay gets.
 
@@ -41,25 +45,34 @@ async def casting(
         Keeps how much accounts have had.
     follows_changes
         Accounts come over Kafka: without any in the file nobody is let in until they are known (`Edge.know`).
+    shared
+        Other processes of this program listen there too.
 
     Raises
     ------
     Refusal
         The address cannot be listened on.
     """
+    send_kernel.prepare()
+    asked = settings.caster
     with volume_file.own_file(folder) as file:
         caster = Caster(
             relay,
             stations,
             wall_clock_us,
-            users=settings.caster.users or None,
+            users=asked.users or None,
+            limits=CasterLimits(
+                connections=open_files.bounded(asked.connections, reserved=len(list(stations()))),
+                connections_per_address=asked.connections_per_address,
+            ),
+            proxies=networks(asked.proxies),
             name=volume_file.name_of(file),
-            detail=settings.caster.addresses,
+            detail=asked.addresses,
         )
-        caster.accounts.is_known = bool(settings.caster.users) or not follows_changes
+        caster.accounts.is_known = bool(asked.users) or not follows_changes
         async with volume_file.keeping(caster.admission.volumes, file):
             try:
-                await caster.start(*address)
+                await caster.start(*address, shared=shared)
             except OSError as error:
                 raise Refusal(error.strerror or str(error)) from error
             try:

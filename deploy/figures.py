@@ -94,6 +94,8 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
         counter("caster_requests", "Requests answered.", lambda: served.requests),
         Figure("caster_refused", "Connections and requests refused.", "counter", refused, ("reason",)),
         counter("caster_cut_rovers", "Rovers cut since they could not follow.", lambda: sent.cut),
+        counter("caster_left_out_epochs", "Epochs that rovers missed, being behind.", lambda: sent.left_out),
+        counter("caster_sent_epochs", "Epochs sent, for each rover.", lambda: sent.epochs_out),
         gauge(
             "caster_outdated_passwords",
             "Accounts whose password is kept in an old way: set it anew.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -81,13 +80,6 @@ class Bounded(H11Protocol):
             self._deadline.cancel()
 
 
-def _allow_many_files() -> None:
-    """Each rover, viewer and station is a descriptor; the usual limit of 1,024 is soon reached."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))
-
-
 class _Server(uvicorn.Server):
     """Signals belong to the program, not to the web server."""
 
@@ -109,7 +101,6 @@ async def serving(
         timeout_graceful_shutdown=3,
         lifespan="off",
     )
-    _allow_many_files()
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:

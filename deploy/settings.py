@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from connectors.caster.proxy_header import networks
 from connectors.mqtt import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
@@ -115,6 +116,17 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
     """How much of rovers' addresses is kept with their sessions."""
     cut_off_hours: Annotated[float, msgspec.Meta(ge=0)] = 72.0
     """That rovers are let in by the accounts that were known last, while Kafka is away; 0: for ever."""
+    processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """That share the port: one for each processor core that rovers may need. Of `groundswell caster`."""
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """That a process takes at most."""
+    connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 500
+    """Many rovers share the address of their mobile network."""
+    proxies: list[str] = msgspec.field(default_factory=list)
+    """Addresses or networks of balancers, whose connections begin with a PROXY header."""
+
+    def __post_init__(self) -> None:
+        networks(self.proxies)
 
 
 class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):

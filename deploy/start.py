@@ -14,6 +14,7 @@ import structlog
 import uvloop
 from rich.console import Console
 
+from deploy import open_files
 from deploy.addresses import Addresses
 from deploy.data_folder import locked
 from deploy.http_server import bind
@@ -59,6 +60,7 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other.
     sys.setswitchinterval(0.0005)
+    open_files.allow_many()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
     ignore_signals()

@@ -9,10 +9,10 @@ from typing import Protocol
 import structlog
 
 from connectors.caster.accounts import Accounts
+from connectors.caster.audience import Subscriber
 from connectors.caster.metered import Metered
 from connectors.caster.permissions import why_not, why_not_there
 from connectors.caster.privacy import Detail, coarse
-from connectors.caster.relay import Subscriber
 from connectors.caster.session_book import Key, Session, Sessions
 from connectors.caster.volumes import Volumes
 from gnss.nmea import Gga, NmeaSplitter, parse_sentence

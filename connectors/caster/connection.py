@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from connectors.caster.audience import Outcome
+from connectors.caster.proxy_header import ProxyHeaderError, ProxyHeaderParser
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
@@ -15,6 +17,7 @@ _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_PROBES = 30, 10, 3
 _DEAD_PEER_MS = 60_000
 _MOST_EARLY = 512
 _KERNEL_BUFFER_BYTES = 65_536
+_UNSENT_BYTES = 16_384
 """What waits in the kernel grows old there: a rover that reads too slowly must show in our queue."""
 
 
@@ -22,15 +25,17 @@ _KERNEL_BUFFER_BYTES = 65_536
 class CasterLimits:
     """What the caster grants to strangers."""
 
-    connections: int = 5000
+    connections: int = 10_000
     connections_per_address: int = 500
     """Many rovers share the address of their mobile network."""
     request_s: float = 10.0
     """To send the whole request."""
     answer_s: float = 10.0
     """To take a refusal or a sourcetable."""
-    queue_bytes: int = 262_144
-    """That a rover may be behind before it is cut."""
+    queue_bytes: int = 32_768
+    """That may wait for a rover, beside what the kernel holds for it: then whole epochs are left out ..."""
+    behind_s: float = 30.0
+    """... and a rover that has been behind for so long is cut."""
     upload_bytes: int = 65_536
     """That a rover may send at once behind its request (it should send GGA sentences) ..."""
     upload_bytes_per_s: float = 4096.0
@@ -44,6 +49,14 @@ class Host(Protocol):
 
     def admit(self, connection: Connection, address: str) -> bool:
         """Say whether there is room for one more."""
+        ...
+
+    def is_proxy(self, address: str) -> bool:
+        """Say whether a peer is one that passes on the connections of others, and says whose."""
+        ...
+
+    def settle(self, connection: Connection, address: str) -> bool:
+        """Say whether there is room for one more of an address; until now it was not known."""
         ...
 
     def answer(self, connection: Connection, request: Request) -> None:
@@ -74,9 +87,13 @@ class Connection(asyncio.Protocol):
         self._uploaded = 0.0
         self._uploaded_at = self._loop.time()
         self._admitted = False
+        self._proxy_parser: ProxyHeaderParser | None = None
         self._finishing = False
+        self._behind_since: float | None = None
+        self._fd = -1
         self.transport: asyncio.Transport
         self.address = ""
+        """Whose it is; empty while only its balancer is known."""
         self.station_id = ""
         """Whose stream it gets; empty until then."""
         self.early = b""
@@ -84,14 +101,35 @@ class Connection(asyncio.Protocol):
 
     # --- the relay's subscriber -----------------------------------------------------------------------
 
-    def send(self, frames: bytes) -> bool:
-        """Queue frames; False when the rover was too far behind and has been cut."""
-        transport = self.transport
-        if transport.get_write_buffer_size() + len(frames) > self._host.limits.queue_bytes:
-            transport.abort()
-            return False
-        transport.write(frames)
-        return True
+    def socket(self) -> int:
+        """Return the descriptor that bytes may be sent to at once; -1: not now."""
+        if self.transport.get_write_buffer_size() or self.transport.is_closing():
+            return -1
+        self._behind_since = None
+        return self._fd
+
+    def send(self, frames: bytes) -> Outcome:
+        """Queue an epoch; leave it out where too much is queued; cut a rover that has long been behind."""
+        if self.transport.is_closing():
+            return "gone"
+        waiting, now = self.transport.get_write_buffer_size(), self._loop.time()
+        if not waiting:
+            self._behind_since = None
+        else:
+            if self._behind_since is None:
+                self._behind_since = now
+            if now - self._behind_since > self._host.limits.behind_s:
+                self.transport.abort()
+                return "cut"
+            if waiting + len(frames) > self._host.limits.queue_bytes:
+                return "left out"
+        self.transport.write(frames)
+        return "sent"
+
+    def send_rest(self, rest: memoryview) -> None:
+        """Queue what is left of an epoch that has begun."""
+        self._behind_since = self._loop.time()
+        self.transport.write(rest)
 
     # --- answers --------------------------------------------------------------------------------------
 
@@ -115,17 +153,22 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer, or turn it away."""
         self.transport = cast("asyncio.Transport", transport)
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        address = _peer(transport)
+        if self._host.is_proxy(address):
+            self._proxy_parser = ProxyHeaderParser()
+        else:
+            self.address = address
         self._admitted = self._host.admit(self, self.address)
         if not self._admitted:
-            self._parser = None
-            answer = refusal(503, 1, "the caster is full; come again later", retry_after_s=30)
-            self.transport.write(answer)
-            self.transport.close()
+            self._turn_away()
             return
         sock = transport.get_extra_info("socket")
         keep_alive(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+        if transport.get_extra_info("sslcontext") is None:
+            self._fd = sock.fileno()
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
@@ -134,8 +177,12 @@ class Connection(asyncio.Protocol):
             self._host.refuse("flood")
             self.transport.abort()
             return
+        if self._proxy_parser is not None:
+            data = self._learn_address(self._proxy_parser, data)
         if self._parser is None:
             self._upload(data)
+            return
+        if not data:
             return
         try:
             request = self._parser.feed(data)
@@ -153,7 +200,7 @@ class Connection(asyncio.Protocol):
                 self._host.answer(self, request)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Clean up."""
+        """Clean up; the descriptor is closed next."""
         self._set_deadline(None)
         if self._admitted:
             self._host.leave(self, self.address)
@@ -169,6 +216,29 @@ class Connection(asyncio.Protocol):
             self._host.uploaded(self, data)
         elif not self._finishing:
             self.early = (self.early + data)[-_MOST_EARLY:]
+
+    def _learn_address(self, parser: ProxyHeaderParser, data: bytes) -> bytes:
+        """Read whose connection it is; return what came behind that."""
+        try:
+            header = parser.feed(data)
+        except ProxyHeaderError:
+            self._host.refuse("proxy")
+            self.transport.abort()
+            return b""
+        if header is None:
+            return b""
+        self._proxy_parser = None
+        address = header.address or _peer(self.transport)
+        if not self._host.settle(self, address):
+            self._turn_away()
+            return b""
+        self.address = address
+        return header.rest
+
+    def _turn_away(self) -> None:
+        self._parser = None
+        self.transport.write(refusal(503, 1, "the caster is full; come again later", retry_after_s=30))
+        self.transport.close()
 
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:
@@ -186,6 +256,10 @@ class Connection(asyncio.Protocol):
         self._uploaded = max(0.0, self._uploaded - forgiven) + size
         self._uploaded_at = now
         return self._finishing or self._uploaded <= limits.upload_bytes or self._parser is not None
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    return str((transport.get_extra_info("peername") or ("",))[0])
 
 
 def keep_alive(sock: socket.socket) -> None:

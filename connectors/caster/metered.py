@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connectors.caster.relay import Subscriber
+from connectors.caster.audience import Outcome, Subscriber
 
 _BURST_S = 2.0
 """Of the rate, that may come at once: an epoch and what goes before it."""
@@ -41,10 +41,14 @@ class Metered:
         self._credit = self.rate_bytes_s * _BURST_S
         self._at_s = self.clock_s()
 
-    def send(self, frames: bytes) -> bool:
-        """Hand on a publication or leave it out; False when the rover was cut."""
+    def socket(self) -> int:
+        """Nothing goes past it."""
+        return -1
+
+    def send(self, frames: bytes) -> Outcome:
+        """Hand on a publication or leave it out."""
         if self.is_held:
-            return True
+            return "withheld"
         if self.rate_bytes_s:
             now_s = self.clock_s()
             earned = (now_s - self._at_s) * self.rate_bytes_s
@@ -52,9 +56,13 @@ class Metered:
             self._at_s = now_s
             if self._credit <= 0:
                 self.left_out += 1
-                return True
+                return "withheld"
             self._credit -= len(frames)  # below 0: later ones wait until it is paid back
-        if not self.rover.send(frames):
-            return False
-        self.n_bytes += len(frames)
-        return True
+        outcome = self.rover.send(frames)
+        if outcome == "sent":
+            self.n_bytes += len(frames)
+        return outcome
+
+    def send_rest(self, rest: memoryview) -> None:
+        """Hand on what is left of a publication that has begun."""
+        self.rover.send_rest(rest)

@@ -19,6 +19,7 @@ from connectors.caster.admission import Admission
 from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.passwords import Compare, PasswordChecks, compare
 from connectors.caster.privacy import Detail
+from connectors.caster.proxy_header import Network, is_in
 from connectors.caster.relay import Relay
 from connectors.caster.session_book import Sessions
 from connectors.caster.volumes import Volumes
@@ -46,8 +47,9 @@ class CasterCounters:
     """Open now, with those that ask for the sourcetable."""
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised, account (it may
-    not, or not any more), sessions, volume, area, busy, early (accounts are not known yet)."""
+    """By reason: full, address, proxy (no PROXY header), slow, large, malformed, flood, method, unknown,
+    unauthorised, account (it may not, or not any more), sessions, volume, area, busy, early (accounts are not
+    known yet)."""
 
 
 class Caster:
@@ -71,6 +73,8 @@ class Caster:
         Of this caster among those that share their sessions; it stays through restarts.
     detail
         How much of rovers' addresses is kept.
+    proxies
+        Balancers: their connections begin with a PROXY header that says whose they are.
     """
 
     def __init__(
@@ -84,10 +88,12 @@ class Caster:
         compare_: Compare = compare,
         name: str = "caster",
         detail: Detail = "network",
+        proxies: Iterable[Network] = (),
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
         self._relay = relay
+        self._proxies = tuple(proxies)
         self._stations = stations
         self._clock_us = clock_us
         self.accounts = Accounts(users)
@@ -114,8 +120,8 @@ class Caster:
 
     # --- life -----------------------------------------------------------------------------------------
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen.
+    async def start(self, host: str, port: int, *, shared: bool = False) -> None:
+        """Listen; with `shared` other processes may listen there too, and the system divides connections.
 
         Raises
         ------
@@ -124,7 +130,9 @@ class Caster:
         """
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+            self._server = await loop.create_server(
+                lambda: Connection(self), host, port, backlog=1024, reuse_port=shared or None
+            )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 text = f"port {port} of {host} is taken; stop the other program or choose another port"
@@ -169,21 +177,32 @@ class Caster:
         if len(self._connections) >= self.limits.connections:
             self.refuse("full")
             return False
+        if address and not self.settle(connection, address):
+            return False
+        self._connections[connection] = None
+        self.counters.connections += 1
+        return True
+
+    def is_proxy(self, address: str) -> bool:
+        """Say whether a peer is one that passes on the connections of others, and says whose."""
+        return bool(self._proxies) and is_in(address, self._proxies)
+
+    def settle(self, _connection: Connection, address: str) -> bool:
+        """Say whether there is room for one more of an address; until now it was not known."""
         if self._addresses[address] >= self.limits.connections_per_address:
             self.refuse("address")
             return False
-        self._connections[connection] = None
         self._addresses[address] += 1
-        self.counters.connections += 1
         return True
 
     def leave(self, connection: Connection, address: str) -> None:
         """Forget a connection that is gone."""
         del self._connections[connection]
         self.counters.connections -= 1
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+        if address:
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
         if connection in self._checks:
             self._checks[connection].cancel()
         subscribed = self.admission.leave(connection)

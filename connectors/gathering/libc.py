@@ -14,6 +14,8 @@ EPOLL_EVENT_BYTES = 12 if platform.machine() in {"x86_64", "AMD64", "i686"} else
 carray: Any = numba.carray  # type: ignore[attr-defined]  # it is one of its public names
 recv: Any = types.ExternalFunction("recv", types.int64(types.int32, types.uintp, types.uintp, types.int32))
 """(socket, address, bytes, flags) -> bytes, or -1."""
+send: Any = types.ExternalFunction("send", types.int64(types.int32, types.uintp, types.uintp, types.int32))
+"""(socket, address, bytes, flags) -> bytes, or -1."""
 epoll_wait: Any = types.ExternalFunction(
     "epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32)
 )

@@ -122,28 +122,67 @@ async def test_a_request_may_come_in_pieces_and_with_a_position():
         writer.close()
 
 
+async def stalled_rover(at: Setup) -> socket.socket:
+    """Return a rover that gets a stream and reads nothing yet."""
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stalled.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(stalled, ("127.0.0.1", at.caster.port))
+    stalled.send(V1)
+    await until(lambda: at.relay.counters.rovers == 1)
+    return stalled
+
+
 async def test_a_stalled_rover_is_cut_and_nobody_else_notices():
-    async with caster(limits=CasterLimits(queue_bytes=50_000)) as at:
-        stalled = socket.socket()
-        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        stalled.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(stalled, ("127.0.0.1", at.caster.port))
-        stalled.send(V1)
-        await until(lambda: at.relay.counters.rovers == 1)
+    async with caster(limits=CasterLimits(queue_bytes=50_000, behind_s=0.3)) as at:
+        stalled = await stalled_rover(at)
         reader, writer = await at.listen()
         received = bytearray()
         frames = of_type(1077, 1000)
-        for n in range(2000):
-            at.relay.publish("WUHN", frames)
-            received += await reader.readexactly(len(frames))
-            if at.relay.counters.cut and n > 100:
-                break
+        n = 0
+        async with asyncio.timeout(20):
+            while not at.relay.counters.cut:
+                at.relay.publish("WUHN", frames)
+                received += await reader.readexactly(len(frames))
+                n += 1
+        assert at.relay.counters.left_out > 0
         assert at.relay.counters.cut == 1
         assert at.relay.counters.rovers == 1
-        assert received == frames * (n + 1)
+        assert received == frames * n
+        assert at.relay.counters.epochs_out + at.relay.counters.left_out == 2 * n - 1
         await until(lambda: at.caster.counters.connections == 1)
         stalled.close()
         writer.close()
+
+
+async def test_a_rover_that_was_behind_gets_whole_epochs_and_then_all_again():
+    async with caster(limits=CasterLimits(queue_bytes=10_000)) as at:
+        slow = await stalled_rover(at)
+        loop = asyncio.get_running_loop()
+        epochs = [text_frame(f"epoch {n:04d} " + "x" * 80) * 10 for n in range(1000)]
+        published = 0
+        while at.relay.counters.left_out < 20:
+            at.relay.publish("WUHN", epochs[published])
+            published += 1
+            await asyncio.sleep(0)
+        received = bytearray()
+        async with asyncio.timeout(20):
+            while at.relay.counters.left_out and len(received) < at.relay.counters.bytes_out:
+                received += await loop.sock_recv(slow, 65_536)
+                if received.startswith(b"ICY"):
+                    del received[: len(b"ICY 200 OK\r\n\r\n")]
+            left_out = at.relay.counters.left_out
+            for one in epochs[published : published + 50]:
+                at.relay.publish("WUHN", one)
+                while len(received) < at.relay.counters.bytes_out:
+                    received += await loop.sock_recv(slow, 65_536)
+        assert at.relay.counters.left_out == left_out
+        size = len(epochs[0])
+        got = [epochs.index(received[at_ : at_ + size]) for at_ in range(0, len(received), size)]
+        assert got == sorted(set(got))
+        assert got[-50:] == list(range(published, published + 50))
+        assert len(got) == published + 50 - left_out
+        slow.close()
 
 
 async def test_a_burst_that_fits_the_queue_cuts_nobody():

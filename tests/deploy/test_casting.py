@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from connectors.caster.relay import Relay
-from deploy.casting import client_tls, feeding, gatherers, server_tls
+from deploy.caster_command import next_port
+from deploy.casting import casting, client_tls, feeding, gatherers, server_tls
 from deploy.refusal import Refusal
-from deploy.settings import RelaySettings
+from deploy.settings import CasterSettings, RelaySettings, Settings
+from sensors.model import Station
 from tests.program import free_port, groundswell
 
 SECRET = "0123456789abcdef"
@@ -72,3 +74,23 @@ def test_a_caster_refuses_in_one_sentence(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("groundswell: secret of [relay]")
     assert "Traceback" not in done.stderr
+
+
+def test_each_process_of_a_caster_has_its_own_figures():
+    assert next_port(None, 1) is None
+    assert next_port("127.0.0.1:9105", 0) == "127.0.0.1:9105"
+    assert next_port("[::1]:9105", 2) == "[::1]:9107"
+    assert next_port("127.0.0.1:0", 2) == "127.0.0.1:0"
+    with pytest.raises(Refusal, match="is not HOST:PORT"):
+        next_port("9105", 1)
+
+
+async def test_what_a_caster_grants_is_configured(monkeypatch, tmp_path):
+    monkeypatch.setattr("deploy.open_files.bounded", lambda connections, *, reserved: connections - reserved)
+    relay = Relay(asyncio.get_running_loop().time)
+    asked = Settings(caster=CasterSettings(connections=70, connections_per_address=7, proxies=["192.0.2.1"]))
+    stations = [Station(id=name, name=name) for name in "AB"]
+    async with casting(relay, lambda: stations, asked, ("127.0.0.1", 0), folder=tmp_path) as caster:
+        assert (caster.limits.connections, caster.limits.connections_per_address) == (68, 7)
+        assert caster.is_proxy("192.0.2.1")
+        assert not caster.is_proxy("127.0.0.1")

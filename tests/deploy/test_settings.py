@@ -90,6 +90,11 @@ def test_ntrip_versions_with_and_without_quotes(read, version):
 
 WRONG = {
     "an unknown key": (STATION + "colour = 1", "station number 1: there is no key colour here"),
+    "a balancer without an address": (
+        '[caster]\nproxies = ["balancer.example.org"]',
+        "caster: 'balancer.example.org' does not appear to be an IPv4 or IPv6 network",
+    ),
+    "no process for rovers": ("[caster]\nprocesses = 0", "caster, processes"),
     "an unknown table": ("[storage]\nx = 1", "there is no key storage here"),
     "a missing key": ('[[station]]\nid = "A"', "station number 1: the key source is missing"),
     "a wrong type": (
