@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnss.rtcm.framing import Framed, Framer
-from gnss.rtcm.legacy_layout import FIRST_GPS, LAST_GLONASS
+from gnss.rtcm.legacy_layout import FIRST_GLONASS, FIRST_GPS
 from gnss.rtcm.msm_layout import FIRST_MESSAGE, LAST_MESSAGE
 from gnss.time import SECOND_US
 from gnss.to_rtcm.binex import BinexReader
+from gnss.to_rtcm.formats import Format, Spoken
 from gnss.to_rtcm.reader import COUNTS, Heard, Reader
 from gnss.to_rtcm.ubx import UbxReader
 from gnss.to_rtcm.writer import RtcmWriter, Written
 
-Format = Literal["auto", "rtcm", "ubx", "binex"]
-Spoken = Literal["rtcm", "ubx", "binex"]
-FORMATS: tuple[Format, ...] = ("auto", "rtcm", "ubx", "binex")
 LISTEN_US = 5 * SECOND_US
 """So long a stream without observations in RTCM must bring another format's, to be taken for that."""
 DEAF_US = 10 * SECOND_US
 """So long a stream whose observations are RTCM is passed on unseen."""
 LEAST_EPOCHS = 2
+LEGACY_KINDS = 4
+"""1001 to 1004, and 1009 to 1012."""
 
 
 @dataclass(slots=True)
@@ -76,6 +75,8 @@ class Converter:
         self._framer = Framer()
         self._reader = _reader(self.speaks)
         self._first_us = self._time_us = 0
+        self._foreign_bytes = 0
+        """Bytes in no frame of the format, less those in frames of RTCM 3."""
 
     @property
     def written(self) -> Written:
@@ -117,7 +118,8 @@ class Converter:
     def _passed_on(self, framed: Framed, heard: Heard, received_at_us: int) -> bytes:
         for name in COUNTS:
             setattr(self.counters, name, getattr(self.counters, name) + getattr(heard, name))
-        self.counters.skipped_bytes -= min(len(framed.frames), heard.skipped_bytes)
+        self._foreign_bytes += heard.skipped_bytes - len(framed.frames)
+        self.counters.skipped_bytes = max(0, self._foreign_bytes)
         self._first_us = self._first_us or heard.first_us
         self._time_us = heard.time_us or self._time_us
         if not framed.count:
@@ -174,8 +176,9 @@ def is_observation(
     messages: NDArray[np.int16],
 ) -> NDArray[np.bool_]:
     """Whether messages are observations: MSM, or 1001 to 1012; shape as given."""
-    legacy = (messages >= FIRST_GPS) & (messages <= LAST_GLONASS)
-    return legacy | ((messages >= FIRST_MESSAGE) & (messages <= LAST_MESSAGE))
+    gps = (messages >= FIRST_GPS) & (messages < FIRST_GPS + LEGACY_KINDS)
+    glonass = (messages >= FIRST_GLONASS) & (messages < FIRST_GLONASS + LEGACY_KINDS)
+    return gps | glonass | ((messages >= FIRST_MESSAGE) & (messages <= LAST_MESSAGE))
 
 
 def _reader(spoken: Spoken) -> Reader | None:

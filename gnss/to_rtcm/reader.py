@@ -39,7 +39,9 @@ class Heard:
         self.time_us = time_us
 
 
-COUNTS = tuple(f.name for f in fields(Heard) if f.name not in {"rtcm", "first_us", "time_us"})
+NO_SUMS = {"rtcm", "first_us", "time_us", "skipped_bytes"}
+COUNTS = tuple(f.name for f in fields(Heard) if f.name not in NO_SUMS)
+"""What is summed up over all pieces."""
 
 
 class Reader(Protocol):

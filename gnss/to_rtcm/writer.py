@@ -30,6 +30,8 @@ EPHEMERIS_PERIOD_US = 20 * SECOND_US
 """An ephemeris that did not change is not sent more often; receivers bring each about every 30 s."""
 _MOST_SATELLITES = 64
 _F_NAV = 1045
+_MOST_M = 1e9
+"""A phase may begin anywhere, but no further from its range."""
 _COLUMNS = tuple(name for name in Observations.__slots__ if name != "row")
 
 
@@ -112,6 +114,7 @@ class RtcmWriter:
         )
         satellite = told.key >> 6
         _one_channel(seen, satellite)
+        self.written.values_left_out += _only_possible(seen.range_m) + _only_possible(seen.phase_m)
         wave_m = wavelength_m(seen.system, seen.signal, seen.channel)
         lock_ms, phase_m = self._arcs.follow(time_gps_us, told, seen.range_m, seen.phase_m, wave_m)
         np.copyto(seen.phase_m, phase_m)
@@ -181,7 +184,8 @@ def _sendable(observations: Observations, key: NDArray[np.int64]) -> NDArray[np.
     number[observations.system == System.SBAS] -= SBAS_OFFSET
     usable = np.flatnonzero((number >= 1) & (number <= _MOST_SATELLITES))
     order = usable[np.argsort(key[usable], kind="stable")]
-    return order[np.diff(key[order], prepend=-1) != 0]
+    chosen: NDArray[np.int64] = order[np.diff(key[order], prepend=-1) != 0]
+    return chosen
 
 
 def _one_channel(seen: Observations, satellite: NDArray[np.int64]) -> None:
@@ -191,6 +195,13 @@ def _one_channel(seen: Observations, satellite: NDArray[np.int64]) -> None:
     unusable = (channel < -CHANNEL_OFFSET) | (channel > MAX_CHANNEL)
     channel[unusable & (seen.system == System.GLONASS)] = UNKNOWN_CHANNEL
     np.copyto(seen.channel, channel)
+
+
+def _only_possible(metres: NDArray[np.float64]) -> int:
+    """Make NaN of what no receiver measures; return how many those were."""
+    impossible = ~(np.abs(metres) < _MOST_M) & ~np.isnan(metres)
+    metres[impossible] = np.nan
+    return int(np.count_nonzero(impossible))
 
 
 def _is_due(now_us: int, before_us: int, period_us: int) -> bool:
