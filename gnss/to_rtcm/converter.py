@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnss.rtcm.framing import Framed, Framer
+from gnss.rtcm.framing import OVERHEAD_BYTES, Framed, Framer
 from gnss.rtcm.legacy_layout import FIRST_GLONASS, FIRST_GPS
 from gnss.rtcm.msm_layout import FIRST_MESSAGE, LAST_MESSAGE
 from gnss.time import SECOND_US
@@ -19,6 +19,8 @@ from gnss.to_rtcm.writer import RtcmWriter, Written
 
 LISTEN_US = 5 * SECOND_US
 """So long a stream without observations in RTCM must bring another format's, to be taken for that."""
+LISTEN_AGAIN_US = 150 * SECOND_US
+"""The same where observations in RTCM came before: they may come once a minute, beside another format."""
 DEAF_US = 10 * SECOND_US
 """So long a stream whose observations are RTCM is passed on unseen."""
 LEAST_EPOCHS = 2
@@ -139,6 +141,7 @@ class _Ear:
 
     def __init__(self) -> None:
         self._deaf_until_us = 0
+        self._listen_us = LISTEN_US
         self.forget()
 
     def forget(self) -> None:
@@ -152,6 +155,7 @@ class _Ear:
     def is_sure(self, received_at_us: int) -> None:
         """It speaks RTCM 3."""
         self._deaf_until_us = received_at_us + DEAF_US
+        self._listen_us = LISTEN_AGAIN_US
         self.forget()
 
     def hear(self, data: bytes, received_at_us: int) -> Spoken | None:
@@ -168,7 +172,7 @@ class _Ear:
         if self._since_us is None or received_at_us < self._since_us:
             self._since_us = received_at_us
         most = max(self._epochs, key=lambda spoken: self._epochs[spoken])
-        is_sure = self._epochs[most] >= LEAST_EPOCHS and received_at_us - self._since_us >= LISTEN_US
+        is_sure = self._epochs[most] >= LEAST_EPOCHS and received_at_us - self._since_us >= self._listen_us
         return most if is_sure else None
 
 
@@ -191,8 +195,8 @@ def _without(framed: Framed, left_out: NDArray[np.bool_]) -> bytes:
     """Return frames without some of them."""
     kept, at = [], 0
     for leave in left_out.tolist():
-        length = (framed.frames[at + 1] & 3) << 8 | framed.frames[at + 2]
+        end = at + ((framed.frames[at + 1] & 3) << 8 | framed.frames[at + 2]) + OVERHEAD_BYTES
         if not leave:
-            kept.append(framed.frames[at : at + length + 6])
-        at += length + 6
+            kept.append(framed.frames[at:end])
+        at = end
     return b"".join(kept)

@@ -76,6 +76,18 @@ def test_a_stream_in_rtcm_is_passed_on_as_it_is_whatever_stands_between() -> Non
     assert converter.speaks == "rtcm"
 
 
+def test_a_stream_whose_rtcm_comes_seldom_is_passed_on_all_the_time() -> None:
+    converter = Converter()
+    rtcm, ubx = rtcm_epochs(1)[0], ubx_epochs(100)
+    for second in range(600):
+        piece = ubx[second % 100] + (rtcm if second % 60 == 0 else b"")
+        assert converter.feed(piece, BEGIN_US + second * S) is piece
+    # it stops, and the other format goes on
+    spoken = [converter.feed(ubx[i % 100], BEGIN_US + (600 + i) * S) is not ubx[i % 100] for i in range(200)]
+    assert spoken.index(True) in range(90, 170)
+    assert converter.speaks == "ubx"
+
+
 @pytest.mark.parametrize("spoken", list(EPOCHS))
 def test_observations_in_rtcm_that_come_again_are_taken_at_once(spoken: Spoken) -> None:
     converter = Converter()
