@@ -236,7 +236,7 @@ def replay(
 
 @app.command()
 def decode(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture, or NMEA sentences.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A capture of RTCM 3, UBX or BINEX, or NMEA.")],
     output: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
     summary: Annotated[bool, typer.Option("--summary", help="One JSON object instead of rows.")] = False,
     messages: Annotated[
@@ -258,7 +258,7 @@ def decode(
 @app.command()
 def score(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An RTCM 3 capture or a RINEX observation file.")
+        Path, typer.Argument(metavar="FILE", help="A capture (RTCM 3, UBX, BINEX) or RINEX observations.")
     ],
     nav: Annotated[
         list[Path] | None, typer.Option("--nav", metavar="FILE", help="Ephemerides (RINEX); may be repeated.")

@@ -26,6 +26,7 @@ from gnss.nmea import NmeaSplitter, parse_sentence
 from gnss.rtcm.framing import find_frames
 from gnss.systems import System
 from gnss.time import iso_z
+from gnss.to_rtcm.recording import AsRtcm, as_rtcm, left_out
 
 T = TypeVar("T")
 
@@ -39,15 +40,20 @@ _MESSAGE = ("epoch", "message", "subtype", "name", "text")
 
 def print_summary(path: Path, date_us: int | None) -> None:
     """Print one JSON object."""
-    buffer, modified_us = read_capture(path)
+    raw, found, modified_us, date_us = _read(path, date_us)
+    buffer = found.data
     if is_nmea(buffer):
         print(json.dumps(_nmea_summary(buffer)))
         return
     told = capture.summary(buffer, date_us=date_us, modified_us=modified_us)
+    if found.spoken != "rtcm":
+        told |= {"bytes": found.counters.bytes_received, "format": found.spoken}
+        told |= {"received": asdict(found.counters), "converted": asdict(found.written)}
+        told["week_from"] = told["week_from"] if found.first_us is None else found.spoken
     account = _account(buffer, date_us, modified_us)
     told["observations"], told["partial_observations"] = account.observations, account.partial
     told["opaque_messages"] = dict(sorted(account.opaque.items()))
-    told["nmea_sentences"] = _sentences_beside(buffer)
+    told["nmea_sentences"] = _sentences_beside(raw)
     print(json.dumps(told))
 
 
@@ -56,13 +62,16 @@ def print_observations(path: Path, output: str, date_us: int | None) -> None:
 
     The table form goes to a person, csv and json to programs. A file of NMEA gives its sentences.
     """
-    buffer, modified_us = read_capture(path)
+    _, found, modified_us, date_us = _read(path, date_us)
+    buffer = found.data
     if is_nmea(buffer):
         _print_sentences(buffer, output)
         return
+    for text in left_out(found.spoken, found.counters, found.written):
+        print(text, file=sys.stderr)
     reference_us, week_from = capture.reference_time(buffer, date_us=date_us, modified_us=modified_us)
     rows = capture.observation_rows(capture.epochs(buffer, reference_us))
-    print(f"week from: {week_from}", file=sys.stderr)
+    print(f"week from: {week_from if found.first_us is None else found.spoken}", file=sys.stderr)
     first = next(rows, None)
     if first is None:
         account = _account(buffer, date_us, modified_us)
@@ -76,12 +85,15 @@ def print_observations(path: Path, output: str, date_us: int | None) -> None:
 
 def print_messages(path: Path, output: str, date_us: int | None) -> None:
     """Print a line for each message that is no observation; those that are not read are opaque."""
-    buffer, modified_us = read_capture(path)
+    _, found, modified_us, date_us = _read(path, date_us)
+    buffer = found.data
     if is_nmea(buffer):
         _print_sentences(buffer, output)
         return
+    for text in left_out(found.spoken, found.counters, found.written):
+        print(text, file=sys.stderr)
     reference_us, week_from = capture.reference_time(buffer, date_us=date_us, modified_us=modified_us)
-    print(f"week from: {week_from}", file=sys.stderr)
+    print(f"week from: {week_from if found.first_us is None else found.spoken}", file=sys.stderr)
     account = _Account()
     lines = account.of(buffer, reference_us)
     first = next(lines, None)
@@ -94,6 +106,13 @@ def print_messages(path: Path, output: str, date_us: int | None) -> None:
         shown = ({name: getattr(line, name) for name in _MESSAGE} for line in every)
     if _print_rows(shown, _MESSAGE, output, "messages") and account.opaque:
         print(f"opaque: {_counted(account.opaque)}", file=sys.stderr)
+
+
+def _read(path: Path, date_us: int | None) -> tuple[bytes, AsRtcm, int, int | None]:
+    """Return a capture as it is and as RTCM 3, when it was written, and roughly when it was made (UTC)."""
+    raw, modified_us = read_capture(path)
+    found = as_rtcm(raw, modified_us if date_us is None else date_us)
+    return raw, found, modified_us, found.first_us or date_us
 
 
 def is_nmea(buffer: bytes) -> bool:

@@ -18,6 +18,9 @@ from gnss.assembly.assembled import Chunk
 from gnss.capture import reference_time
 from gnss.scoring.any_file import is_rinex
 from gnss.time import iso_z
+from gnss.to_rtcm.converter import Converter
+from gnss.to_rtcm.formats import Spoken
+from gnss.to_rtcm.recording import as_rtcm, left_out, spoken_in
 from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
 from storage.store import StorageError
@@ -25,6 +28,8 @@ from storage.store import StorageError
 STEP_BYTES = 1 << 18
 CLUE_BYTES = 1 << 24
 """In which the week is looked for: at 1 Hz of five systems almost an hour."""
+DATE_BYTES = 1 << 20
+"""In which a recording that is no RTCM 3 is looked at for its first epoch, which has a date."""
 LATE_US = 60_000_000
 """How much later than its epoch a byte may have come, or by how much a clock may have been behind."""
 GAP_US = 3_600_000_000
@@ -63,10 +68,13 @@ class _File:
     path: Path
     size: int
     reference_us: int
+    spoken: Spoken
 
 
 class Files:
     """Captures of one station, plain or packed with gzip or zstd, in the order of their times.
+
+    What is UBX or BINEX is given as RTCM 3.
 
     Parameters
     ----------
@@ -92,7 +100,7 @@ class Files:
         for file in self._files:
             begins = True
             with _opened(file.path) as (packed, plain):
-                while piece := self._read(file.path, plain, STEP_BYTES):
+                for piece in self._as_rtcm(file, plain):
                     share = (before + min(packed.tell(), file.size)) / total
                     yield Piece([Chunk(0, piece, None, file.reference_us)], file.reference_us, share, begins)
                     begins = False
@@ -102,23 +110,39 @@ class Files:
         try:
             about = path.stat()
             if not path.is_file():
-                raise Refusal(f"{path} is not a file; name a readable RTCM 3 capture")
+                raise Refusal(f"{path} is not a file; name a readable capture")
             with _opened(path) as (_, plain):
                 head = bytearray()
                 while len(head) < CLUE_BYTES and (piece := self._read(path, plain, STEP_BYTES)):
                     head += piece
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise Refusal(f"cannot read {path} ({reason}); name a readable RTCM 3 capture") from error
+            raise Refusal(
+                f"cannot read {path} ({reason}); name a readable capture of RTCM 3, UBX or BINEX"
+            ) from error
         if is_rinex(bytes(head[:STEP_BYTES])):
-            raise Refusal(f"{path} is a RINEX file already; name RTCM 3 captures")
+            raise Refusal(f"{path} is a RINEX file already; name captures of RTCM 3, UBX or BINEX")
         modified_us = about.st_mtime_ns // 1000
-        reference_us, week_from = reference_time(bytes(head), date_us=date_us, modified_us=modified_us)
+        spoken, clues = spoken_in(bytes(head)), bytes(head)
+        if spoken != "rtcm":
+            found = as_rtcm(bytes(head[:DATE_BYTES]), modified_us)
+            clues, date_us = found.data, found.first_us or date_us
+        reference_us, week_from = reference_time(clues, date_us=date_us, modified_us=modified_us)
         if week_from == "file time":
             self.problems.append(
                 f"The week of {path.name} is taken from the file's time; give --date when that is wrong."
             )
-        return _File(path, max(1, about.st_size), reference_us)
+        return _File(path, max(1, about.st_size), reference_us, spoken)
+
+    def _as_rtcm(self, file: _File, plain: BinaryIO) -> Iterator[bytes]:
+        """Yield a file's bytes, those of another format as RTCM 3."""
+        converter = None if file.spoken == "rtcm" else Converter(file.spoken)
+        while piece := self._read(file.path, plain, STEP_BYTES):
+            yield piece if converter is None else converter.feed(piece, file.reference_us)
+        if converter is not None:
+            yield converter.finish()
+            for text in left_out(file.spoken, converter.counters, converter.written):
+                _tell(self.problems, f"{file.path.name}: {text}")
 
     def _read(self, path: Path, plain: BinaryIO, size: int) -> bytes:
         try:

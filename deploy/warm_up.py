@@ -25,6 +25,7 @@ from gnss.quality.table import QualityTable
 from gnss.simulate import SimulatedStation
 from gnss.simulate.restamp import restamp
 from gnss.sky import Skies
+from gnss.to_rtcm.prepare import prepare as prepare_conversion
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import WANTED, ScoreStations
@@ -52,6 +53,7 @@ def warm_up(registry: Registry, console: Console) -> None:
             subprocess.Popen([sys.executable, "-m", "deploy.warm_up"]) if kernel_cache.is_cold() else None
         )
         prepare()
+        prepare_conversion()
         _decode()
         _judge_samples(registry)
         if helper is not None:

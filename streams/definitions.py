@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gnss import area
+from gnss.to_rtcm.formats import FORMATS
 from sensors.model import Datastream, Station, Thing
 from streams.records import Command, ObjectKind, TimeUs
 
 Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+ReferenceStation = Annotated[int, msgspec.Meta(ge=0, le=4095)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Words = Annotated[str, msgspec.Meta(max_length=2000)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -76,6 +78,13 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     receiver: Text | None = None
     messages: str = ""
     """RTCM 3 messages and intervals as a sourcetable tells them: `1005(10),1077(1)`; none may stay away."""
+    format: str = "auto"
+    """What it sends: rtcm, ubx, binex or auto (RTCM 3, unless only one of the others comes). What is no
+    RTCM 3 becomes it."""
+    reference_station: ReferenceStation = 0
+    """DF003 of what is converted."""
+    send_position: bool = False
+    """Tell the registered place as message 1006 in what is converted, for rovers: it must be an exact one."""
     interval_s: Seconds = 1.0
     stall_s: Seconds = 30.0
     paused: bool = False
@@ -94,6 +103,10 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"NTRIP version {self.version!r} is not known; write 1, 2 or auto")
         if (self.longitude is None) != (self.latitude is None):
             raise ValueError("one of longitude and latitude is missing; give both or neither")
+        if self.format not in FORMATS:
+            raise ValueError(f"format {self.format!r} is not known; write {', '.join(FORMATS)}")
+        if self.send_position and None in {self.longitude, self.latitude, self.height_m}:
+            raise ValueError("send_position needs longitude, latitude and height_m; give all three")
 
     def station(self, identity: str) -> Station:
         """Return the registry's entry."""

@@ -172,6 +172,11 @@ class Framer:
     def __init__(self) -> None:
         self._tail = b""
 
+    @property
+    def waiting(self) -> bytes:
+        """What may be the begin of a frame, and waits for more bytes."""
+        return self._tail
+
     def feed(self, data: bytes) -> Framed:
         """Take the next bytes of the stream; return the frames that they completed."""
         return self._advance(self._tail + data, final=False)

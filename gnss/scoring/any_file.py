@@ -13,6 +13,7 @@ from gnss.rinex.unpack import unpack
 from gnss.scoring.capture import score_capture
 from gnss.scoring.epochs import NothingToScoreError, Progress
 from gnss.scoring.rinex import read_ephemerides, score_rinex
+from gnss.to_rtcm.recording import as_rtcm, left_out
 
 _HEAD_BYTES = 16_384
 _RINEX_MARKS = (b"RINEX VERSION / TYPE", b"END OF HEADER", b"OBSERVATION DATA", b"# / TYPES OF OBSERV")
@@ -30,7 +31,7 @@ def score_file(
     registered: Registered | None = None,
     progress: Progress | None = None,
 ) -> StationPeriod:
-    """Return the report of an RTCM 3 capture or a RINEX observation file.
+    """Return the report of a capture (RTCM 3, UBX or BINEX) or of a RINEX observation file.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def score_file(
     navigation, name, thresholds, registered
         As for `gnss.scoring.rinex.score_rinex`.
     date_us, modified_us
-        As for `gnss.scoring.capture.score_capture`; RINEX tells its own date.
+        As for `gnss.scoring.capture.score_capture`; RINEX, UBX and BINEX tell their own date.
     progress
         Told the share that is done.
 
@@ -66,10 +67,12 @@ def score_file(
         )
     else:
         ephemerides, problems = read_ephemerides(navigation)
+        told = as_rtcm(plain, modified_us if date_us is None else date_us)
+        problems += left_out(told.spoken, told.counters, told.written)
         period = score_capture(
-            plain,
+            told.data,
             name=name,
-            date_us=date_us,
+            date_us=told.first_us or date_us,
             modified_us=modified_us,
             ephemerides=ephemerides,
             thresholds=thresholds,

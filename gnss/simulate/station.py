@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gnss.geodesy import geodetic_to_ecef
 from gnss.observations import Observations
+from gnss.rtcm.msm_epoch import observation_frames
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.simulate import cells as cell_kernels
 from gnss.simulate import messages, rays
@@ -294,7 +295,7 @@ class SimulatedStation:
         self._sent_us = epoch_us
         for fault in now.get("clock_jump_of_ranges", ()):
             observations = with_phases_near(observations, fault, epoch_us)
-        return frames + messages.observation_frames(observations, epoch_us, station, self.kind)
+        return frames + observation_frames(observations, epoch_us, station, self.kind)
 
 
 def _axes(longitude: float, latitude: float) -> Float64:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gnss.rtcm.framing import find_frames
 from gnss.rtcm.msm import decode_msm
+from gnss.rtcm.msm_epoch import observation_frames
 from gnss.simulate import SimulatedStation, restamp, restamp_for, simulated_network
-from gnss.simulate.messages import observation_frames
 from gnss.systems import System
 from gnss.time import msm_time_ms
 

@@ -10,9 +10,9 @@ from gnss.ephemeris_validity import serves
 from gnss.observations import LOST_LOCK
 from gnss.rtcm.ephemeris import encode_ephemeris
 from gnss.rtcm.framing import build_frame
+from gnss.rtcm.msm_epoch import observation_frames
 from gnss.rtcm.signals import wavelength_m
 from gnss.rtcm.station import encode_1006
-from gnss.simulate.messages import observation_frames
 from gnss.time import utc_to_gps
 
 FINE_M = 1000.0
