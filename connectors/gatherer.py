@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from connectors.gathering.cutter import EpochCutter, Piece
+from gnss.to_rtcm.converter import Converter
 from streams.bus import RawSink
 from streams.inbox import StoppedError
 from streams.partitions import RecordTooLargeError
@@ -23,12 +24,21 @@ class StationIntake:
     """Where the bytes of one station arrive, whatever brings them.
 
     They go on in pieces that end where an epoch does: valid frames straight to `relay`; all bytes, as they
-    came, to `sink`. Rovers do not notice when the sink has no room.
+    came, to `sink`. Rovers do not notice when the sink has no room. What a converter is given for goes on as
+    the RTCM 3 that it makes.
     """
 
-    def __init__(self, station_id: str, sink: RawSink, relay: FrameSink, state: StreamState) -> None:
+    def __init__(
+        self,
+        station_id: str,
+        sink: RawSink,
+        relay: FrameSink,
+        state: StreamState,
+        converter: Converter | None = None,
+    ) -> None:
         self.station_id = station_id
         self.state = state
+        self._converter = converter
         self._sink = sink
         self._relay = relay
         self._is_patient = True
@@ -45,19 +55,21 @@ class StationIntake:
         is not read. Who waited in vain drops from then on, until there is room again: a sink that stays full
         must not hold up rovers.
         """
-        self._pass_on(piece)
         state = self.state
         state.last_received_us = piece.received_at_us
         if state.phase != "streaming":
             state.enter("streaming", piece.received_at_us)
+        if self._converter is not None:
+            piece = self._converted(self._converter, piece)
+        self._pass_on(piece)
+        if not piece.payload:
+            return None
         chunk = RawChunk(
             station_id=self.station_id, payload=piece.payload, received_at_us=piece.received_at_us
         )
         if piece.is_backlog and self._is_patient:
             return self._waited(chunk)
-        is_taken = self._sink.offer(chunk)
-        self._is_patient |= is_taken
-        state.overload_drops += not is_taken
+        self._offer(chunk)
         return None
 
     def flooded(self, text: str) -> None:
@@ -97,6 +109,10 @@ class StationIntake:
         self._forget_timer()
         if self._cutter is not None:
             self._at_once(self._cutter.finish(_mono_us()))
+        if self._converter is not None and (made := self._converter.finish()):
+            received_at_us = self.state.last_received_us or 0
+            self._pass_on(Piece(made, made, received_at_us, 0, 0, 0, 0))
+            self._offer(RawChunk(station_id=self.station_id, payload=made, received_at_us=received_at_us))
 
     def _let_go(self) -> None:
         if self._cutter is not None:
@@ -108,6 +124,23 @@ class StationIntake:
                 self._pass_on(piece)
             else:
                 self.arrived(piece._replace(is_backlog=0))
+
+    def _offer(self, chunk: RawChunk) -> None:
+        is_taken = self._sink.offer(chunk)
+        self._is_patient |= is_taken
+        self.state.overload_drops += not is_taken
+
+    @staticmethod
+    def _converted(converter: Converter, piece: Piece) -> Piece:
+        """Return a piece as RTCM 3; one that is RTCM 3 stays as it is."""
+        counters = converter.counters
+        frames, bad = counters.frames, counters.bad
+        made = converter.feed(piece.payload, piece.received_at_us)
+        if made is piece.payload:
+            return piece
+        return piece._replace(
+            payload=made, frames=made, n_frames=counters.frames - frames, n_bad=counters.bad - bad
+        )
 
     def _forget_timer(self) -> None:
         if self._timer is not None:
