@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from connectors.caster.roaming.rover import Rover
+from connectors.caster.upload import Upload
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
@@ -49,6 +51,10 @@ class Host(Protocol):
         """Answer a request: with `Connection.finish` or `Connection.begin_stream`."""
         ...
 
+    def hear(self, connection: Connection, data: bytes) -> None:
+        """Take what a rover sends behind its request."""
+        ...
+
     def leave(self, connection: Connection, address: str) -> None:
         """Forget a connection that is gone."""
         ...
@@ -73,7 +79,13 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.address = ""
         self.station_id = ""
-        """Whose stream it gets; empty until then."""
+        """The mountpoint whose stream it gets; empty until then."""
+        self.since_us = 0
+        """When the stream began."""
+        self.upload: Upload | None = None
+        """What it has said of itself; None: nothing."""
+        self.rover: Rover | None = None
+        """On a roaming mountpoint: where it is led."""
         self.username = ""
         self.credential = ""
         """What the account's password was when it was let in."""
@@ -96,6 +108,15 @@ class Connection(asyncio.Protocol):
         self.station_id = station_id
         self._set_deadline(None)
         self.transport.write(head)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the rover has sent a sentence, perhaps without a position."""
+        return self.upload is not None and self.upload.is_heard
+
+    def hang_up(self) -> None:
+        """Close the connection once what is queued is sent."""
+        self.transport.close()
 
     def finish(self, answer: bytes) -> None:
         """Send a whole answer and close once the peer has had time to read it."""
@@ -125,12 +146,14 @@ class Connection(asyncio.Protocol):
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
-        """Read the request; later, only count what comes (GGA sentences)."""
+        """Read the request; later, what a rover says of itself (GGA sentences)."""
         if not self._within_upload(len(data)):
             self._host.refuse("flood")
             self.transport.abort()
             return
         if self._parser is None:
+            if not self._finishing:
+                self._host.hear(self, data)
             return
         try:
             request = self._parser.feed(data)
@@ -142,7 +165,9 @@ class Connection(asyncio.Protocol):
             self.finish(refusal(400, 1, str(error)))
         else:
             if request is not None:
-                self._parser = None
+                rest, self._parser = self._parser.rest, None
+                if rest and request.method == "GET":
+                    self._host.hear(self, rest)
                 self._host.answer(self, request)
 
     def connection_lost(self, _error: Exception | None) -> None:

@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from connectors.caster.accounts import Accounts
 from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.relay import Relay
+from connectors.caster.roaming.roaming import Roaming
+from connectors.caster.roaming.table import roaming_entries
+from connectors.caster.sessions import RoverSession, sessions_of
+from connectors.caster.upload import Upload, UploadCounters
 from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
 from gnss.ntrip.head import AGENT, format_head
 from gnss.ntrip.request import Request
@@ -23,6 +27,7 @@ _TABLE_AGE_S = 1.0
 _STOP_S = 2.0
 _MOST_CHECKS = 200
 """Of passwords that wait to be compared."""
+_FAR = "no base is near enough to your position; choose a station of the sourcetable"
 _NO_PUSH = "streams cannot be pushed here; name the station's source in a [[station]] of the configuration"
 
 
@@ -35,7 +40,8 @@ class CasterCounters:
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised, account (it may
-    not, or not any more), busy, early (accounts are not known yet)."""
+    not, or not any more), busy, early (accounts are not known yet), far (no base is near)."""
+    uploads: UploadCounters = field(default_factory=UploadCounters)
 
 
 class Caster:
@@ -53,6 +59,8 @@ class Caster:
         Name to password; with none of them the streams are open to all. The sourcetable always is.
     limits
         What is granted to strangers.
+    roaming
+        The mountpoints that lead rovers from base to base; None: there are none.
     """
 
     def __init__(
@@ -63,12 +71,14 @@ class Caster:
         *,
         users: Mapping[str, str] | None = None,
         limits: CasterLimits | None = None,
+        roaming: Roaming | None = None,
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
         self._relay = relay
         self._stations = stations
         self._clock_us = clock_us
+        self.roaming = roaming
         self.accounts = Accounts(users)
         """Who may have what; after a change `recheck` is to be called."""
         self._checker = ThreadPoolExecutor(1, "accounts")
@@ -77,6 +87,7 @@ class Caster:
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._mountpoints: frozenset[str] = frozenset()
+        self._roaming: frozenset[str] = frozenset()
         self._table = b""
         self._table_until = 0.0
 
@@ -147,8 +158,22 @@ class Caster:
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
-        if connection.station_id:
+        if connection.rover is not None and self.roaming is not None:
+            self.roaming.leave(connection.rover)
+        elif connection.station_id:
             self._relay.unsubscribe(connection.station_id, connection)
+
+    def hear(self, connection: Connection, data: bytes) -> None:
+        """Take what a rover says of itself."""
+        if connection.upload is None:
+            connection.upload = Upload()
+        position = connection.upload.take(data, self.counters.uploads)
+        if position is not None and connection.rover is not None and self.roaming is not None:
+            self.roaming.tell(connection.rover, position)
+
+    def sessions(self, decimals: int | None = None) -> list[RoverSession]:
+        """Return who gets which stream now; positions rounded to so many decimals of a degree, or none."""
+        return list(sessions_of(self._connections, decimals))
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
@@ -239,9 +264,21 @@ class Caster:
             self._answer_with_stream(connection, request)
 
     def _answer_with_stream(self, connection: Connection, request: Request) -> None:
-        head = stream_head(request.version, chunked=False, now_us=self._clock_us())  # read by more receivers
+        connection.since_us = now_us = self._clock_us()
+        head = stream_head(request.version, chunked=False, now_us=now_us)  # read by more receivers
+        if self.roaming is None or request.mountpoint not in self._roaming:
+            connection.begin_stream(head, request.mountpoint)
+            self._relay.subscribe(request.mountpoint, connection)
+            return
+        if request.gga:
+            self.hear(connection, request.gga.encode("latin-1", "replace") + b"\n")
+        position = None if connection.upload is None else connection.upload.position
+        if request.version == 2 and position and not self.roaming.reaches(request.mountpoint, position):
+            self.refuse("far")
+            connection.finish(refusal(404, 2, _FAR, now_us=now_us))
+            return
         connection.begin_stream(head, request.mountpoint)
-        self._relay.subscribe(request.mountpoint, connection)
+        connection.rover = self.roaming.join(connection, request.mountpoint, position)
 
     def _refresh_table(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -249,8 +286,12 @@ class Caster:
             return
         self._table_until = now + _TABLE_AGE_S
         stations = sorted(self._stations(), key=lambda station: station.id)
-        self._mountpoints = frozenset(station.id for station in stations)
-        self._table = format_sourcetable(Sourcetable([self._entry(station) for station in stations]))
+        entries = [self._entry(station) for station in stations]
+        mine = frozenset(station.id for station in stations)
+        led = [] if self.roaming is None else roaming_entries(self.roaming, entries, mine)
+        self._roaming = frozenset(entry.mountpoint for entry in led)
+        self._mountpoints = mine | self._roaming
+        self._table = format_sourcetable(Sourcetable([*led, *entries]))
 
     def _entry(self, station: Station) -> StrEntry:
         contents = self._relay.contents_of(station.id)

@@ -132,6 +132,6 @@ def test_every_byte_is_in_a_sentence_or_counted(stream):
     reader = GgaReader()
     reader.feed(stream)
     printed = len(re.sub(rb"[\r\n]", b"", stream)) - len(re.sub(rb"[\r\n]", b"", reader._rest))
-    whole = [m for m in re.findall(rb"\$[^$*\r\n]{1,150}(?:\*[0-9A-Fa-f]{2}|(?=[$\r\n]))", stream)]
+    whole = re.findall(rb"\$[^$*\r\n]{1,150}(?:\*[0-9A-Fa-f]{2}|(?=[$\r\n]))", stream)
     assert reader.sentences + reader.bad + reader.others == len(whole)
     assert reader.garbage_bytes == printed - sum(map(len, whole))
