@@ -29,7 +29,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     radius_km: Km = 100.0
     """No base is taken that is further away; one is left where it is `hysteresis_km` beyond that."""
-    hysteresis_km: Annotated[float, msgspec.Meta(ge=0, le=500)] = 1.5
+    hysteresis_km: Annotated[float, msgspec.Meta(ge=0, le=500)] = 2.0
     """Another base must be cheaper by so much ..."""
     hysteresis_share: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
     """... and by this share of the distance to the present one."""
