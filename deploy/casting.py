@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -10,6 +11,7 @@ from connectors.caster.link.follow import Gatherer
 from connectors.caster.link.outlet import Outlet
 from connectors.caster.link.proof import LEAST_SECRET
 from connectors.caster.relay import Relay
+from connectors.caster.roaming.roaming import Roaming
 from connectors.caster.server import Caster
 from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
@@ -42,15 +44,29 @@ async def casting(
     Refusal
         The address cannot be listened on.
     """
-    caster = Caster(relay, stations, wall_clock_us, users=settings.caster.users or None)
+    roaming = None
+    if settings.caster.roaming.mountpoints:
+        clock_s = asyncio.get_running_loop().time
+        roaming = Roaming(relay, stations, settings.caster.roaming, clock_s, wall_clock_us)
+    caster = Caster(
+        relay,
+        stations,
+        wall_clock_us,
+        users=settings.caster.users or None,
+        roaming=roaming,
+        position_decimals=settings.caster.position_decimals,
+    )
     caster.accounts.is_known = bool(settings.caster.users) or not follows_changes
     try:
         await caster.start(*address)
     except OSError as error:
         raise Refusal(error.strerror or str(error)) from error
+    leading = None if roaming is None else asyncio.create_task(roaming.run(), name="roaming")
     try:
         yield caster
     finally:
+        if leading is not None:
+            leading.cancel()
         await caster.stop()
 
 

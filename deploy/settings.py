@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from connectors.caster.roaming.config import RoamingConfig
 from connectors.mqtt import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
@@ -111,6 +112,10 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
 
     users: dict[str, str] = msgspec.field(default_factory=dict)
     """Name to password; empty: open to all."""
+    roaming: RoamingConfig = RoamingConfig()
+    """Mountpoints that lead rovers from base to base."""
+    position_decimals: Annotated[int, msgspec.Meta(ge=0, le=6)] | None = None
+    """To which rovers' positions are shown, in degrees; without it nobody is shown them."""
 
 
 class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -61,6 +61,8 @@ class Caster:
         What is granted to strangers.
     roaming
         The mountpoints that lead rovers from base to base; None: there are none.
+    position_decimals
+        To which `sessions` rounds rovers' positions, in degrees; None: it tells none.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Caster:
         users: Mapping[str, str] | None = None,
         limits: CasterLimits | None = None,
         roaming: Roaming | None = None,
+        position_decimals: int | None = None,
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
@@ -79,6 +82,7 @@ class Caster:
         self._stations = stations
         self._clock_us = clock_us
         self.roaming = roaming
+        self._position_decimals = position_decimals
         self.accounts = Accounts(users)
         """Who may have what; after a change `recheck` is to be called."""
         self._checker = ThreadPoolExecutor(1, "accounts")
@@ -171,9 +175,9 @@ class Caster:
         if position is not None and connection.rover is not None and self.roaming is not None:
             self.roaming.tell(connection.rover, position)
 
-    def sessions(self, decimals: int | None = None) -> list[RoverSession]:
-        """Return who gets which stream now; positions rounded to so many decimals of a degree, or none."""
-        return list(sessions_of(self._connections, decimals))
+    def sessions(self) -> list[RoverSession]:
+        """Return who gets which stream now."""
+        return list(sessions_of(self._connections, self._position_decimals))
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""

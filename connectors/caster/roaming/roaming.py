@@ -87,6 +87,11 @@ class Roaming:
         return self._config.mountpoints if self.network.size >= 2 else {}
 
     @property
+    def mountpoints(self) -> Iterable[str]:
+        """All that are configured."""
+        return self._mountpoints
+
+    @property
     def rovers(self) -> Iterator[Rover]:
         """All rovers."""
         return (rover for turn in self._turns for rover in turn)
@@ -111,6 +116,10 @@ class Roaming:
         rover.place_km = point_km(position.longitude, position.latitude)
         if is_first:
             self._ask(rover, self._clock_s())
+
+    def judge(self, station_id: str, state: str, score: int | None) -> None:
+        """Take a verdict on a station: fields of `streams.records.StationReport`."""
+        self.network.judge(station_id, state, score, self._clock_s())
 
     def leave(self, rover: Rover) -> None:
         """Forget a rover that is gone."""
@@ -152,6 +161,7 @@ class Roaming:
             elif not rover.connection.is_heard and now_s - rover.since_s > self._config.position_s:
                 self.counters.without_position += 1
                 log.info("a rover did not say where it is", account=rover.connection.username)
+                self.leave(rover)
                 rover.connection.hang_up()
 
     # --- inside ---------------------------------------------------------------------------------------
@@ -165,7 +175,9 @@ class Roaming:
         if led.base == rover.base:
             self._aim(rover, "")
             return
-        rover.reason, rover.distance_km = led.reason, led.distance_km
+        if led.base != rover.target or not led.base:  # else the reason is that of the first answer
+            rover.reason = led.reason
+        rover.distance_km = led.distance_km
         self._aim(rover, led.base)
         if not led.base and rover.base:
             self._note(rover, "")
