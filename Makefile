@@ -102,7 +102,10 @@ bench-gather: $(VENV)/.ready-dev servers  ## 4,000 streams pulled by one process
 bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain copy beside it
 	@$(BIN)/python -m tests.benchmarks.bench_relay $(ARGS)
 
-.PHONY: regions
+bench-roaming: $(VENV)/.ready-dev  ## leading 10,000 rovers among 4,000 stations, with a plain search beside it
+	@$(BIN)/python -m tests.benchmarks.bench_roaming
+
+.PHONY: regions bench-roaming
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 
