@@ -149,8 +149,11 @@ async def test_rtkrcv_stays_within_a_decimetre_from_half_a_minute_after_each_han
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    os.write(keyboard, b"start\r")  # its option -s ends it with a fault in this version
     try:
+        await said(keyboard, b"rtkrcv>")
+        os.write(keyboard, b"start\r")  # its option -s ends it with a fault in this version
+        await said(keyboard, b"rtk server start")
+        begin_s = int(time.time()) + 2
         await drive()
         await asyncio.sleep(1.0)
         assert client.returncode is None, "rtkrcv ended before its time"
@@ -181,6 +184,17 @@ async def test_rtkrcv_stays_within_a_decimetre_from_half_a_minute_after_each_han
     assert max(one.age_s for one in found if one.second > SETTLE_S) <= 2.0
     seconds = [one.second for one in found if one.second > SETTLE_S]
     assert len(seconds) >= SECONDS - SETTLE_S - 6
+
+
+async def said(console: int, words: bytes) -> None:
+    """Return when a program has said something on its console."""
+    os.set_blocking(console, False)
+    heard = b""
+    async with asyncio.timeout(20):
+        while words not in heard:
+            with contextlib.suppress(BlockingIOError):
+                heard += os.read(console, 4096)
+            await asyncio.sleep(0.05)
 
 
 class Solved:
