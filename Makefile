@@ -108,7 +108,10 @@ bench-relay: $(VENV)/.ready-dev  ## from a gatherer to a caster, with a plain co
 bench-caster: $(VENV)/.ready-dev  ## 5,000 rovers on one core, hostile peers, 10,000 on two processes
 	@$(BIN)/python -m tests.benchmarks.bench_caster $(ARGS)
 
-.PHONY: regions
+bench-roaming: $(VENV)/.ready-dev  ## leading 10,000 rovers among 4,000 stations, with a plain search beside it
+	@$(BIN)/python -m tests.benchmarks.bench_roaming
+
+.PHONY: regions bench-roaming
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 

@@ -30,11 +30,13 @@ from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import follower_figures, following_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.roaming_figures import roaming_figures, verdict_figures
 from deploy.session_link import sharing
 from deploy.settings import Settings, address
 from deploy.several_processes import divided
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
+from deploy.verdicts import following_verdicts
 from deploy.watched import watched
 from streams.kafka.registry import RegistryFollower
 from streams.stream_state import StreamStates
@@ -123,7 +125,9 @@ async def _run(
         )
         await stack.enter_async_context(sharing(caster.admission, kafka, settings.kafka.prefix))
         figures = caster_figures(caster, relay) + following_figures(following, streams)
-        figures += follower_figures(changes, edge)
+        figures += follower_figures(changes, edge) + roaming_figures(caster)
+        verdicts = following_verdicts(kafka, settings.kafka.prefix, caster.roaming)
+        figures += verdict_figures(await stack.enter_async_context(verdicts))
 
         def trouble() -> str:
             return _trouble(streams) if caster.accounts.is_known else _unknown(changes)

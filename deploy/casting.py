@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -14,6 +15,7 @@ from connectors.caster.link.outlet import Outlet
 from connectors.caster.link.proof import LEAST_SECRET
 from connectors.caster.proxy_header import networks
 from connectors.caster.relay import Relay
+from connectors.caster.roaming.roaming import Roaming
 from connectors.caster.server import Caster
 from deploy import open_files, volume_file
 from deploy.clock import wall_clock_us
@@ -55,6 +57,10 @@ async def casting(
     """
     send_kernel.prepare()
     asked = settings.caster
+    roaming = None
+    if asked.roaming.mountpoints:
+        clock_s = asyncio.get_running_loop().time
+        roaming = Roaming(relay, stations, asked.roaming, clock_s, wall_clock_us)
     with volume_file.own_file(folder) as file:
         caster = Caster(
             relay,
@@ -68,6 +74,8 @@ async def casting(
             proxies=networks(asked.proxies),
             name=volume_file.name_of(file),
             detail=asked.addresses,
+            roaming=roaming,
+            position_decimals=asked.position_decimals,
         )
         caster.accounts.is_known = bool(asked.users) or not follows_changes
         async with volume_file.keeping(caster.admission.volumes, file):
@@ -75,9 +83,12 @@ async def casting(
                 await caster.start(*address, shared=shared)
             except OSError as error:
                 raise Refusal(error.strerror or str(error)) from error
+            leading = None if roaming is None else asyncio.create_task(roaming.run(), name="roaming")
             try:
                 yield caster
             finally:
+                if leading is not None:
+                    leading.cancel()
                 await caster.stop()  # what rovers have had is counted as they leave
 
 

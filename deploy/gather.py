@@ -23,11 +23,13 @@ from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.roaming_figures import roaming_figures, verdict_figures
 from deploy.session_link import sharing
 from deploy.settings import Settings
 from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
+from deploy.verdicts import following_verdicts
 from deploy.watched import watched
 from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
@@ -98,6 +100,10 @@ async def _run(
             following(edge, access, kafka.prefix, folder / "registry", keep_s=cut_off_s)
         )
         figures = gatherer_figures(sink.health, keeper) + follower_figures(follower, edge)
+        if edge.caster is not None:
+            verdicts = following_verdicts(access, kafka.prefix, edge.caster.roaming)
+            figures += verdict_figures(await stack.enter_async_context(verdicts))
+            figures += roaming_figures(edge.caster)
         if outlet is not None:
             figures += outlet_figures(outlet)
         await stack.enter_async_context(

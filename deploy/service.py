@@ -27,9 +27,11 @@ from deploy.figures import (
 from deploy.http_server import bind, serving
 from deploy.partitioning import pipeline
 from deploy.registry import Registry
+from deploy.roaming_figures import roaming_figures
 from deploy.settings import Settings
 from deploy.sources import Sources
 from deploy.upkeep import kept_in_shape
+from deploy.verdicts import verdict_listener
 from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
@@ -99,8 +101,10 @@ async def opened(
                 casting(relay, stations, settings, addresses.ntrip, folder=data)
             )
             service.addresses.ntrip = (addresses.ntrip[0], caster.port)
-            figures += caster_figures(caster, relay)
+            figures += caster_figures(caster, relay) + roaming_figures(caster)
             edge.caster = caster
+            if caster.roaming is not None:
+                runtime.listeners.append(verdict_listener(caster.roaming))
         await edge.take(runtime.standing)
         runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()

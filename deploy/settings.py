@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from connectors.caster.proxy_header import networks
+from connectors.caster.roaming.config import RoamingConfig
 from connectors.mqtt import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
@@ -124,6 +125,10 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
     """Many rovers share the address of their mobile network."""
     proxies: list[str] = msgspec.field(default_factory=list)
     """Addresses or networks of balancers, whose connections begin with a PROXY header."""
+    roaming: RoamingConfig = RoamingConfig()
+    """Mountpoints that lead rovers from base to base."""
+    position_decimals: Annotated[int, msgspec.Meta(ge=0, le=6)] | None = None
+    """To which rovers' positions are shown, in degrees; without it nobody is shown them."""
 
     def __post_init__(self) -> None:
         networks(self.proxies)

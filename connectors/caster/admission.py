@@ -64,8 +64,6 @@ class _Present:
     metered: Metered | None = None
     left_out: int = 0
     """Of what `metered` left out: that stands in the sum."""
-    splitter: NmeaSplitter | None = None
-    """For an account with areas."""
     is_over: bool = False
 
 
@@ -147,8 +145,6 @@ class Admission:
             metered = Metered(rover, account.rate_bytes_s, self._clock_s, is_held=bool(account.areas))
             n_bytes = _let_through(metered)
         present = _Present(session, rover, self._terms(name), n_bytes, metered=metered)
-        if account.areas:
-            present.splitter = NmeaSplitter()
         if metered is not None or account.valid_until_us is not None:
             self._watched[present] = None
         self._present[rover] = self._by_key[session.key] = present
@@ -162,14 +158,6 @@ class Admission:
             return None
         self._end(present)
         return present.metered or rover
-
-    def uploaded(self, rover: Rover, data: bytes) -> None:
-        """Look for the rover's position in what it sends."""
-        present = self._present.get(rover)
-        if present is None or present.splitter is None:
-            return
-        for longitude, latitude in _places(present.splitter, data):
-            self.is_at(rover, longitude, latitude)
 
     def is_at(self, rover: Rover, longitude: float, latitude: float) -> None:
         """Let a rover have its stream where its account may be used; end it elsewhere."""

@@ -9,13 +9,14 @@ from typing import Protocol, cast
 
 from connectors.caster.audience import Outcome
 from connectors.caster.proxy_header import ProxyHeaderError, ProxyHeaderParser
+from connectors.caster.roaming.rover import Rover
+from connectors.caster.upload import Upload
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
 
 _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_PROBES = 30, 10, 3
 _DEAD_PEER_MS = 60_000
-_MOST_EARLY = 512
 _KERNEL_BUFFER_BYTES = 65_536
 _UNSENT_BYTES = 16_384
 """What waits in the kernel grows old there: a rover that reads too slowly must show in our queue."""
@@ -63,16 +64,16 @@ class Host(Protocol):
         """Answer a request: with `Connection.finish` or `Connection.begin_stream`."""
         ...
 
+    def hear(self, connection: Connection, data: bytes) -> None:
+        """Take what a rover sends behind its request."""
+        ...
+
     def leave(self, connection: Connection, address: str) -> None:
         """Forget a connection that is gone."""
         ...
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
-        ...
-
-    def uploaded(self, connection: Connection, data: bytes) -> None:
-        """Take what a rover sends while it gets a stream."""
         ...
 
 
@@ -95,9 +96,15 @@ class Connection(asyncio.Protocol):
         self.address = ""
         """Whose it is; empty while only its balancer is known."""
         self.station_id = ""
-        """Whose stream it gets; empty until then."""
-        self.early = b""
-        """The end of what it sent behind its request, before it got a stream."""
+        """The mountpoint whose stream it gets; empty until then."""
+        self.username = ""
+        """Of its account."""
+        self.since_us = 0
+        """When the stream began."""
+        self.upload: Upload | None = None
+        """What it has said of itself; None: nothing."""
+        self.rover: Rover | None = None
+        """On a roaming mountpoint: where it is led."""
 
     # --- the relay's subscriber -----------------------------------------------------------------------
 
@@ -139,6 +146,15 @@ class Connection(asyncio.Protocol):
         self._set_deadline(None)
         self.transport.write(head)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether the rover has sent a sentence, perhaps without a position."""
+        return self.upload is not None and self.upload.is_heard
+
+    def hang_up(self) -> None:
+        """Close the connection once what is queued is sent."""
+        self.transport.close()
+
     def finish(self, answer: bytes) -> None:
         """Send a whole answer and close once the peer has had time to read it."""
         self._finishing = True
@@ -172,7 +188,7 @@ class Connection(asyncio.Protocol):
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
-        """Read the request; later, only count what comes (GGA sentences)."""
+        """Read the request; later, what a rover says of itself (GGA sentences)."""
         if not self._within_upload(len(data)):
             self._host.refuse("flood")
             self.transport.abort()
@@ -180,7 +196,8 @@ class Connection(asyncio.Protocol):
         if self._proxy_parser is not None:
             data = self._learn_address(self._proxy_parser, data)
         if self._parser is None:
-            self._upload(data)
+            if data and not self._finishing:
+                self._host.hear(self, data)
             return
         if not data:
             return
@@ -194,9 +211,10 @@ class Connection(asyncio.Protocol):
             self.finish(refusal(400, 1, str(error)))
         else:
             if request is not None:
-                self._upload(self._parser.rest)
-                self._parser = None
+                rest, self._parser = self._parser.rest, None
                 self._set_deadline(None)  # what the answer waits for is bounded by the host
+                if rest and request.method == "GET":
+                    self._host.hear(self, rest)
                 self._host.answer(self, request)
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -210,12 +228,6 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
     # --- inside ---------------------------------------------------------------------------------------
-
-    def _upload(self, data: bytes) -> None:
-        if self.station_id:
-            self._host.uploaded(self, data)
-        elif not self._finishing:
-            self.early = (self.early + data)[-_MOST_EARLY:]
 
     def _learn_address(self, parser: ProxyHeaderParser, data: bytes) -> bytes:
         """Read whose connection it is; return what came behind that."""

@@ -21,7 +21,11 @@ from connectors.caster.passwords import Compare, PasswordChecks, compare
 from connectors.caster.privacy import Detail
 from connectors.caster.proxy_header import Network, is_in
 from connectors.caster.relay import Relay
+from connectors.caster.roaming.roaming import Roaming
+from connectors.caster.roaming.table import roaming_entries
 from connectors.caster.session_book import Sessions
+from connectors.caster.sessions import RoverSession, sessions_of
+from connectors.caster.upload import Upload, UploadCounters
 from connectors.caster.volumes import Volumes
 from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
 from gnss.ntrip.head import AGENT, format_head
@@ -36,6 +40,7 @@ _STOP_S = 2.0
 _BUSY_S = 15
 _LOOK_S = 1.0
 _SETTLE_LOOKS = 60
+_FAR = "no base is near enough to your position; choose a station of the sourcetable"
 _NO_PUSH = "streams cannot be pushed here; name the station's source in a [[station]] of the configuration"
 
 
@@ -49,7 +54,8 @@ class CasterCounters:
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: full, address, proxy (no PROXY header), slow, large, malformed, flood, method, unknown,
     unauthorised, account (it may not, or not any more), sessions, volume, area, busy, early (accounts are not
-    known yet)."""
+    known yet), far (no base is near)."""
+    uploads: UploadCounters = field(default_factory=UploadCounters)
 
 
 class Caster:
@@ -75,6 +81,10 @@ class Caster:
         How much of rovers' addresses is kept.
     proxies
         Balancers: their connections begin with a PROXY header that says whose they are.
+    roaming
+        The mountpoints that lead rovers from base to base; None: there are none.
+    position_decimals
+        To which `sessions` rounds rovers' positions, in degrees; None: it tells none.
     """
 
     def __init__(
@@ -89,6 +99,8 @@ class Caster:
         name: str = "caster",
         detail: Detail = "network",
         proxies: Iterable[Network] = (),
+        roaming: Roaming | None = None,
+        position_decimals: int | None = None,
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
@@ -96,6 +108,8 @@ class Caster:
         self._proxies = tuple(proxies)
         self._stations = stations
         self._clock_us = clock_us
+        self.roaming = roaming
+        self._position_decimals = position_decimals
         self.accounts = Accounts(users)
         """Who may have what; after a change `recheck` is to be called."""
         self.passwords = PasswordChecks(self.accounts, time.monotonic, compare_)
@@ -115,6 +129,7 @@ class Caster:
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._mountpoints: frozenset[str] = frozenset()
+        self._roaming: frozenset[str] = frozenset()
         self._table = b""
         self._table_until = 0.0
 
@@ -206,12 +221,25 @@ class Caster:
         if connection in self._checks:
             self._checks[connection].cancel()
         subscribed = self.admission.leave(connection)
-        if subscribed is not None:
+        if connection.rover is not None and self.roaming is not None:
+            self.roaming.leave(connection.rover)
+        elif subscribed is not None:
             self._relay.unsubscribe(connection.station_id, subscribed)
 
-    def uploaded(self, connection: Connection, data: bytes) -> None:
-        """Take what a rover sends while it gets a stream."""
-        self.admission.uploaded(connection, data)
+    def hear(self, connection: Connection, data: bytes) -> None:
+        """Take what a rover says of itself."""
+        if connection.upload is None:
+            connection.upload = Upload()
+        position = connection.upload.take(data, self.counters.uploads)
+        if position is None:
+            return
+        self.admission.is_at(connection, position.longitude, position.latitude)
+        if connection.rover is not None and self.roaming is not None:
+            self.roaming.tell(connection.rover, position)
+
+    def sessions(self) -> list[RoverSession]:
+        """Return who gets which stream now."""
+        return list(sessions_of(self._connections, self._position_decimals))
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
@@ -306,15 +334,8 @@ class Caster:
         now_us = self._clock_us()
         refused = self.admission.refused(name, request.mountpoint, request.gga)
         if refused is None:
-            head = stream_head(request.version, chunked=False, now_us=now_us)  # read by more receivers
-            connection.begin_stream(head, request.mountpoint)
-            contents, mountpoint = self._relay.contents_of, request.mountpoint
-            before = contents(mountpoint).n_bytes
-            subscribed = self.admission.begin(
-                connection, name, mountpoint, lambda: contents(mountpoint).n_bytes - before
-            )
-            self._relay.subscribe(mountpoint, subscribed)
-            self.admission.uploaded(connection, f"{request.gga}\r\n".encode() + connection.early)
+            connection.username = name
+            self._answer_with_stream(connection, request)
             return
         self.refuse(refused.reason)
         if refused.may_pass:
@@ -323,6 +344,37 @@ class Caster:
             status = 403 if request.version == 2 else 401
             answer = refusal(status, request.version, refused.text, realm=request.mountpoint, now_us=now_us)
         connection.finish(answer)
+
+    def _answer_with_stream(self, connection: Connection, request: Request) -> None:
+        connection.since_us = now_us = self._clock_us()
+        if request.gga:
+            self.hear(connection, request.gga.encode("latin-1", "replace") + b"\n")
+        position = None if connection.upload is None else connection.upload.position
+        mountpoint = request.mountpoint
+        led = self.roaming if mountpoint in self._roaming else None
+        if led is not None and request.version == 2 and position and not led.reaches(mountpoint, position):
+            self.refuse("far")
+            connection.finish(refusal(404, 2, _FAR, now_us=now_us))
+            return
+        head = stream_head(request.version, chunked=False, now_us=now_us)  # read by more receivers
+        connection.begin_stream(head, mountpoint)
+        contents = self._relay.contents_of
+        before = contents(mountpoint).n_bytes
+
+        def n_bytes() -> int:
+            if led is None:
+                return contents(mountpoint).n_bytes - before
+            return 0 if connection.rover is None else led.n_bytes(connection.rover)
+
+        subscribed = self.admission.begin(connection, connection.username, mountpoint, n_bytes)
+        if connection.transport.is_closing():
+            return
+        if led is None:
+            self._relay.subscribe(mountpoint, subscribed)
+        else:
+            connection.rover = led.join(connection, mountpoint, position, subscribed)
+        if position is not None:
+            self.admission.is_at(connection, position.longitude, position.latitude)
 
     async def _watch(self) -> None:
         """End sessions whose time is over, each second."""
@@ -340,8 +392,12 @@ class Caster:
             return
         self._table_until = now + _TABLE_AGE_S
         stations = sorted(self._stations(), key=lambda station: station.id)
-        self._mountpoints = frozenset(station.id for station in stations)
-        self._table = format_sourcetable(Sourcetable([self._entry(station) for station in stations]))
+        entries = [self._entry(station) for station in stations]
+        mine = frozenset(station.id for station in stations)
+        led = [] if self.roaming is None else roaming_entries(self.roaming, entries, mine)
+        self._roaming = frozenset(entry.mountpoint for entry in led)
+        self._mountpoints = mine | self._roaming
+        self._table = format_sourcetable(Sourcetable([*led, *entries]))
 
     def _entry(self, station: Station) -> StrEntry:
         contents = self._relay.contents_of(station.id)

@@ -17,6 +17,7 @@ from gnss.ntrip.errors import (
     UnauthorisedError,
 )
 from gnss.ntrip.gga import format_gga
+from gnss.ntrip.gga_reader import GgaReader, RoverPosition, parse_gga
 from gnss.ntrip.head import DEFAULT_PORT, NtripVersion
 from gnss.ntrip.request import Request, RequestParser, build_request
 from gnss.ntrip.response import Response, ResponseParser
@@ -35,6 +36,7 @@ __all__ = [
     "LAST_CHUNK",
     "BusyError",
     "CasEntry",
+    "GgaReader",
     "HeadTooLargeError",
     "MalformedError",
     "MountpointNotFoundError",
@@ -46,6 +48,7 @@ __all__ = [
     "RequestParser",
     "Response",
     "ResponseParser",
+    "RoverPosition",
     "Sourcetable",
     "SourcetableError",
     "StrEntry",
@@ -55,6 +58,7 @@ __all__ = [
     "format_entry",
     "format_gga",
     "format_sourcetable",
+    "parse_gga",
     "parse_sourcetable",
     "refusal",
     "source_refusal",

@@ -83,9 +83,7 @@ class SimulatedStation:
     _held: tuple[bytes, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        place = geodetic_to_ecef(self.longitude, self.latitude, self.height_m)
-        self.ecef_m = np.asarray(place, dtype=np.float64)
-        self._axes = _axes(np.radians(self.longitude), np.radians(self.latitude))
+        self.move(self.longitude, self.latitude, self.height_m)
         n = len(self.sky.cells.hz)
         self._memory = cell_kernels.new_memory(n)
         self._habits = cell_kernels.habits_of(self.sky.cells, self.seed)
@@ -93,6 +91,15 @@ class SimulatedStation:
         self._rays = rays.new_rays(len(self.sky.satellites))
         self._calm = Troubles(np.zeros(n), np.zeros(n, np.uint8), np.zeros(n), 0.0, 0.0)
         self._events = deque(maxlen=_REMEMBERED_EVENTS)
+
+    def move(self, longitude: float, latitude: float, height_m: float) -> None:
+        """Be somewhere else from the next epoch on, without a loss of lock: a rover.
+
+        Rates (Doppler) stay those of a receiver at rest.
+        """
+        self.longitude, self.latitude, self.height_m = longitude, latitude, height_m
+        self.ecef_m = np.asarray(geodetic_to_ecef(longitude, latitude, height_m), dtype=np.float64)
+        self._axes = _axes(np.radians(longitude), np.radians(latitude))
 
     def emit(self, epoch_us: int) -> Emission:
         """Return the frames of the epoch at `epoch_us` (UTC), later than all before; none during an outage.

@@ -1,3 +1,5 @@
+import time
+
 import httpx
 import msgspec
 import numpy as np
@@ -82,3 +84,32 @@ def test_what_stations_send_is_counted_by_message():
     counts = judge.counts()
     assert counts["bad_frames"] == 3
     assert counts["refused_ephemerides"] == 0
+
+
+async def test_verdicts_of_the_pipeline_lead_rovers_and_their_figures_are_told(tmp_path):
+    stations = [
+        {"id": name, "longitude": 114.0 + n, "latitude": 30.0, "source": "tcp://127.0.0.1:9"}
+        for n, name in enumerate(("NEAR", "GOOD"))
+    ]
+    settings = msgspec.convert({"station": stations}, Settings)
+    async with opened(settings, tmp_path, Addresses(("127.0.0.1", 0), ("127.0.0.1", 0))) as service:
+        roaming = service.edge.caster.roaming
+        await until(lambda: roaming.network.size == 2)
+        station = SimulatedStation(1, 114.0, 30.0, 20.0, seed=1)
+        now_us = time.time_ns() // 1000
+        for second in range(3):
+            at_us = now_us - now_us % 1_000_000 + second * 1_000_000
+            await service.runtime.put(
+                RawChunk(
+                    station_id="NEAR", payload=b"".join(station.emit(at_us).frames), received_at_us=at_us + 1
+                )
+            )
+        await until(lambda: roaming.network.bases["NEAR"].judged_s > 0)
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"{service.addresses.page}/metrics")).text
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    for name in ("NEAREST", "BEST"):
+        for state in ("led", "without base", "without position"):
+            assert lines[f'groundswell_roaming_rovers{{mountpoint="{name}",state="{state}"}}'] == "0.0"
+    for name in ("caster_gga_sentences", "caster_gga_bad", "roaming_without_position"):
+        assert float(lines[f"groundswell_{name}_total"]) == 0
