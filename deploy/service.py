@@ -101,6 +101,7 @@ async def opened(
             service.addresses.ntrip = (addresses.ntrip[0], caster.port)
             figures += caster_figures(caster, relay)
             edge.caster = caster
+            caster.desk = sources.desk
         await edge.take(runtime.standing)
         runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()

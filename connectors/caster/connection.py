@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from connectors.incoming import READER_BYTES
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
@@ -75,6 +76,8 @@ class Connection(asyncio.Protocol):
         self._uploaded_at = self._loop.time()
         self._admitted = False
         self._finishing = False
+        self._rest = b""
+        self._body: asyncio.StreamReader | None = None
         self.transport: asyncio.Transport
         self.address = ""
         self.station_id = ""
@@ -101,10 +104,25 @@ class Connection(asyncio.Protocol):
         self._set_deadline(None)
         self.transport.write(head)
 
+    def take_body(self) -> asyncio.StreamReader:
+        """Keep what comes behind the request; while too much of it waits, the peer is not read."""
+        self._body = asyncio.StreamReader(READER_BYTES, self._loop)
+        self._body.set_transport(self.transport)
+        self._body.feed_data(self._rest)
+        return self._body
+
+    def begin_source(self, head: bytes) -> None:
+        """Send the head; who has the body reads on."""
+        self._set_deadline(None)
+        self.transport.write(head)
+
     def finish(self, answer: bytes) -> None:
         """Send a whole answer and close once the peer has had time to read it."""
         self._finishing = True
         self._parser = None
+        if self._body is not None:
+            self._body = None
+            self.transport.resume_reading()  # what is not read would throw the answer away
         self._set_deadline(self._host.limits.answer_s)
         self.transport.write(answer)
         if self.transport.can_write_eof():
@@ -129,7 +147,10 @@ class Connection(asyncio.Protocol):
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
-        """Read the request; later, only count what comes (GGA sentences)."""
+        """Read the request; later, only count what comes (GGA sentences), unless it is a source."""
+        if self._body is not None:
+            self._body.feed_data(data)
+            return
         if not self._within_upload(len(data)):
             self._host.refuse("flood")
             self.transport.abort()
@@ -147,14 +168,17 @@ class Connection(asyncio.Protocol):
             self.finish(refusal(400, 1, str(error)))
         else:
             if request is not None:
-                self._upload(self._parser.rest)
+                self._rest = self._parser.rest
+                self._upload(self._rest)
                 self._parser = None
                 self._set_deadline(None)  # what the answer waits for is bounded by the host
                 self._host.answer(self, request)
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Clean up."""
         self._set_deadline(None)
+        if self._body is not None:
+            self._body.feed_eof() if error is None else self._body.set_exception(error)
         if self._admitted:
             self._host.leave(self, self.address)
 

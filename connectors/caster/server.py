@@ -19,6 +19,7 @@ from connectors.caster.admission import Admission
 from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.passwords import Compare, PasswordChecks, compare
 from connectors.caster.privacy import Detail
+from connectors.caster.push import PushDesk
 from connectors.caster.relay import Relay
 from connectors.caster.session_book import Sessions
 from connectors.caster.volumes import Volumes
@@ -35,7 +36,7 @@ _STOP_S = 2.0
 _BUSY_S = 15
 _LOOK_S = 1.0
 _SETTLE_LOOKS = 60
-_NO_PUSH = "streams cannot be pushed here; name the station's source in a [[station]] of the configuration"
+_NO_PUSH = "streams cannot be pushed here; push to a caster that gathers stations"
 
 
 @dataclass(slots=True)
@@ -47,7 +48,8 @@ class CasterCounters:
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: full, address, slow, large, malformed, flood, method, unknown, unauthorised, account (it may
-    not, or not any more), sessions, volume, area, busy, early (accounts are not known yet)."""
+    not, or not any more), sessions, volume, area, busy, early (accounts are not known yet), taken (another
+    source sends this stream)."""
 
 
 class Caster:
@@ -105,6 +107,8 @@ class Caster:
         )
         """Who gets streams."""
         self._watching: asyncio.Task[None] | None = None
+        self.desk: PushDesk | None = None
+        """Takes streams that are pushed; None: there are none here."""
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
@@ -202,6 +206,9 @@ class Caster:
         """Answer a request."""
         self.counters.requests += 1
         now_us = self._clock_us()
+        if request.method in {"SOURCE", "POST"} and self.desk is not None:
+            self.desk.answer(self, connection, request, now_us)
+            return
         if request.method == "SOURCE":
             self.refuse("method")
             connection.finish(source_refusal(_NO_PUSH))
