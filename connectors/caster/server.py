@@ -27,6 +27,7 @@ from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, strea
 from gnss.ntrip.head import AGENT, format_head
 from gnss.ntrip.request import Request
 from gnss.ntrip.sourcetable import Sourcetable, StrEntry, format_sourcetable
+from gnss.ntrip.table_filter import filtered
 from sensors.model import Station
 
 log = structlog.get_logger()
@@ -113,6 +114,7 @@ class Caster:
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._mountpoints: frozenset[str] = frozenset()
+        self._sourcetable = Sourcetable()
         self._table = b""
         self._table_until = 0.0
 
@@ -219,7 +221,9 @@ class Caster:
             connection.finish(refusal(405, 2, text, now_us=now_us))
             return
         self._refresh_table()
-        if request.mountpoint not in self._mountpoints:
+        if request.query and not request.mountpoint:
+            self._answer_filtered(connection, request, now_us)
+        elif request.mountpoint not in self._mountpoints:
             self._answer_without_stream(connection, request, now_us)
         elif not self.accounts.is_known:
             self.refuse("early")
@@ -249,6 +253,15 @@ class Caster:
         else:
             text = "there is no such mountpoint; ask for / to see the sourcetable"
             connection.finish(refusal(404, 2, text, now_us=now_us))
+
+    def _answer_filtered(self, connection: Connection, request: Request, now_us: int) -> None:
+        try:
+            table = format_sourcetable(filtered(self._sourcetable, request.query))
+        except ValueError as error:
+            self.refuse("malformed")
+            connection.finish(refusal(400, request.version, str(error), now_us=now_us))
+        else:
+            connection.finish(sourcetable_answer(request.version, table, now_us=now_us))
 
     def _identify(self, connection: Connection, request: Request) -> None:
         """Answer once it is known who asks."""
@@ -329,7 +342,8 @@ class Caster:
         self._table_until = now + _TABLE_AGE_S
         stations = sorted(self._stations(), key=lambda station: station.id)
         self._mountpoints = frozenset(station.id for station in stations)
-        self._table = format_sourcetable(Sourcetable([self._entry(station) for station in stations]))
+        self._sourcetable = Sourcetable([self._entry(station) for station in stations])
+        self._table = format_sourcetable(self._sourcetable)
 
     def _entry(self, station: Station) -> StrEntry:
         contents = self._relay.contents_of(station.id)
