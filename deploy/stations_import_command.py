@@ -103,7 +103,9 @@ def import_stations(
         for one in found.stations:
             one.values["gatherer"] = gatherer
     with _target(toml, config, server, by) as target:
-        _apply(found, target, is_dry=dry_run)
+        is_whole = _apply(found, target, is_dry=dry_run)
+    if not is_whole:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager
@@ -124,7 +126,8 @@ def _target(toml: Path | None, config: Path | None, server: str | None, by: str 
         yield ApiTarget.of(client, Registry.of(settings).base, by)
 
 
-def _apply(found: Listing, target: Target, *, is_dry: bool) -> None:
+def _apply(found: Listing, target: Target, *, is_dry: bool) -> bool:
+    """Take all stations and say what became of them; return whether none was left out."""
     steps: list[Step] = [target.step(one, is_dry=is_dry) for one in found.stations]
     counts = Counter(step.what for step in steps)
     rows = [(step.id, step.what, step.text) for step in steps if step.what in {"added", "changed"}]
@@ -138,8 +141,7 @@ def _apply(found: Listing, target: Target, *, is_dry: bool) -> None:
         f"{counts['added']} {would}added, {counts['changed']} {would}changed, {counts['same']} as they were, "
         f"{len(found.errors) + len(refused)} not taken"
     )
-    if found.errors or refused:
-        raise typer.Exit(1)
+    return not (found.errors or refused)
 
 
 def _with_credentials(at: SourcetableConfig) -> str:

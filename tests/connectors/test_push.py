@@ -332,3 +332,20 @@ def test_nothing_that_is_pushed_breaks_the_caster_or_stays_behind(visits):
 
     asyncio.run(go())
     assert not errors
+
+
+CODINGS = {"none": b"", "chunked": CHUNKED, "chunkedgzip": b"Transfer-Encoding: gzip, chunked\r\n"}
+
+
+async def test_captured_bodies_that_are_pushed_hold_the_same_frames(data):
+    frames = {}
+    for name, coding in CODINGS.items():
+        async with pushing() as (at, bench):
+            request = POST + coding + authorised() + b"\r\n"
+            _, writer = await pushed(at, request, b"HTTP/1.1 200 OK\r\n")
+            writer.write((data / f"ntrip/ntrip_encode_{name}.bin").read_bytes())
+            await until(lambda bench=bench: bench.state.messages_received == 292)
+            frames[name] = bench.frames
+            assert bench.state.bad_messages == 0
+    assert len(frames["none"]) == 62_960
+    assert len(set(frames.values())) == 1

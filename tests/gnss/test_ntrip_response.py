@@ -234,3 +234,13 @@ def test_captures_of_three_codings_hold_the_same_frames(data):
         assert framed.skipped_bytes == (420 if name == "none" else 0)
     assert len(decoded["none"]) == 62_960
     assert len(set(decoded.values())) == 1
+
+
+def test_a_capture_in_chunks_is_read_whole_however_it_is_cut(data):
+    capture = (data / "ntrip/ntrip_chunked.bin").read_bytes()
+    answer = capture if capture.startswith(b"HTTP") else OK2 + HEADS["chunked"] + b"\r\n" + capture
+    rng = random.Random(4)
+    whole, pieces = read(answer), read(answer, *rng.sample(range(len(answer)), 200))
+    assert pieces == whole
+    assert whole[1] is None
+    assert Framer().feed(whole[0]).count > 0
