@@ -16,6 +16,7 @@ from streams.stream_state import StreamState
 
 SILENCE_S = 15.0
 """A sender without a message for so long gives way to another one: most are its own dead connections."""
+LOOK_S = 0.2
 READER_BYTES = 65_536
 """So much, twice, waits at most to be taken; then the peer is not read."""
 
@@ -49,7 +50,7 @@ class Sender:
         return bytes(out)
 
 
-class Door:
+class Entrance:
     """Where the one sender of a station comes in.
 
     Parameters
@@ -83,6 +84,8 @@ class Door:
         self._next: Sender | None = None
         self._arrived = asyncio.Event()
         self._heard_s = 0.0
+        self._unread = 0
+        """Bytes since the last message."""
 
     @property
     def is_taken(self) -> bool:
@@ -112,49 +115,68 @@ class Door:
                 self._sender, self._next = self._next, None
                 self._heard_s = self._clock_s()
                 try:
-                    await self._stream(self._sender)
+                    await self._attend(self._sender)
                 except StreamError as error:
                     state.enter("stalled" if error.stalled else "waiting", self._clock_us(), str(error))
-                finally:
-                    self._sender.transport.abort()
-                    self._sender = None
-                    self._intake.finish()
                 state.reconnects += 1
         finally:
             if self._next is not None:
                 self._next.transport.abort()
             state.enter("stopped", self._clock_us())
 
-    async def _stream(self, sender: Sender) -> NoReturn:
-        state, watchdog, unread = self._state, Watchdog(self._stall_s, self._state), 0
-        while True:
-            try:
-                data = await watchdog.read(sender.reader)
-            except StreamError as error:
-                raise self._explained(error, sender, unread) from error
-            received_at_us = self._clock_us()
-            body = sender.decoded(data)
-            watchdog.unpacked(len(body) - len(data))
-            known = state.messages_received
-            if body:
-                await self._intake.take(body, received_at_us)
-            unread += len(body)
-            if state.messages_received > known:  # single bytes, or what is no stream of ours, hold no place
-                unread = 0
-                self._heard_s = self._clock_s()
-                watchdog.fed()
-                state.enter("streaming", received_at_us)
-            if sender.end:
-                raise self._explained(StreamError(sender.end), sender, unread)
+    async def _attend(self, sender: Sender) -> NoReturn:
+        try:
+            await self._stream(sender)
+        finally:
+            sender.transport.abort()
+            self._sender = None
+            self._intake.finish()
 
-    def _explained(self, error: StreamError, sender: Sender, unread: int) -> StreamError:
+    async def _stream(self, sender: Sender) -> NoReturn:
+        watchdog, loop = Watchdog(self._stall_s, self._state), asyncio.get_running_loop()
+        known, looking = self._state.messages_received, None
+        self._unread = 0
+
+        def look() -> bool:
+            """See whether messages came: single bytes, or what is no stream of ours, hold no place."""
+            nonlocal known
+            if self._state.messages_received <= known:
+                return False
+            known, self._unread, self._heard_s = self._state.messages_received, 0, self._clock_s()
+            watchdog.fed()
+            return True
+
+        try:
+            while True:
+                try:
+                    data = await watchdog.read(sender.reader)
+                except StreamError as error:
+                    raise self._explained(error, sender) from error
+                received_at_us = self._clock_us()
+                body = sender.decoded(data)
+                watchdog.unpacked(len(body) - len(data))
+                if body:
+                    self._unread += len(body)
+                    await self._intake.take(body, received_at_us)
+                if looking is not None:
+                    looking.cancel()
+                    looking = None
+                if not look():  # the intake may hold the end of an epoch for a moment
+                    looking = loop.call_later(LOOK_S, look)
+                if sender.end:
+                    raise self._explained(StreamError(sender.end), sender)
+        finally:
+            if looking is not None:
+                looking.cancel()
+
+    def _explained(self, error: StreamError, sender: Sender) -> StreamError:
         if sender.is_replaced:
             return StreamError(
                 f"it was silent for {self._silence_s:g} s, and another connection took its place"
             )
-        if error.stalled and unread:
+        if error.stalled and self._unread:
             return StreamError(
-                f"no message in {unread} bytes of {self._stall_s:g} s; check what the station sends",
+                f"no message in {self._unread} bytes of {self._stall_s:g} s; check what the station sends",
                 stalled=True,
             )
         return error

@@ -12,7 +12,7 @@ import msgspec
 
 from connectors.caster.connection import keep_alive
 from connectors.gatherer import StationIntake
-from connectors.incoming import READER_BYTES, Door, Sender
+from connectors.incoming import READER_BYTES, Entrance, Sender
 from connectors.reconnect import BackOff, StreamError, keep_connected
 from connectors.tcp import check_address, format_address
 from streams.stream_state import StreamState
@@ -75,17 +75,19 @@ async def run(
         Between attempts to get the port.
     """
     networks = config.networks()
-    door = Door(intake, state, stall_s=config.stall_s, interval_s=config.interval_s, clock_us=clock_us)
+    entrance = Entrance(
+        intake, state, stall_s=config.stall_s, interval_s=config.interval_s, clock_us=clock_us
+    )
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = str((writer.get_extra_info("peername") or ("",))[0])
         if not _is_allowed(address, networks):
             _turn_away(writer, state, f"{address} wants to send and is not allowed to; add it to `allow`")
-        elif door.is_taken:
+        elif entrance.is_taken:
             _turn_away(writer, state, f"{address} wants to send too; one station has a port to itself")
         else:
             keep_alive(writer.get_extra_info("socket"))
-            door.let_in(Sender(reader, writer.transport))
+            entrance.let_in(Sender(reader, writer.transport))
 
     async def session() -> NoReturn:
         try:
@@ -93,7 +95,7 @@ async def run(
         except OSError as error:
             raise StreamError(_in_words(error, config), retry_soon=error.errno == errno.EADDRINUSE) from error
         try:
-            await door.run()
+            await entrance.run()
         finally:
             server.close()
 

@@ -44,9 +44,7 @@ def send(
         print(changed(client, by, method, path, body))
 
 
-def changed(
-    client: httpx.Client, by: str | None, method: str, path: str, body: dict[str, Any] | None
-) -> str:
+def changed(client: httpx.Client, by: str | None, method: str, path: str, body: dict[str, Any] | None) -> str:
     """Ask for a change; return what became of it."""
     answer = asked_of(client, method, path, params={"by": by or getpass.getuser()}, json=body)
     return str(answer["message"])

@@ -14,13 +14,14 @@ from typing import NoReturn
 import msgspec
 
 from connectors.caster.connection import Connection, Host
+from connectors.caster.guesses import Guesses
 from connectors.gatherer import StationIntake
-from connectors.incoming import Door, Sender
+from connectors.incoming import Entrance, Sender
 from gnss.ntrip.answer import CONTINUE, refusal, source_head, source_refusal
 from gnss.ntrip.body import BodyDecoder
 from gnss.ntrip.errors import MalformedError
 from gnss.ntrip.request import Request
-from streams.definitions import is_password
+from streams.passwords import is_password
 from streams.stream_state import StreamState
 
 _MOST_CHECKS = 50
@@ -34,7 +35,7 @@ class PushConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mountpoint: str
     password: str = ""
     password_hash: str = ""
-    """One of the two is given (`streams.definitions.hashed`)."""
+    """One of the two is given (`streams.passwords.hashed`)."""
     stall_s: float = 30.0
     """Without a message for so long, a connection is taken for dead."""
     interval_s: float = 1.0
@@ -54,7 +55,7 @@ class _Place:
     """Of one station."""
 
     config: PushConfig
-    door: Door
+    entrance: Entrance
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _right: bytes = b""
 
@@ -89,19 +90,20 @@ class PushDesk:
         self._places: dict[str, _Place] = {}
         self._checker = ThreadPoolExecutor(1, "sources' passwords")
         self._checks: set[asyncio.Task[None]] = set()
+        self._guesses = Guesses()
 
     async def run(self, config: PushConfig, intake: StationIntake, state: StreamState) -> NoReturn:
         """Take what a station pushes, until cancelled."""
-        door = Door(
+        entrance = Entrance(
             intake,
             state,
             stall_s=config.stall_s,
             interval_s=config.interval_s,
             clock_us=self._clock_us,
         )
-        self._places[config.mountpoint] = _Place(config, door)
+        self._places[config.mountpoint] = _Place(config, entrance)
         try:
-            await door.run()
+            await entrance.run()
         finally:
             del self._places[config.mountpoint]
 
@@ -130,34 +132,42 @@ class PushDesk:
             visit.refuse("unknown", 404, _INVALID, "no station pushes here by this name; register it first")
             return
         visit.body = connection.take_body()
-        password = request.password or ""
+        password, clock_s = request.password or "", asyncio.get_running_loop().time
+        wait_s = self._guesses.wait_s(request.mountpoint, connection.address, clock_s())
         is_right = place.knows(password)
-        if is_right is not None:
+        if wait_s is None or len(self._checks) >= _MOST_CHECKS:
+            text = "too many sources come at once, or too many wrong passwords; try again later"
+            visit.refuse("busy", 503, "Too Many Sources", text)
+        elif is_right is not None and not wait_s:
             self._let_in(place, visit, is_right=is_right)
-        elif len(self._checks) >= _MOST_CHECKS:
-            visit.refuse("busy", 503, "Too Many Sources", "too many sources come at once; try again later")
         else:
-            check = asyncio.create_task(self._check(place, visit, password))
+            check = asyncio.create_task(self._check(place, visit, password, wait_s))
             self._checks.add(check)
             check.add_done_callback(self._checks.discard)
 
-    async def _check(self, place: _Place, visit: _Visit, password: str) -> None:
+    async def _check(self, place: _Place, visit: _Visit, password: str, wait_s: float) -> None:
         """Compare a password, which takes a while, apart from what rovers get meanwhile."""
-        loop = asyncio.get_running_loop()
-        is_right = await loop.run_in_executor(self._checker, place.verify, password)
+        if wait_s:  # somebody guesses there
+            await asyncio.sleep(wait_s)
+        is_right = place.knows(password)
+        if is_right is None:
+            loop = asyncio.get_running_loop()
+            is_right = await loop.run_in_executor(self._checker, place.verify, password)
         if not visit.connection.transport.is_closing():
             self._let_in(place, visit, is_right=is_right)
 
     def _let_in(self, place: _Place, visit: _Visit, *, is_right: bool) -> None:
         if not is_right:
+            now_s, name = asyncio.get_running_loop().time(), place.config.mountpoint
+            self._guesses.failed(name, visit.connection.address, now_s, exists=True)
             visit.refuse("unauthorised", 401, "Bad Password", "the password is wrong; correct it")
         elif self._places.get(place.config.mountpoint) is not place:
             visit.refuse("unknown", 404, _INVALID, "this station was changed just now; try again")
-        elif place.door.is_taken:
+        elif place.entrance.is_taken:
             text = "another source sends this stream; stop it, or wait until it has been silent for a while"
             visit.refuse("taken", 409, _INVALID, text)
         elif (sender := visit.accepted()) is not None:
-            place.door.let_in(sender)
+            place.entrance.let_in(sender)
 
 
 @dataclass(slots=True)

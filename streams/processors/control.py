@@ -31,7 +31,7 @@ from streams.definitions import (
     values_of,
 )
 from streams.objects import Base, Key, Objects
-from streams.passwords import hashed
+from streams.passwords import hashed, is_password
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import (

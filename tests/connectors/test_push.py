@@ -17,9 +17,9 @@ from connectors.caster.connection import CasterLimits
 from connectors.caster.push import PushConfig, PushDesk
 from gnss.ntrip import LAST_CHUNK, encode_chunk
 from gnss.rtcm.framing import build_frame
-from streams.definitions import hashed
+from streams.passwords import hashed
 from tests.connectors.test_caster import V1, Setup, caster
-from tests.scripted_server import Bench, Clock, running
+from tests.scripted_server import Bench, Clock
 from tests.waiting import until
 
 FRAMES = b"".join(build_frame(bytes([62, 208, n]) * 9) for n in range(30))
@@ -34,6 +34,19 @@ def authorised(password: str = PASSWORD, user: str = "") -> bytes:
 
 
 @contextlib.asynccontextmanager
+async def at_work(work):
+    """Run a desk's work for one station."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.sleep(0)
+        yield
+    finally:
+        task.cancel()
+        (ending,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(ending, asyncio.CancelledError), repr(ending)
+
+
+@contextlib.asynccontextmanager
 async def pushing(limits: CasterLimits | None = None, **config):
     """Yield a caster where WUHN pushes, and the other end of its stream."""
     bench = Bench()
@@ -41,10 +54,10 @@ async def pushing(limits: CasterLimits | None = None, **config):
     desk = PushDesk(Clock())
     async with caster(limits=limits) as at:
         at.caster.desk = desk
-        async with running(desk.run(PushConfig(**config), bench.intake, bench.state)):
-            await asyncio.sleep(0)
+        async with at_work(desk.run(PushConfig(**config), bench.intake, bench.state)):
             yield at, bench
         await desk.close()
+    assert len(asyncio.all_tasks()) <= 2, "of the test itself: everything else has ended"
 
 
 async def pushed(at: Setup, request: bytes, answer: bytes):
@@ -260,8 +273,7 @@ async def test_a_station_that_is_taken_away_lets_go_of_its_source():
     async with caster() as at:
         at.caster.desk = desk
         config = PushConfig(mountpoint="WUHN", password=PASSWORD)
-        async with running(desk.run(config, bench.intake, bench.state)):
-            await asyncio.sleep(0)
+        async with at_work(desk.run(config, bench.intake, bench.state)):
             reader, _ = await pushed(at, *REQUESTS["1"][:2])
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
@@ -271,6 +283,7 @@ async def test_a_station_that_is_taken_away_lets_go_of_its_source():
 
 async def test_many_wrong_passwords_wait_in_a_bounded_queue_and_hold_up_nobody(monkeypatch):
     monkeypatch.setattr("connectors.caster.push._MOST_CHECKS", 5)
+    monkeypatch.setattr("connectors.caster.guesses.FREE", 1000)
     async with pushing(password="", password_hash=hashed(PASSWORD, "salt")) as (at, bench):
         for _ in range(100):
             await at.open(SOURCE % b"wrong")
@@ -278,6 +291,25 @@ async def test_many_wrong_passwords_wait_in_a_bounded_queue_and_hold_up_nobody(m
         assert at.caster.counters.refused["busy"] > 0
         assert at.caster.counters.refused["unauthorised"] >= 5
         _, writer = await pushed(at, *REQUESTS["1"][:2])
+        writer.write(FRAMES)
+        await until(lambda: bench.frames == FRAMES)
+
+
+@pytest.mark.parametrize("hash_", [False, True])
+async def test_who_guesses_waits_and_then_is_refused_at_once(hash_, monkeypatch):
+    monkeypatch.setattr("connectors.caster.guesses.SHORTEST_S", 0.05)
+    monkeypatch.setattr("connectors.caster.guesses.LONGEST_S", 0.05)
+    monkeypatch.setattr("connectors.caster.guesses.MOST_WAIT_S", 0.12)
+    kept = {"password": "", "password_hash": hashed(PASSWORD, "salt")} if hash_ else {}
+    async with pushing(**kept) as (at, bench):
+        for _ in range(6):
+            assert await at.ask(SOURCE % b"wrong") == b"ERROR - Bad Password\r\n"
+        for _ in range(10):
+            await at.open(SOURCE % b"wrong")
+        await until(lambda: at.caster.counters.refused.total() == 16)
+        assert 2 <= at.caster.counters.refused["busy"] <= 9
+        await asyncio.sleep(0.2)
+        _, writer = await pushed(at, *REQUESTS["1"][:2])  # the right one is let in all the same
         writer.write(FRAMES)
         await until(lambda: bench.frames == FRAMES)
 

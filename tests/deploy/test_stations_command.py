@@ -20,7 +20,7 @@ from deploy.service import opened
 from deploy.settings_file import load
 from deploy.station_lists import COLUMNS, read_list
 from deploy.station_toml import StationFile
-from streams.definitions import is_password
+from streams.passwords import is_password
 from tests.program import called, free_port
 
 TABLE = b"""STR;FFMJ00DEU;Frankfurt;RTCM 3.2;1077(1);2;GPS+GLO;EUREF;DEU;50.09;8.66;0;0;;none;B;N;9600;\r

@@ -16,6 +16,7 @@ from connectors.caster.server import Caster
 from connectors.gatherer import StationIntake
 from sensors.model import Station
 from streams.stream_state import StreamState
+from tests.connectors.test_push import at_work
 from tests.program import free_port
 from tests.rtcm_frames import of_type, split, text_frame
 from tests.scripted_server import Bench, Clock, Sink, running
@@ -43,7 +44,7 @@ async def caster():
     await server.start("127.0.0.1", 0)
     try:
         intake = StationIntake("WUHN", sink, relay.publish, state)
-        async with running(desk.run(PushConfig(mountpoint="WUHN", password="pushed"), intake, state)):
+        async with at_work(desk.run(PushConfig(mountpoint="WUHN", password="pushed"), intake, state)):
             yield server, relay, sink, state
     finally:
         await desk.close()
