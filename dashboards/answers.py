@@ -263,6 +263,7 @@ class StreamAnswer(Answer, frozen=True, kw_only=True):
     messages_received: int
     bad_messages: int
     overload_drops: int
+    refused_connections: int
     reconnects: int
     last_received: Time | None
     last_error: str

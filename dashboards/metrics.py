@@ -22,6 +22,7 @@ _STREAM_COUNTERS: tuple[tuple[str, str, Callable[[StreamState], int]], ...] = (
     ("received_bytes", "Bytes received.", lambda s: s.bytes_received),
     ("messages", "Frames of a station, messages of a broker.", lambda s: s.messages_received),
     ("bad_messages", "Messages that could not be used.", lambda s: s.bad_messages),
+    ("refused_connections", "Senders that were not let in.", lambda s: s.refused_connections),
     ("overload_drops", "Chunks that were not judged for want of time.", lambda s: s.overload_drops),
     ("bad_samples", "Samples in messages of a broker that could not be used.", lambda s: s.bad_samples),
     ("reconnects", "Connections made anew.", lambda s: s.reconnects),

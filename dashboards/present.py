@@ -275,6 +275,7 @@ def stream(state: StreamState) -> StreamAnswer:
         messages_received=state.messages_received,
         bad_messages=state.bad_messages,
         overload_drops=state.overload_drops,
+        refused_connections=state.refused_connections,
         reconnects=state.reconnects,
         last_received=None if state.last_received_us is None else time_of(state.last_received_us),
         last_error=state.last_error,

@@ -27,6 +27,11 @@ ServerOption = Annotated[
 ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who makes the change.")]
 _PAGE = 1000
 _TIMEOUT_S = 30.0
+_ABOUT_ONE = {409, 422, 503}
+
+
+class NotDoneError(Refusal):
+    """The API refuses one thing; it may well do the next."""
 
 
 def send(
@@ -36,8 +41,13 @@ def send(
     from deploy.settings_file import load
 
     with client_of(load(config), server) as client:
-        answer = asked_of(client, method, path, params={"by": by or getpass.getuser()}, json=body)
-    print(answer["message"])
+        print(changed(client, by, method, path, body))
+
+
+def changed(client: httpx.Client, by: str | None, method: str, path: str, body: dict[str, Any] | None) -> str:
+    """Ask for a change; return what became of it."""
+    answer = asked_of(client, method, path, params={"by": by or getpass.getuser()}, json=body)
+    return str(answer["message"])
 
 
 def client_of(settings: Settings, server: str | None) -> httpx.Client:
@@ -67,7 +77,7 @@ def asked_of(client: httpx.Client, method: str, path: str, **request: Any) -> An
     Raises
     ------
     Refusal
-        Nobody answers, or says no; the sentence says why.
+        Nobody answers, or says no; the sentence says why. `NotDoneError`: to this one thing.
     """
     import httpx
 
@@ -81,7 +91,8 @@ def asked_of(client: httpx.Client, method: str, path: str, **request: Any) -> An
     except ValueError as error:
         raise Refusal(f"{client.base_url} is not the API of this program; correct --server") from error
     if answer.status_code != 200:
-        raise Refusal(str(told.get("detail", told)))
+        text = str(told.get("detail", told))
+        raise NotDoneError(text) if answer.status_code in _ABOUT_ONE else Refusal(text)
     return told
 
 

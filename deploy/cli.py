@@ -17,6 +17,8 @@ from deploy.changes_command import changes
 from deploy.db_command import db
 from deploy.deadletter_command import deadletter
 from deploy.refusal import Refusal
+from deploy.sourcetable_command import sourcetable
+from deploy.stations_command import stations
 from deploy.stopping import leave_on_signals
 from deploy.topics_command import topics
 
@@ -51,6 +53,8 @@ app.add_typer(deadletter, name="deadletter")
 app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
+app.add_typer(stations, name="stations")
+app.command()(sourcetable)
 
 
 class TableFormat(StrEnum):
@@ -344,14 +348,6 @@ def report(
     from deploy.report import Asked, run_report
 
     run_report(Asked(data, station, begin, end, html=html, json=json, csv=csv, language=language.value))
-
-
-@app.command()
-def stations(data: DataOption = None) -> None:
-    """List the stations that are kept, with their latest verdict."""
-    from deploy.inspect import print_stations
-
-    print_stations(data)
 
 
 @app.command()

@@ -96,6 +96,8 @@ async def _run(
         sources = Sources(keeper, sink, relay)
         stack.push_async_callback(sources.stop)
         edge.sources = sources
+        if edge.caster is not None:
+            edge.caster.desk = sources.desk
         follower = await stack.enter_async_context(
             following(edge, access, kafka.prefix, folder / "registry", keep_s=cut_off_s)
         )

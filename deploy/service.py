@@ -105,6 +105,7 @@ async def opened(
             edge.caster = caster
             if caster.roaming is not None:
                 runtime.listeners.append(verdict_listener(caster.roaming))
+            caster.desk = sources.desk
         await edge.take(runtime.standing)
         runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()

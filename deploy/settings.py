@@ -8,15 +8,17 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from connectors.caster.proxy_header import networks
+from connectors.caster.push import PushConfig
 from connectors.caster.roaming.config import RoamingConfig
 from connectors.mqtt import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
+from connectors.tcp_listen import TcpListenConfig
 from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream
-from streams.definitions import StationDefinition, ThingDefinition, check_id, without_password
+from streams.definitions import StationDefinition, ThingDefinition, check_id, is_source, without_password
 from streams.kafka.security import Security
 from streams.regions import RegionTree
 
@@ -134,6 +136,9 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
         networks(self.proxies)
 
 
+Connection = NtripClientConfig | TcpConfig | PushConfig | TcpListenConfig
+
+
 class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[station]]`."""
 
@@ -144,7 +149,7 @@ class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unkno
         """Return what was changed by command as if it stood in the file."""
         return cls(id=station_id, **msgspec.structs.asdict(definition))
 
-    def connection(self) -> NtripClientConfig | TcpConfig:
+    def connection(self) -> Connection:
         """Return the connector's configuration for `source`."""
         try:
             if (config := self._parsed()) is not None:
@@ -153,11 +158,28 @@ class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unkno
             raise Refusal(f"station {self.id}: {error}; correct its source") from error
         raise Refusal(
             f"station {self.id}: source {without_password(self.source)!r} is not understood; "
-            "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
+            "write ntrip://user:password@host:port/MOUNTPOINT, tcp://host:port, push: or "
+            "tcp-listen://0.0.0.0:port"
         )
 
-    def _parsed(self) -> NtripClientConfig | TcpConfig | None:
+    def _parsed(self) -> Connection | None:
         url = urlsplit(self.source)
+        if url.scheme == "push" and is_source(self.source):
+            return PushConfig(
+                mountpoint=self.id,
+                password=self.push_password,
+                password_hash=self.push_password_hash,
+                stall_s=self.stall_s,
+                interval_s=self.interval_s,
+            )
+        if url.scheme == "tcp-listen" and url.hostname and url.port:
+            return TcpListenConfig(
+                host=url.hostname,
+                port=url.port,
+                allow=self.allow,
+                stall_s=self.stall_s,
+                interval_s=self.interval_s,
+            )
         if url.scheme == "tcp" and url.hostname and url.port:
             return TcpConfig(host=url.hostname, port=url.port, stall_s=self.stall_s)
         mountpoint = unquote(url.path.lstrip("/"))

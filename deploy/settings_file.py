@@ -17,7 +17,7 @@ from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
 from sensors.payloads import configured
-from streams.definitions import check_name
+from streams.definitions import check_name, check_push
 
 _ID = re.compile(r"[\w.:-]{1,100}")
 _WORDS = (
@@ -113,6 +113,7 @@ def _check(settings: Settings) -> None:
     _each_its_own("mqtt", [_session(m) for m in settings.mqtt])
     for station in settings.station:
         _check_station(station)
+    _each_its_own_port(settings.station)
     for broker in settings.mqtt:
         if broker.ca_file:
             _check_certificates(broker)
@@ -135,6 +136,18 @@ def _each_its_own(kind: str, ids: Iterable[str]) -> None:
         seen.add(name)
 
 
+def _each_its_own_port(stations: Iterable[StationSettings]) -> None:
+    by_source: dict[str, str] = {}
+    for station in stations:
+        if not station.source.startswith("tcp-listen:"):
+            continue
+        other = by_source.setdefault(station.connection().source, station.id)
+        if other != station.id:
+            raise Refusal(
+                f"stations {other} and {station.id} are awaited at the same port; give each its own"
+            )
+
+
 def _session(broker: MqttConfig) -> str:
     """Return what must not occur twice: the broker would let two of them throw each other out."""
     return f"{broker.client_id or ' '.join(sorted(broker.filters))} at {broker.source}"
@@ -143,10 +156,10 @@ def _session(broker: MqttConfig) -> str:
 def _check_station(station: StationSettings) -> None:
     check_station_id(station.id)
     station.connection()
-    if (station.longitude is None) != (station.latitude is None):
-        raise Refusal(f"station {station.id}: one of longitude and latitude is missing; give both or neither")
     try:
+        station.check()
         check_name(station.name)
+        check_push(station)
     except ValueError as error:
         raise Refusal(f"station {station.id}: {error}") from error
 

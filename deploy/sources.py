@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from connectors import mqtt, ntrip_client, tcp
+from connectors import mqtt, ntrip_client, tcp, tcp_listen
+from connectors.caster.push import PushConfig, PushDesk
 from connectors.caster.relay import Relay
 from connectors.doors import Doors
 from connectors.gatherer import StationIntake
@@ -23,12 +24,16 @@ from streams.stream_state import StreamStates
 log = structlog.get_logger()
 
 
-Way = tuple[str, str, float]
+Way = tuple[object, ...]
 
 
 def way_of(definition: StationDefinition) -> Way:
     """Return what a connector needs to know: when it is the same, nothing need be disturbed."""
-    return definition.source, str(definition.version), definition.stall_s
+    way: Way = definition.source, str(definition.version), definition.stall_s
+    if not definition.source.startswith(("push:", "tcp-listen:")):
+        return way
+    password = definition.push_password, definition.push_password_hash
+    return (*way, *password, *definition.allow, definition.interval_s)
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class Sources:
     samples: SampleSink
     relay: Relay
     streams: StreamStates = field(default_factory=StreamStates)
+    desk: PushDesk = field(default_factory=lambda: PushDesk(wall_clock_us))
+    """Where stations push; the caster is to know it."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _doors: Doors = field(default_factory=Doors)
     _hall: Hall = field(default_factory=lambda: Hall(wall_clock_us))
@@ -76,12 +83,17 @@ class Sources:
             Its source is not understood.
         """
         config = station.connection()
-        kind = "tcp" if isinstance(config, tcp.TcpConfig) else "ntrip"
-        intake = self.intake(station.id, kind, config.source)
-        hall, door = self._hall, self._doors.at(config.host, config.port)
-        if isinstance(config, tcp.TcpConfig):
+        kind, hall = station.source.partition(":")[0], self._hall
+        intake = self.intake(station.id, "ntrip" if kind == "ntrips" else kind, config.source)
+        if isinstance(config, tcp_listen.TcpListenConfig):
+            work = tcp_listen.run(config, intake, intake.state, clock_us=wall_clock_us)
+        elif isinstance(config, PushConfig):
+            work = self.desk.run(config, intake, intake.state)
+        elif isinstance(config, tcp.TcpConfig):
+            door = self._doors.at(config.host, config.port)
             work = tcp.run(config, intake, intake.state, hall=hall, clock_us=wall_clock_us, door=door)
         else:
+            door = self._doors.at(config.host, config.port)
             work = ntrip_client.run(
                 config, intake, intake.state, hall=hall, clock_us=wall_clock_us, door=door
             )
@@ -107,6 +119,7 @@ class Sources:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.desk.close()
 
 
 def _report(task: asyncio.Task[None]) -> None:

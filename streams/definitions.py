@@ -6,6 +6,7 @@ detector's limits for one datastream; its id is `datastream/detector`.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ import msgspec
 from gnss import area
 from gnss.to_rtcm.formats import FORMATS
 from sensors.model import Datastream, Station, Thing
+from streams.loopback import is_loopback
 from streams.records import Command, ObjectKind, TimeUs
 
 Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
@@ -38,6 +40,7 @@ MOST_CORNERS = 500
 """Of all areas of an account."""
 DAY_US = 86_400_000_000
 LONGEST_SILENCE_US = 366 * DAY_US
+MOST_ADDRESSES = 100
 MOST_NAME = 200
 """Characters of a station's name."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -45,7 +48,10 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _ID = re.compile(r"[\w.:-]{1,100}")
-_SECRETS = ("password", "password_hash")
+_SECRETS: dict[str, tuple[str, ...]] = {
+    "account": ("password", "password_hash"),
+    "station": ("push_password", "push_password_hash"),
+}
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +71,8 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     """A GNSS reference station and where its stream is."""
 
     source: str
-    """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, or `tcp://host:port`."""
+    """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, `tcp://host:port`; or `push:` where
+    the station sends to our caster, `tcp-listen://host:port` where it connects to a port of its own."""
     name: str = ""
     version: str | int = "auto"
     """NTRIP version: 1, 2 or auto."""
@@ -87,6 +94,11 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     """Tell the registered place as message 1006 in what is converted, for rovers: it must be an exact one."""
     interval_s: Seconds = 1.0
     stall_s: Seconds = 30.0
+    push_password: str = ""
+    """Of a station that pushes, in a configuration only; what travels is the hash."""
+    push_password_hash: str = ""
+    allow: list[str] = []
+    """Addresses and networks from where the station connects to `tcp-listen:`."""
     paused: bool = False
     """Neither gathered nor judged nor missed."""
     gatherer: str = ""
@@ -97,8 +109,10 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
         if not is_source(self.source):
             raise ValueError(
                 f"source {without_password(self.source)!r} is not understood; "
-                "write ntrip://user:password@host:port/MOUNTPOINT or tcp://host:port"
+                "write ntrip://user:password@host:port/MOUNTPOINT, tcp://host:port, push: or "
+                "tcp-listen://0.0.0.0:port"
             )
+        self._check_access()
         if str(self.version) not in {"1", "2", "auto"}:
             raise ValueError(f"NTRIP version {self.version!r} is not known; write 1, 2 or auto")
         if (self.longitude is None) != (self.latitude is None):
@@ -107,6 +121,24 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"format {self.format!r} is not known; write {', '.join(FORMATS)}")
         if self.send_position and None in {self.longitude, self.latitude, self.height_m}:
             raise ValueError("send_position needs longitude, latitude and height_m; give all three")
+
+    def _check_access(self) -> None:
+        url = urlsplit(self.source)
+        if len(self.allow) > MOST_ADDRESSES:
+            raise ValueError(f"it allows more than {MOST_ADDRESSES} addresses; name networks")
+        for one in self.allow:
+            try:
+                ipaddress.ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"allow has {one[:50]!r}, which is no address; "
+                    "write for instance 203.0.113.7 or 10.1.0.0/16"
+                ) from None
+        if url.scheme == "tcp-listen" and not self.allow and not is_loopback(url.hostname or ""):
+            raise ValueError(
+                "everybody could send in its place; name its address in allow, for instance "
+                '["203.0.113.7"], or ["0.0.0.0/0"] for all'
+            )
 
     def station(self, identity: str) -> Station:
         """Return the registry's entry."""
@@ -342,6 +374,20 @@ def check_name(name: str) -> None:
         )
 
 
+def check_push(made: StationDefinition) -> None:
+    """Refuse a station that everybody could push.
+
+    It is no part of `StationDefinition.check`: what is kept in the database has no passwords.
+
+    Raises
+    ------
+    ValueError
+        One sentence says why.
+    """
+    if made.source.startswith("push:") and not (made.push_password or made.push_password_hash):
+        raise ValueError("everybody could push it; give a push_password")
+
+
 def is_source(source: str) -> bool:
     """Return whether a station's stream can be had from there."""
     try:
@@ -349,7 +395,9 @@ def is_source(source: str) -> bool:
         port = url.port
     except ValueError:
         return False
-    if url.scheme == "tcp":
+    if url.scheme == "push":
+        return not url.netloc and not url.path.strip("/")
+    if url.scheme in {"tcp", "tcp-listen"}:
         return bool(url.hostname and port)
     return url.scheme in {"ntrip", "ntrips"} and bool(url.hostname and url.path.lstrip("/"))
 
@@ -361,7 +409,7 @@ def without_password(source: str) -> str:
 
 def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values of a definition as they may be kept and shown: without passwords."""
-    kept = {name: value for name, value in values.items() if kind != "account" or name not in _SECRETS}
+    kept = {name: value for name, value in values.items() if name not in _SECRETS.get(kind, ())}
     if kind == "station" and isinstance(kept.get("source"), str):
         kept["source"] = without_password(kept["source"])
     return kept

@@ -15,7 +15,7 @@ class StreamState:
 
     id: str
     kind: str
-    """ntrip, tcp, replay or mqtt."""
+    """ntrip, tcp, push, tcp-listen, replay or mqtt."""
     source: str
     """Where it comes from, without credentials."""
     phase: StreamPhase = "stopped"
@@ -29,6 +29,8 @@ class StreamState:
     """Single samples, in messages of a broker, that could not be used."""
     overload_drops: int = 0
     """Chunks that were not judged because the program was too slow; rovers got them all the same."""
+    refused_connections: int = 0
+    """Of strangers, and of a second one that wanted to send for the same station."""
     reconnects: int = 0
     last_received_us: int | None = None
     last_error: str = ""

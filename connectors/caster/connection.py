@@ -11,6 +11,7 @@ from connectors.caster.audience import Outcome
 from connectors.caster.proxy_header import ProxyHeaderError, ProxyHeaderParser
 from connectors.caster.roaming.rover import Rover
 from connectors.caster.upload import Upload
+from connectors.incoming import READER_BYTES
 from gnss.ntrip.answer import refusal
 from gnss.ntrip.errors import HeadTooLargeError, MalformedError
 from gnss.ntrip.request import Request, RequestParser
@@ -92,6 +93,8 @@ class Connection(asyncio.Protocol):
         self._finishing = False
         self._behind_since: float | None = None
         self._fd = -1
+        self._rest = b""
+        self._body: asyncio.StreamReader | None = None
         self.transport: asyncio.Transport
         self.address = ""
         """Whose it is; empty while only its balancer is known."""
@@ -155,10 +158,25 @@ class Connection(asyncio.Protocol):
         """Close the connection once what is queued is sent."""
         self.transport.close()
 
+    def take_body(self) -> asyncio.StreamReader:
+        """Keep what comes behind the request; while too much of it waits, the peer is not read."""
+        self._body = asyncio.StreamReader(READER_BYTES, self._loop)
+        self._body.set_transport(self.transport)
+        self._body.feed_data(self._rest)
+        return self._body
+
+    def begin_source(self, head: bytes) -> None:
+        """Send the head; who has the body reads on."""
+        self._set_deadline(None)
+        self.transport.write(head)
+
     def finish(self, answer: bytes) -> None:
         """Send a whole answer and close once the peer has had time to read it."""
         self._finishing = True
         self._parser = None
+        if self._body is not None:
+            self._body = None
+            self.transport.resume_reading()  # what is not read would throw the answer away
         self._set_deadline(self._host.limits.answer_s)
         self.transport.write(answer)
         if self.transport.can_write_eof():
@@ -188,7 +206,10 @@ class Connection(asyncio.Protocol):
         self._set_deadline(self._host.limits.request_s)
 
     def data_received(self, data: bytes) -> None:
-        """Read the request; later, what a rover says of itself (GGA sentences)."""
+        """Read the request; later, what a rover says of itself (GGA sentences), or what a source sends."""
+        if self._body is not None:
+            self._body.feed_data(data)
+            return
         if not self._within_upload(len(data)):
             self._host.refuse("flood")
             self.transport.abort()
@@ -212,14 +233,17 @@ class Connection(asyncio.Protocol):
         else:
             if request is not None:
                 rest, self._parser = self._parser.rest, None
+                self._rest = rest
                 self._set_deadline(None)  # what the answer waits for is bounded by the host
                 if rest and request.method == "GET":
                     self._host.hear(self, rest)
                 self._host.answer(self, request)
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Clean up; the descriptor is closed next."""
         self._set_deadline(None)
+        if self._body is not None:
+            self._body.feed_eof() if error is None else self._body.set_exception(error)
         if self._admitted:
             self._host.leave(self, self.address)
 

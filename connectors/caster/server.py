@@ -20,6 +20,7 @@ from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.passwords import Compare, PasswordChecks, compare
 from connectors.caster.privacy import Detail
 from connectors.caster.proxy_header import Network, is_in
+from connectors.caster.push import PushDesk
 from connectors.caster.relay import Relay
 from connectors.caster.roaming.roaming import Roaming
 from connectors.caster.roaming.table import roaming_entries
@@ -31,6 +32,7 @@ from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, strea
 from gnss.ntrip.head import AGENT, format_head
 from gnss.ntrip.request import Request
 from gnss.ntrip.sourcetable import Sourcetable, StrEntry, format_sourcetable
+from gnss.ntrip.table_filter import filtered
 from sensors.model import Station
 
 log = structlog.get_logger()
@@ -41,7 +43,7 @@ _BUSY_S = 15
 _LOOK_S = 1.0
 _SETTLE_LOOKS = 60
 _FAR = "no base is near enough to your position; choose a station of the sourcetable"
-_NO_PUSH = "streams cannot be pushed here; name the station's source in a [[station]] of the configuration"
+_NO_PUSH = "streams cannot be pushed here; push to a caster that gathers stations"
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class CasterCounters:
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: full, address, proxy (no PROXY header), slow, large, malformed, flood, method, unknown,
     unauthorised, account (it may not, or not any more), sessions, volume, area, busy, early (accounts are not
-    known yet), far (no base is near)."""
+    known yet), far (no base is near), taken (another source sends this stream)."""
     uploads: UploadCounters = field(default_factory=UploadCounters)
 
 
@@ -125,11 +127,14 @@ class Caster:
         )
         """Who gets streams."""
         self._watching: asyncio.Task[None] | None = None
+        self.desk: PushDesk | None = None
+        """Takes streams that are pushed; None: there are none here."""
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._mountpoints: frozenset[str] = frozenset()
         self._roaming: frozenset[str] = frozenset()
+        self._sourcetable = Sourcetable()
         self._table = b""
         self._table_until = 0.0
 
@@ -249,6 +254,9 @@ class Caster:
         """Answer a request."""
         self.counters.requests += 1
         now_us = self._clock_us()
+        if request.method in {"SOURCE", "POST"} and self.desk is not None:
+            self.desk.answer(self, connection, request, now_us)
+            return
         if request.method == "SOURCE":
             self.refuse("method")
             connection.finish(source_refusal(_NO_PUSH))
@@ -259,7 +267,9 @@ class Caster:
             connection.finish(refusal(405, 2, text, now_us=now_us))
             return
         self._refresh_table()
-        if request.mountpoint not in self._mountpoints:
+        if request.query and not request.mountpoint:
+            self._answer_filtered(connection, request, now_us)
+        elif request.mountpoint not in self._mountpoints:
             self._answer_without_stream(connection, request, now_us)
         elif not self.accounts.is_known:
             self.refuse("early")
@@ -289,6 +299,15 @@ class Caster:
         else:
             text = "there is no such mountpoint; ask for / to see the sourcetable"
             connection.finish(refusal(404, 2, text, now_us=now_us))
+
+    def _answer_filtered(self, connection: Connection, request: Request, now_us: int) -> None:
+        try:
+            table = format_sourcetable(filtered(self._sourcetable, request.query))
+        except ValueError as error:
+            self.refuse("malformed")
+            connection.finish(refusal(400, request.version, str(error), now_us=now_us))
+        else:
+            connection.finish(sourcetable_answer(request.version, table, now_us=now_us))
 
     def _identify(self, connection: Connection, request: Request) -> None:
         """Answer once it is known who asks."""
@@ -397,7 +416,8 @@ class Caster:
         led = [] if self.roaming is None else roaming_entries(self.roaming, entries, mine)
         self._roaming = frozenset(entry.mountpoint for entry in led)
         self._mountpoints = mine | self._roaming
-        self._table = format_sourcetable(Sourcetable([*led, *entries]))
+        self._sourcetable = Sourcetable([*led, *entries])
+        self._table = format_sourcetable(self._sourcetable)
 
     def _entry(self, station: Station) -> StrEntry:
         contents = self._relay.contents_of(station.id)

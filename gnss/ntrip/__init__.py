@@ -4,8 +4,15 @@ A client uses `build_request` and `ResponseParser`; a caster `RequestParser`, `s
 `sourcetable_answer` and `refusal`; both `parse_sourcetable` and `format_sourcetable`.
 """
 
-from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
-from gnss.ntrip.body import LAST_CHUNK, encode_chunk
+from gnss.ntrip.answer import (
+    CONTINUE,
+    refusal,
+    source_head,
+    source_refusal,
+    sourcetable_answer,
+    stream_head,
+)
+from gnss.ntrip.body import LAST_CHUNK, BodyDecoder, encode_chunk
 from gnss.ntrip.errors import (
     BusyError,
     HeadTooLargeError,
@@ -32,8 +39,10 @@ from gnss.ntrip.sourcetable import (
 )
 
 __all__ = [
+    "CONTINUE",
     "DEFAULT_PORT",
     "LAST_CHUNK",
+    "BodyDecoder",
     "BusyError",
     "CasEntry",
     "GgaReader",
@@ -61,6 +70,7 @@ __all__ = [
     "parse_gga",
     "parse_sourcetable",
     "refusal",
+    "source_head",
     "source_refusal",
     "sourcetable_answer",
     "stream_head",

@@ -39,6 +39,13 @@ def stream_head(version: NtripVersion, *, chunked: bool = True, now_us: int | No
     return format_head("HTTP/1.1 200 OK", fields)
 
 
+def source_head(version: NtripVersion, *, now_us: int | None = None) -> bytes:
+    """Return the answer that lets a source send its stream (SOURCE: version 1, POST: version 2)."""
+    if version == 1:
+        return b"ICY 200 OK\r\n\r\n"
+    return format_head("HTTP/1.1 200 OK", _common(version, now_us))
+
+
 def sourcetable_answer(version: NtripVersion, table: bytes, *, now_us: int | None = None) -> bytes:
     """Return head and body of a sourcetable (`gnss.ntrip.sourcetable.format_sourcetable`).
 
@@ -82,7 +89,7 @@ def refusal(
     if status == 401:
         fields["WWW-Authenticate"] = f'Basic realm="{realm or "/"}"'
     if status == 405:
-        fields["Allow"] = "GET"
+        fields["Allow"] = "GET, POST"
     if retry_after_s is not None:
         fields["Retry-After"] = str(retry_after_s)
     fields |= {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
@@ -92,6 +99,10 @@ def refusal(
 def source_refusal(text: str) -> bytes:
     """Return the version 1 answer to a SOURCE request that is not accepted, for instance `Bad Password`."""
     return f"ERROR - {text}\r\n".encode("latin-1", "replace")
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""For `Expect: 100-continue` (RFC 9110, section 10.1.1)."""
 
 
 def _common(version: NtripVersion, now_us: int | None) -> dict[str, str]:

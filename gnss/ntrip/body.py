@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gnss.ntrip.errors import MalformedError
@@ -71,7 +72,7 @@ class ChunkedDecoder:
             end = len(data) if newline < 0 else newline + 1
             self._line += data[at : min(end, at + MAX_CHUNK_LINE_BYTES + 1)]
             if len(self._line) > MAX_CHUNK_LINE_BYTES:
-                raise MalformedError("the caster's stream is not cut into chunks as it says; try version 1")
+                raise MalformedError("the stream is not cut into chunks as it says; try version 1")
             at = end
             if newline >= 0:
                 self._take_line(bytes(self._line).rstrip(b"\r\n"))
@@ -80,13 +81,13 @@ class ChunkedDecoder:
     def _take_line(self, line: bytes) -> None:
         if self._behind_data:
             if line:
-                raise MalformedError("a chunk of the caster's stream is longer than it says; try version 1")
+                raise MalformedError("a chunk of the stream is longer than it says; try version 1")
             self._behind_data = False
             return
         match = _SIZE.fullmatch(line)
         size = int(match[1], 16) if match else -1
         if not 0 <= size <= MAX_CHUNK_BYTES:
-            raise MalformedError("the caster's stream is not cut into chunks as it says; try version 1")
+            raise MalformedError("the stream is not cut into chunks as it says; try version 1")
         self._left = size
         self.finished = size == 0
 
@@ -113,13 +114,75 @@ class GzipDecoder:
             try:
                 out += self._member.decompress(data, max(allowed, 1))  # 0 would be no limit
             except zlib.error as error:
-                raise MalformedError("the caster's stream is not compressed as it says") from error
+                raise MalformedError("the stream is not compressed as it says") from error
             self._given += len(out) - before
             if self._member.unconsumed_tail:
-                raise MalformedError("the caster's compressed stream holds far too much")
+                raise MalformedError("the compressed stream holds far too much")
             self._taken += len(data)
             data = b""
             if self._member.eof:
                 data = self._member.unused_data
                 self._taken -= len(data)
                 self._member = zlib.decompressobj(wbits=47)
+
+
+class BodyDecoder:
+    """Takes all codings off a body that its head names.
+
+    Parameters
+    ----------
+    fields
+        Header fields by lower-case name.
+    has_length
+        `Content-Length` says where the body ends. Streams have none, whatever their head says.
+
+    Raises
+    ------
+    MalformedError
+        A coding that is not known here.
+    """
+
+    def __init__(self, fields: Mapping[str, str], *, has_length: bool = False) -> None:
+        codings = f"{fields.get('transfer-encoding', '')},{fields.get('content-encoding', '')}".lower()
+        names = {name.strip() for name in codings.split(",")} - {"", "identity"}
+        if names - {"chunked", "gzip", "x-gzip", "deflate"}:
+            raise MalformedError("the stream has a transfer coding that is not known here; try version 1")
+        length = fields.get("content-length", "")
+        self._chunks = ChunkedDecoder() if "chunked" in names else None
+        self._gzip = GzipDecoder() if names - {"chunked"} else None
+        self._left = int(length[:18]) if has_length and length.isdecimal() else None
+        self.finished = False
+        """The body has ended by its own account; what follows is left out."""
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether it is a stream as it is or in chunks: anybody can go on with it."""
+        return self._gzip is None and self._left is None
+
+    @property
+    def chunks(self) -> ChunkPlace | None:
+        """Where it is in its chunks; None when it has none."""
+        return None if self._chunks is None else self._chunks.place
+
+    def feed(self, data: bytes, out: bytearray) -> None:
+        """Append what the bytes hold to `out`.
+
+        Raises
+        ------
+        MalformedError
+            They are not coded as the head says. `out` has what came before.
+        """
+        plain = out if self._gzip is None else bytearray()
+        try:
+            if self._chunks is not None:
+                self._chunks.feed(data, plain)
+                self.finished = self._chunks.finished
+            elif self._left is not None:
+                plain += data[: self._left]
+                self._left -= min(self._left, len(data))
+                self.finished = self._left == 0
+            else:
+                plain += data
+        finally:
+            if self._gzip is not None:
+                self._gzip.feed(bytes(plain), out)

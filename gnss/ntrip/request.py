@@ -131,7 +131,7 @@ def _request(lines: list[bytes]) -> Request:
     method, fields = first[0].upper(), parse_fields(lines[1:])
     if method == "SOURCE":  # SOURCE password /MOUNTPOINT; many leave out the slash, some the password
         target = first[-1] if len(first) > 1 else ""
-        password = first[1] if len(first) > 2 else ""
+        password = _password(first[1]) if len(first) > 2 else ""
         return Request(method, _mountpoint(target), "", 1, fields, password=password)
     if len(first) < 2:
         raise MalformedError("this is no NTRIP request: its first line is not METHOD /MOUNTPOINT")
@@ -143,3 +143,11 @@ def _request(lines: list[bytes]) -> Request:
 
 def _mountpoint(path: str) -> str:
     return unquote(path.removeprefix("/"))
+
+
+def _password(text: str) -> str:
+    """Return a password of a first line, which was read as Latin-1: sources send it as UTF-8 as well."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return text

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gnss.ntrip.body import ChunkedDecoder, ChunkPlace, GzipDecoder
+from gnss.ntrip.body import BodyDecoder, ChunkPlace
 from gnss.ntrip.errors import (
     BusyError,
     HeadTooLargeError,
@@ -52,10 +52,7 @@ class ResponseParser:
         self._taken = 0  # bytes of fields that have left the buffer
         self._icy_fields: list[bytes] = []
         self._dialect: Dialect | None = None
-        self._in_body = False
-        self._chunks: ChunkedDecoder | None = None
-        self._gzip: GzipDecoder | None = None
-        self._left: int | None = None
+        self._body: BodyDecoder | None = None
         self._error: NtripError | None = None
         self.response: Response | None = None
         """Set when the caster has agreed; fields of an ICY answer may still follow."""
@@ -65,12 +62,12 @@ class ResponseParser:
     @property
     def is_simple(self) -> bool:
         """Whether the body has begun and is a stream as it is or in chunks: anybody can go on with it."""
-        return self._in_body and self._gzip is None and self._left is None and self._error is None
+        return self._body is not None and self._body.is_simple and self._error is None
 
     @property
     def chunks(self) -> ChunkPlace | None:
         """Where the body is in its chunks; None when it has none."""
-        return None if self._chunks is None else self._chunks.place
+        return None if self._body is None else self._body.chunks
 
     def feed(self, data: bytes) -> bytes:
         """Take what was read; return what it holds of the body, perhaps nothing.
@@ -102,14 +99,14 @@ class ResponseParser:
         """
         if self._error:
             raise self._error
-        if not self._in_body and self._dialect != "ICY":
+        if self._body is None and self._dialect != "ICY":
             if self._buffer and self._dialect is None:
                 self._take_status(bytes(self._buffer))
             raise MalformedError("the caster closes the connection without an answer; check host and port")
 
     def _take(self, data: bytes, out: bytearray) -> None:
-        if self._in_body:
-            self._take_body(data, out)
+        if self._body is not None:
+            self._take_body(self._body, data, out)
             return
         self._buffer += data
         if self._dialect is None:
@@ -176,38 +173,16 @@ class ResponseParser:
             raise MalformedError("the caster answers with a stream in place of its sourcetable")
 
     def _begin_body(self, response: Response, rest: bytes, out: bytearray) -> None:
-        fields = response.fields
-        codings = f"{fields.get('transfer-encoding', '')},{fields.get('content-encoding', '')}".lower()
-        names = {name.strip() for name in codings.split(",")} - {"", "identity"}
-        unknown = names - {"chunked", "gzip", "x-gzip", "deflate"}
-        if unknown:
-            raise MalformedError("the caster uses a transfer coding that is not known here; try version 1")
-        if "chunked" in names:
-            self._chunks = ChunkedDecoder()
-        elif self._expect == "sourcetable" and (length := fields.get("content-length", "")).isdecimal():
-            self._left = int(length[:18])
-        if names - {"chunked"}:
-            self._gzip = GzipDecoder()
-        self.response = response
-        self._in_body = True
+        body = BodyDecoder(response.fields, has_length=self._expect == "sourcetable")
+        self.response, self._body = response, body
         self._buffer.clear()
-        self._take_body(rest, out)
+        self._take_body(body, rest, out)
 
-    def _take_body(self, data: bytes, out: bytearray) -> None:
-        plain = out if self._gzip is None else bytearray()
+    def _take_body(self, body: BodyDecoder, data: bytes, out: bytearray) -> None:
         try:
-            if self._chunks is not None:
-                self._chunks.feed(data, plain)
-                self.finished = self._chunks.finished
-            elif self._left is not None:
-                plain += data[: self._left]
-                self._left -= min(self._left, len(data))
-                self.finished = self._left == 0
-            else:
-                plain += data
+            body.feed(data, out)
         finally:
-            if self._gzip is not None:
-                self._gzip.feed(bytes(plain), out)
+            self.finished = body.finished
 
     @staticmethod
     def _limit_head(length: int) -> None:

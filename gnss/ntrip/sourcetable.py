@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 END = "ENDSOURCETABLE"
+_KINDS = {"STR", "CAS", "NET"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Sourcetable:
     networks: list[NetEntry] = field(default_factory=list)
     complete: bool = True
     """The end line has been seen."""
+    odd_lines: int = 0
+    """Lines of other kinds, and those that name nothing."""
 
 
 def parse_sourcetable(table: bytes) -> Sourcetable:
@@ -102,9 +105,11 @@ def parse_sourcetable(table: bytes) -> Sourcetable:
     streams: list[StrEntry] = []
     casters: list[CasEntry] = []
     networks: list[NetEntry] = []
+    odd_lines = 0
     for raw in text.split("\n"):
         line = raw.strip("\r\x00 \t")
         kind, _, rest = line.partition(";")
+        odd_lines += bool(line) and line != END and (kind not in _KINDS or not rest.partition(";")[0].strip())
         if kind == "STR":
             streams.append(_parse_entry(StrEntry, rest))
         elif kind == "CAS":
@@ -112,8 +117,8 @@ def parse_sourcetable(table: bytes) -> Sourcetable:
         elif kind == "NET":
             networks.append(_parse_entry(NetEntry, rest))
         elif line == END:
-            return Sourcetable(streams, casters, networks)
-    return Sourcetable(streams, casters, networks, complete=False)
+            return Sourcetable(streams, casters, networks, odd_lines=odd_lines)
+    return Sourcetable(streams, casters, networks, complete=False, odd_lines=odd_lines)
 
 
 def format_sourcetable(table: Sourcetable) -> bytes:

@@ -26,11 +26,12 @@ from streams.definitions import (
     ThingDefinition,
     check_id,
     check_name,
+    check_push,
     definition,
     values_of,
 )
 from streams.objects import Base, Key, Objects
-from streams.passwords import hashed
+from streams.passwords import hashed, is_password
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import (
@@ -188,8 +189,9 @@ class Control:
             return None
         values: Mapping[str, Any] = command.arguments
         if verb == "patch" and before is not None:
-            if "password" in values:
-                values = {"password_hash": "", **values}
+            for name in ("password", "push_password"):
+                if name in values:
+                    values = {f"{name}_hash": "", **values}
             values = {**values_of(before), **values}
         check_id(*key)
         after = definition(key[0], values)
@@ -198,6 +200,10 @@ class Control:
             after = msgspec.structs.replace(after, password="", password_hash=kept)
         if isinstance(after, StationDefinition):
             check_name(after.name)
+            check_push(after)
+            if after.push_password:
+                kept = _kept_hash(after, before) or hashed(after.push_password, command.id)
+                after = msgspec.structs.replace(after, push_password="", push_password_hash=kept)
             if ":***@" in after.source:  # as the API shows it
                 raise ValueError("its source has stars in place of the password; write the password")
         if isinstance(after, DatastreamDefinition):
@@ -244,6 +250,12 @@ class Control:
         for name, parameters in after.detectors.items():
             make_detector(name, parameters, Subject(after.name, after.unit))
         return after
+
+
+def _kept_hash(after: StationDefinition, before: Definition | None) -> str:
+    """Return the hash that is known of a password, if it stays the same; else what was given."""
+    known = before.push_password_hash if isinstance(before, StationDefinition) else ""
+    return known if known and is_password(after.push_password, known) else after.push_password_hash
 
 
 def _key_of(target: str) -> tuple[ObjectKind, str]:

@@ -217,6 +217,20 @@ async def test_version_2_gets_a_table_and_404():
         assert (await at.ask(V2.replace(b"WUHN", b"wuhn"))).startswith(b"HTTP/1.1 404 Not Found\r\n")
 
 
+@pytest.mark.parametrize("version", [V1, V2])
+async def test_a_table_can_be_asked_for_in_part(version):
+    async with caster() as at:
+        for query, found in ((b"STR;SH*", b"SHAO"), (b"STR;;;;;;;;;>30;>114", b"WUHN")):
+            answer = await at.ask(version.replace(b"/WUHN", b"/?" + query))
+            head, _, table = answer.partition(b"\r\n\r\n")
+            assert b" 200 OK\r\n" in head
+            assert [line[4:8] for line in table.split(b"\r\n") if line.startswith(b"STR;")] == [found]
+            assert table.endswith(b"ENDSOURCETABLE\r\n")
+        refused = await at.ask(version.replace(b"/WUHN", b"/?table"))
+        assert b" 400 Bad Request\r\n" in refused
+        assert b"write for instance /?STR;" in refused
+
+
 async def test_a_browser_gets_the_table_as_text():
     async with caster() as at:
         request = b"GET %b HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0\r\n\r\n"

@@ -88,6 +88,7 @@ def test_ntrip_versions_with_and_without_quotes(read, version):
     assert str(settings.station[0].connection().version) == version.strip('"')
 
 
+STATION_OF = '[[station]]\nid = "A"\nsource = "%s"'
 WRONG = {
     "an unknown key": (STATION + "colour = 1", "station number 1: there is no key colour here"),
     "a balancer without an address": (
@@ -128,6 +129,26 @@ WRONG = {
     "a slash in a station": (
         STATION.replace("ALPH00CHN", "ALPH/00", 1),
         "station id 'ALPH/00' does not serve",
+    ),
+    "a pushed station without a password": (
+        STATION_OF % "push:",
+        "station A: everybody could push it; give a push_password",
+    ),
+    "a pushed station with a path": (STATION_OF % "push://host/A", "is not understood"),
+    "an open port without addresses": (
+        STATION_OF % "tcp-listen://0.0.0.0:5000",
+        "station A: everybody could send in its place; name its address in allow",
+    ),
+    "a port without a number": (STATION_OF % "tcp-listen://127.0.0.1", "is not understood"),
+    "an address that is none": (
+        STATION_OF % "tcp-listen://0.0.0.0:5000" + '\nallow = ["10.0.0.0/99"]',
+        "allow has '10.0.0.0/99', which is no address",
+    ),
+    "two stations at one port": (
+        STATION_OF % "tcp-listen://127.0.0.1:5000"
+        + "\n"
+        + (STATION_OF % "tcp-listen://127.0.0.1:5000").replace('"A"', '"B"'),
+        "stations A and B are awaited at the same port; give each its own",
     ),
     "a slash in a thing": (THING.replace("harbour", "har/bour"), "thing id 'har/bour' does not serve"),
     "a space in a thing": (THING.replace("harbour", "har bour"), "thing id 'har bour' does not serve"),

@@ -205,7 +205,8 @@ def test_memory_stays_bounded(start, junk):
     try:
         for _ in range(300):
             parser.feed(junk * 200)
-            held = len(parser._buffer) + (len(parser._chunks._line) if parser._chunks else 0)
+            chunks = parser._body and parser._body._chunks
+            held = len(parser._buffer) + (len(chunks._line) if chunks else 0)
             assert held <= MAX_HEAD_BYTES + 200 * len(junk)
     except ntrip.NtripError:
         pass
@@ -233,3 +234,13 @@ def test_captures_of_three_codings_hold_the_same_frames(data):
         assert framed.skipped_bytes == (420 if name == "none" else 0)
     assert len(decoded["none"]) == 62_960
     assert len(set(decoded.values())) == 1
+
+
+def test_a_capture_in_chunks_is_read_whole_however_it_is_cut(data):
+    capture = (data / "ntrip/ntrip_chunked.bin").read_bytes()
+    answer = capture if capture.startswith(b"HTTP") else OK2 + HEADS["chunked"] + b"\r\n" + capture
+    rng = random.Random(4)
+    whole, pieces = read(answer), read(answer, *rng.sample(range(len(answer)), 200))
+    assert pieces[:2] == whole[:2]
+    assert whole[1] is None
+    assert Framer().feed(whole[0]).count > 0

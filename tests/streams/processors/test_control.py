@@ -14,6 +14,7 @@ from streams.definitions import (
     StationDefinition,
     ThingDefinition,
     definition,
+    shown,
     values_of,
 )
 from streams.objects import Objects, watched
@@ -147,6 +148,23 @@ def test_passwords_travel_as_hashes():
     (change,), _ = ask(processor, command("put", "account/new", {"password": "other"}, name="c2"))
     assert is_password("other", change.after["password_hash"])
     assert not is_password("plain", change.after["password_hash"])
+
+
+def test_the_password_of_a_station_that_pushes_travels_as_a_hash_and_the_same_one_changes_nothing():
+    processor, pushed = control(), {"source": "push:", "push_password": "plain"}
+    (change,), _ = ask(processor, command("put", "station/P", pushed))
+    assert change.after["push_password"] == ""
+    assert is_password("plain", change.after["push_password_hash"])
+    assert shown("station", change.after).keys().isdisjoint({"push_password", "push_password_hash"})
+    changes, (outcome,) = ask(processor, command("put", "station/P", pushed, name="c2"))
+    assert (changes, outcome.message) == ([], "Station P is as it was asked for already.")
+    (again,), _ = ask(processor, command("patch", "station/P", {"name": "Push"}, name="c3"))
+    assert again.after["push_password_hash"] == change.after["push_password_hash"]
+    (other,), _ = ask(processor, command("patch", "station/P", {"push_password": "other"}, name="c4"))
+    assert is_password("other", other.after["push_password_hash"])
+    assert not is_password("plain", other.after["push_password_hash"])
+    _, (refused,) = ask(processor, command("put", "station/Q", {"source": "push:"}, name="c5"))
+    assert "give a push_password" in refused.message
 
 
 def test_a_rule_lies_over_what_its_datastream_says():
