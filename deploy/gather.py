@@ -31,6 +31,7 @@ from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.verdicts import following_verdicts
 from deploy.watched import watched
+from gnss.to_rtcm.prepare import prepare as prepare_conversion
 from storage.raw_archive import RawArchive
 from streams.kafka.sink import KafkaSink, SpoolError
 
@@ -42,6 +43,7 @@ def run_gather(
 ) -> None:
     """Gather until a signal, or for so long."""
     prepare()
+    prepare_conversion()
     addresses, folder = resolve(settings, None, ntrip, data)
     run_async(_run(settings, folder, addresses, http, seconds))
 

@@ -12,11 +12,13 @@ import structlog
 from connectors import mqtt, ntrip_client, tcp, tcp_listen
 from connectors.caster.push import PushConfig, PushDesk
 from connectors.caster.relay import Relay
+from connectors.conversion import converter_for
 from connectors.doors import Doors
 from connectors.gatherer import StationIntake
 from connectors.gathering.hall import Hall
 from deploy.clock import wall_clock_us
 from deploy.settings import Settings, StationSettings
+from gnss.to_rtcm.converter import Converter
 from streams.bus import RawSink, SampleSink
 from streams.definitions import StationDefinition
 from streams.stream_state import StreamStates
@@ -29,7 +31,11 @@ Way = tuple[object, ...]
 
 def way_of(definition: StationDefinition) -> Way:
     """Return what a connector needs to know: when it is the same, nothing need be disturbed."""
-    way: Way = definition.source, str(definition.version), definition.stall_s
+    spoken = definition.format, definition.reference_station, definition.send_position
+    place = (
+        (definition.longitude, definition.latitude, definition.height_m) if definition.send_position else ()
+    )
+    way: Way = definition.source, str(definition.version), definition.stall_s, *spoken, *place
     if not definition.source.startswith(("push:", "tcp-listen:")):
         return way
     password = definition.push_password, definition.push_password_hash
@@ -52,10 +58,12 @@ class Sources:
     _stations: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _ways: dict[str, Way] = field(default_factory=dict)
 
-    def intake(self, station_id: str, kind: str, source: str) -> StationIntake:
+    def intake(
+        self, station_id: str, kind: str, source: str, converter: Converter | None = None
+    ) -> StationIntake:
         """Return the door for the bytes of one station."""
         state = self.streams.add(station_id, kind, source)
-        return StationIntake(station_id, self.raw, self.relay.publish, state)
+        return StationIntake(station_id, self.raw, self.relay.publish, state, converter)
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a connector until `stop`; one that dies is reported, the others go on."""
@@ -84,7 +92,8 @@ class Sources:
         """
         config = station.connection()
         kind, hall = station.source.partition(":")[0], self._hall
-        intake = self.intake(station.id, "ntrip" if kind == "ntrips" else kind, config.source)
+        kind = "ntrip" if kind == "ntrips" else kind
+        intake = self.intake(station.id, kind, config.source, converter_for(station))
         if isinstance(config, tcp_listen.TcpListenConfig):
             work = tcp_listen.run(config, intake, intake.state, clock_us=wall_clock_us)
         elif isinstance(config, PushConfig):
