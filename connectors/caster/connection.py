@@ -163,11 +163,11 @@ class Connection(asyncio.Protocol):
         self._body = asyncio.StreamReader(READER_BYTES, self._loop)
         self._body.set_transport(self.transport)
         self._body.feed_data(self._rest)
+        self._rest = b""
         return self._body
 
     def begin_source(self, head: bytes) -> None:
         """Send the head; who has the body reads on."""
-        self._set_deadline(None)
         self.transport.write(head)
 
     def finish(self, answer: bytes) -> None:
@@ -233,9 +233,10 @@ class Connection(asyncio.Protocol):
         else:
             if request is not None:
                 rest, self._parser = self._parser.rest, None
-                self._rest = rest
                 self._set_deadline(None)  # what the answer waits for is bounded by the host
-                if rest and request.method == "GET":
+                if request.method != "GET":
+                    self._rest = rest
+                elif rest:
                     self._host.hear(self, rest)
                 self._host.answer(self, request)
 

@@ -11,6 +11,7 @@ from connectors.caster.roaming.roaming import Roaming
 from connectors.caster.server import Caster
 from gnss.ntrip import build_request, format_gga, parse_sourcetable
 from sensors.model import Station
+from streams.definitions import AccountDefinition
 from tests.connectors.roaming.world import UTC_US, Clock, epoch, epochs_of
 from tests.waiting import until
 
@@ -231,3 +232,30 @@ async def test_sessions_tell_positions_as_the_configuration_says(decimals, place
         assert (led.longitude, led.latitude) == (other.longitude, other.latitude) == place
         assert led.distance_km == distance
         assert led.base_since_us == led.since_us == UTC_US
+
+
+@pytest.mark.parametrize("rate", [0, 100_000], ids=["as it comes", "by an account's rate"])
+async def test_what_a_rover_has_had_of_all_its_bases_is_counted(rate):
+    async with caster(users={"li": "secret"}) as at:
+        account = AccountDefinition(password="secret", rate_bytes_s=rate)
+        at.caster.accounts.replace({"li": account}, is_open=False)
+        asked = build_request(
+            "NEAREST", host="h", version=2, username="li", password="secret", gga=NEAR_WUHAN.decode()
+        )
+        reader, writer = await at.open(asked)
+        await reader.readuntil(b"\r\n\r\n")
+        for second in range(60):
+            at.second()
+            if second == 40:
+                writer.write(NEAR_HUANGSHI)
+                await writer.drain()
+                await until(lambda: at.caster.counters.uploads.sentences == 2)
+            await asyncio.sleep(0)
+        at.caster.admission.settle()
+        received = bytearray()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                while True:
+                    received += await reader.read(100_000)
+        assert {station for station, _ in epochs_of(bytes(received))} == {"WUHN", "HUAN"}
+        assert [one.n_bytes for one in at.caster.admission.present] == [len(received)]
