@@ -36,7 +36,7 @@ class StationFile:
             self._expected = tomllib.loads(text)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise Refusal(f"cannot read {path} ({error}); name a TOML file, or a new one") from error
-        self._lines = text.splitlines(keepends=True)
+        self._lines = _lines_of(text)
         tables = self._expected.get("station", [])
         is_usual = isinstance(tables, list) and all(isinstance(t, dict) and "id" in t for t in tables)
         if not is_usual or len(self._blocks()) != len(tables):
@@ -63,7 +63,7 @@ class StationFile:
             self._lines[-1] += "\n"
         table = {"id": identity, **values}
         block = "".join(f"{name} = {_written(value)}\n" for name, value in table.items())
-        self._lines += f"{'' if not self._lines else chr(10)}[[station]]\n{block}".splitlines(keepends=True)
+        self._lines += _lines_of(f"{'' if not self._lines else chr(10)}[[station]]\n{block}")
         tables.append(table)
 
     def write(self) -> None:
@@ -109,6 +109,11 @@ class StationFile:
             self._lines[own - 1] += "\n"
         self._lines.insert(own, f"{name} = {new}\n")
         return 1
+
+
+def _lines_of(text: str) -> list[str]:
+    """Return the lines with their ends; in TOML no other character ends one."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _written(value: Any) -> str:

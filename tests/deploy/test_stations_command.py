@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -217,6 +217,12 @@ VALUES = st.fixed_dictionaries(
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABCD"), VALUES), max_size=6))
+@example(
+    puts=[
+        ("C", {"source": "", "name": "", "allow": ["\x85"]}),
+        ("C", {"source": "", "name": "", "allow": []}),
+    ]
+)
 def test_what_is_put_into_a_file_stands_in_it(tmp_path_factory, puts):
     path = tmp_path_factory.mktemp("toml") / "f.toml"
     path.write_text(FILE, encoding="utf-8")
