@@ -220,8 +220,8 @@ class Roaming:
         """Send what goes before, and let the relay send the epoch that is just being published."""
         target, first = rover.target, base.messages.first(now_s)
         outcome = rover.subscriber.send(first) if first else "sent"
-        if outcome != "sent":
-            return  # it is gone, or gets its base with a later epoch
+        if outcome in ("cut", "gone", "left out"):
+            return  # who is behind gets its base with a later epoch; a rate may never leave room for it
         self._note(rover, target)
         self._aim(rover, "")
         self._let_go(rover)
