@@ -15,7 +15,7 @@ from connectors.caster.permissions import why_not, why_not_there
 from connectors.caster.privacy import Detail, coarse
 from connectors.caster.session_book import Key, Session, Sessions
 from connectors.caster.volumes import Volumes
-from gnss.nmea import Gga, NmeaSplitter, parse_sentence
+from gnss.ntrip.gga_reader import RoverPosition
 from streams.definitions import AccountDefinition
 
 log = structlog.get_logger()
@@ -24,7 +24,6 @@ POSITION_US = 60_000_000
 """That an account with areas may be without a position: rovers send one each 1 to 30 s."""
 MOST_ENDED = 100_000
 _OPEN = AccountDefinition()
-_LINE_END = b"\r\n"
 
 
 class Rover(Subscriber, Protocol):
@@ -108,13 +107,13 @@ class Admission:
         self._watched: dict[_Present, None] = {}
         """Those whose account has an end, a volume or areas."""
 
-    def refused(self, name: str, mountpoint: str, gga: str = "") -> Refused | None:
+    def refused(self, name: str, mountpoint: str, position: RoverPosition | None = None) -> Refused | None:
         """Return why an account that told its password gets no stream; None: it does.
 
         Parameters
         ----------
-        gga
-            The sentence in the request, if there is one.
+        position
+            Where the rover says that it is, if it has said so.
         """
         account, now_us = self._account(name), self._clock_us()
         if text := why_not(account, mountpoint, now_us):
@@ -125,9 +124,9 @@ class Admission:
         if account.when_full == "refuse" and not self.sessions.has_room(name, account.most_sessions):
             text = f"this account has its {account.most_sessions} sessions already; end one and try again"
             return Refused("sessions", text, may_pass=True)
-        for longitude, latitude in _places(NmeaSplitter(), gga.encode() + _LINE_END) if account.areas else ():
-            if text := why_not_there(account, longitude, latitude):
-                return Refused("area", text)
+        place = position if account.areas else None
+        if place is not None and (text := why_not_there(account, place.longitude, place.latitude)):
+            return Refused("area", text)
         return None
 
     def begin(self, rover: Rover, name: str, mountpoint: str, n_bytes: Callable[[], int]) -> Subscriber:
@@ -280,14 +279,6 @@ class Admission:
         self.sessions.end(key)
         self.ended.append(key)
         del self.ended[:-MOST_ENDED]
-
-
-def _places(splitter: NmeaSplitter, data: bytes) -> Iterable[tuple[float, float]]:
-    """Yield longitudes and latitudes that a rover tells."""
-    for sentence in splitter.feed(data):
-        found = parse_sentence(sentence)
-        if isinstance(found, Gga) and found.longitude is not None and found.latitude is not None:
-            yield found.longitude, found.latitude
 
 
 def _let_through(metered: Metered) -> Callable[[], int]:

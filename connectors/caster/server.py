@@ -351,7 +351,10 @@ class Caster:
     def _answer_allowed(self, connection: Connection, request: Request, name: str) -> None:
         """Answer an account, or by an empty name whoever asks an open caster."""
         now_us = self._clock_us()
-        refused = self.admission.refused(name, request.mountpoint, request.gga)
+        if request.gga:
+            self.hear(connection, request.gga.encode("latin-1", "replace") + b"\n")
+        position = None if connection.upload is None else connection.upload.position
+        refused = self.admission.refused(name, request.mountpoint, position)
         if refused is None:
             connection.username = name
             self._answer_with_stream(connection, request)
@@ -366,8 +369,6 @@ class Caster:
 
     def _answer_with_stream(self, connection: Connection, request: Request) -> None:
         connection.since_us = now_us = self._clock_us()
-        if request.gga:
-            self.hear(connection, request.gga.encode("latin-1", "replace") + b"\n")
         position = None if connection.upload is None else connection.upload.position
         mountpoint = request.mountpoint
         led = self.roaming if mountpoint in self._roaming else None
