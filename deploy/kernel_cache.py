@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 _ROOMS = ("gnss", "sensors", "connectors/gathering")
-_KEPT = 3
+_KEPT = 8
 
 
 def is_cold() -> bool:
