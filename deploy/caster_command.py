@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from connectors.caster import send_kernel
+from connectors.caster import frames_kernel, send_kernel
 from connectors.caster.link.change_over import ChangeOver
 from connectors.caster.link.follow import Following, follow
 from connectors.caster.relay import Relay
@@ -64,6 +64,7 @@ def run_caster(
     with reserved(*addresses.ntrip) as port:
         addresses.ntrip = (addresses.ntrip[0], port)
         send_kernel.prepare()
+        frames_kernel.prepare()
         number = divided(count)
     name = f"{COPY}-{number}" if number else COPY
     run_async(_run(settings, folder / name, addresses, next_port(http, number), seconds))

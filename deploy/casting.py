@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-from connectors.caster import send_kernel
+from connectors.caster import frames_kernel, send_kernel
 from connectors.caster.connection import CasterLimits
 from connectors.caster.link.follow import Gatherer
 from connectors.caster.link.outlet import Outlet
@@ -56,6 +56,7 @@ async def casting(
         The address cannot be listened on.
     """
     send_kernel.prepare()
+    frames_kernel.prepare()
     asked = settings.caster
     roaming = None
     if asked.roaming.mountpoints:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from connectors.caster import frames_kernel
 from connectors.caster.relay import Relay
 from connectors.gathering.hall import prepare
 from deploy.addresses import Addresses
@@ -43,6 +44,7 @@ def run_gather(
 ) -> None:
     """Gather until a signal, or for so long."""
     prepare()
+    frames_kernel.prepare()
     prepare_conversion()
     addresses, folder = resolve(settings, None, ntrip, data)
     run_async(_run(settings, folder, addresses, http, seconds))

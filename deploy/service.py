@@ -109,7 +109,7 @@ async def opened(
         await edge.take(runtime.standing)
         runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()
-        runtime.listeners.append(feed.listen)
+        runtime.viewers.append(feed.listen)
         sources.start(run_live(feed, hub, wall_clock_us), "live")
         webhooks = await stack.enter_async_context(
             sending(settings, store, settings.server.public_url or addresses.page)

@@ -6,6 +6,8 @@ other's outputs) is written to a journal in the same transaction, so that after 
 snapshot plus the journal, read again: nothing is missing and nothing is doubled. Snapshots replace the
 journal about once a minute.
 
+Verdicts and flagged samples are shown before they are stored: nobody was promised that they stay.
+
 Processors of raw streams are left out of snapshot and journal: rovers and stations were promised nothing,
 their state is seconds old, and time that this program was down must not be judged as a station's outage.
 They start anew, as unknown.
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -34,9 +36,11 @@ from streams.records import (
     CommandOutcome,
     CommandOutcomes,
     Commands,
+    FlaggedSamples,
     RawChunk,
     Record,
     SampleBatch,
+    StationReports,
     Tick,
 )
 from streams.rounds import Journal, Keeper, Repetitions, Round, joined
@@ -51,6 +55,7 @@ SNAPSHOT_INTERVAL_US = 60_000_000
 JOURNAL_LIMIT_BYTES = 16_000_000
 COMMAND_BYTES = 8192
 COMMAND_TIMEOUT_S = 5.0
+SHOWN_AT_ONCE = (StationReports, FlaggedSamples)
 RETRY_S = 1.0
 STOP_S = 10.0
 """How long a stop waits for a store that is away."""
@@ -76,6 +81,9 @@ class EmbeddedRuntime:
     clock_us: Callable[[], int]
     ticks: bool = True
     listeners: list[Listener] = field(default_factory=list)
+    """Get what a round brought, once it is stored."""
+    viewers: list[Listener] = field(default_factory=list)
+    """Get its verdicts and flagged samples as soon as they are there, and all else once it is stored."""
     health: Health = field(default_factory=Health)
     standing: Changes = field(default_factory=lambda: Changes(changes=[]))
     """What was changed by command before the start; later changes come to the listeners."""
@@ -126,7 +134,9 @@ class EmbeddedRuntime:
         try:
             await loop.run_in_executor(None, self._thread.join)
             if not self._inbox.refusal:
-                self._tell(await loop.run_in_executor(None, self._close, end_of_input))
+                outputs = await loop.run_in_executor(None, self._close, end_of_input)
+                self._show(outputs)
+                self._tell(outputs)
         finally:
             patience.cancel()
             self._thread = None
@@ -221,6 +231,7 @@ class EmbeddedRuntime:
             self._advance(batches)
             batches = [self._new(batch) for batch in batches]
             outputs = self.pipeline.run(batches, self._now_us or None)
+            self._inbox.call(self._show, outputs)
             self._report_failures()
             journal = self._journal.messages(before_us, batches, outputs, self._now_us)
             snapshots = self._due_snapshots()
@@ -280,11 +291,19 @@ class EmbeddedRuntime:
                     answer = self._commands.get(outcome.id)
                     if answer is not None and not answer.done():
                         answer.set_result(outcome)
-        for listener in self.listeners:
-            try:
-                listener(outputs)
-            except Exception:
-                log.exception("a listener failed")
+        _tell_all(self.listeners, outputs)
+        _tell_all(self.viewers, [batch for batch in outputs if not isinstance(batch, SHOWN_AT_ONCE)])
+
+    def _show(self, outputs: Sequence[Record]) -> None:
+        _tell_all(self.viewers, [batch for batch in outputs if isinstance(batch, SHOWN_AT_ONCE)])
+
+
+def _tell_all(listeners: Iterable[Listener], batches: Sequence[Record]) -> None:
+    for listener in listeners:
+        try:
+            listener(batches)
+        except Exception:
+            log.exception("a listener failed")
 
 
 def _is_text(name: str) -> bool:

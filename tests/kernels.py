@@ -8,7 +8,7 @@ kernel_cache.use()  # before a kernel is imported
 
 from rich.console import Console  # noqa: E402
 
-from connectors.caster import send_kernel  # noqa: E402
+from connectors.caster import frames_kernel, send_kernel  # noqa: E402
 from deploy.registry import Registry  # noqa: E402
 from deploy.settings import Settings  # noqa: E402
 from deploy.warm_up import warm_up, warm_up_simulator  # noqa: E402
@@ -17,4 +17,5 @@ if __name__ == "__main__":
     console = Console(quiet=True)
     warm_up_simulator(console)
     send_kernel.prepare()
+    frames_kernel.prepare()
     warm_up(Registry.of(Settings()), console)

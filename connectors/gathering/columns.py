@@ -50,6 +50,8 @@ class Column(enum.IntEnum):
     CHUNK_LINE_BYTES = 22
     CHUNK_RETURNED = 23
     """Whether the line has a carriage return behind which only its end may follow."""
+    OBSERVES = 24
+    """Whether a frame with observations came since the last piece went on."""
 
 
 class Coding(enum.IntEnum):
@@ -86,6 +88,7 @@ class Row(enum.IntEnum):
     BYTES = 7
     FRAMES = 8
     BAD = 9
+    OBSERVES = 10
 
 
 class Ending(enum.IntEnum):

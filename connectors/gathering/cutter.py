@@ -36,6 +36,8 @@ class Piece(NamedTuple):
     n_frames: int
     n_bad: int
     """Since the piece before, with those that are still held: bytes, frames, and failed candidates."""
+    observes: int = 0
+    """Whether there were observations in RTCM 3 among those."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,13 @@ _FILLED, _SCANNED, _CUT, _IS_OPEN = (
 )
 _SKIPPED, _SINCE_US, _LAST_US = int(Column.SKIPPED), int(Column.HELD_SINCE_US), int(Column.LAST_US)
 _RECEIVED_AT_US, _BACKLOG_UNTIL_US = int(Column.RECEIVED_AT_US), int(Column.BACKLOG_UNTIL_US)
+_OBSERVES = int(Column.OBSERVES)
 _BYTES, _FRAMES, _BAD, _CODING = int(Column.BYTES), int(Column.FRAMES), int(Column.BAD), int(Column.CODING)
 _SLOT, _RAW_FROM, _RAW_TO = int(Row.SLOT), int(Row.RAW_FROM), int(Row.RAW_TO)
 _FRAMES_FROM, _FRAMES_TO = int(Row.FRAMES_FROM), int(Row.FRAMES_TO)
 _ROW_RECEIVED_AT_US, _IS_BACKLOG = int(Row.RECEIVED_AT_US), int(Row.IS_BACKLOG)
 _ROW_BYTES, _ROW_FRAMES, _ROW_BAD = int(Row.BYTES), int(Row.FRAMES), int(Row.BAD)
+_ROW_OBSERVES = int(Row.OBSERVES)
 
 
 class Scratch(NamedTuple):
@@ -51,7 +53,7 @@ def scratch() -> Scratch:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _stays_open(
+def stays_open(
     region: UInt8, begin: Integer, payload: Integer, message: Integer, is_open: Integer
 ) -> Integer:
     """Return whether more of an epoch follows behind a frame."""
@@ -64,6 +66,13 @@ def _stays_open(
     if 1009 <= message <= 1012:
         return np.int64((flags >> 4) & 1)
     return is_open
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _observes(message: Integer) -> Integer:
+    """Return whether a message holds observations, as 0 or 1."""
+    is_msm = 1071 <= message <= 1137 and 1 <= message % 10 <= 7
+    return np.int64(is_msm or 1001 <= message <= 1004 or 1009 <= message <= 1012)
 
 
 @njit(cache=True, nogil=True)
@@ -81,7 +90,8 @@ def search(state: Int64, region: UInt8, final: bool, found_at: Scratch) -> None:
     is_open, cut = state[_IS_OPEN], state[_CUT]
     for i in range(found):
         at, payload = begin + found_at.start[i], found_at.length[i]
-        is_open = _stays_open(region, at, payload, found_at.message[i], is_open)
+        is_open = stays_open(region, at, payload, found_at.message[i], is_open)
+        state[_OBSERVES] |= _observes(found_at.message[i])
         if not is_open:
             cut = at + payload + OVERHEAD_BYTES
     state[_SCANNED] = begin + consumed
@@ -156,7 +166,8 @@ def put_out(
     copy_bytes(region, cut, state[_FILLED] - cut, region, 0)
     state[_FILLED] -= cut
     state[_SCANNED] -= cut
-    state[_CUT] = state[_BYTES] = state[_FRAMES] = state[_BAD] = 0
+    row[_ROW_OBSERVES] = state[_OBSERVES]
+    state[_CUT] = state[_BYTES] = state[_FRAMES] = state[_BAD] = state[_OBSERVES] = 0
     if state[_SCANNED] == 0:
         state[_SKIPPED] = 0
     state[_SINCE_US] = mono_us

@@ -90,6 +90,17 @@ class Converter:
         """UTC of the first epoch that was converted; 0: there was none."""
         return self._first_us
 
+    def is_let_through(self, n_bytes: int, received_at_us: int) -> bool:
+        """Say whether bytes pass as they are, where the caller knows of observations in RTCM 3.
+
+        Where they do, they need not be fed.
+        """
+        if self._reader is not None or not self._is_open:
+            return False
+        self.counters.bytes_received += n_bytes
+        self._ear.is_sure(received_at_us)
+        return True
+
     def feed(self, data: bytes, received_at_us: int) -> bytes:
         """Take the next bytes of the stream; return what to pass on.
 
@@ -146,6 +157,7 @@ class _Ear:
 
     def forget(self) -> None:
         """Another connection begins."""
+        self._is_new = True
         self._framer = Framer()
         self._readers: dict[Spoken, Reader] = {"ubx": UbxReader(), "binex": BinexReader()}
         self._writer = RtcmWriter()
@@ -156,12 +168,14 @@ class _Ear:
         """It speaks RTCM 3."""
         self._deaf_until_us = received_at_us + DEAF_US
         self._listen_us = LISTEN_AGAIN_US
-        self.forget()
+        if not self._is_new:
+            self.forget()
 
     def hear(self, data: bytes, received_at_us: int) -> Spoken | None:
         """Return the other format that it speaks, once that is sure."""
         if self._deaf_until_us - DEAF_US <= received_at_us < self._deaf_until_us:
             return None
+        self._is_new = False
         if is_observation(self._framer.feed(data).messages).any():
             self.is_sure(received_at_us)
             return None

@@ -27,6 +27,9 @@ _IDLE_READERS = 8
 _BUSY_TIMEOUT_S = 10.0
 _LONGEST_LOG_PAGES = 16_000
 """64 MB."""
+_CACHE_KB = 262_144
+"""Of the writer, at most. Each series writes into a page of its own; what does not fit is written and read
+again within a commit."""
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
 
 KEYS_REMEMBERED = 100_000
@@ -52,7 +55,7 @@ class SqliteDatabase(Database):
                 self._writer.execute("PRAGMA journal_mode = WAL")
                 self._writer.execute("PRAGMA synchronous = FULL")
                 self._writer.execute("PRAGMA foreign_keys = ON")
-                self._writer.execute("PRAGMA cache_size = -65536")
+                self._writer.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
                 self._writer.execute("PRAGMA journal_size_limit = 67108864")
                 self._writer.execute(f"PRAGMA wal_autocheckpoint = {_LONGEST_LOG_PAGES}")
             self._migrate()

@@ -446,6 +446,30 @@ async def test_a_listener_that_fails_harms_no_other():
     assert len(heard) == 1
 
 
+async def test_verdicts_are_shown_while_the_store_is_away_and_nothing_else_is():
+    seen, told, memory = [], [], Memory()
+    bus = runtime(memory, Adder(), Counter())
+    bus.viewers.append(seen.extend)
+    bus.listeners.append(told.extend)
+    await bus.start()
+    memory.away.set()
+    assert bus.offer(RawChunk(station_id="A", payload=b"ab", received_at_us=1))
+    answer = asyncio.create_task(bus.command(ask()))
+    while not seen:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert {type(one) for one in seen} == {StationReports}
+    assert told == []
+    assert not answer.done()
+    memory.away.clear()
+    assert (await answer).ok
+    await bus.stop()
+    assert [type(one) for one in told].count(StationReports) == [type(one) for one in seen].count(
+        StationReports
+    )
+    assert CommandOutcomes in {type(one) for one in seen}
+
+
 async def test_evidence_that_cannot_be_stored_stops_at_its_maker():
     memory, watcher = Memory(), Watcher()
     watcher.evidence = object()

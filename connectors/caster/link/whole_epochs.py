@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from connectors.caster.frames_kernel import end_of_epoch
+
 MOST_HELD_BYTES = 65_536
 
 
@@ -36,7 +40,7 @@ class WholeEpochs:
     def feed(self, frames: bytes, received_at_us: int) -> Iterator[Epoch]:
         """Take whole valid frames, yield what goes on now: all up to the end of an epoch."""
         for piece in _bounded(frames):
-            cut = _end_of_epoch(piece, is_open=bool(self._held))
+            cut = int(end_of_epoch(np.frombuffer(piece, np.uint8), bool(self._held)))
             if cut:
                 since_us = self._since_us if self._held else received_at_us
                 yield Epoch(since_us, self._held + piece[:cut])
@@ -91,19 +95,3 @@ def _bounded(frames: bytes) -> Iterator[bytes]:
                 begin = end
             end = here
     yield frames[begin:] if begin else frames
-
-
-def _end_of_epoch(frames: bytes, *, is_open: bool) -> int:
-    """Return how many bytes there are up to the last frame behind which nothing of an epoch is missing."""
-    at = cut = 0
-    for end in frame_ends(frames):
-        if end - at >= 13:  # the flags are in the seventh byte of the message
-            number = frames[at + 3] << 4 | frames[at + 4] >> 4
-            if (1071 <= number <= 1137 and 1 <= number % 10 <= 7) or 1001 <= number <= 1004:
-                is_open = bool(frames[at + 9] & 2)
-            elif 1009 <= number <= 1012:
-                is_open = bool(frames[at + 9] & 16)
-        at = end
-        if not is_open:
-            cut = at
-    return cut

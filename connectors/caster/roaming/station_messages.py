@@ -6,21 +6,22 @@ comes to it in between could not use its epochs until then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from connectors.caster.frames_kernel import NO_TIME, STATION_ORDER, find_kept
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
 from gnss.rtcm.msm_layout import MS_PER_DAY
 
-STATION_ORDER = (1005, 1006, 1007, 1008, 1033, 1230)
 EPHEMERIDES_AGE_S = 7200.0
 """An ephemeris that nobody repeated for so long serves nobody (GPS, BeiDou and Galileo: 1 to 4 h)."""
 MOST_EPHEMERIDES = 256
-GLONASS_TO_GPS_MS = 18_000 - 3 * 3_600_000
-"""GLONASS tells the time of Moscow's day; 18 leap seconds, as since 2017. Only neighbours are compared."""
-BEIDOU_TO_GPS_MS = 14_000
+MOST_KEPT = 512
+"""Of one epoch; no station sends so many at once."""
 
 _EPHEMERIDES = frozenset(EPHEMERIS_MESSAGES)
+_places = np.zeros((MOST_KEPT, 3), np.int64)
 _WITH_FOUR_BITS = 1044
 """QZSS satellites have numbers of four bits (DF429), all others of six."""
 
@@ -40,15 +41,13 @@ class StationMessages:
         -------
         The time of their first observations, in ms of GPS time's day; None: there are none.
         """
-        time_ms = None
-        for number, begin, end in messages_of(frames):
+        found, time_ms = find_kept(np.frombuffer(frames, np.uint8), _places)
+        for number, begin, end in _places[:found].tolist() if found else ():
             if number in _EPHEMERIDES:
                 self._keep_ephemeris(number, frames[begin:end], now_s)
-            elif number in STATION_ORDER:
+            else:
                 self._keep_of_station(number, frames[begin:end])
-            elif time_ms is None and end - begin >= 13:
-                time_ms = _time_of_day_ms(number, int.from_bytes(frames[begin + 6 : begin + 10], "big"))
-        return time_ms
+        return None if time_ms == NO_TIME else int(time_ms)
 
     def first(self, now_s: float) -> bytes:
         """Return what a rover is to get before the first epoch: of the station, then ephemerides."""
@@ -85,34 +84,6 @@ class StationMessages:
         self._ephemerides[key] = now_s, frame
 
 
-def messages_of(frames: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield number, begin and end of each of several whole frames; those without a message are left out."""
-    at, size = 0, len(frames)
-    while at + 6 <= size:
-        length = (frames[at + 1] & 3) << 8 | frames[at + 2]
-        if length >= 2:
-            yield frames[at + 3] << 4 | frames[at + 4] >> 4, at, at + length + 6
-        at += length + 6
-
-
 def is_newer(time_ms: int, than_ms: int) -> bool:
     """Say which of two times of a day is the later one, over midnight too."""
     return 0 < (time_ms - than_ms) % MS_PER_DAY < MS_PER_DAY // 2
-
-
-def _time_of_day_ms(number: int, word: int) -> int | None:
-    """Return the time of a message by the 32 bits behind its number and station (DF004 and its like)."""
-    if 1001 <= number <= 1004:
-        return (word >> 2) % MS_PER_DAY
-    if 1009 <= number <= 1012:
-        return ((word >> 5) + GLONASS_TO_GPS_MS) % MS_PER_DAY
-    if not 1071 <= number <= 1137 or not 1 <= number % 10 <= 7:
-        return None
-    if number < 1080 or number >= 1130 or 1090 <= number < 1120:
-        return (word >> 2) % MS_PER_DAY
-    if number < 1090:
-        return ((word >> 2 & 0x7FF_FFFF) + GLONASS_TO_GPS_MS) % MS_PER_DAY
-    of_week_ms = word >> 2
-    if of_week_ms >= (1 << 30) - BEIDOU_TO_GPS_MS:  # a sender that forgot where the week begins
-        of_week_ms -= 1 << 30
-    return (of_week_ms + BEIDOU_TO_GPS_MS) % MS_PER_DAY
