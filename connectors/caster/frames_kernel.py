@@ -1,7 +1,8 @@
 """What the caster has to know of each epoch, frame by frame: 8,000 stations are looked at each second.
 
 A frame is 0xD3, six zero bits, ten bits of length, the message, 24 bits of CRC; a message begins with its
-number in twelve bits (RTCM 10403, section 4). All frames here are whole and valid.
+number in twelve bits (RTCM 10403, section 4). All frames here are whole and valid. The interpreter's lock is
+kept: a call takes a microsecond, and to get the lock back may take thousands.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def prepare() -> None:
     end_of_epoch(frames, False)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def note_rhythms(
     frames: UInt8, now_s: float, numbers: NDArray[np.int64], rhythms: NDArray[np.float64]
 ) -> Integer:
@@ -76,7 +77,7 @@ def note_rhythms(
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def find_kept(frames: UInt8, places: NDArray[np.int64]) -> tuple[Integer, Integer]:
     """Find frames that a new rover needs, and when the first observations were made.
 
@@ -110,7 +111,7 @@ def find_kept(frames: UInt8, places: NDArray[np.int64]) -> tuple[Integer, Intege
     return found, time_ms
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def end_of_epoch(frames: UInt8, is_open: bool) -> Integer:
     """Return how many bytes there are up to the last frame behind which nothing of an epoch is missing."""
     at, cut = np.int64(0), np.int64(0)
@@ -126,7 +127,7 @@ def end_of_epoch(frames: UInt8, is_open: bool) -> Integer:
     return cut
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def time_of_day_ms(number: Integer, word: Integer) -> Integer:
     """Return a message's time by the 32 bits behind its number and station (DF004 and its like).
 
