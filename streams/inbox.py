@@ -131,8 +131,9 @@ class Inbox:
 
     def settle(self, items: Sequence[Item]) -> None:
         """Say that items are durable."""
+        size = sum(item.size for item in items)
         with self._size_lock:
-            self.health.pending_bytes -= sum(item.size for item in items)
+            self.health.pending_bytes -= size
         waiting = [item.done for item in items if item.done is not None]
         if self._room is not None:
             self.call(self._room.set)
