@@ -25,7 +25,7 @@ from tests.program import GROUNDSWELL, free_port
 
 STATIONS, SAMPLES, SECONDS = 8_000, 20_000, 120
 WARM_S = 10.0
-"""The program starts; then its stations begin as it connects to them, so many a second, and not all in one."""
+"""The program starts; then its stations begin as it connects to them, so many a second."""
 DRAIN_S = 120.0
 CONFIG = """
 [server]
