@@ -17,6 +17,7 @@ from rich.console import Console
 from deploy import open_files
 from deploy.addresses import Addresses
 from deploy.data_folder import locked
+from deploy.garbage import Patience
 from deploy.http_server import bind
 from deploy.partitioning import pipeline
 from deploy.registry import Registry
@@ -61,8 +62,11 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
     # Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other.
     sys.setswitchinterval(0.0005)
     open_files.allow_many()
+    patience = Patience()
+    patience.begin()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
+    patience.end()
     ignore_signals()
 
 
