@@ -1,7 +1,7 @@
 """Python's collector of cycles, kept from stopping a program that holds thousands of streams.
 
 A full collection looks at every object while no other thread runs: 0.6 s with 8,000 stations, every few
-seconds while they come. Nearly all of what it looks at stays as long as its station does, and what goes is freed
+seconds while they come. Nearly all of it stays as long as its station does, and what goes is freed
 by its count of references. So what has survived a long look is left out of the next ones.
 """
 
