@@ -1,4 +1,4 @@
-"""Reports and samples into SQLite: rows by `executemany`, which is its quickest door."""
+"""Reports and samples into SQLite, many rows a statement."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.marks import touched
 from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from storage.sql.writing import Writing, streamed_position
+from storage.sqlite.bulk import put_many
 from storage.sqlite.database import QUERIES
 from storage.sqlite.rolling import SqliteExpiring
 from streams.records import (
@@ -53,8 +54,9 @@ class SqliteWriting(Writing, SqliteExpiring):
                 newest[key] = report
             if (position := streamed_position(report)) is not None:
                 _put_position(connection, key, report.epoch_us, position)
-        connection.executemany(self._queries["put_station_epoch"], rows)
-        connection.executemany(
+        put_many(connection, self._queries["put_station_epoch"], rows)
+        put_many(
+            connection,
             self._queries["put_station_latest"],
             [(key, r.epoch_us, STATES.index(r.state), pack(r)) for key, r in newest.items()],
         )
@@ -64,7 +66,7 @@ class SqliteWriting(Writing, SqliteExpiring):
 
     def _put_figures(self, connection: sqlite3.Connection, figures: Sequence[StationFigures]) -> None:
         rows = [figures_row(one, self._key(connection, "station", one.station_id)) for one in figures]
-        connection.executemany(self._queries["put_station_figures"], rows)
+        put_many(connection, self._queries["put_station_figures"], rows)
 
     def _put_periods(self, connection: sqlite3.Connection, periods: Sequence[StationPeriodRecord]) -> None:
         connection.executemany(
@@ -88,26 +90,21 @@ class SqliteWriting(Writing, SqliteExpiring):
         tests_key = self._names_key(connection, samples.tests)
         flags = packed_flags(samples.flags)
         order = np.lexsort((samples.revision, samples.time_us, key))
-        connection.executemany(
-            self._queries["put_sample"],
-            zip(
-                key[order].tolist(),
-                samples.time_us[order].tolist(),
-                samples.value[order].tolist(),
-                samples.received_at_us[order].tolist(),
-                samples.revision[order].tolist(),
-                samples.flag[order].tolist(),
-                [tests_key] * len(samples),
-                [flags[i] for i in order],
-                strict=True,
-            ),
+        columns = (
+            key[order].tolist(),
+            samples.time_us[order].tolist(),
+            samples.value[order].tolist(),
+            samples.received_at_us[order].tolist(),
+            samples.revision[order].tolist(),
+            samples.flag[order].tolist(),
+            [tests_key] * len(samples),
+            [flags[i] for i in order],
         )
+        put_many(connection, self._queries["put_sample"], list(zip(*columns, strict=True)))
         sorted_key = key[order]
         newest = order[np.append(sorted_key[1:] != sorted_key[:-1], True)]
-        connection.executemany(
-            self._queries["put_datastream_latest"],
-            zip(key[newest].tolist(), samples.time_us[newest].tolist(), strict=True),
-        )
+        latest = list(zip(key[newest].tolist(), samples.time_us[newest].tolist(), strict=True))
+        put_many(connection, self._queries["put_datastream_latest"], latest)
         self._mark(cast("Connection", connection), SAMPLES, touched(key, samples.time_us), now_us)
 
 
