@@ -80,9 +80,11 @@ VOLUMES = Topic(
     "volumes", records.CasterVolumes, "caster/share", partitions=1, retention_s=-1, compacted=True
 )
 """How much accounts have had of each caster in this day and month."""
+KEPT_SESSIONS = Topic("kept-sessions", records.KeptSessions, "caster", partitions=1, retention_s=_DAY_S)
+"""What the store is to keep of sessions, as the privacy setting allows it."""
 ALL_TOPICS = (
     *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
-    BRIDGE_PLACES, SESSIONS, VOLUMES,
+    BRIDGE_PLACES, SESSIONS, VOLUMES, KEPT_SESSIONS,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ async def test_sessions_are_listed_with_the_token_only(tmp_path):
     book = Sessions("wuhan")
     book.begin("li", "WUHN", "203.0.113.0/24", c.START_US)
     book.begin("wu", "SHAO", "", c.START_US + 1_000_000).n_bytes = 7
-    app = country.app(write_token="t" * 20, sessions=book.every)
+    app = country.app(write_token="t" * 20, sessions=lambda: book)
     async with client_of(app) as client:
         refused = await client.get(PATH)
         assert refused.status_code == 401
@@ -20,6 +20,8 @@ async def test_sessions_are_listed_with_the_token_only(tmp_path):
         headers = {"authorization": f"Bearer {'t' * 20}"}
         told = (await client.get(PATH, headers=headers)).json()
         assert told["items"][0] == {
+            "id": "wuhan/0", "region": "", "base": "", "base_since": None, "reason": "", "quality": None,
+            "correction_age_s": None, "heard": None, "agent": "", "ntrip_version": None, "epochs_sent": 0,
             "account": "li", "mountpoint": "WUHN", "address": "203.0.113.0/24",
             "since": "2026-01-01T00:00:00Z", "bytes_sent": 0, "caster": "wuhan", "longitude": None,
             "latitude": None,
