@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -33,7 +33,7 @@ from storage import paging
 from streams.definitions import PRIVACY_ID, PrivacyDefinition, definition
 
 _WHAT = "Seeing who gets streams"
-_TOKEN = {"security": [{"token": []}, {}]}
+_TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 After = Annotated[str | None, Query(description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Mountpoint = Annotated[str, Query(description="That was asked for.")]
