@@ -26,6 +26,15 @@ ROVERS = (
     ("", "WENZ00CHN", None, None, None),
 )
 
+PIXELS = """() => {
+    const canvas = document.querySelector("canvas.rovers");
+    const { width, height } = canvas;
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const data = copy.getImageData(0, 0, width, height).data;
+    """
+"""Of what is drawn of rovers: red, green, blue and how much of it."""
+
 
 def put(book: Sessions, account: str, base: str, longitude: float | None, latitude: float | None,
         quality: int | None) -> None:  # fmt: skip
@@ -110,7 +119,8 @@ def test_rovers_are_listed_drawn_counted_and_change_live(
     expect(canvas).to_have_attribute("data-rovers", "3")
     page.get_by_role("tab", name="Stations").click()
     counts = page.locator("#stations tbody tr")
-    assert counts.all_inner_texts() == ["SHAO00CHN\t2\t1\t1", "WENZ00CHN\t2\t1\t0"]
+    cells = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent).join(' '))"
+    assert counts.evaluate_all(cells) == ["SHAO00CHN 2 1 1", "WENZ00CHN 2 1 0"]
     counts.nth(1).click()
     expect(rows).to_have_count(2)
     expect(page.locator("#only button")).to_contain_text("Only WENZ00CHN")
@@ -146,24 +156,17 @@ def test_a_rover_is_picked_on_the_map_and_its_line_drawn(browser: Browser, site:
 
     def colours() -> set[str]:
         return set(
-            page.evaluate("""() => {
-                const canvas = document.querySelector("canvas.rovers");
-                const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-                const found = new Set();
+            page.evaluate(
+                PIXELS
+                + """const found = new Set();
                 for (let i = 0; i < data.length; i += 4)
                     if (data[i + 3] === 255) found.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
-                return [...found];
-            }""")
+                return [...found]; }"""
+            )
         )
 
     def drawn() -> int:
-        return int(
-            page.evaluate("""() => {
-                const canvas = document.querySelector("canvas.rovers");
-                const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-                return data.filter((value, i) => i % 4 === 3 && value).length;
-            }""")
-        )
+        return int(page.evaluate(PIXELS + "return data.filter((value, i) => i % 4 === 3 && value).length; }"))
 
     by_fix, dots = colours(), drawn()
     page.get_by_label("Lines to stations").check()
@@ -172,16 +175,15 @@ def test_a_rover_is_picked_on_the_map_and_its_line_drawn(browser: Browser, site:
     page.get_by_label("Colours by").select_option("base")
     assert colours() != by_fix
 
-    place = page.evaluate("""() => {
-        const canvas = document.querySelector("canvas.rovers"), box = canvas.getBoundingClientRect();
-        const { width, height } = canvas;
-        const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    place = page.evaluate(
+        PIXELS
+        + """const box = canvas.getBoundingClientRect();
         let sum = [0, 0, 0];
         for (let y = height - 1; y >= 0 && sum[2] < 40; y--)
             for (let x = 0; x < width; x++)
                 if (data[4 * (y * width + x) + 3] === 255) sum = [sum[0] + x, sum[1] + y, sum[2] + 1];
-        return [box.x + sum[0] / sum[2], box.y + sum[1] / sum[2]];
-    }""")
+        return [box.x + sum[0] / sum[2], box.y + sum[1] / sum[2]]; }"""
+    )
     page.mouse.click(*place)
     expect(detail).to_contain_text("28.1°, 120.7°")  # the southernmost
     assert opened.is_clean()
