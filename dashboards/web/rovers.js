@@ -5,8 +5,9 @@ import { byId, setText } from "./dom.js";
 import { switchZone, zoneName } from "./format.js";
 import { RoverFeed } from "./rover_feed.js";
 import { RoverLayer } from "./rover_layer.js";
-import { setUpTabs, showCounts, showDetail, showLegend, showOnly, showRovers, translate } from "./rover_lists.js";
+import { showCounts, showDetail, showLegend, showOnly, showRovers, translate } from "./rover_lists.js";
 import { languageTag, switchLanguage, words } from "./rover_texts.js";
+import { setUpTabs } from "./tabs.js";
 
 const L = window.L;
 const STATIONS = "/api/v1/stations?limit=10000";
