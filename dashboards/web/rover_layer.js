@@ -4,7 +4,7 @@ import { colour } from "./base_map.js";
 import { fixOf } from "./rover_feed.js";
 
 const L = window.L;
-const CELL_PX = 18;
+const CELL_PX = 30;
 const REACH_PX = 12;
 const COLOURS = { fixed: "--good", floating: "--degraded", other: "--line", lost: "--bad", unknown: "--unknown" };
 
@@ -69,11 +69,18 @@ export const RoverLayer = L.Layer.extend({
       const at = this._map.latLngToContainerPoint([rover.latitude, rover.longitude]);
       if (at.x < -20 || at.y < -20 || at.x > size.x + 20 || at.y > size.y + 20) continue;
       const key = Math.floor(at.x / CELL_PX) * 100_000 + Math.floor(at.y / CELL_PX);
-      const cell = cells.get(key);
-      if (cell) cell.rovers.push(rover);
-      else cells.set(key, { x: at.x, y: at.y, rovers: [rover] });
+      const spot = cells.get(key) ?? { x: 0, y: 0, rovers: [] };
+      cells.set(key, spot);
+      spot.rovers.push(rover);
+      spot.x += at.x;
+      spot.y += at.y;
     }
-    return [...cells.values()];
+    const spots = [...cells.values()];
+    for (const spot of spots) {
+      spot.x /= spot.rovers.length;
+      spot.y /= spot.rovers.length;
+    }
+    return spots;
   },
 
   kindOf(spot) {
@@ -106,7 +113,7 @@ export const RoverLayer = L.Layer.extend({
   drawSpot(spot, { pen, palette, ink, paper }) {
     const kind = this.kindOf(spot);
     const count = spot.rovers.length;
-    const radius = count === 1 ? 4.5 : Math.min(7 + 2.2 * Math.log2(count), 24);
+    const radius = count === 1 ? 4.5 : Math.min(7 + 1.3 * Math.log2(count), 15);
     pen.beginPath();
     if (count === 1 && this.mode === "fix") outline(pen, kind, spot.x, spot.y, radius);
     else pen.arc(spot.x, spot.y, radius, 0, 2 * Math.PI);

@@ -41,7 +41,7 @@ const TEXTS = {
     all: "All",
     box: "in this part of the map",
     close: "Close details",
-    qualities: { fixed: "fixed", floating: "float", other: "alone or differential", lost: "no fix", unknown: "says nothing" },
+    qualities: { fixed: "fixed", floating: "float", other: "single, DGNSS", lost: "no fix", unknown: "says nothing" },
     fields: {
       mountpoint: "mountpoint", base: "station", base_since: "since", reason: "reason", quality: "GGA quality",
       correction_age_s: "age of corrections", heard: "heard", place: "place", address: "address", agent: "program",
