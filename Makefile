@@ -111,7 +111,10 @@ bench-caster: $(VENV)/.ready-dev  ## 5,000 rovers on one core, hostile peers, 10
 bench-roaming: $(VENV)/.ready-dev  ## leading 10,000 rovers among 4,000 stations, with a plain search beside it
 	@$(BIN)/python -m tests.benchmarks.bench_roaming
 
-.PHONY: regions bench-roaming
+bench-sessions: $(VENV)/.ready-dev  ## the live list of 10,000 rovers, with telling all of them beside it
+	@$(BIN)/python -m tests.benchmarks.bench_sessions
+
+.PHONY: regions bench-roaming bench-sessions
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 

@@ -327,6 +327,7 @@ class AccountBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class SessionAnswer(Answer, frozen=True, kw_only=True):
     """A rover that gets a stream now."""
 
+    id: str
     account: str
     """Empty where the caster is open to all."""
     mountpoint: str
@@ -337,8 +338,113 @@ class SessionAnswer(Answer, frozen=True, kw_only=True):
     """As of the last minute."""
     caster: str
     longitude: float | None = None
-    """Where it said that it is; null where that is not kept."""
+    """Where it said that it is, as coarse as the privacy setting has it; null: not said, or not told."""
     latitude: float | None = None
+    region: str = ""
+    """Of its caster; empty: of this installation."""
+    base: str = ""
+    """The station whose epochs it gets; empty: none at the moment."""
+    base_since: Time | None = None
+    reason: str = ""
+    """Why it has this base and not the one before; empty on a mountpoint of one station."""
+    quality: int | None = None
+    """Of its last GGA: 0 no fix, 1 alone, 2 differential, 4 fixed, 5 float; null: it sent none."""
+    correction_age_s: float | None = None
+    """As its last GGA has it."""
+    heard: Time | None = None
+    """When it sent a GGA last, to 10 s."""
+    agent: str = ""
+    """What it calls itself."""
+    ntrip_version: int | None = None
+    epochs_sent: int = 0
+
+
+class SessionCount(Answer, frozen=True, kw_only=True):
+    """Rovers of a base, a region or a caster."""
+
+    name: str
+    """Empty: without a base, or of this installation."""
+    rovers: int
+    fixed: int
+    """Of these, whose last GGA has quality 4."""
+    floating: int
+    """Quality 5."""
+
+
+class SessionCounts(Answer, frozen=True, kw_only=True):
+    """How many rovers get streams now, the most first."""
+
+    rovers: int
+    with_position: int
+    by_base: list[SessionCount]
+    by_region: list[SessionCount]
+    by_caster: list[SessionCount]
+
+
+class SessionChanges(Answer, frozen=True, kw_only=True):
+    """What has changed of the sessions since an earlier answer."""
+
+    is_whole: bool
+    """All of them are here: what is known from before is to be forgotten."""
+    items: list[SessionAnswer]
+    """Those that have begun or changed."""
+    ended: list[str]
+    """Ids of those that are over."""
+    next: str
+    """Give back as `after`."""
+    is_more: bool
+    """Ask again at once: there are more."""
+
+
+class LegAnswer(Answer, frozen=True, kw_only=True):
+    """A base that a rover had, until it had the next one."""
+
+    base: str
+    """Empty: none."""
+    since: Time
+    reason: str
+    longitude: float | None
+    """Where the rover was then."""
+    latitude: float | None
+
+
+class KeptSessionAnswer(Answer, frozen=True, kw_only=True):
+    """What is kept of a session."""
+
+    id: str
+    account: str
+    mountpoint: str
+    caster: str
+    agent: str
+    ntrip_version: int | None
+    begin: Time
+    end: Time | None
+    """null: it was not over when it was kept last."""
+    as_of: Time
+    bytes_sent: int
+    epochs_sent: int
+    positions: int
+    """GGA with a position that it sent."""
+    fixed: int
+    """Of these, with quality 4."""
+    floating: int
+    """Quality 5."""
+    begin_longitude: float | None
+    begin_latitude: float | None
+    longitude: float | None
+    """At its end."""
+    latitude: float | None
+    bases: list[LegAnswer]
+
+
+class PrivacyAnswer(Answer, frozen=True, kw_only=True):
+    """What is told and kept of rovers."""
+
+    position_decimals: int | None
+    """To which positions are rounded, in degrees; null: nobody is told them."""
+    addresses: Literal["full", "network", "none"]
+    days: int
+    """That sessions are kept after their end; 0: nothing is kept."""
 
 
 class OutcomeAnswer(Answer, frozen=True, kw_only=True):

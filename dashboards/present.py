@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from connectors.caster.session_book import Session
 from dashboards.answers import (
     AlertAnswer,
     DatastreamAnswer,
@@ -18,7 +17,6 @@ from dashboards.answers import (
     ObservationAnswer,
     ObservationWindowAnswer,
     QualityAnswer,
-    SessionAnswer,
     StationAnswer,
     StationFigures,
     StationLatest,
@@ -279,20 +277,6 @@ def stream(state: StreamState) -> StreamAnswer:
         reconnects=state.reconnects,
         last_received=None if state.last_received_us is None else time_of(state.last_received_us),
         last_error=state.last_error,
-    )
-
-
-def session(one: Session) -> SessionAnswer:
-    """Return a session of a caster."""
-    return SessionAnswer(
-        account=one.account,
-        mountpoint=one.mountpoint,
-        address=one.address,
-        since=time_of(one.begun_us),
-        bytes_sent=one.n_bytes,
-        caster=one.caster,
-        longitude=one.longitude,
-        latitude=one.latitude,
     )
 
 

@@ -13,13 +13,13 @@ from deploy.api_client import (
     ByOption,
     ConfigOption,
     ServerOption,
-    asked_of,
     client_of,
     every,
     print_table,
     send,
 )
 from deploy.refusal import Refusal
+from deploy.sessions_command import print_sessions
 
 accounts = typer.Typer(help="Accounts of the casters: who may have which streams.", no_args_is_help=True)
 
@@ -159,23 +159,8 @@ def sessions(
     server: ServerOption = None,
 ) -> None:
     """Print who gets streams now."""
-    from deploy.settings_file import load
-
     asked = {name: value for name, value in (("mountpoint", mountpoint), ("account", account)) if value}
-    with client_of(load(config), server) as client:
-        found = asked_of(client, "GET", "/sessions", params=asked)["items"]
-    rows = [
-        (
-            one["account"],
-            one["mountpoint"],
-            one["address"],
-            one["since"],
-            str(one["bytes_sent"]),
-            one["caster"],
-        )
-        for one in found
-    ]
-    print_table(("account", "mountpoint", "address", "since", "bytes", "caster"), rows)
+    print_sessions(config, server, asked)
 
 
 def _password(from_stdin: bool) -> str:

@@ -31,6 +31,7 @@ from deploy.kafka_figures import follower_figures, following_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures, verdict_figures
+from deploy.session_keeping import kept_over_kafka
 from deploy.session_link import sharing
 from deploy.settings import Settings, address
 from deploy.several_processes import divided
@@ -125,6 +126,7 @@ async def _run(
             )
         )
         await stack.enter_async_context(sharing(caster.admission, kafka, settings.kafka.prefix))
+        await stack.enter_async_context(kept_over_kafka(caster, kafka, settings.kafka.prefix))
         figures = caster_figures(caster, relay) + following_figures(following, streams)
         figures += follower_figures(changes, edge) + roaming_figures(caster)
         verdicts = following_verdicts(kafka, settings.kafka.prefix, caster.roaming)

@@ -22,6 +22,10 @@ from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
 from deploy.settings import RelaySettings, Settings, address
 from sensors.model import Station
+from streams.definitions import PrivacyDefinition
+
+_STRICTEST = PrivacyDefinition(addresses="none")
+"""Until it is known what was changed of the file's setting."""
 
 
 @contextlib.asynccontextmanager
@@ -74,9 +78,8 @@ async def casting(
             ),
             proxies=networks(asked.proxies),
             name=volume_file.name_of(file),
-            detail=asked.addresses,
+            privacy=_STRICTEST if follows_changes else asked.privacy,
             roaming=roaming,
-            position_decimals=asked.position_decimals,
         )
         caster.accounts.is_known = bool(asked.users) or not follows_changes
         async with volume_file.keeping(caster.admission.volumes, file):

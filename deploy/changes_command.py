@@ -17,7 +17,7 @@ changes = typer.Typer(
 ObjectArgument = Annotated[
     str, typer.Argument(metavar="KIND/ID", help="station/WUHN, rule/gauge.level/sea_level, silence/... .")
 ]
-_PLURALS = {"station", "thing", "datastream", "rule", "silence", "account"}
+_KINDS = {"station", "thing", "datastream", "rule", "silence", "account", "privacy"}
 
 
 @changes.command("list")
@@ -100,14 +100,14 @@ def revert(
 
 def _parts(target: str) -> tuple[str, str]:
     kind, _, identity = target.partition("/")
-    if kind not in _PLURALS or not identity:
-        raise Refusal(f"{target!r} is not KIND/ID; the kinds are {', '.join(sorted(_PLURALS))}")
+    if kind not in _KINDS or not identity:
+        raise Refusal(f"{target!r} is not KIND/ID; the kinds are {', '.join(sorted(_KINDS))}")
     return kind, identity
 
 
 def _path(target: str) -> str:
     kind, identity = _parts(target)
-    return f"/{kind}s/{identity}"
+    return f"/{kind}/{identity}" if kind == "privacy" else f"/{kind}s/{identity}"
 
 
 def _value(text: str) -> tuple[str, Any]:

@@ -17,6 +17,7 @@ from deploy.changes_command import changes
 from deploy.db_command import db
 from deploy.deadletter_command import deadletter
 from deploy.refusal import Refusal
+from deploy.sessions_command import sessions
 from deploy.sourcetable_command import sourcetable
 from deploy.stations_command import stations
 from deploy.stopping import leave_on_signals
@@ -53,6 +54,7 @@ app.add_typer(deadletter, name="deadletter")
 app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
+app.add_typer(sessions, name="sessions")
 app.add_typer(stations, name="stations")
 app.command()(sourcetable)
 

@@ -10,13 +10,13 @@ import msgspec
 import structlog
 
 from connectors.caster.server import Caster
-from connectors.caster.session_book import Session
+from connectors.caster.session_book import Session, Sessions
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.settings import Settings, StationSettings
 from deploy.sources import Sources
 from sensors.model import Station
-from streams.definitions import AccountDefinition, StationDefinition
+from streams.definitions import PRIVACY_ID, AccountDefinition, PrivacyDefinition, StationDefinition
 from streams.objects import Objects
 from streams.records import Changes, Record
 
@@ -42,12 +42,12 @@ class Edge:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._objects = Objects(self.registry.base, ("station", "account"))
+        self._objects = Objects(self.registry.base, ("station", "account", "privacy"))
         self._own = frozenset(station.id for station in self.settings.station)
 
     @property
     def standing(self) -> Changes:
-        """All that was changed of stations and accounts."""
+        """All that was changed of stations, accounts and privacy."""
         return self._objects.standing
 
     @property
@@ -62,7 +62,11 @@ class Edge:
 
     def sessions(self) -> list[Session]:
         """Return who gets streams of this process's caster now, and of those that it hears of."""
-        return [] if self.caster is None else self.caster.admission.sessions.every()
+        return self.book().every()
+
+    def book(self) -> Sessions:
+        """Return the book with these sessions."""
+        return Sessions("") if self.caster is None else self.caster.admission.sessions
 
     def connect(self) -> None:
         """Start the connectors of everything that is configured, as it is now."""
@@ -84,6 +88,8 @@ class Edge:
             taken = self._objects.take(changes)
             if any(kind == "account" for kind, _ in taken):
                 self._let_in()
+            if any(kind == "privacy" for kind, _ in taken) or not changes.changes:
+                self._set_privacy()
             for kind, identity in taken:
                 if kind == "station" and self._is_connected:
                     await self._reconnect(identity)
@@ -93,6 +99,7 @@ class Edge:
         if self.caster is not None and not self.caster.accounts.is_known:
             self.caster.accounts.is_known = True
             self.caster.recheck()
+        self._set_privacy()
 
     def doubt(self) -> None:
         """Let no more rovers in: what was known of accounts is too old. Those that are there stay."""
@@ -116,6 +123,11 @@ class Edge:
         was_changed = any(c.kind == "account" and c.verb != "revert" for c in self.standing.changes)
         self.caster.accounts.replace(accounts, is_open=not accounts and not was_changed)
         self.caster.recheck()
+
+    def _set_privacy(self) -> None:
+        if self.caster is not None:
+            found = self._objects.find("privacy", PRIVACY_ID, PrivacyDefinition)
+            self.caster.watch.set_privacy(found or PrivacyDefinition())
 
     async def _reconnect(self, station_id: str) -> None:
         assert self.sources is not None

@@ -104,6 +104,8 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
         counter("caster_limited_epochs", "Left out beyond a rate.", lambda: admission.left_out),
         counter("caster_forgotten_sessions", "Too many of others.", lambda: admission.sessions.left_out),
         counter("caster_forgotten_volumes", "Too many accounts.", lambda: admission.volumes.left_out),
+        gauge("caster_waiting_sessions", "That are to be kept.", lambda: len(caster.watch.keeping)),
+        counter("caster_lost_sessions", "Not kept in time.", lambda: caster.watch.keeping.lost),
         counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
         counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
     ]

@@ -116,7 +116,7 @@ def _needed(edge: Edge) -> Changes:
 
 
 def _accounts(changes: Changes) -> Changes:
-    return Changes(changes=[one for one in changes.changes if one.kind == "account"])
+    return Changes(changes=[one for one in changes.changes if one.kind in {"account", "privacy"}])
 
 
 def _read(copy: Path) -> Changes | None:

@@ -25,6 +25,7 @@ from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures, verdict_figures
+from deploy.session_keeping import kept_over_kafka
 from deploy.session_link import sharing
 from deploy.settings import Settings
 from deploy.sources import Sources
@@ -89,6 +90,7 @@ async def _run(
             edge.caster = await stack.enter_async_context(caster)
             addresses.ntrip = (addresses.ntrip[0], edge.caster.port)
             await stack.enter_async_context(sharing(edge.caster.admission, access, kafka.prefix))
+            await stack.enter_async_context(kept_over_kafka(edge.caster, access, kafka.prefix))
         outlet = await stack.enter_async_context(feeding(relay, lambda: edge.stations, settings.relay))
         store = open_store(folder)
         stack.callback(store.close)

@@ -12,6 +12,7 @@ from deploy.settings import Settings
 from sensors.catalogue import parse_catalogue
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from streams.definitions import (
+    PRIVACY_ID,
     AccountDefinition,
     DatastreamDefinition,
     Definition,
@@ -72,6 +73,7 @@ def _base(settings: Settings, datastreams: list[Datastream]) -> Base:
         base["datastream", datastream.id] = DatastreamDefinition.of(datastream)
     for name, password in settings.caster.users.items():
         base["account", name] = AccountDefinition(password=password)
+    base["privacy", PRIVACY_ID] = settings.caster.privacy
     return base
 
 

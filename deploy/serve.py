@@ -106,7 +106,8 @@ async def _run(
             open_writes=is_loopback(addresses.http[0]),
             fallback=Fallback(memory, lambda: watch.away),
             regional=settings.regions.reserved if settings.regions is not None else (),
-            sessions=sessions.every,
+            sessions=lambda: sessions,
+            privacy=settings.caster.privacy,
         )
         registry = Registry.of(settings)
         app.state.snapshot.begin_with(

@@ -28,6 +28,7 @@ from deploy.http_server import bind, serving
 from deploy.partitioning import pipeline
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures
+from deploy.session_keeping import forgetting, kept_in_store
 from deploy.settings import Settings
 from deploy.sources import Sources
 from deploy.upkeep import kept_in_shape
@@ -90,6 +91,7 @@ async def opened(
         figures = pipeline_figures(runtime, keeper, archive) + station_figures(runtime.pipeline.processors)
 
         figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
+        figures += await stack.enter_async_context(forgetting(store, settings.caster.privacy))
         relay = Relay(asyncio.get_running_loop().time)
         sources = Sources(runtime, runtime, relay)
         edge = Edge(settings, registry, sources)
@@ -100,6 +102,7 @@ async def opened(
             caster = await stack.enter_async_context(
                 casting(relay, stations, settings, addresses.ntrip, folder=data)
             )
+            await stack.enter_async_context(kept_in_store(caster, store))
             service.addresses.ntrip = (addresses.ntrip[0], caster.port)
             figures += caster_figures(caster, relay) + roaming_figures(caster)
             edge.caster = caster
@@ -129,7 +132,8 @@ async def opened(
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
                 write_token=settings.server.write_token or None,
                 open_writes=is_loopback(addresses.http[0]),
-                sessions=edge.sessions,
+                sessions=edge.book,
+                privacy=settings.caster.privacy,
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service

@@ -18,7 +18,14 @@ from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream
-from streams.definitions import StationDefinition, ThingDefinition, check_id, is_source, without_password
+from streams.definitions import (
+    PrivacyDefinition,
+    StationDefinition,
+    ThingDefinition,
+    check_id,
+    is_source,
+    without_password,
+)
 from streams.kafka.security import Security
 from streams.regions import RegionTree
 
@@ -130,10 +137,19 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
     roaming: RoamingConfig = RoamingConfig()
     """Mountpoints that lead rovers from base to base."""
     position_decimals: Annotated[int, msgspec.Meta(ge=0, le=6)] | None = None
-    """To which rovers' positions are shown, in degrees; without it nobody is shown them."""
+    """To which rovers' positions are told and kept, in degrees; without it nobody is told them."""
+    session_days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 0
+    """That sessions are kept after their end; 0: nothing is kept, unlike the days of `[database]`."""
 
     def __post_init__(self) -> None:
         networks(self.proxies)
+
+    @property
+    def privacy(self) -> PrivacyDefinition:
+        """What is told and kept of rovers, until a command says otherwise."""
+        return PrivacyDefinition(
+            position_decimals=self.position_decimals, addresses=self.addresses, days=self.session_days
+        )
 
 
 Connection = NtripClientConfig | TcpConfig | PushConfig | TcpListenConfig

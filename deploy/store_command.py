@@ -18,6 +18,7 @@ from deploy.kafka_figures import writer_figures
 from deploy.refusal import Refusal
 from deploy.regional import RegionalDescriptions, regional_figures
 from deploy.registry import Registry
+from deploy.session_keeping import forgetting
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -135,6 +136,7 @@ async def _run(store: WritableStore, settings: Settings, http: str | None, secon
     async with contextlib.AsyncExitStack() as stack:
         figures = writer_figures(writer.health) + regional_figures(regions)
         figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
+        figures += await stack.enter_async_context(forgetting(store, settings.caster.privacy))
         await stack.enter_async_context(watched(http, figures, trouble))
         work = asyncio.create_task(writer.run())
         beside += [asyncio.create_task(one.run(), name=f"descriptions of {one.region}") for one in regions]

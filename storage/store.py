@@ -21,11 +21,13 @@ from storage.rows import (
     StationRow,
 )
 from storage.upkeep import Kept
+from streams.definitions import PrivacyDefinition
 from streams.records import (
     AlertStateName,
     AlertTransition,
     Change,
     Detection,
+    KeptSession,
     ObjectKind,
     Record,
     StationFigures,
@@ -292,6 +294,26 @@ class Store(Protocol):
         """Return the newest change of an object; None: no command changed it."""
         ...
 
+    def kept_sessions(
+        self,
+        *,
+        start_us: int = 0,
+        end_us: int = 2**63 - 1,
+        account: str | None = None,
+        mountpoint: str | None = None,
+        base: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[KeptSession]:
+        """Return sessions of rovers that lasted in a time, the newest first.
+
+        Parameters
+        ----------
+        base
+            Only those that had this station for a while.
+        """
+        ...
+
     def counts(self) -> Counts:
         """Return figures for metrics."""
         ...
@@ -307,6 +329,16 @@ class WritableStore(Store, Kept, Protocol):
         ------
         StorageError
             Another process is, or the database is away. Trying again helps later.
+        """
+        ...
+
+    def forget_sessions(self, privacy: PrivacyDefinition, now_us: int) -> int:
+        """Drop sessions that may be kept no longer, make coarser what is finer than it may be.
+
+        Returns
+        -------
+        int
+            How many were dropped.
         """
         ...
 

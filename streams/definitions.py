@@ -290,6 +290,17 @@ class AccountDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
                 raise ValueError(f"area {number} {why}")
 
 
+class PrivacyDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is told and kept of rovers, who are people. There is one, `rovers`."""
+
+    position_decimals: Annotated[int, msgspec.Meta(ge=0, le=6)] | None = None
+    """To which positions are rounded, in degrees (1: 11 km, 2: 1.1 km); None: nobody is told them."""
+    addresses: Literal["full", "network", "none"] = "network"
+    """How much of addresses is told: all, the network (IPv4 /24, IPv6 /48), nothing."""
+    days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 0
+    """That sessions are kept after their end; 0: nothing is kept."""
+
+
 KINDS: dict[ObjectKind, type[Definition]] = {
     "station": StationDefinition,
     "thing": ThingDefinition,
@@ -297,7 +308,10 @@ KINDS: dict[ObjectKind, type[Definition]] = {
     "rule": RuleDefinition,
     "silence": SilenceDefinition,
     "account": AccountDefinition,
+    "privacy": PrivacyDefinition,
 }
+PRIVACY_ID = "rovers"
+"""Of the only object of its kind."""
 
 
 _LATER_OF_ACCOUNTS: tuple[tuple[str, Any], ...] = tuple(
@@ -349,6 +363,8 @@ def check_id(kind: ObjectKind, identity: str) -> None:
                 f"station id {identity[:80]!r} does not serve; use at most 32 letters, digits, _ . and -"
             )
         return
+    if kind == "privacy" and identity != PRIVACY_ID:
+        raise ValueError(f"there is no privacy setting {identity[:80]!r}; there is {PRIVACY_ID!r}")
     parts = identity.rsplit("/", 1) if kind == "rule" else [identity]
     if len(parts) != 1 + (kind == "rule") or not all(_ID.fullmatch(part) for part in parts):
         what = (

@@ -16,7 +16,7 @@ from sensors.detectors import Level, Phase
 
 StationStateName = State
 AlertStateName = Literal["open", "acknowledged", "closed"]
-ObjectKind = Literal["station", "thing", "datastream", "rule", "silence", "account"]
+ObjectKind = Literal["station", "thing", "datastream", "rule", "silence", "account", "privacy"]
 """What can be changed while the program runs."""
 ChangeVerb = Literal["put", "patch", "delete", "revert"]
 LevelName = Level
@@ -499,7 +499,23 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     begun_us: TimeUs
     n_bytes: int
     longitude: float | None = None
+    """Degrees, as coarse as the privacy setting has it; None: not known, or not to be told."""
     latitude: float | None = None
+    base: str = ""
+    """The station whose epochs it gets; empty: none at the moment."""
+    base_since_us: TimeUs = 0
+    reason: str = ""
+    """Why it has this base and not the one before; empty on a mountpoint of one station."""
+    quality: int | None = None
+    """Of its last GGA: 0 no fix, 1 alone, 2 differential, 4 fixed, 5 float; None: it sent none."""
+    age_s: float | None = None
+    """Of its corrections, as its last GGA has it."""
+    heard_us: TimeUs = 0
+    """When it sent a GGA last, to 10 s; 0: never."""
+    agent: str = ""
+    version: int = 0
+    """Of NTRIP; 0: not told."""
+    n_epochs: int = 0
 
 
 class CasterSessions(Record, frozen=True, kw_only=True, tag="sessions"):
@@ -534,6 +550,55 @@ class CasterVolumes(Record, frozen=True, kw_only=True, tag="volumes"):
     volumes: list[AccountVolume]
 
 
+class SessionLeg(Record, frozen=True, kw_only=True):
+    """A base that a rover had; until it had the next one."""
+
+    since_us: TimeUs
+    base: str
+    """Empty: none."""
+    reason: str = ""
+    longitude: float | None = None
+    """Where the rover was then, as coarse as the session's positions."""
+    latitude: float | None = None
+
+
+class KeptSession(Record, frozen=True, kw_only=True):
+    """What is kept of a session. Key: caster, number; the one with the latest `at_us` holds."""
+
+    caster: str
+    number: int
+    account: str
+    mountpoint: str
+    agent: str
+    version: int
+    begun_us: TimeUs
+    at_us: TimeUs
+    """As of then; of one that is over its end."""
+    is_over: bool
+    n_bytes: int
+    n_epochs: int
+    sentences: int
+    """GGA that it sent with a position."""
+    fixed: int
+    """Of these, with quality 4."""
+    floating: int
+    """Of these, with quality 5."""
+    decimals: int
+    """Of degrees, to which positions are rounded; -1: there are none."""
+    begin_longitude: float | None = None
+    begin_latitude: float | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+    legs: list[SessionLeg] = []
+    """Those that were not told before, or all of them again."""
+
+
+class KeptSessions(Record, frozen=True, kw_only=True, tag="kept-sessions"):
+    """Sessions for the store; told when they end, and now and then while they last."""
+
+    sessions: list[KeptSession]
+
+
 Batch = (
     RawBatch
     | Tick
@@ -552,4 +617,5 @@ Batch = (
     | Descriptions
     | CasterSessions
     | CasterVolumes
+    | KeptSessions
 )

@@ -29,6 +29,8 @@ class Topic:
     """A broker keeps the last message of each key only."""
     stamped: bool = False
     """A broker says when a message came, whatever its sender said."""
+    personal: bool = False
+    """A broker lets go in time what is old, also where so little comes that a segment would last for days."""
 
 
 RAW = Topic("raw", records.RawBatch, "station_id", retention_s=_DAY_S)
@@ -74,15 +76,19 @@ REGIONAL_COMMANDS = Topic(
 """Copies of those commands that regions below answer: all that they may read here of what people ask for."""
 BRIDGE_PLACES = Topic("bridge-places", None, "stream", partitions=1, retention_s=-1, compacted=True)
 """How far bridges have come that write into this Kafka (`streams.kafka.bridge`)."""
-SESSIONS = Topic("sessions", records.CasterSessions, "caster", partitions=1, retention_s=3600)
+SESSIONS = Topic("sessions", records.CasterSessions, "caster", partitions=1, retention_s=3600, personal=True)
 """Who gets streams now: each caster tells its own, and reads what others tell."""
 VOLUMES = Topic(
     "volumes", records.CasterVolumes, "caster/share", partitions=1, retention_s=-1, compacted=True
 )
 """How much accounts have had of each caster in this day and month."""
+KEPT_SESSIONS = Topic(
+    "kept-sessions", records.KeptSessions, "caster", partitions=1, retention_s=_DAY_S, personal=True
+)
+"""What the store is to keep of sessions, as the privacy setting allows it."""
 ALL_TOPICS = (
     *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
-    BRIDGE_PLACES, SESSIONS, VOLUMES,
+    BRIDGE_PLACES, SESSIONS, VOLUMES, KEPT_SESSIONS,
 )  # fmt: skip
 
 

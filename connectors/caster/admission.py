@@ -58,6 +58,7 @@ class _Present:
     """What of the account cannot change while it is there."""
     n_bytes: Callable[[], int]
     """That it has had so far."""
+    n_epochs: Callable[[], int]
     counted: int = 0
     """Of these, that stand in the account's volume."""
     metered: Metered | None = None
@@ -101,7 +102,7 @@ class Admission:
         self._accounts = accounts
         self._clock_us, self._clock_s = clock_us, clock_s
         self._count_refused = count_refused
-        self._detail = detail
+        self.detail: Detail = detail
         self._present: dict[Rover, _Present] = {}
         self._by_key: dict[Key, _Present] = {}
         self._watched: dict[_Present, None] = {}
@@ -129,21 +130,28 @@ class Admission:
             return Refused("area", text)
         return None
 
-    def begin(self, rover: Rover, name: str, mountpoint: str, n_bytes: Callable[[], int]) -> Subscriber:
+    def begin(
+        self,
+        rover: Rover,
+        name: str,
+        mountpoint: str,
+        n_bytes: Callable[[], int],
+        n_epochs: Callable[[], int],
+    ) -> Subscriber:
         """Let a rover have a stream; return who is to be subscribed for it.
 
         Parameters
         ----------
-        n_bytes
-            Tells what a rover has had that is subscribed itself.
+        n_bytes, n_epochs
+            Tell what a rover has had that is subscribed itself.
         """
         account = self._account(name) or _OPEN
-        session = self.sessions.begin(name, mountpoint, coarse(rover.address, self._detail), self._clock_us())
+        session = self.sessions.begin(name, mountpoint, coarse(rover.address, self.detail), self._clock_us())
         metered = None
         if account.rate_bytes_s or account.day_bytes or account.month_bytes or account.areas:
             metered = Metered(rover, account.rate_bytes_s, self._clock_s, is_held=bool(account.areas))
-            n_bytes = _let_through(metered)
-        present = _Present(session, rover, self._terms(name), n_bytes, metered=metered)
+            n_bytes, n_epochs = _let_through(metered)
+        present = _Present(session, rover, self._terms(name), n_bytes, n_epochs, metered=metered)
         if metered is not None or account.valid_until_us is not None:
             self._watched[present] = None
         self._present[rover] = self._by_key[session.key] = present
@@ -223,6 +231,14 @@ class Admission:
         self.volumes.forget(now_us)
         self.sessions.forget(now_us)
 
+    def session_of(self, rover: Rover) -> Session | None:
+        """Return a rover's session, with what it has had until now; None: it has none."""
+        present = self._present.get(rover)
+        if present is None:
+            return None
+        self._count(present)
+        return present.session
+
     @property
     def present(self) -> Iterable[Session]:
         """Sessions of this caster."""
@@ -252,6 +268,7 @@ class Admission:
 
     def _count(self, present: _Present) -> None:
         so_far = present.session.n_bytes = present.n_bytes()
+        present.session.n_epochs = present.n_epochs()
         if present.session.account and so_far > present.counted:
             self.volumes.add(present.session.account, so_far - present.counted, self._clock_us())
         present.counted = so_far
@@ -281,5 +298,5 @@ class Admission:
         del self.ended[:-MOST_ENDED]
 
 
-def _let_through(metered: Metered) -> Callable[[], int]:
-    return lambda: metered.n_bytes
+def _let_through(metered: Metered) -> tuple[Callable[[], int], Callable[[], int]]:
+    return lambda: metered.n_bytes, lambda: metered.n_epochs

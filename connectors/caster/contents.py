@@ -23,12 +23,15 @@ class StreamContents:
 
     n_bytes: int = 0
     """Of all frames so far."""
+    n_epochs: int = 0
+    """Publications with frames so far."""
     _numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(MAX_TYPES, np.int64))
     _rhythms: NDArray[np.float64] = field(default_factory=lambda: np.zeros((MAX_TYPES, 2)))
 
     def observe(self, frames: bytes, now_s: float) -> int:
         """Look at whole RTCM 3 frames that came at `now_s` (monotonic); return their number."""
         self.n_bytes += len(frames)
+        self.n_epochs += len(frames) > 0
         return int(note_rhythms(np.frombuffer(frames, np.uint8), now_s, self._numbers, self._rhythms))
 
     @property

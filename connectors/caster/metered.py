@@ -32,6 +32,8 @@ class Metered:
     """Nothing is let through: it is not known yet whether the rover may have it where it is."""
     n_bytes: int = 0
     """Let through."""
+    n_epochs: int = 0
+    """Publications that were let through."""
     left_out: int = 0
     """Publications beyond the rate."""
     _credit: float = field(init=False)
@@ -61,6 +63,7 @@ class Metered:
         outcome = self.rover.send(frames)
         if outcome == "sent":
             self.n_bytes += len(frames)
+            self.n_epochs += 1
         return outcome
 
     def send_rest(self, rest: memoryview) -> None:

@@ -53,4 +53,5 @@ class Relay:
 
     def contents_of(self, station_id: str) -> StreamContents:
         """What has been seen in a station's stream so far."""
-        return self._contents.get(station_id, StreamContents())
+        found = self._contents.get(station_id)
+        return StreamContents() if found is None else found

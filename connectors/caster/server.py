@@ -18,14 +18,13 @@ from connectors.caster.accounts import Accounts
 from connectors.caster.admission import Admission
 from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.passwords import Compare, PasswordChecks, compare
-from connectors.caster.privacy import Detail
 from connectors.caster.proxy_header import Network, is_in
 from connectors.caster.push import PushDesk
 from connectors.caster.relay import Relay
 from connectors.caster.roaming.roaming import Roaming
 from connectors.caster.roaming.table import roaming_entries
-from connectors.caster.session_book import Sessions
-from connectors.caster.sessions import RoverSession, sessions_of
+from connectors.caster.rover_watch import RoverWatch
+from connectors.caster.session_book import Session, Sessions
 from connectors.caster.upload import Upload, UploadCounters
 from connectors.caster.volumes import Volumes
 from gnss.ntrip.answer import refusal, source_refusal, sourcetable_answer, stream_head
@@ -34,6 +33,7 @@ from gnss.ntrip.request import Request
 from gnss.ntrip.sourcetable import Sourcetable, StrEntry, format_sourcetable
 from gnss.ntrip.table_filter import filtered
 from sensors.model import Station
+from streams.definitions import PrivacyDefinition
 
 log = structlog.get_logger()
 
@@ -79,14 +79,12 @@ class Caster:
         How a password is compared with what is kept of it.
     name
         Of this caster among those that share their sessions; it stays through restarts.
-    detail
-        How much of rovers' addresses is kept.
+    privacy
+        How much of rovers' addresses and places is told, and whether sessions are kept.
     proxies
         Balancers: their connections begin with a PROXY header that says whose they are.
     roaming
         The mountpoints that lead rovers from base to base; None: there are none.
-    position_decimals
-        To which `sessions` rounds rovers' positions, in degrees; None: it tells none.
     """
 
     def __init__(
@@ -99,10 +97,9 @@ class Caster:
         limits: CasterLimits | None = None,
         compare_: Compare = compare,
         name: str = "caster",
-        detail: Detail = "network",
+        privacy: PrivacyDefinition = PrivacyDefinition(),  # noqa: B008 - it does not change
         proxies: Iterable[Network] = (),
         roaming: Roaming | None = None,
-        position_decimals: int | None = None,
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
@@ -111,7 +108,6 @@ class Caster:
         self._stations = stations
         self._clock_us = clock_us
         self.roaming = roaming
-        self._position_decimals = position_decimals
         self.accounts = Accounts(users)
         """Who may have what; after a change `recheck` is to be called."""
         self.passwords = PasswordChecks(self.accounts, time.monotonic, compare_)
@@ -123,9 +119,11 @@ class Caster:
             clock_us,
             time.monotonic,
             self.refuse,
-            detail,
+            privacy.addresses,
         )
         """Who gets streams."""
+        self.watch = RoverWatch(self.admission, clock_us, privacy)
+        """Where they are, which base they have, and what is to be kept of it."""
         self._watching: asyncio.Task[None] | None = None
         self.desk: PushDesk | None = None
         """Takes streams that are pushed; None: there are none here."""
@@ -225,6 +223,7 @@ class Caster:
                 del self._addresses[address]
         if connection in self._checks:
             self._checks[connection].cancel()
+        self.watch.end(connection)
         subscribed = self.admission.leave(connection)
         if connection.rover is not None and self.roaming is not None:
             self.roaming.leave(connection.rover)
@@ -242,9 +241,10 @@ class Caster:
         if connection.rover is not None and self.roaming is not None:
             self.roaming.tell(connection.rover, position)
 
-    def sessions(self) -> list[RoverSession]:
-        """Return who gets which stream now."""
-        return list(sessions_of(self._connections, self._position_decimals))
+    def sessions(self) -> list[Session]:
+        """Return who gets which stream of this caster now."""
+        self.watch.look_at_all()
+        return self.admission.sessions.own()
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
@@ -379,20 +379,26 @@ class Caster:
         head = stream_head(request.version, chunked=False, now_us=now_us)  # read by more receivers
         connection.begin_stream(head, mountpoint)
         contents = self._relay.contents_of
-        before = contents(mountpoint).n_bytes
+        bytes_before, epochs_before = contents(mountpoint).n_bytes, contents(mountpoint).n_epochs
 
         def n_bytes() -> int:
             if led is None:
-                return contents(mountpoint).n_bytes - before
+                return contents(mountpoint).n_bytes - bytes_before
             return 0 if connection.rover is None else led.n_bytes(connection.rover)
 
-        subscribed = self.admission.begin(connection, connection.username, mountpoint, n_bytes)
+        def n_epochs() -> int:
+            if led is None:
+                return contents(mountpoint).n_epochs - epochs_before
+            return 0 if connection.rover is None else led.n_epochs(connection.rover)
+
+        subscribed = self.admission.begin(connection, connection.username, mountpoint, n_bytes, n_epochs)
         if connection.transport.is_closing():
             return
         if led is None:
             self._relay.subscribe(mountpoint, subscribed)
         else:
             connection.rover = led.join(connection, mountpoint, position, subscribed)
+        self.watch.begin(connection, request.agent, request.version)
         if position is not None:
             self.admission.is_at(connection, position.longitude, position.latitude)
 
@@ -403,6 +409,7 @@ class Caster:
             await asyncio.sleep(_LOOK_S)
             turn += 1
             self.admission.look()
+            self.watch.look()
             if turn % _SETTLE_LOOKS == 0:
                 self.admission.settle()
 

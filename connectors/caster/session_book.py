@@ -6,6 +6,7 @@ the book alone, so that casters that know the same end the same.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,6 +18,8 @@ LEASE_US = 150_000_000
 """After which a session of another caster is over, when that caster says nothing more of it."""
 MOST_OTHERS = 200_000
 """Sessions of other casters that are remembered."""
+MOST_ENDED = 50_000
+"""Of sessions that are over, by which a page is told what to take away."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +41,23 @@ class Session:
     latitude: float | None = None
     told_us: int = 0
     """When its caster said so last; of those of this caster nothing."""
+    base: str = ""
+    """The station whose epochs it gets; empty: none at the moment."""
+    base_since_us: int = 0
+    reason: str = ""
+    """Why it has this base and not the one before."""
+    quality: int | None = None
+    """Of its last GGA; 0: it had no position, None: it sent none."""
+    age_s: float | None = None
+    """Of its corrections, as its last GGA has it."""
+    heard_us: int = 0
+    """When it sent a GGA last, to 10 s; 0: never."""
+    agent: str = ""
+    version: int = 0
+    """Of NTRIP."""
+    n_epochs: int = 0
+    change: int = 0
+    """Counts up over the changes of all sessions of this book."""
 
     @property
     def key(self) -> Key:
@@ -73,6 +93,9 @@ class Sessions:
     _others: int = 0
     _firsts: dict[str, int] = field(default_factory=dict)
     """Number of the first session of each other caster's life."""
+    _change: int = 0
+    """Of the newest change. The entries of `_by_key` stand in the order of their changes."""
+    _ended: deque[tuple[int, Key]] = field(default_factory=lambda: deque(maxlen=MOST_ENDED))
 
     def __post_init__(self) -> None:
         self.first = self.number
@@ -86,6 +109,13 @@ class Sessions:
 
     def end(self, key: Key) -> Session | None:
         """Strike out a session; None: it was not there."""
+        session = self._take_out(key)
+        if session is not None:
+            self._change += 1
+            self._ended.append((self._change, key))
+        return session
+
+    def _take_out(self, key: Key) -> Session | None:
         session = self._by_key.pop(key, None)
         if session is None:
             return None
@@ -100,11 +130,36 @@ class Sessions:
         """Enter or renew what another caster told of a session of its own."""
         if session.caster == self.caster:  # of its life before
             return
-        known = self.end(session.key)
+        known = self._take_out(session.key)
         if known is None and self._others >= MOST_OTHERS:
             self.left_out += 1
             return
         self._enter(session)
+
+    def touch(self, session: Session) -> None:
+        """Note that a session has changed."""
+        if self._by_key.pop(session.key, None) is not None:
+            self._by_key[session.key] = session
+            self._change += 1
+            session.change = self._change
+
+    @property
+    def change(self) -> int:
+        """Number of the newest change."""
+        return self._change
+
+    def changed(self, since: int) -> Iterator[Session]:
+        """Yield the sessions that have begun or changed after a change, the newest change first."""
+        for session in reversed(self._by_key.values()):
+            if session.change <= since:
+                return
+            yield session
+
+    def ended(self, since: int) -> list[Key] | None:
+        """Return what is over after a change; None: that is too long ago to be known."""
+        if self._ended and len(self._ended) == MOST_ENDED and self._ended[0][0] > since:
+            return None
+        return [key for change, key in self._ended if change > since]
 
     def begin_anew(self, caster: str, first: int) -> None:
         """Strike out what another caster had before it began anew with this number."""
@@ -152,6 +207,8 @@ class Sessions:
         return (one for one in self._by_key.values() if one.caster != self.caster)
 
     def _enter(self, session: Session) -> None:
+        self._change += 1
+        session.change = self._change
         self._by_key[session.key] = session
         self._by_account.setdefault(session.account, {})[session.key] = session
         self._others += session.caster != self.caster

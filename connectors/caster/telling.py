@@ -30,6 +30,8 @@ class Telling:
     admission: Admission
     _first_untold: int = 0
     """Number of the first session that was never told."""
+    _change: int = 0
+    """Of the book, up to which sessions were told."""
     _is_begin: bool = True
     _second: int | None = None
     """Up to which shares were told again."""
@@ -49,10 +51,11 @@ class Telling:
         ended = [number for _, number in self.admission.ended]
         self.admission.ended.clear()
         untold, self._first_untold = self._first_untold, book.number
+        change, self._change = self._change, book.change
         present = [
             _record(session)
             for session in self.admission.present
-            if session.number >= untold or session.number % SHARES in shares
+            if session.number >= untold or session.change > change or session.number % SHARES in shares
         ]
         if self._is_begin:  # what it had in its life before is over, also when nothing has begun
             self._is_begin = False
@@ -117,6 +120,15 @@ def _record(session: Session) -> SessionRecord:
         n_bytes=session.n_bytes,
         longitude=session.longitude,
         latitude=session.latitude,
+        base=session.base,
+        base_since_us=session.base_since_us,
+        reason=session.reason,
+        quality=session.quality,
+        age_s=session.age_s,
+        heard_us=session.heard_us,
+        agent=session.agent,
+        version=session.version,
+        n_epochs=session.n_epochs,
     )
 
 
@@ -132,4 +144,13 @@ def _session(caster: str, told: SessionRecord, now_us: int) -> Session:
         longitude=told.longitude,
         latitude=told.latitude,
         told_us=now_us,
+        base=told.base,
+        base_since_us=told.base_since_us,
+        reason=told.reason,
+        quality=told.quality,
+        age_s=told.age_s,
+        heard_us=told.heard_us,
+        agent=told.agent,
+        version=told.version,
+        n_epochs=told.n_epochs,
     )

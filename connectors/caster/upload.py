@@ -27,11 +27,12 @@ class Upload:
     """The last that it told."""
     is_heard: bool = False
     """It has sent a sentence, perhaps one without a position."""
-    _reader: GgaReader = field(default_factory=GgaReader)
+    reader: GgaReader = field(default_factory=GgaReader)
+    """Counts what it has sent."""
 
     def take(self, data: bytes, counters: UploadCounters) -> RoverPosition | None:
         """Take bytes and count them; return the position if they tell one."""
-        reader = self._reader
+        reader = self.reader
         sentences, bad, garbage_bytes = reader.sentences, reader.bad, reader.garbage_bytes
         position = reader.feed(data)
         counters.sentences += reader.sentences - sentences

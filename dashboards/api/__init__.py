@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from fastapi import Depends, FastAPI
 
-from connectors.caster.session_book import Session
+from connectors.caster.session_book import Sessions
 from dashboards import problems
 from dashboards.api import alerts, changes, live, operations, pages, reports, schemas, sensors, stations
 from dashboards.api import sessions as sessions_routes
@@ -17,6 +17,7 @@ from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from storage.store import Store
 from streams.bus import CommandSink
+from streams.definitions import PrivacyDefinition
 from streams.stream_state import StreamStates
 
 
@@ -35,7 +36,8 @@ def create_app(
     open_writes: bool = False,
     fallback: Fallback | None = None,
     regional: tuple[str, ...] = (),
-    sessions: Callable[[], Sequence[Session]] = tuple,
+    sessions: Callable[[], Sessions] = lambda: Sessions(""),
+    privacy: PrivacyDefinition = PrivacyDefinition(),
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -67,7 +69,9 @@ def create_app(
     regional
         How ids begin that come from regions below.
     sessions
-        Returns who gets streams of casters now.
+        Returns the book of who gets streams of casters now.
+    privacy
+        What is told and kept of rovers unless a command said otherwise.
     """
     app = FastAPI(
         title="Groundswell",
@@ -99,6 +103,7 @@ def create_app(
         fallback=fallback,
         regional=regional,
         sessions=sessions,
+        privacy=privacy,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)

@@ -1,4 +1,4 @@
-"""Routes that change stations, sensors, rules, silences and accounts, and tell what was changed by whom."""
+"""Routes that change stations, sensors, accounts and more, and tell what was changed by whom."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from streams.definitions import (
     KINDS,
     DatastreamDefinition,
     Definition,
+    PrivacyDefinition,
     RuleDefinition,
     SilenceDefinition,
     StationDefinition,
@@ -61,6 +62,7 @@ _PATHS: dict[ObjectKind, str] = {
     "rule": "/rules/{datastream_id}/{detector}",
     "silence": "/silences/{silence_id}",
     "account": "/accounts/{name}",
+    "privacy": "/privacy/{name}",
 }
 _BODIES: dict[ObjectKind, type] = {
     "station": StationDefinition,
@@ -69,6 +71,7 @@ _BODIES: dict[ObjectKind, type] = {
     "rule": RuleDefinition,
     "silence": answers.SilenceBody,
     "account": answers.AccountBody,
+    "privacy": PrivacyDefinition,
 }
 _TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
 
-from connectors.caster.session_book import Session
+from connectors.caster.session_book import Sessions
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
 from dashboards.problems import ProblemError
 from storage.store import Store
 from streams.bus import CommandSink
+from streams.definitions import PrivacyDefinition
 from streams.regions import region_of
 from streams.stream_state import StreamStates
 
@@ -42,7 +43,8 @@ class Context:
     version: str
     fallback: Fallback | None = None
     regional: tuple[str, ...] = ()
-    sessions: Callable[[], Sequence[Session]] = tuple
+    sessions: Callable[[], Sessions] = lambda: Sessions("")
+    privacy: PrivacyDefinition = field(default_factory=PrivacyDefinition)
 
     def region_of(self, identity: str) -> str:
         """Return the region of a thing or datastream; those of here may have a colon of their own."""
@@ -81,8 +83,8 @@ def found(row: T | None, kind: str, identity: str) -> T:
 
 def known_parameters_only(request: Request) -> None:
     """Refuse a parameter that the route does not know: a misspelt one must not be passed over."""
-    route = request.scope["route"]
-    known = {field.alias for field in route.dependant.query_params}
+    asked = request.scope["route"].dependant
+    known = {one.alias for part in (asked, *asked.dependencies) for one in part.query_params}
     for name in request.query_params:
         if name not in known:
             known_text = ", ".join(sorted(known)) or "none"

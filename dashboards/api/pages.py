@@ -13,7 +13,7 @@ WEB = Path(__file__).resolve().parent.parent / "web"
 
 
 def install(app: FastAPI) -> None:
-    """Serve `/`, `/docs` and `/assets/...`."""
+    """Serve `/`, `/rovers`, `/docs` and `/assets/...`."""
     mimetypes.add_type("application/geo+json", ".geojson")
     mimetypes.add_type("text/javascript", ".js")
     routes = APIRouter(include_in_schema=False)
@@ -21,6 +21,10 @@ def install(app: FastAPI) -> None:
     @routes.get("/")
     async def index() -> Response:
         return FileResponse(WEB / "index.html", headers={"cache-control": "no-cache"})
+
+    @routes.get("/rovers")
+    async def rovers() -> Response:
+        return FileResponse(WEB / "rovers.html", headers={"cache-control": "no-cache"})
 
     @routes.get("/docs")
     async def docs() -> Response:

@@ -10,7 +10,13 @@ from fastapi.openapi.utils import get_openapi
 
 from dashboards import answers
 from dashboards.problems import MEDIA_TYPE, Problem
-from streams.definitions import DatastreamDefinition, RuleDefinition, StationDefinition, ThingDefinition
+from streams.definitions import (
+    DatastreamDefinition,
+    PrivacyDefinition,
+    RuleDefinition,
+    StationDefinition,
+    ThingDefinition,
+)
 
 _TYPES = (
     answers.StationAnswer,
@@ -21,6 +27,10 @@ _TYPES = (
     answers.ObservationWindowAnswer,
     answers.AlertAnswer,
     answers.SessionAnswer,
+    answers.SessionCounts,
+    answers.SessionChanges,
+    answers.KeptSessionAnswer,
+    answers.PrivacyAnswer,
     answers.StreamAnswer,
     answers.HealthAnswer,
     answers.Acknowledgement,
@@ -33,6 +43,7 @@ _TYPES = (
     ThingDefinition,
     DatastreamDefinition,
     RuleDefinition,
+    PrivacyDefinition,
     answers.ThingAnswer,
     Problem,
 )

@@ -3,6 +3,7 @@
 import { byId, el, mark, setText } from "./dom.js";
 import { FLAGS, age, flagKind, measured, number } from "./format.js";
 import { model, now, worstFirst } from "./model.js";
+import { setUpTabs } from "./tabs.js";
 
 const ROWS = 200;
 const STATES = ["good", "degraded", "bad", "unknown"];
@@ -19,29 +20,8 @@ export class Lists {
       this.text = event.target.value.trim().toLowerCase();
       this.show(this.selected);
     });
-    this.setUpTabs();
+    setUpTabs(["stations", "sensors"]);
     this.setUpChips();
-  }
-
-  setUpTabs() {
-    const tabs = ["stations", "sensors"].map((name) => byId(`tab-${name}`));
-    const choose = (chosen) => {
-      for (const tab of tabs) {
-        const is = tab === chosen;
-        tab.setAttribute("aria-selected", is);
-        tab.tabIndex = is ? 0 : -1;
-        byId(tab.getAttribute("aria-controls")).hidden = !is;
-      }
-    };
-    for (const [i, tab] of tabs.entries()) {
-      tab.addEventListener("click", () => choose(tab));
-      tab.addEventListener("keydown", (event) => {
-        if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
-        const next = tabs[(i + 1) % tabs.length];
-        choose(next);
-        next.focus();
-      });
-    }
   }
 
   setUpChips() {

@@ -1,61 +1,25 @@
-// The map: land polygons of our own, stations by state, sensor sites with a value.
+// The map of stations by state, and of sensor sites with a value.
 
+import { BaseMap } from "./base_map.js";
 import { el } from "./dom.js";
 import { measured, flagKind } from "./format.js";
 import { datastreamsByThing, fullName } from "./model.js";
 
 const L = window.L;
-const GRATICULE_DEG = 10;
 const LABELS_FROM_ZOOM = 6;
 const DENSE_FROM = 400; // stations; healthy ones are drawn smaller then
 
-export class StationMap {
+export class StationMap extends BaseMap {
   constructor(node, { onStation, onThing }) {
+    super(node);
     this.onStation = onStation;
     this.onThing = onThing;
     this.stations = new Map();
     this.things = new Map();
-    this.touched = false;
     this.fitted = 0;
-    this.map = L.map(node, {
-      preferCanvas: true,
-      minZoom: 2,
-      maxZoom: 13,
-      zoomSnap: 0.5,
-      worldCopyJump: true,
-      attributionControl: false,
-    }).setView([33, 108], 4);
-    L.control.attribution({ prefix: false }).addAttribution("Land: Natural Earth").addTo(this.map);
-    L.control.scale({ imperial: false }).addTo(this.map);
-    this.map.createPane("base").style.zIndex = 150;
-    this.renderer = L.canvas({ pane: "base", padding: 0.5 });
     const labels = () => node.classList.toggle("labelled", this.map.getZoom() >= LABELS_FROM_ZOOM);
     this.map.on("zoomend", labels);
     labels();
-    for (const kind of ["pointerdown", "wheel", "keydown"]) {
-      node.addEventListener(kind, () => (this.touched = true), { passive: true });
-    }
-    this.drawBase();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paintBase());
-  }
-
-  async drawBase() {
-    const lines = [];
-    for (let lon = -180; lon <= 180; lon += GRATICULE_DEG) lines.push([[-80, lon], [80, lon]]);
-    for (let lat = -80; lat <= 80; lat += GRATICULE_DEG) lines.push([[lat, -180], [lat, 180]]);
-    const shared = { renderer: this.renderer, pane: "base", interactive: false };
-    this.graticule = L.polyline(lines, { ...shared, weight: 0.6 }).addTo(this.map);
-    const land = await (await fetch("/assets/vendor/world-atlas/land.geojson")).json();
-    this.land = L.geoJSON(land, { ...shared, style: { weight: 0.8, fillOpacity: 1 } }).addTo(this.map);
-    this.graticule.bringToFront();
-    this.paintBase();
-  }
-
-  paintBase() {
-    const colours = getComputedStyle(document.documentElement);
-    const colour = (name) => colours.getPropertyValue(name).trim();
-    this.land?.setStyle({ color: colour("--coast"), fillColor: colour("--land") });
-    this.graticule.setStyle({ color: colour("--graticule") });
   }
 
   show(model, selected) {
@@ -164,10 +128,6 @@ export class StationMap {
     if (where && where.longitude !== null && !this.map.getBounds().pad(-0.1).contains([where.latitude, where.longitude])) {
       this.map.panTo([where.latitude, where.longitude]);
     }
-  }
-
-  resized() {
-    this.map.invalidateSize({ animate: false });
   }
 }
 

@@ -10,10 +10,14 @@ from operator import xor
 MOST_BODY_BYTES = 150
 """Between `$` and `*`. The standard allows 79; receivers with more decimals need some more."""
 
+FIXED, FLOATING = 4, 5
+"""Qualities: carrier-phase ambiguities are integers, or are not yet."""
+
 _SENTENCE = re.compile(rb"\$([^$*\r\n]{1,%d})(?:\*([0-9A-Fa-f]{2})|(?=[$\r\n]))" % MOST_BODY_BYTES)
 _BEGUN = re.compile(rb"\$[^$*\r\n]{0,%d}(?:\*[0-9A-Fa-f]?)?" % MOST_BODY_BYTES)
 _GGA = re.compile(rb"[A-Z][A-Z0-9]GGA,")
 _ANGLE = re.compile(rb"(\d{1,3})(\d\d(?:\.\d{0,12})?)")
+_AGE = re.compile(rb"\d{1,5}(?:\.\d{0,6})?")
 _NUMBER = re.compile(rb"-?\d{1,7}(?:\.\d{0,12})?")
 
 
@@ -29,6 +33,8 @@ class RoverPosition:
     """Above the ellipsoid: the sentence's height above the geoid and the geoid's own; None: not told."""
     quality: int
     """1 alone, 2 differential, 4 fixed, 5 float, and more; never 0."""
+    age_s: float | None = None
+    """Of the corrections that it used; None: not told."""
 
 
 @dataclass(slots=True)
@@ -39,6 +45,14 @@ class GgaReader:
     """GGA sentences that were understood, those without a position too."""
     bad: int = 0
     """GGA sentences with a wrong checksum or fields that cannot be."""
+    positions: int = 0
+    """Of the sentences, with a position."""
+    fixed: int = 0
+    """Of these, with quality 4."""
+    floating: int = 0
+    """Of these, with quality 5."""
+    quality: int | None = None
+    """Of the last sentence, 0 without a position; None: there was none."""
     others: int = 0
     """Sentences of other kinds."""
     garbage_bytes: int = 0
@@ -74,6 +88,11 @@ class GgaReader:
             self.bad += 1
             return None
         self.sentences += 1
+        self.quality = 0 if position is None else position.quality
+        if position is not None:
+            self.positions += 1
+            self.fixed += position.quality == FIXED
+            self.floating += position.quality == FLOATING
         return position
 
 
@@ -101,7 +120,7 @@ def _position(body: bytes, checksum: bytes | None) -> RoverPosition | None:
     quality = fields[6]
     if quality in {b"", b"0"}:
         return None
-    if not quality.isdigit():
+    if not quality.isdigit() or len(quality) > 2:
         raise ValueError("the quality is no number")
     latitude = _degrees(fields[2], fields[3], b"NS", 90.0)
     longitude = _degrees(fields[4], fields[5], b"EW", 180.0)
@@ -109,7 +128,8 @@ def _position(body: bytes, checksum: bytes | None) -> RoverPosition | None:
     if len(fields) > 11 and _NUMBER.fullmatch(fields[9]):
         geoid_m = float(fields[11]) if _NUMBER.fullmatch(fields[11]) else 0.0
         height_m = float(fields[9]) + geoid_m
-    return RoverPosition(longitude, latitude, height_m, int(quality))
+    age_s = float(fields[13]) if len(fields) > 13 and _AGE.fullmatch(fields[13]) else None
+    return RoverPosition(longitude, latitude, height_m, int(quality), age_s)
 
 
 def _degrees(text: bytes, side: bytes, sides: bytes, most: float) -> float:

@@ -10,6 +10,7 @@ from storage.postgres.writing import PostgresWriting
 from storage.rows import Counts
 from storage.sql.alerts import AlertQueries
 from storage.sql.changes import ChangeQueries
+from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
 
 
@@ -19,6 +20,7 @@ class PostgresStore(
     PostgresSensorQueries,
     AlertQueries,
     ChangeQueries,
+    KeptSessionTables,
     RawIndexTables,
 ):
     """Implements `storage.store.Store` and `storage.store.RawIndex` on the database at a URL.

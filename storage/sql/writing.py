@@ -17,6 +17,7 @@ from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import RawSegment
 from storage.sql.database import Connection
 from storage.sql.descriptions import DescriptionWriting, row_of
+from storage.sql.kept_sessions import put_kept_sessions
 from storage.sql.packing import pack, unpack
 from streams.definitions import (
     DatastreamDefinition,
@@ -36,6 +37,7 @@ from streams.records import (
     Deliveries,
     Descriptions,
     Detections,
+    KeptSessions,
     Record,
     StationReport,
 )
@@ -81,6 +83,8 @@ class Writing(DescriptionWriting):
                     self._put_changes(connection, batch.changes)
                 elif isinstance(batch, Descriptions):
                     self._put_descriptions(connection, batch)
+                elif isinstance(batch, KeptSessions):
+                    put_kept_sessions(connection, self._queries, batch)
             self._put_segments(connection, raw_segments)
             if consumed:
                 self._put_consumed(connection, consumed)

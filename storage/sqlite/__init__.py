@@ -2,6 +2,7 @@
 
 from storage.sql.alerts import AlertQueries
 from storage.sql.changes import ChangeQueries
+from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
 from storage.sql.sensors import SensorQueries
 from storage.sqlite.stations import SqliteStationQueries
@@ -9,7 +10,13 @@ from storage.sqlite.writing import SqliteWriting
 
 
 class SqliteStore(
-    SqliteWriting, SqliteStationQueries, SensorQueries, AlertQueries, ChangeQueries, RawIndexTables
+    SqliteWriting,
+    SqliteStationQueries,
+    SensorQueries,
+    AlertQueries,
+    ChangeQueries,
+    KeptSessionTables,
+    RawIndexTables,
 ):
     """Implements `storage.store.Store` and `storage.store.RawIndex` on the file at `path`.
 

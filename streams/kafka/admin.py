@@ -32,6 +32,8 @@ BROKER_MESSAGE_BYTES = MESSAGE_BYTES + 100_000
 """What a topic takes: a message of ours with its key, its headers and what Kafka adds."""
 COMPACTED_SEGMENT_BYTES = 64 * 1024**2
 """The newest segment is never compacted: a large one would be read again at each start of a reader."""
+SEGMENTS = 6
+"""Of a topic with personal data, in its time: so it is kept for a sixth longer at most."""
 REQUEST_S = 10.0
 """How long one answer of a broker may take."""
 SETTLED_S = 20.0
@@ -95,6 +97,8 @@ def settings_of(topic: Topic) -> dict[str, str]:
     }
     if topic.stamped:
         wanted["message.timestamp.type"] = "LogAppendTime"
+    if topic.personal:  # what is in the newest segment stays, however old it is
+        wanted["segment.ms"] = str(topic.retention_s * 1000 // SEGMENTS)
     if topic.compacted:
         wanted["segment.bytes"] = str(COMPACTED_SEGMENT_BYTES)
     return wanted

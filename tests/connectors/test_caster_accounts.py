@@ -6,7 +6,7 @@ import pytest
 
 from connectors.caster.connection import CasterLimits
 from gnss.ntrip.gga import format_gga
-from streams.definitions import AccountDefinition
+from streams.definitions import AccountDefinition, PrivacyDefinition
 from streams.passwords import hashed
 from tests.connectors.test_caster import PAST, V1, V2, basic, caster
 from tests.waiting import until
@@ -243,7 +243,7 @@ async def test_who_needs_a_position_and_tells_none_is_let_go(monkeypatch):
 
 
 async def test_who_is_there_can_be_told():
-    async with caster(detail="network") as setup:
+    async with caster(privacy=PrivacyDefinition(addresses="network")) as setup:
         put(setup, li=LI)
         await setup.listen(asking("li"))
         setup.relay.publish("WUHN", FRAME)

@@ -70,11 +70,12 @@ def test_accounts_and_sessions_are_listed(config: Path, monkeypatch: pytest.Monk
     assert "li │ closed │ HB* │ areas=1, most_sessions=2 │ Li" in told
     assert "gone" not in told
     session = {"account": "li", "mountpoint": "WUHN", "address": "203.0.113.0/24", "since": "2026",
-               "bytes_sent": 5, "caster": "wuhan"}  # fmt: skip
+               "bytes_sent": 5, "caster": "wuhan",
+               "base": "WUHN", "quality": 4, "longitude": 114.4, "latitude": 30.5}  # fmt: skip
     monkeypatch.setattr(test_changes_command, "HISTORY", [session, session])
     told = run(config, "sessions", "--account", "li")
-    assert told.count("li │ WUHN │ 203.0.113.0/24 │ 2026 │ 5 │ wuhan") == 2
-    assert Api.seen[-1][1] == "/api/v1/sessions?account=li"
+    assert told.count("li │ WUHN │ WUHN │ fixed │ 114.4 30.5 │ 203.0.113.0/24 │ 2026 │ 5 │ wuhan") == 2
+    assert Api.seen[-2][1] == "/api/v1/sessions?account=li&limit=1000"
 
 
 @pytest.mark.parametrize(

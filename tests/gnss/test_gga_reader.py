@@ -42,6 +42,33 @@ def test_positions_are_those_of_pynmeagps(place, now_us, talker):
     assert found.latitude == pytest.approx(latitude, abs=1e-7)
 
 
+@given(
+    st.sampled_from([1, 2, 4, 5, 9]),
+    st.one_of(st.none(), st.decimals(0, 99_999, places=1, allow_nan=False)),
+)
+def test_quality_and_age_of_corrections_are_those_of_pynmeagps(quality, age_s):
+    text = "" if age_s is None else str(age_s)
+    body = b"GNGGA,123519,4807.038,N,01131.000,E,%d,08,0.9,545.4,M,46.9,M,%b,0123" % (quality, text.encode())
+    oracle = NMEAReader.parse(checked(body))
+    assert isinstance(oracle, NMEAMessage)
+    reader = GgaReader()
+    found = reader.feed(checked(body))
+    assert (found.quality, found.age_s) == (oracle.quality, None if age_s is None else oracle.diffAge)
+    assert (reader.positions, reader.fixed, reader.floating) == (1, quality == 4, quality == 5)
+    assert reader.quality == quality
+    reader.feed(checked(b"GNGGA,123520,,,,,0,00,,,M,,M,,"))
+    assert (reader.positions, reader.quality, reader.sentences) == (1, 0, 2)
+
+
+def test_a_quality_or_an_age_beyond_all_sense_is_not_taken():
+    begin = b"GPGGA,123519,4807.038,N,01131.000,E,"
+    reader = GgaReader()
+    assert reader.feed(checked(begin + b"9" * 60 + b",08,0.9,545.4,M,46.9,M,,")) is None
+    assert reader.bad == 1
+    for age in (b"9" * 30, b"-1", b"1e5", b"nan"):
+        assert reader.feed(checked(begin + b"4,08,0.9,545.4,M,46.9,M," + age + b",")).age_s is None
+
+
 def test_the_height_is_above_the_ellipsoid():
     found = parse_gga(SENTENCE.decode())
     assert found.height_m == pytest.approx(592.3)

@@ -122,6 +122,11 @@ class Roaming:
         of_base = self._relay.contents_of(rover.base).n_bytes - rover.bytes_from if rover.base else 0
         return rover.bytes_before + of_base
 
+    def n_epochs(self, rover: Rover) -> int:
+        """Return about how many epochs a rover has had."""
+        of_base = self._relay.contents_of(rover.base).n_epochs - rover.epochs_from if rover.base else 0
+        return rover.epochs_before + of_base
+
     def tell(self, rover: Rover, position: RoverPosition) -> None:
         """Take where a rover is; it is asked in its turn, the first time at once."""
         is_first = rover.place_km is None
@@ -226,7 +231,8 @@ class Roaming:
         self._aim(rover, "")
         self._let_go(rover)
         rover.bytes_before += len(first)
-        rover.bytes_from = self._relay.contents_of(target).n_bytes
+        contents = self._relay.contents_of(target)
+        rover.bytes_from, rover.epochs_from = contents.n_bytes, contents.n_epochs
         rover.base, rover.source = target, base
         rover.base_since_s, rover.base_since_us = now_s, self._clock_us()
         self._by_base.setdefault(target, {})[rover] = None
@@ -235,7 +241,7 @@ class Roaming:
     def _let_go(self, rover: Rover) -> None:
         """Send a rover nothing more of its base; the time of the last epoch that it had is kept."""
         if rover.base:
-            rover.bytes_before = self.n_bytes(rover)
+            rover.bytes_before, rover.epochs_before = self.n_bytes(rover), self.n_epochs(rover)
             self._relay.unsubscribe(rover.base, rover.subscriber)
             _take_out(self._by_base, rover.base, rover)
             rover.base = ""
@@ -252,7 +258,7 @@ class Roaming:
             before=rover.base,
             to=to,
             reason=reason,
-            distance_km=round(rover.distance_km, 1) if to else None,
+            distance_km=round(rover.distance_km, -1) if to else None,  # exact ones tell where it is
         )
 
 

@@ -67,6 +67,10 @@ class Rover:
     """That it had of the bases before."""
     bytes_from: int = 0
     """What its base's stream had come to when it got it."""
+    epochs_before: int = 0
+    """As `bytes_before`, in epochs."""
+    epochs_from: int = 0
+    """As `bytes_from`."""
     behind: int = 0
     """Epochs of the target that were not new."""
 

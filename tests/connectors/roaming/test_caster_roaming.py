@@ -11,7 +11,7 @@ from connectors.caster.roaming.roaming import Roaming
 from connectors.caster.server import Caster
 from gnss.ntrip import build_request, format_gga, parse_sourcetable
 from sensors.model import Station
-from streams.definitions import AccountDefinition
+from streams.definitions import AccountDefinition, PrivacyDefinition
 from tests.connectors.roaming.world import UTC_US, Clock, epoch, epochs_of
 from tests.waiting import until
 
@@ -216,11 +216,10 @@ async def test_an_account_that_may_roam_may_and_is_cut_when_it_may_no_more():
 
 
 @pytest.mark.parametrize(
-    ("decimals", "place", "distance"),
-    [(None, (None, None), None), (1, (114.4, 30.5), 5.4), (0, (114.0, 30.0), 5.4)],
+    ("decimals", "place"), [(None, (None, None)), (1, (114.4, 30.5)), (0, (114.0, 30.0))]
 )
-async def test_sessions_tell_positions_as_the_configuration_says(decimals, place, distance):
-    async with caster(position_decimals=decimals) as at:
+async def test_sessions_tell_bases_and_positions_as_privacy_has_it(decimals, place):
+    async with caster(privacy=PrivacyDefinition(position_decimals=decimals)) as at:
         reader, _ = await at.open(V1 + NEAR_WUHAN)
         fixed, _ = await at.open(V1.replace(b"NEAREST", b"HUAN") + NEAR_WUHAN)
         await fixed.readuntil(b"\r\n\r\n")
@@ -230,8 +229,8 @@ async def test_sessions_tell_positions_as_the_configuration_says(decimals, place
         assert (led.mountpoint, led.base, led.reason) == ("NEAREST", "WUHN", "first")
         assert (other.mountpoint, other.base, other.reason) == ("HUAN", "HUAN", "")
         assert (led.longitude, led.latitude) == (other.longitude, other.latitude) == place
-        assert led.distance_km == distance
-        assert led.base_since_us == led.since_us == UTC_US
+        assert led.base_since_us == led.begun_us == UTC_US
+        assert (led.agent, led.version, led.quality, led.n_epochs > 0) == ("NTRIP test/1", 1, 1, True)
 
 
 @pytest.mark.parametrize("rate", [0, 100_000], ids=["as it comes", "by an account's rate"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.kafka import admin
 from streams.kafka.access import Access
 from streams.kafka.admin import Present, changes, settings_of
-from streams.topics import ALL_TOPICS, COMMANDS, MESSAGE_BYTES, Topic
+from streams.topics import ALL_TOPICS, COMMANDS, MESSAGE_BYTES, SESSIONS, Topic
 
 EVENTS = Topic("events", None, "id", partitions=3, retention_s=60)
 STATE = Topic("state", None, "id", retention_s=-1, compacted=True)
@@ -43,6 +43,7 @@ def test_settings_are_as_kafka_spells_them():
     assert settings_of(STATE)["cleanup.policy"] == "compact"
     assert settings_of(COMMANDS)["message.timestamp.type"] == "LogAppendTime"
     assert settings_of(STATE)["retention.ms"] == "-1"
+    assert settings_of(SESSIONS)["segment.ms"] == "600000", "who was where goes in time, however quiet it is"
 
 
 def test_what_is_missing_is_created_with_the_prefix():
