@@ -39,7 +39,7 @@ from storage.store import (
 )
 from streams import records
 from streams.records import AlertTransition, Reason, StationReport
-from streams.regions import region_of
+from streams.regions import name_of, region_of
 from streams.stream_state import StreamState
 
 STALE_AFTER_US = 60_000_000
@@ -285,7 +285,7 @@ def stream(state: StreamState) -> StreamAnswer:
 def session(one: Session) -> SessionAnswer:
     """Return a session of a caster."""
     return SessionAnswer(
-        account=one.account,
+        account=name_of(one.account),
         mountpoint=one.mountpoint,
         address=one.address,
         since=time_of(one.begun_us),

@@ -502,6 +502,14 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     latitude: float | None = None
 
 
+class Heard(Record, frozen=True, kw_only=True, tag="heard"):
+    """How new what is known of accounts of the regions above is; told every few seconds. Key: `heard`."""
+
+    at_us: TimeUs
+    ages_us: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=16)]
+    """Of each region above the one that is told, the nearest first: how long before `at_us` it said so."""
+
+
 class CasterSessions(Record, frozen=True, kw_only=True, tag="sessions"):
     """Sessions of one caster: those that began, and those that go on, told again each minute."""
 
@@ -511,6 +519,8 @@ class CasterSessions(Record, frozen=True, kw_only=True, tag="sessions"):
     present: list[SessionRecord]
     ended: list[int]
     """Numbers."""
+    told_us: TimeUs = 0
+    """When the caster said so; 0: an older program, which is not heard in other regions."""
 
 
 class AccountVolume(Record, frozen=True, kw_only=True):
@@ -552,4 +562,5 @@ Batch = (
     | Descriptions
     | CasterSessions
     | CasterVolumes
+    | Heard
 )

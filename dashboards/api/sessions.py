@@ -15,6 +15,7 @@ from dashboards.api.context import (
     known_parameters_only,
 )
 from dashboards.api.writes import check_writer
+from streams.regions import name_of
 
 
 def router(context: Context) -> APIRouter:
@@ -32,7 +33,8 @@ def router(context: Context) -> APIRouter:
         found = [
             present.session(one)
             for one in context.sessions()
-            if (not mountpoint or one.mountpoint == mountpoint) and (not account or one.account == account)
+            if (not mountpoint or one.mountpoint == mountpoint)
+            and (not account or name_of(one.account) == account)
         ]
         return json_response(ListAnswer(items=found[:MAX_LIMIT]))
 
