@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dashboards.metrics import Figure
 from streams.kafka.account_lines import AccountReceiver, AccountTeller
 from streams.kafka.bridge import Side
-from streams.kafka.exchange import Exchange
+from streams.kafka.exchange import Exchange, Line
 from streams.regions import RegionTree
+
+Values = Callable[[], Mapping[tuple[str, ...], float]]
 
 AGAIN_S = 60.0
 """How often at most all volumes are told again, since regions may have other accounts."""
@@ -46,7 +49,7 @@ class RegionalAccounts:
         counted = {node.name: node.counted for node in self.tree.node if node.name in children}
         self.exchange = Exchange(
             own.name, counted, teller.shared.may_have, teller.known, self.clock_us, self.here, self.above,
-            own.up.sessions if own.down.accounts else "none", self.steady_us,
+            own.up.sessions, self.steady_us, own.down.accounts,
         )  # fmt: skip
 
     @property
@@ -57,12 +60,11 @@ class RegionalAccounts:
     @property
     def errors(self) -> dict[str, str]:
         """The same of each thing that is carried."""
-        found = {line.name.partition("/")[2]: "" for line in self.exchange.lines}
-        for line in self.exchange.lines:
-            found[line.name.partition("/")[2]] = found[line.name.partition("/")[2]] or line.error
-        for what, one in (("accounts-down", self.teller), ("accounts-in", self.receiver)):
+        found: dict[str, str] = {}
+        for one in (self.teller, self.receiver, *self.exchange.lines):
             if one is not None:
-                found[what] = one.error
+                what = one.name.partition("/")[2]
+                found[what] = found.get(what) or one.error
         return found
 
     async def run(self) -> None:
@@ -70,7 +72,7 @@ class RegionalAccounts:
         async with asyncio.TaskGroup() as tasks:
             for one in (self.teller, self.receiver, *self.exchange.lines):
                 if one is not None:
-                    tasks.create_task(one.run(), name=type(one).__name__)
+                    tasks.create_task(one.run(), name=one.name)
             tasks.create_task(self._tell_again(), name="volumes again")
 
     def _changed(self) -> None:
@@ -97,20 +99,18 @@ def regional_accounts_figures(carried: RegionalAccounts) -> list[Figure]:
             return {}
         return {(own,): max(carried.clock_us() - receiver.heard_us, 0) / 1e6}
 
-    def unreadable() -> dict[tuple[str, ...], float]:
-        ends = {"accounts-down": teller, "accounts-in": receiver}
-        found: dict[tuple[str, ...], float] = {
-            (own, what): one.wire.unreadable for what, one in ends.items() if one is not None
-        }
-        if receiver is not None:
-            found[own, "accounts-in"] += receiver.known.left_out
-        for line in exchange.lines:
-            key = own, line.name.partition("/")[2]
-            found[key] = found.get(key, 0.0) + line.unreadable
-        return found
-
     def refused() -> dict[tuple[str, ...], float]:
         return {(region, why): n for (region, why), n in exchange.refused().items()}
+
+    def each(value: Callable[[AccountTeller | AccountReceiver | Line], int]) -> Values:
+        def values() -> dict[tuple[str, ...], float]:
+            found: Counter[tuple[str, ...]] = Counter()
+            for one in (teller, receiver, *exchange.lines):
+                if one is not None:
+                    found[own, one.name.partition("/")[2]] += value(one)
+            return dict(found)
+
+        return values
 
     def late() -> dict[tuple[str, ...], float]:
         return {(own, line): n for line, n in exchange.late.copy().items()}
@@ -118,6 +118,9 @@ def regional_accounts_figures(carried: RegionalAccounts) -> list[Figure]:
     return [
         Figure("bridge_line_failing", "1 while accounts or counts cannot be carried.", "gauge",
                lambda: {(own, what): float(bool(error)) for what, error in carried.errors.items()},
+               ("region", "line")),
+        Figure("bridge_line_messages", "Accounts and counts that arrived.", "counter",
+               each(lambda one: one.sent),
                ("region", "line")),
         Figure("bridge_told_accounts", "Accounts that a region below may have.", "gauge", told, ("region",)),
         Figure("bridge_unheard_seconds", "Since the parent said last that all accounts are told.", "gauge",
@@ -127,5 +130,5 @@ def regional_accounts_figures(carried: RegionalAccounts) -> list[Figure]:
         Figure("bridge_counts_late", "Sessions that waited for too long to be told.", "counter",
                late, ("region", "line")),
         Figure("bridge_line_unreadable", "Left out: damaged, too large, a newer program's.", "counter",
-               unreadable, ("region", "line")),
+               each(lambda one: one.left_out), ("region", "line")),
     ]  # fmt: skip

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import structlog
+
 from streams.count_sharing import LEASE_US
 from streams.records import Heard
 
+log = structlog.get_logger()
+
 Contact = Literal["heard", "cut off", "forgotten"]
 """Of a region above: it is heard; its accounts hold as they were known last; they hold no more."""
+_SAID: dict[Contact, str] = {
+    "heard": "a region above is heard: its accounts are as it has them",
+    "cut off": "cut off from a region above: its accounts hold as they were known last",
+    "forgotten": "cut off from a region above for too long: its accounts are let in no more",
+}
 CUT_OFF_US = LEASE_US
 """Without word a region is cut off: then sessions elsewhere are forgotten, too."""
 
@@ -30,6 +39,7 @@ class Above:
     most_sessions: int = 0
     heard_us: list[int] = field(default_factory=list)
     """By the clock of this region."""
+    _before: tuple[Contact, ...] = ()
 
     def hear(self, heard: Heard, now_us: int) -> None:
         """Take what the bridge says; it may say it again, and its clock may be ahead."""
@@ -49,6 +59,14 @@ class Above:
     def contacts(self, now_us: int) -> tuple[Contact, ...]:
         """Return how it stands with each region above, the nearest first."""
         return tuple(self.contact(steps, now_us) for steps in range(1, len(self.heard_us) + 1))
+
+    def has_changed(self, now_us: int) -> bool:
+        """Return whether it stands otherwise with any region above than before, and say so in the log."""
+        before, self._before = self._before, self.contacts(now_us)
+        for steps, contact in enumerate(self._before, 1):
+            if contact != (before[steps - 1] if steps <= len(before) else "heard"):
+                (log.info if contact == "heard" else log.warning)(_SAID[contact], steps=steps)
+        return self._before != before
 
     def limit(self, steps: int, most: int, now_us: int) -> int:
         """Return how many sessions an account may have whose limit is `most`; 0: any number."""

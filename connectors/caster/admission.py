@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from connectors.caster.above import Above, Contact
+from connectors.caster.above import Above
 from connectors.caster.accounts import Accounts
 from connectors.caster.audience import Subscriber
 from connectors.caster.metered import Metered
@@ -28,11 +28,6 @@ POSITION_US = 60_000_000
 MOST_ENDED = 100_000
 _OPEN = AccountDefinition()
 _CUT_OFF = "this caster has heard nothing of this account for too long; try again in a while"
-_SAID: dict[Contact, str] = {
-    "heard": "a region above is heard: its accounts are as it has them",
-    "cut off": "cut off from a region above: its accounts hold as they were known last",
-    "forgotten": "cut off from a region above for too long: its accounts are let in no more",
-}
 
 
 class Rover(Subscriber, Protocol):
@@ -107,7 +102,6 @@ class Admission:
         """How it stands with the regions above, whose accounts hold here."""
         self.given_way: Counter[str] = Counter()
         """Sessions that ended for one that a region told of, by that region."""
-        self._contacts: tuple[Contact, ...] = ()
         self.ended: list[Key] = []
         """Sessions of this caster that are over, until somebody takes them away to tell others."""
         self.left_out = 0
@@ -215,7 +209,7 @@ class Admission:
             if present is None:
                 continue
             why = "another session of the account has its place"
-            if region := self._place_taker(identity, surplus):
+            if region := self.sessions.newest_region(identity, surplus):
                 self.given_way[region] += 1
                 why = f"a session of the account in another region ({region}) has its place"
             self._cut(present, "sessions", why)
@@ -223,7 +217,9 @@ class Admission:
     def look(self) -> None:
         """End what time has ended; to be called each second."""
         now_us = self._clock_us()
-        self._look_above(now_us)
+        if self.above.has_changed(now_us):
+            for identity in {present.session.account for present in self._present.values()}:
+                self.recheck_account(identity)
         for present in tuple(self._watched):
             session = present.session
             account = self._account(session.account)
@@ -264,24 +260,6 @@ class Admission:
     def _most(self, identity: str, account: AccountDefinition) -> int:
         """Return how many sessions an account may have now."""
         return self.above.limit(steps_above(identity), account.most_sessions, self._clock_us())
-
-    def _place_taker(self, identity: str, surplus: Iterable[Session]) -> str:
-        """Return the region of the newest session that stays; empty: it is one of this installation."""
-        over = {session.key for session in surplus}
-        staying = [session for session in self.sessions.of(identity) if session.key not in over]
-        return max(staying, key=lambda one: one.age).region if staying else ""
-
-    def _look_above(self, now_us: int) -> None:
-        """Say how it stands with the regions above when it has changed, and count by it."""
-        contacts = self.above.contacts(now_us)
-        if contacts == self._contacts:
-            return
-        before, self._contacts = self._contacts, contacts
-        for steps, contact in enumerate(contacts, 1):
-            if contact != (before[steps - 1] if steps <= len(before) else "heard"):
-                (log.info if contact == "heard" else log.warning)(_SAID[contact], steps=steps)
-        for identity in {present.session.account for present in self._present.values()}:
-            self.recheck_account(identity)
 
     def _terms(self, identity: str) -> tuple[object, ...]:
         account = self._account(identity) or _OPEN

@@ -149,6 +149,12 @@ class Sessions:
         in_order = sorted(self._by_account.get(account, {}).values(), key=lambda one: one.age)
         return in_order[:-most] if when_full == "newest" else in_order[most:]
 
+    def newest_region(self, account: str, surplus: Iterable[Session]) -> str:
+        """Return the region of the newest session that is not too many; empty: it is of this installation."""
+        over = {session.key for session in surplus}
+        staying = [session for session in self.of(account) if session.key not in over]
+        return max(staying, key=lambda one: one.age).region if staying else ""
+
     def count(self, account: str) -> int:
         """Return how many sessions an account has."""
         return len(self._by_account.get(account, ()))

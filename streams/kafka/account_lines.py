@@ -24,7 +24,7 @@ from streams.topics import REGIONAL_ACCOUNTS, REGISTRY, Topic, accounts_for
 
 log = structlog.get_logger()
 
-HEARD_US = 5_000_000
+HEARD_S = 5.0
 """How often it is said that all is told."""
 HEARD_KEY = b"heard"
 SLICE = 500
@@ -124,14 +124,29 @@ class AccountTeller:
         self.wire = _Wire(f"{self.region}/accounts-down", self.here)
 
     @property
+    def name(self) -> str:
+        """For people."""
+        return self.wire.name
+
+    @property
+    def sent(self) -> int:
+        """Accounts that were told."""
+        return self.wire.sent
+
+    @property
+    def left_out(self) -> int:
+        """Messages and accounts that could not be read or are too many."""
+        return self.wire.unreadable
+
+    @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
         if found := self.wire.error:
-            return f"{self.wire.name}: {found}"
+            return f"{self.name}: {found}"
         if self.known.is_set():
             return ""
         return (
-            f"{self.wire.name}: has not begun yet; if it stays so, run `groundswell topics apply --config` "
+            f"{self.name}: has not begun yet; if it stays so, run `groundswell topics apply --config` "
             f"with this file, at {self.here.kafka.servers}"
         )
 
@@ -152,13 +167,12 @@ class AccountTeller:
             await self.wire.output.close()
 
     async def _follow(self, reader: Reader) -> None:
-        due_us = 0
+        clock_s, due_s = asyncio.get_running_loop().time, 0.0  # one that nobody sets back
         while True:
             if identities := self._take(await reader.next(WAIT_S)):
                 await self._tell(identities)
-            now_us = self.clock_us()
-            if abs(due_us - now_us) > HEARD_US or now_us >= due_us:  # a clock may be set back
-                due_us = now_us + HEARD_US
+            if clock_s() >= due_s:
+                due_s, now_us = clock_s() + HEARD_S, self.clock_us()
                 above = [] if self._heard is None else grown(self._heard.ages_us, self._heard.at_us, now_us)
                 for child in self.children:
                     await self.wire.say(accounts_for(child), Heard(at_us=now_us, ages_us=[0, *above]))
@@ -206,14 +220,29 @@ class AccountReceiver:
         self.wire = _Wire(f"{self.region}/accounts-in", self.here)
 
     @property
+    def name(self) -> str:
+        """For people."""
+        return self.wire.name
+
+    @property
+    def sent(self) -> int:
+        """Accounts that were told."""
+        return self.wire.sent
+
+    @property
+    def left_out(self) -> int:
+        """Messages and accounts that could not be read or are too many."""
+        return self.wire.unreadable + self.known.left_out
+
+    @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
         if found := self.wire.error:
-            return f"{self.wire.name}: {found}"
+            return f"{self.name}: {found}"
         if self._is_begun:
             return ""
         return (
-            f"{self.wire.name}: has heard nothing of accounts yet; if it stays so, see whether the parent's "
+            f"{self.name}: has heard nothing of accounts yet; if it stays so, see whether the parent's "
             f"bridge runs, and `groundswell topics apply --config` was run there and here"
         )
 

@@ -1,8 +1,8 @@
 """What casters tell, from region to region: who gets streams, and how much accounts have had.
 
-Nothing is written down of how far it has come. A session is told again each minute, volumes are a compacted
-topic that is read from its begin: what is lost or sent twice changes no count. What waited for too long on
-one side of a cut is not told as if it were now.
+Nothing is written down of how far it has come. A session is told again each minute, so a line begins with the
+last minutes; volumes are a compacted topic that is read from its begin. What is lost or sent twice changes no
+count. What waited for too long on one side of a cut is not told as if it were now.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from streams import codec
 from streams.count_sharing import (
+    LEASE_US,
     Counts,
     Guard,
     MayHave,
@@ -49,6 +51,9 @@ READ_BYTES = 2_000_000
 FORGET_US = 10_000_000
 BYTES_A_SECOND = 1_000_000.0
 """That is looked at of what one region below tells."""
+MESSAGE_COST = 200
+"""Bytes for which a message counts beside its own."""
+RETRY_S = 1.0
 HERE = (SESSIONS, REGIONAL_SESSIONS, VOLUMES, REGIONAL_VOLUMES)
 
 Route = Callable[[Record], Iterable[tuple[Topic, Counts]]]
@@ -67,6 +72,8 @@ class Line:
         What is read, and where.
     route, target
         What becomes of it, and where it goes.
+    clock_us
+        UTC.
     rate
         None: as fast as possible.
     """
@@ -76,12 +83,13 @@ class Line:
     source: Side
     route: Route
     target: Side
+    clock_us: Callable[[], int]
     rate: Rate | None = None
     sent: int = 0
     after: asyncio.Event | None = None
     """Set before anything can be carried; None: at once."""
-    unreadable: int = 0
-    """Messages left out: damaged, a newer program's, or too large with longer ids."""
+    left_out: int = 0
+    """Messages that were damaged, a newer program's, or too large with longer ids."""
     again: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: all volumes are to be told again, since others may go."""
     _output: Output = field(init=False)
@@ -116,33 +124,58 @@ class Line:
             await self._output.close()
 
     async def _carry(self) -> None:
-        reader = self._reader = Reader(self.source.kafka, self.topics, {}, self.source.prefix, READ_BYTES)
+        """Carry until volumes are to be told again, or so much waits that it is better left out."""
+        begin, loop_s = await self._begin(), asyncio.get_running_loop().time
+        reader = self._made(self.topics, begin)
         try:
             await reader.start()
-            self._is_begun = True
+            self._is_begun, heard_s = True, loop_s()
             while not self.again.is_set():
                 read = await reader.next(WAIT_S)
                 if self.rate is not None and read:
-                    await self.rate.wait(sum(len(one.value) for one in read))
-                await self._output.send([m for one in read for m in self._messages(one.value)])
+                    await self.rate.wait(sum(len(one.value) + MESSAGE_COST for one in read))
+                made = [message for one in read for message in self._messages(one.value)]
+                await self._output.send(made)
+                self.sent += len(made)
+                if loop_s() - heard_s > LEASE_US * 1e-6:
+                    return
+                if not reader.error:
+                    heard_s = loop_s()
         finally:
             await reader.stop()
+
+    async def _begin(self) -> dict[str, dict[int, int]]:
+        """Return where to begin: with sessions that may last still, and with all volumes."""
+        while True:
+            probe = self._made([topic for topic in self.topics if not topic.compacted], {})
+            try:
+                await probe.start()
+                return await probe.since(self.clock_us() - LEASE_US)
+            except KafkaError as error:
+                log.warning("cannot ask where sessions begin, trying again", name=self.name, why=repr(error))
+                await asyncio.sleep(RETRY_S)
+            finally:
+                await probe.stop()
+
+    def _made(self, topics: Sequence[Topic], begin: dict[str, dict[int, int]]) -> Reader:
+        self._reader = Reader(self.source.kafka, topics, begin, self.source.prefix, READ_BYTES)
+        return self._reader
 
     def _messages(self, value: bytes) -> list[Message]:
         try:
             found = list(self.route(codec.decode(value)))
         except codec.CodecError as error:
-            self.unreadable += 1
-            log.error("what a caster tells cannot be read", name=self.name, why=str(error))
+            self.left_out += 1
+            if not self.left_out & (self.left_out - 1):  # at times: it may be somebody who likes that
+                log.error("what casters tell cannot be read", name=self.name, n=self.left_out, why=str(error))
             return []
         made = []
         for topic, counts in found:
             message = codec.encode(counts)
             if len(message) > MESSAGE_BYTES:
-                self.unreadable += 1
+                self.left_out += 1
                 continue
             made.append(Message(self.target.prefix + topic.name, 0, message, key=_key(counts)))
-        self.sent += len(made)
         return made
 
 
@@ -171,6 +204,8 @@ class Exchange:
     above: Side | None
     rule: Share
     steady_us: Callable[[], int]
+    is_below: bool = True
+    """Whether accounts from above hold here, so that counts of them go up and down."""
     lines: list[Line] = field(init=False)
     late: Counter[str] = field(default_factory=Counter)
     """Sessions that waited for too long, by line."""
@@ -181,21 +216,22 @@ class Exchange:
         self._guards = {child: Guard(child, self._of(child)) for child in self.children}
         self.lines = [
             Line(
-                f"{child}/counts", (sessions_of(child), volumes_of(child)), self.here, self._guarded(child),
-                self.here, Rate(BYTES_A_SECOND, self.steady_us), after=self.known,
+                f"{child}/counts-below", (sessions_of(child), volumes_of(child)), self.here, self._guarded(child),
+                self.here, self.clock_us, Rate(BYTES_A_SECOND, self.steady_us), after=self.known,
             )
             for child in self.children
         ]  # fmt: skip
         if self.children:
             name = f"{self.region}/counts-down"
-            self.lines.append(Line(name, HERE, self.here, self._down, self.here, after=self.known))
-        if self.above is not None and self.rule != "none":
-            name, topics = f"{self.region}/counts", HERE
-            self.lines.append(Line(name, topics, self.here, self._up, self.above))
-        if self.above is not None:
+            line = Line(name, HERE, self.here, self._down, self.here, self.clock_us, after=self.known)
+            self.lines.append(line)
+        if self.above is not None and self.is_below and self.rule != "none":
+            name = f"{self.region}/counts"
+            self.lines.append(Line(name, HERE, self.here, self._up, self.above, self.clock_us))
+        if self.above is not None and self.is_below:
             elsewhere = (sessions_for(self.region), volumes_for(self.region))
             name = f"{self.region}/counts-in"
-            self.lines.append(Line(name, elsewhere, self.above, self._in, self.here))
+            self.lines.append(Line(name, elsewhere, self.above, self._in, self.here, self.clock_us))
 
     def refused(self) -> dict[tuple[str, str], int]:
         """Return what was not believed, by region below and reason."""

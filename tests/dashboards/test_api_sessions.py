@@ -1,6 +1,6 @@
 """Who gets streams now, over the API."""
 
-from connectors.caster.session_book import Sessions
+from connectors.caster.session_book import Session, Sessions
 from tests.dashboards import country as c
 from tests.dashboards.serving import client_of
 
@@ -12,6 +12,7 @@ async def test_sessions_are_listed_with_the_token_only(tmp_path):
     book = Sessions("wuhan")
     book.begin("li", "WUHN", "203.0.113.0/24", c.START_US)
     book.begin("wu", "SHAO", "", c.START_US + 1_000_000).n_bytes = 7
+    book.take(Session("..:hubei:c1", 1, "..:chen", "", "", c.START_US + 2_000_000))
     app = country.app(write_token="t" * 20, sessions=book.every)
     async with client_of(app) as client:
         refused = await client.get(PATH)
@@ -28,7 +29,8 @@ async def test_sessions_are_listed_with_the_token_only(tmp_path):
             ({"mountpoint": "SHAO"}, ["wu"]),
             ({"account": "li"}, ["li"]),
             ({"account": "li", "mountpoint": "SHAO"}, []),
-            ({}, ["li", "wu"]),
+            ({}, ["li", "wu", "chen"]),
+            ({"account": "chen"}, ["chen"]),
         ):
             told = (await client.get(PATH, headers=headers, params=asked)).json()
             assert [one["account"] for one in told["items"]] == accounts
