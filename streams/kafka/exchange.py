@@ -216,8 +216,8 @@ class Exchange:
         self._guards = {child: Guard(child, self._of(child)) for child in self.children}
         self.lines = [
             Line(
-                f"{child}/counts-below", (sessions_of(child), volumes_of(child)), self.here, self._guarded(child),
-                self.here, self.clock_us, Rate(BYTES_A_SECOND, self.steady_us), after=self.known,
+                f"{child}/counts-below", (sessions_of(child), volumes_of(child)), self.here,
+                self._guarded(child), self.here, self.clock_us, Rate(BYTES_A_SECOND, self.steady_us), after=self.known,
             )
             for child in self.children
         ]  # fmt: skip
