@@ -76,6 +76,8 @@ class Line:
         UTC.
     rate
         None: as fast as possible.
+    after
+        Set when anything can be carried; None: at once.
     """
 
     name: str
@@ -85,9 +87,8 @@ class Line:
     target: Side
     clock_us: Callable[[], int]
     rate: Rate | None = None
-    sent: int = 0
     after: asyncio.Event | None = None
-    """Set before anything can be carried; None: at once."""
+    sent: int = 0
     left_out: int = 0
     """Messages that were damaged, a newer program's, or too large with longer ids."""
     again: asyncio.Event = field(default_factory=asyncio.Event)
@@ -214,13 +215,14 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self._guards = {child: Guard(child, self._of(child)) for child in self.children}
-        self.lines = [
-            Line(
-                f"{child}/counts-below", (sessions_of(child), volumes_of(child)), self.here,
-                self._guarded(child), self.here, self.clock_us, Rate(BYTES_A_SECOND, self.steady_us), after=self.known,
+        self.lines = []
+        for child in self.children:
+            name, topics = f"{child}/counts-below", (sessions_of(child), volumes_of(child))
+            rate = Rate(BYTES_A_SECOND, self.steady_us)
+            line = Line(
+                name, topics, self.here, self._guarded(child), self.here, self.clock_us, rate, self.known
             )
-            for child in self.children
-        ]  # fmt: skip
+            self.lines.append(line)
         if self.children:
             name = f"{self.region}/counts-down"
             line = Line(name, HERE, self.here, self._down, self.here, self.clock_us, after=self.known)
