@@ -24,7 +24,7 @@ from streams.topics import REGIONAL_ACCOUNTS, REGISTRY, Topic, accounts_for
 
 log = structlog.get_logger()
 
-HEARD_S = 5.0
+HEARD_S = 10.0
 """How often it is said that all is told."""
 HEARD_KEY = b"heard"
 SLICE = 500

@@ -39,8 +39,8 @@ from tests.rtcm_frames import text_frame
 
 pytestmark = pytest.mark.integration
 
-CUT_OFF_US = 9_000_000
-"""In place of 150 s; a bridge is heard each 5 s."""
+CUT_OFF_US = 16_000_000
+"""In place of 150 s; a bridge is heard each 10 s."""
 MOUNTPOINT = "WUHN"
 FRAMES = text_frame("an epoch of the station")
 TOP = """
