@@ -322,6 +322,8 @@ class AccountBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """In a day of UTC; 0: any."""
     month_bytes: int = 0
     """In a month of UTC; 0: any."""
+    regions: Sequence[str] | None = None
+    """Below, in which it holds, too (`zhejiang`, `zhejiang:hangzhou`); null: all; with none here alone."""
 
 
 class SessionAnswer(Answer, frozen=True, kw_only=True):
@@ -329,14 +331,16 @@ class SessionAnswer(Answer, frozen=True, kw_only=True):
 
     id: str
     account: str
-    """Empty where the caster is open to all."""
+    """Its name as rovers send it; empty where the caster is open to all."""
     mountpoint: str
+    """Empty where another region does not tell it."""
     address: str
     """As coarse as `addresses` of `[caster]` has it."""
     since: Time
     bytes_sent: int
     """As of the last minute."""
     caster: str
+    """`zhejiang:c1` is one of the region zhejiang, `..:c1` one of the region above."""
     longitude: float | None = None
     """Where it said that it is, as coarse as the privacy setting has it; null: not said, or not told."""
     latitude: float | None = None

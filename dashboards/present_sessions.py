@@ -9,6 +9,7 @@ from dashboards.answers import KeptSessionAnswer, LegAnswer, SessionAnswer, Sess
 from dashboards.present import time_of
 from gnss.ntrip.gga_reader import FIXED, FLOATING
 from streams.records import KeptSession
+from streams.regions import name_of
 
 
 def identity(key: Key) -> str:
@@ -21,7 +22,7 @@ def session(one: Session, region: str) -> SessionAnswer:
     """Return a session as it is sent."""
     return SessionAnswer(
         id=identity(one.key),
-        account=one.account,
+        account=name_of(one.account),
         mountpoint=one.mountpoint,
         address=one.address,
         since=time_of(one.begun_us),

@@ -44,6 +44,14 @@ FullOption = Annotated[
 ]
 RateOption = Annotated[float | None, typer.Option("--rate", min=0, help="Bytes/s of a session; 0: any.")]
 DayOption = Annotated[int | None, typer.Option("--day-bytes", min=0, help="In a day of UTC; 0: any.")]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="NAME",
+        help="Below, where it holds, too; may be given several times. `all`: in all, `none`: here alone.",
+    ),
+]
 MonthOption = Annotated[int | None, typer.Option("--month-bytes", min=0, help="In a month of UTC; 0: any.")]
 
 
@@ -80,13 +88,14 @@ def add(
     rate: RateOption = None,
     day_bytes: DayOption = None,
     month_bytes: MonthOption = None,
+    region: RegionOption = None,
     by: ByOption = None,
     server: ServerOption = None,
 ) -> None:
     """Register an account, or put another in its place."""
     body = _limits(
         mountpoint, area, valid_from, valid_until, sessions, when_full, rate, day_bytes, month_bytes
-    )
+    ) | _regions(region)
     send(config, server, by, "PUT", f"/accounts/{name}", {"password": _password(password_stdin), **body})
 
 
@@ -103,13 +112,14 @@ def set_(
     rate: RateOption = None,
     day_bytes: DayOption = None,
     month_bytes: MonthOption = None,
+    region: RegionOption = None,
     by: ByOption = None,
     server: ServerOption = None,
 ) -> None:
     """Change what is given; all else stays."""
     body = _limits(
         mountpoint, area, valid_from, valid_until, sessions, when_full, rate, day_bytes, month_bytes
-    )
+    ) | _regions(region)
     if not body:
         raise Refusal("nothing is to be changed; give for instance --sessions 2")
     send(config, server, by, "PATCH", f"/accounts/{name}", body)
@@ -196,6 +206,14 @@ def _limits(
         "month_bytes": month_bytes,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _regions(names: list[str] | None) -> dict[str, Any]:
+    if not names:
+        return {}
+    if len(names) == 1 and names[0] in {"all", "none"}:
+        return {"regions": None if names[0] == "all" else []}
+    return {"regions": names}
 
 
 def _rings(file: Path) -> list[Any]:

@@ -1,4 +1,4 @@
-"""`groundswell bridge`: from a region to its parent, and the parent's commands back; one in each region."""
+"""`groundswell bridge`: from a region to its parent, and back what is for the region; one in each region."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dashboards.metrics import Figure
 from deploy.clock import steady_clock_us, wall_clock_us
 from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
+from deploy.regional_accounts import RegionalAccounts, regional_accounts_figures
 from deploy.registry import Registry
 from deploy.settings import KafkaSettings, Settings
 from deploy.start import run_async
@@ -75,19 +76,28 @@ class Bridge:
     upward: Upward
     downward: Downward
     carriers: list[Carrier]
-    describer: Describer
+    describer: Describer | None
+    """None at the top, which has nobody to tell."""
+    accounts: RegionalAccounts
+
+    @property
+    def told(self) -> list[Carrier | Describer]:
+        """All that goes on with a place of its own."""
+        return [*self.carriers, *([] if self.describer is None else [self.describer])]
 
     @property
     def error(self) -> str:
         """Why something does not go on right now; empty when all is well."""
-        return next((carrier.error for carrier in self.carriers if carrier.error), self.describer.error)
+        return next((one.error for one in self.told if one.error), self.accounts.error)
 
     async def run(self) -> None:
         """Carry until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for carrier in self.carriers:
                 tasks.create_task(carrier.run(), name=carrier.passage.name)
-            tasks.create_task(self.describer.run(), name=self.describer.name)
+            if self.describer is not None:
+                tasks.create_task(self.describer.run(), name=self.describer.name)
+            tasks.create_task(self.accounts.run(), name="accounts")
 
 
 def bridge_of(
@@ -107,13 +117,16 @@ def bridge_of(
     Raises
     ------
     Refusal
-        The region has no parent, nobody says where the parent's Kafka is, or there is no way in.
+        The region has no other, nobody says where the parent's Kafka is, or there is no way in.
     """
     own, parent = tree.own, tree.parent
+    upward, downward = Upward(own.name, own.up), Downward(own.name, own.down, clock_us)
     if parent is None:
-        raise Refusal(
-            f"{own.name} is the top of the regions and tells nobody: a bridge runs in the regions below it"
-        )
+        if not tree.children:
+            raise Refusal(f"{own.name} has no regions above or below it: it needs no bridge")
+        here = Side(kafka_access(kafka, kafka.servers), kafka.prefix)
+        accounts = RegionalAccounts(tree, here, None, clock_us, steady_us)
+        return Bridge(own, upward, downward, [], None, accounts)
     if not parent.kafka:
         raise Refusal(f"region {parent.name}: nobody says where its Kafka is; write kafka = HOST:PORT there")
     if (kafka.servers, kafka.prefix) == (parent.kafka, parent.prefix):
@@ -123,7 +136,6 @@ def bridge_of(
         )
     here = Side(kafka_access(kafka, kafka.servers), kafka.prefix)
     above = Side(kafka_access(parent.security, parent.kafka, f"region {parent.name}"), parent.prefix)
-    upward, downward = Upward(own.name, own.up), Downward(own.name, own.down, clock_us)
     rate = Rate(own.rate_mb_s * 1e6, steady_us)
     carriers = [
         Carrier(
@@ -141,7 +153,8 @@ def bridge_of(
         carriers.append(Carrier(passage, above, here, steady_us))
     telling = Telling(own.name, InForce(base, tree.children), upward.description)
     describer = Describer(telling, here, above, rate)
-    return Bridge(own, upward, downward, carriers, describer)
+    accounts = RegionalAccounts(tree, here, above, clock_us, steady_us)
+    return Bridge(own, upward, downward, carriers, describer, accounts)
 
 
 def run_bridge(settings: Settings, *, http: str | None, seconds: float | None) -> None:
@@ -172,7 +185,7 @@ async def _run(bridge: Bridge, http: str | None, seconds: float | None) -> None:
         for task in (stopping, work):
             task.cancel()
         await asyncio.gather(stopping, work, return_exceptions=True)
-        sent = sum(carrier.sent for carrier in bridge.carriers) + bridge.describer.sent
+        sent = sum(one.sent for one in bridge.told)
         log.info("stopped", messages=sent)
 
 
@@ -185,8 +198,8 @@ def bridge_figures(bridge: Bridge) -> list[Figure]:
     def every(
         value: Callable[[Carrier | Describer], float],
     ) -> Callable[[], Mapping[tuple[str, ...], float]]:
-        key = bridge.region.name, "descriptions"
-        return lambda: {**each(value)(), key: value(bridge.describer)}
+        found = {} if bridge.describer is None else {(bridge.region.name, "descriptions"): bridge.describer}
+        return lambda: {**each(value)(), **{key: value(one) for key, one in found.items()}}
 
     def withheld() -> dict[tuple[str, ...], float]:
         found = bridge.upward.withheld + bridge.downward.withheld
@@ -194,7 +207,8 @@ def bridge_figures(bridge: Bridge) -> list[Figure]:
 
     def unreadable() -> dict[tuple[str, ...], float]:
         found = {c.passage.source.name: float(c.passage.health.unreadable) for c in bridge.carriers}
-        found["descriptions"] = bridge.describer.left_out
+        if bridge.describer is not None:
+            found["descriptions"] = bridge.describer.left_out
         return {(bridge.region.name, topic): count for topic, count in found.items()}
 
     labels = "region", "topic"
@@ -219,4 +233,5 @@ def bridge_figures(bridge: Bridge) -> list[Figure]:
                each(lambda c: c.passage.health.historic), labels),
         Figure("bridge_withheld", "Records that stay by the sharing rules.", "counter",
                withheld, ("region", "what")),
+        *regional_accounts_figures(bridge.accounts),
     ]  # fmt: skip

@@ -25,9 +25,10 @@ from deploy.clock import wall_clock_us
 from deploy.edge import Edge
 from deploy.figures import caster_figures
 from deploy.following import following as following_changes
+from deploy.following_above import FollowerAbove, following_above
 from deploy.http_server import bind
 from deploy.kafka_access import kafka_access
-from deploy.kafka_figures import follower_figures, following_figures
+from deploy.kafka_figures import above_figures, follower_figures, following_figures
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures, verdict_figures
@@ -113,7 +114,7 @@ async def _run(
             )
         )
         addresses.ntrip = (addresses.ntrip[0], caster.port)
-        edge = Edge(settings, Registry.of(settings), caster=caster)
+        edge = Edge(settings, Registry.of(settings), caster=caster, follows_above=True)
         kafka = kafka_access(settings.kafka, settings.kafka.servers)
         changes = await stack.enter_async_context(
             following_changes(
@@ -125,15 +126,16 @@ async def _run(
                 keep_s=cut_off_s,
             )
         )
+        above = await stack.enter_async_context(following_above(edge, kafka, settings.kafka.prefix, copy))
         await stack.enter_async_context(sharing(caster.admission, kafka, settings.kafka.prefix))
         await stack.enter_async_context(kept_over_kafka(caster, kafka, settings.kafka.prefix))
         figures = caster_figures(caster, relay) + following_figures(following, streams)
-        figures += follower_figures(changes, edge) + roaming_figures(caster)
+        figures += follower_figures(changes, edge) + above_figures(above, edge) + roaming_figures(caster)
         verdicts = following_verdicts(kafka, settings.kafka.prefix, caster.roaming)
         figures += verdict_figures(await stack.enter_async_context(verdicts))
 
         def trouble() -> str:
-            return _trouble(streams) if caster.accounts.is_known else _unknown(changes)
+            return _trouble(streams) if caster.accounts.is_known else _unknown(changes, above)
 
         await stack.enter_async_context(watched(http, figures, trouble, streams))
         tasks = [
@@ -154,9 +156,9 @@ async def _run(
         log.info("stopping")
 
 
-def _unknown(changes: RegistryFollower) -> str:
+def _unknown(changes: RegistryFollower, above: FollowerAbove) -> str:
     """Return why nobody is let in."""
-    why = changes.reader.error or "the registry is being read"
+    why = changes.reader.error or above.reader.error or "the registry is being read"
     return f"who may have streams is not known, so no rover is let in: {why}"
 
 

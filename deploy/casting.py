@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from connectors.caster import frames_kernel, send_kernel
+from connectors.caster.above import Above
 from connectors.caster.connection import CasterLimits
 from connectors.caster.link.follow import Gatherer
 from connectors.caster.link.outlet import Outlet
@@ -82,6 +83,7 @@ async def casting(
             roaming=roaming,
         )
         caster.accounts.is_known = bool(asked.users) or not follows_changes
+        caster.admission.above = Above(round(asked.cut_off_hours * 3.6e9), asked.cut_off_sessions)
         async with volume_file.keeping(caster.admission.volumes, file):
             try:
                 await caster.start(*address, shared=shared)

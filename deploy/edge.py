@@ -19,8 +19,11 @@ from sensors.model import Station
 from streams.definitions import PRIVACY_ID, AccountDefinition, PrivacyDefinition, StationDefinition
 from streams.objects import Objects
 from streams.records import Changes, Record
+from streams.regions import name_of, steps_above
 
 log = structlog.get_logger()
+
+_HERE, _ABOVE = "here", "above"
 
 
 @dataclass(slots=True, eq=False)
@@ -35,14 +38,23 @@ class Edge:
     sources: Sources | None = None
     """None: a process that gathers nothing."""
     caster: Caster | None = None
+    follows_above: bool = False
+    """Accounts of regions above are followed, too: nobody is let in before it is known which there are."""
     _objects: Objects = field(init=False)
     _own: frozenset[str] = field(init=False)
+    _above: Objects = field(init=False)
+    """Accounts of the regions above, by their ids here."""
+    _covered: frozenset[str] = frozenset()
+    _unknown: set[str] = field(init=False)
+    """What is to be known yet before anybody is let in."""
     _is_connected: bool = False
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._objects = Objects(self.registry.base, ("station", "account", "privacy"))
+        self._above = Objects({}, ("account",))
+        self._unknown = {_HERE, _ABOVE} if self.follows_above else {_HERE}
         self._own = frozenset(station.id for station in self.settings.station)
 
     @property
@@ -53,7 +65,17 @@ class Edge:
     @property
     def unreadable(self) -> int:
         """Changes that were passed over, since a newer program wrote them."""
-        return self._objects.unreadable
+        return self._objects.unreadable + self._above.unreadable
+
+    @property
+    def from_above(self) -> Changes:
+        """All that is known of accounts of regions above."""
+        return self._above.standing
+
+    @property
+    def covered(self) -> int:
+        """Accounts from here that do not hold, since a region above has one of that name."""
+        return len(self._covered)
 
     @property
     def stations(self) -> list[Station]:
@@ -94,15 +116,23 @@ class Edge:
                 if kind == "station" and self._is_connected:
                     await self._reconnect(identity)
 
-    def know(self) -> None:
-        """Let rovers in: all that was changed before has been taken."""
-        if self.caster is not None and not self.caster.accounts.is_known:
+    async def take_above(self, changes: Changes) -> None:
+        """Let accounts of regions above hold as they were told last."""
+        async with self._turn:
+            if self._above.take(changes, again=True):
+                self._let_in()
+
+    def know(self, *, above: bool = False) -> None:
+        """Let rovers in: all that was changed before has been taken, here and of what is from above."""
+        self._unknown.discard(_ABOVE if above else _HERE)
+        if self.caster is not None and not self._unknown and not self.caster.accounts.is_known:
             self.caster.accounts.is_known = True
             self.caster.recheck()
         self._set_privacy()
 
     def doubt(self) -> None:
         """Let no more rovers in: what was known of accounts is too old. Those that are there stay."""
+        self._unknown.add(_HERE)
         if self.caster is not None and self.caster.accounts.is_known:
             self.caster.accounts.is_known = False
             log.warning("Kafka has been away for too long: no rover is let in")
@@ -121,7 +151,16 @@ class Edge:
             return
         accounts = dict(self._objects.all("account", AccountDefinition))
         was_changed = any(c.kind == "account" and c.verb != "revert" for c in self.standing.changes)
-        self.caster.accounts.replace(accounts, is_open=not accounts and not was_changed)
+        own, ids = frozenset(accounts), dict[str, str]()
+        for identity, one in sorted(self._above.all("account", AccountDefinition), key=_steps):
+            accounts[name_of(identity)] = one  # that of the highest region holds
+            ids[name_of(identity)] = identity
+        covered = own & ids.keys()
+        for name in covered - self._covered:
+            log.warning("an account does not hold: a region above has one of that name; rename it", name=name)
+        self._covered = covered
+        is_open = not accounts and not was_changed and not self.from_above.changes
+        self.caster.accounts.replace(accounts, is_open=is_open, ids=ids)
         self.caster.recheck()
 
     def _set_privacy(self) -> None:
@@ -146,3 +185,7 @@ class Edge:
             log.error("a station cannot be gathered", why=str(refusal))
         else:
             log.info("a station is gathered as it was changed", station=station_id)
+
+
+def _steps(account: tuple[str, AccountDefinition]) -> int:
+    return steps_above(account[0])

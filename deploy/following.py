@@ -55,7 +55,7 @@ async def following(
     async def tell(changes: Changes) -> None:
         await edge.take(changes)
         edge.know()
-        _write(copy, codec.encode(_needed(edge)))
+        write_copy(copy, codec.encode(_needed(edge)))
 
     reader = Reader(kafka, [REGISTRY], {}, prefix)
     follower = RegistryFollower(reader, tell)
@@ -130,7 +130,7 @@ def _read(copy: Path) -> Changes | None:
     return batch if isinstance(batch, Changes) else None
 
 
-def _write(copy: Path, message: bytes) -> None:
+def write_copy(copy: Path, message: bytes) -> None:
     """Replace the copy, whole or not at all."""
     new = copy.with_name(f"{copy.name}.{os.getpid()}.new")  # casters of one folder write beside each other
     try:

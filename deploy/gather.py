@@ -18,8 +18,9 @@ from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
 from deploy.edge import Edge
 from deploy.following import following
+from deploy.following_above import following_above
 from deploy.kafka_access import kafka_access
-from deploy.kafka_figures import follower_figures, gatherer_figures, outlet_figures
+from deploy.kafka_figures import above_figures, follower_figures, gatherer_figures, outlet_figures
 from deploy.partitioning import site_of
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
@@ -77,7 +78,7 @@ async def _run(
             raise Refusal(str(error)) from error
         stack.push_async_callback(sink.stop)
         relay = Relay(asyncio.get_running_loop().time)
-        edge = Edge(settings, registry)
+        edge = Edge(settings, registry, follows_above=True)
         if addresses.ntrip is not None:
             caster = casting(
                 relay,
@@ -112,6 +113,8 @@ async def _run(
             verdicts = following_verdicts(access, kafka.prefix, edge.caster.roaming)
             figures += verdict_figures(await stack.enter_async_context(verdicts))
             figures += roaming_figures(edge.caster)
+            above = following_above(edge, access, kafka.prefix, folder / "registry")
+            figures += above_figures(await stack.enter_async_context(above), edge)
         if outlet is not None:
             figures += outlet_figures(outlet)
         await stack.enter_async_context(

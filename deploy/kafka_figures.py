@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from connectors.caster.link.follow import Following
 from connectors.caster.link.outlet import Outlet
 from dashboards.metrics import Figure
+from deploy.clock import wall_clock_us
 from deploy.edge import Edge
 from deploy.figures import counter, gauge, webhook_figures
+from deploy.following_above import FollowerAbove
 from deploy.notifier import Notifier
 from deploy.raw_keeper import RawKeeper
 from deploy.store_writer import WriterHealth
@@ -166,6 +168,39 @@ def following_figures(following: Following, streams: StreamStates) -> list[Figur
             lambda: change_over.left_out_bytes,
         ),
     ]
+
+
+def above_figures(follower: FollowerAbove, edge: Edge) -> list[Figure]:
+    """Return how a caster stands with the regions above, and with what others tell of accounts."""
+    assert edge.caster is not None, "this process serves no rovers"
+    admission = edge.caster.admission
+
+    def silent_s() -> dict[tuple[str, ...], float]:
+        now_us = wall_clock_us()
+        return {
+            (str(steps),): max(now_us - heard_us, 0) / 1e6
+            for steps, heard_us in enumerate(tuple(admission.above.heard_us), 1)
+        }
+
+    def forgotten() -> float:
+        return admission.above.contacts(wall_clock_us()).count("forgotten")
+
+    def given_way() -> dict[tuple[str, ...], float]:
+        return {(region,): n for region, n in admission.given_way.copy().items()}
+
+    return [
+        gauge("above_known", "1 when accounts of regions above are known.",
+              lambda: float(follower.is_complete)),
+        Figure("above_silent_seconds", "Since a region above was heard, so many steps up.", "gauge",
+               silent_s, ("steps",)),
+        gauge("above_forgotten", "Regions above that are silent for too long: their accounts wait.",
+              forgotten),
+        gauge("above_covered_accounts", "Accounts of here that one from above has taken the name of.",
+              lambda: edge.covered),
+        counter("above_unreadable", "Accounts of a newer program.", lambda: follower.unreadable),
+        Figure("caster_given_way", "Sessions cut for one that a region told of.", "counter", given_way,
+               ("region",)),
+    ]  # fmt: skip
 
 
 def follower_figures(follower: RegistryFollower, edge: Edge) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""Casters tell each other over Kafka who gets streams, and how much accounts have had."""
+"""Casters tell each other over Kafka who gets streams and how much accounts have had, bridges of others."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from streams.kafka.access import Access
 from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
 from streams.records import CasterSessions, CasterVolumes, Record
-from streams.topics import SESSIONS, VOLUMES
+from streams.topics import REGIONAL_SESSIONS, REGIONAL_VOLUMES, SESSIONS, VOLUMES
 
 log = structlog.get_logger()
 
 TELL_S = 0.5
 WAIT_S = 0.2
 FORGET_S = 10.0
+_SESSIONS, _VOLUMES = (SESSIONS, REGIONAL_SESSIONS), (VOLUMES, REGIONAL_VOLUMES)
+"""Of this installation's casters, and of other regions' as its bridge tells."""
 
 
 @contextlib.asynccontextmanager
@@ -38,8 +40,8 @@ async def sharing(admission: Admission, kafka: Access, prefix: str) -> AsyncIter
     output = Output(kafka, "groundswell-sessions")
     tasks = [
         asyncio.create_task(_tell(Telling(admission), output, prefix), name="telling sessions"),
-        asyncio.create_task(_read(Reader(kafka, [SESSIONS], None, prefix), heard), name="sessions"),
-        asyncio.create_task(_read(Reader(kafka, [VOLUMES], {}, prefix), heard), name="volumes"),
+        asyncio.create_task(_read(Reader(kafka, _SESSIONS, None, prefix), heard), name="sessions"),
+        asyncio.create_task(_read(Reader(kafka, _VOLUMES, {}, prefix), heard), name="volumes"),
     ]
     for task in tasks:
         task.add_done_callback(_report)
@@ -64,7 +66,7 @@ async def watching(kafka: Access, prefix: str) -> AsyncIterator[Sessions]:
             book.forget(wall_clock_us())
 
     tasks = [
-        asyncio.create_task(_read(Reader(kafka, [SESSIONS], None, prefix), heard), name="sessions"),
+        asyncio.create_task(_read(Reader(kafka, _SESSIONS, None, prefix), heard), name="sessions"),
         asyncio.create_task(forget(), name="sessions that are over"),
     ]
     for task in tasks:

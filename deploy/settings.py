@@ -125,7 +125,10 @@ class CasterSettings(_Section, frozen=True, kw_only=True):
     addresses: Literal["full", "network", "none"] = "network"
     """How much of rovers' addresses is kept with their sessions."""
     cut_off_hours: Annotated[float, msgspec.Meta(ge=0)] = 72.0
-    """That rovers are let in by the accounts that were known last, while Kafka is away; 0: for ever."""
+    """That rovers are let in by the accounts that were known last, while Kafka is away; by those of a region
+    above, while nothing is heard of it. 0: for ever."""
+    cut_off_sessions: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
+    """Of an account of a region above, while nothing is heard of it; 0: as many as the account may have."""
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """That share the port: one for each processor core that rovers may need. Of `groundswell caster`."""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 10_000

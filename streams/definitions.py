@@ -28,6 +28,10 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Words = Annotated[str, msgspec.Meta(max_length=2000)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 """A mountpoint, or several by `*` and `?`."""
+RegionPath = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*(:[a-z0-9][a-z0-9-]*)*\Z", max_length=200)
+]
+"""The name of a region right below, or the way to one further down: `zhejiang:hangzhou`."""
 Corner = Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]
 """Longitude and latitude in degrees."""
 Ring = list[Corner]
@@ -273,6 +277,8 @@ class AccountDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     """In a day of UTC; 0: any."""
     month_bytes: Volume = 0
     """In a month of UTC; 0: any."""
+    regions: Annotated[list[RegionPath], msgspec.Meta(max_length=200)] | None = None
+    """Below the one where it is registered, in which it holds, too, with all below them; None: all."""
 
     def check(self) -> None:
         """Look whether anybody can be told by it, and whether all of it can be met."""
@@ -365,6 +371,10 @@ def check_id(kind: ObjectKind, identity: str) -> None:
         return
     if kind == "privacy" and identity != PRIVACY_ID:
         raise ValueError(f"there is no privacy setting {identity[:80]!r}; there is {PRIVACY_ID!r}")
+    if kind == "account" and ":" in identity:
+        raise ValueError(
+            f"account id {identity[:80]!r} does not serve; leave out the colon, which ends a name"
+        )
     parts = identity.rsplit("/", 1) if kind == "rule" else [identity]
     if len(parts) != 1 + (kind == "rule") or not all(_ID.fullmatch(part) for part in parts):
         what = (

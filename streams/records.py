@@ -518,6 +518,14 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     n_epochs: int = 0
 
 
+class Heard(Record, frozen=True, kw_only=True, tag="heard"):
+    """How new what is known of accounts of the regions above is; told every few seconds. Key: `heard`."""
+
+    at_us: TimeUs
+    ages_us: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=16)]
+    """Of each region above the one that is told, the nearest first: how long before `at_us` it said so."""
+
+
 class CasterSessions(Record, frozen=True, kw_only=True, tag="sessions"):
     """Sessions of one caster: those that began, and those that go on, told again each minute."""
 
@@ -527,6 +535,8 @@ class CasterSessions(Record, frozen=True, kw_only=True, tag="sessions"):
     present: list[SessionRecord]
     ended: list[int]
     """Numbers."""
+    told_us: TimeUs = 0
+    """When the caster said so; 0: an older program, which is not heard in other regions."""
 
 
 class AccountVolume(Record, frozen=True, kw_only=True):
@@ -618,4 +628,5 @@ Batch = (
     | CasterSessions
     | CasterVolumes
     | KeptSessions
+    | Heard
 )

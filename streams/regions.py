@@ -2,7 +2,9 @@
 
 An id is unique in its region only. Each step up puts the region's name before it (`hangzhou:STAT00CHN`, one
 step further `zhejiang:hangzhou:STAT00CHN`), each step down takes it off: nobody has to know more of the tree
-than its own step. Ids of stations and alerts have no colon of their own, and fit into a URL with it.
+than its own step. Ids of stations and alerts have no colon of their own, and fit into a URL with it. What
+comes from the parent gets `..:` before it, and loses it on its way up: an account `..:li` is the parent's
+`li`, a caster `..:beijing:c1` is the caster `c1` of the neighbour beijing.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ Share = Literal["exact", "coarsened", "none"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _SEPARATOR = ":"
 _FROM_ABOVE = f"..{_SEPARATOR}"
-"""Stands before the id of a command that a parent has sent: its answer goes back there."""
+"""Stands before what a parent knows by the id that follows: a command, an account, a caster."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +56,9 @@ class UpRules(_Section, frozen=True, kw_only=True):
     """
     sites: Share | None = None
     """What sensors are: name and place of their site, property, unit. None: as `samples` are told."""
+    sessions: Share = "coarsened"
+    """Of accounts from above: who gets streams, and how much they have had. Coarsened: without mountpoints,
+    addresses and places. None: they count in no other region."""
 
     @property
     def of_stations(self) -> Share:
@@ -71,6 +76,8 @@ class DownRules(_Section, frozen=True, kw_only=True):
 
     acknowledgements: bool = True
     """Of its alerts."""
+    accounts: bool = True
+    """That were registered there or further up: its casters let them in."""
 
 
 class Region(_Section, frozen=True, kw_only=True):
@@ -88,6 +95,8 @@ class Region(_Section, frozen=True, kw_only=True):
     """How the bridges of the regions below get in there."""
     rate_mb_s: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 8.0
     """The most that its bridge sends up a second, alerts and detections aside."""
+    counted: bool = True
+    """Whether the sessions and volumes that it tells of count elsewhere; its parent's file says so."""
     up: UpRules = UpRules()
     down: DownRules = DownRules()
 
@@ -175,11 +184,31 @@ def region_of(identity: str) -> str:
     return identity.rpartition(_SEPARATOR)[0]
 
 
-def from_above(command_id: str) -> str:
-    """Return a parent's command id as it is known here."""
-    return _FROM_ABOVE + command_id
+def from_above(identity: str) -> str:
+    """Return a parent's id of a command, an account or a caster as it is known here."""
+    return _FROM_ABOVE + identity
 
 
-def to_above(command_id: str) -> str | None:
-    """Return a command's id as the parent knows it; None: the parent has not asked."""
-    return command_id.removeprefix(_FROM_ABOVE) if command_id.startswith(_FROM_ABOVE) else None
+def to_above(identity: str) -> str | None:
+    """Return an id of what is from above as the parent knows it; None: it is not from there."""
+    return identity.removeprefix(_FROM_ABOVE) if identity.startswith(_FROM_ABOVE) else None
+
+
+def steps_above(identity: str) -> int:
+    """Return how many steps up an id is from; 0: from here, or from below."""
+    steps = 0
+    while identity.startswith(_FROM_ABOVE, steps * len(_FROM_ABOVE)):
+        steps += 1
+    return steps
+
+
+def name_of(account: str) -> str:
+    """Return what a rover types of an account's id: the same in every region."""
+    return account[steps_above(account) * len(_FROM_ABOVE) :]
+
+
+def neighbour_of(caster: str) -> str:
+    """Return to whom a caster's id leads at first: `zhejiang`, `..:beijing`, `..` the parent; empty: here."""
+    steps = steps_above(caster)
+    name, separator, _ = name_of(caster).partition(_SEPARATOR)
+    return (caster[: steps * len(_FROM_ABOVE)] + (name if separator else "")).removesuffix(_SEPARATOR)

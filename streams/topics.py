@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams import records
 
@@ -86,9 +86,17 @@ KEPT_SESSIONS = Topic(
     "kept-sessions", records.KeptSessions, "caster", partitions=1, retention_s=_DAY_S, personal=True
 )
 """What the store is to keep of sessions, as the privacy setting allows it."""
+REGIONAL_ACCOUNTS = Topic(
+    "regional-accounts", records.Changes, "kind/id", partitions=1, retention_s=-1, compacted=True
+)
+"""Accounts of the regions above that hold here, and (`Heard`) how new that is; written by the bridge."""
+REGIONAL_SESSIONS = replace(SESSIONS, name="regional-sessions")
+"""Who gets streams in other regions, as far as the bridge believes it."""
+REGIONAL_VOLUMES = replace(VOLUMES, name="regional-volumes")
+"""How much accounts have had in other regions."""
 ALL_TOPICS = (
     *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
-    BRIDGE_PLACES, SESSIONS, VOLUMES, KEPT_SESSIONS,
+    BRIDGE_PLACES, SESSIONS, VOLUMES, KEPT_SESSIONS, REGIONAL_ACCOUNTS, REGIONAL_SESSIONS, REGIONAL_VOLUMES,
 )  # fmt: skip
 
 
@@ -115,9 +123,38 @@ def descriptions_of(region: str) -> Topic:
     )
 
 
+def accounts_for(region: str) -> Topic:
+    """Return the topic with the accounts that a region below may have; nobody else may read it."""
+    return replace(REGIONAL_ACCOUNTS, name=f"accounts-{region}")
+
+
+def sessions_of(region: str) -> Topic:
+    """Return the topic in which a region below says who gets streams there."""
+    return replace(SESSIONS, name=f"sessions-{region}")
+
+
+def volumes_of(region: str) -> Topic:
+    """Return the topic in which a region below says how much accounts have had there."""
+    return replace(VOLUMES, name=f"volumes-{region}")
+
+
+def sessions_for(region: str) -> Topic:
+    """Return the topic with the sessions elsewhere of accounts that a region below may have."""
+    return replace(SESSIONS, name=f"elsewhere-sessions-{region}")
+
+
+def volumes_for(region: str) -> Topic:
+    """Return the topic with the volumes elsewhere of accounts that a region below may have."""
+    return replace(VOLUMES, name=f"elsewhere-volumes-{region}")
+
+
+OF_A_REGION = (descriptions_of, accounts_for, sessions_of, volumes_of, sessions_for, volumes_for)
+"""Topics that each region below has for itself in its parent's Kafka."""
+
+
 def topics_with(regions: Iterable[str]) -> tuple[Topic, ...]:
     """Return all topics of an installation that has these regions below it."""
-    return (*ALL_TOPICS, *map(descriptions_of, regions))
+    return (*ALL_TOPICS, *(of(region) for region in regions for of in OF_A_REGION))
 
 
 IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from streams.definitions import AccountDefinition
 from streams.passwords import NOBODY, is_outdated
+from streams.regions import name_of
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -29,14 +30,27 @@ class Accounts:
         self.is_known = True
         """Whether all accounts are known; until then nobody gets anything."""
         self._by_name = {name: AccountDefinition(password=one) for name, one in (users or {}).items()}
+        self._ids: dict[str, str] = {}
         self._has_hashes = False
         self._key = secrets.token_bytes(32)
         self._right: dict[str, bytes] = {}
         self._wrong: dict[bytes, None] = {}
 
-    def replace(self, accounts: Mapping[str, AccountDefinition], *, is_open: bool) -> None:
-        """Let other accounts be in force. Passwords that stay what they were stay remembered."""
-        self._by_name, self.is_open = dict(accounts), is_open
+    def replace(
+        self,
+        accounts: Mapping[str, AccountDefinition],
+        *,
+        is_open: bool,
+        ids: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let other accounts be in force. Passwords that stay what they were stay remembered.
+
+        Parameters
+        ----------
+        ids
+            Of the accounts of regions above, by the name that rovers send.
+        """
+        self._by_name, self.is_open, self._ids = dict(accounts), is_open, dict(ids or {})
         self._has_hashes = any(one.password_hash for one in accounts.values())
         for name in [name for name in self._right if name not in self._by_name]:
             del self._right[name]
@@ -44,6 +58,15 @@ class Accounts:
     def get(self, name: str) -> AccountDefinition | None:
         """Return an account."""
         return self._by_name.get(name)
+
+    def id_of(self, name: str) -> str:
+        """Return under which id an account is counted; that of an account from here is its name."""
+        return self._ids.get(name, name)
+
+    def by_id(self, identity: str) -> AccountDefinition | None:
+        """Return an account that is in force; None where another one has its name now, too."""
+        name = name_of(identity)
+        return self._by_name.get(name) if self.id_of(name) == identity else None
 
     def outdated(self) -> int:
         """Return how many passwords should be set anew, since they are kept in an old way."""

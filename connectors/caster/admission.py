@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
+from connectors.caster.above import Above
 from connectors.caster.accounts import Accounts
 from connectors.caster.audience import Subscriber
 from connectors.caster.metered import Metered
@@ -17,6 +19,7 @@ from connectors.caster.session_book import Key, Session, Sessions
 from connectors.caster.volumes import Volumes
 from gnss.ntrip.gga_reader import RoverPosition
 from streams.definitions import AccountDefinition
+from streams.regions import name_of, steps_above
 
 log = structlog.get_logger()
 
@@ -24,6 +27,7 @@ POSITION_US = 60_000_000
 """That an account with areas may be without a position: rovers send one each 1 to 30 s."""
 MOST_ENDED = 100_000
 _OPEN = AccountDefinition()
+_CUT_OFF = "this caster has heard nothing of this account for too long; try again in a while"
 
 
 class Rover(Subscriber, Protocol):
@@ -41,7 +45,7 @@ class Refused:
     """Why a rover gets no stream."""
 
     reason: str
-    """For the counters: account, area, volume, sessions."""
+    """For the counters: account, area, volume, sessions, cut off."""
     text: str
     """For the person behind the rover."""
     may_pass: bool = False
@@ -95,6 +99,10 @@ class Admission:
         detail: Detail = "network",
     ) -> None:
         self.sessions, self.volumes = sessions, volumes
+        self.above = Above()
+        """How it stands with the regions above, whose accounts hold here."""
+        self.given_way: Counter[str] = Counter()
+        """Sessions that ended for one that a region told of, by that region."""
         self.ended: list[Key] = []
         """Sessions of this caster that are over, until somebody takes them away to tell others."""
         self.left_out = 0
@@ -116,14 +124,18 @@ class Admission:
         position
             Where the rover says that it is, if it has said so.
         """
-        account, now_us = self._account(name), self._clock_us()
+        identity = self._accounts.id_of(name)
+        account, now_us = self._account(identity), self._clock_us()
         if text := why_not(account, mountpoint, now_us):
             return Refused("account", text)
         assert account is not None
-        if text := self._too_much(name, account, now_us):
+        if self.above.contact(steps_above(identity), now_us) == "forgotten":
+            return Refused("cut off", _CUT_OFF, may_pass=True)
+        if text := self._too_much(identity, account, now_us):
             return Refused("volume", text)
-        if account.when_full == "refuse" and not self.sessions.has_room(name, account.most_sessions):
-            text = f"this account has its {account.most_sessions} sessions already; end one and try again"
+        most = self._most(identity, account)
+        if account.when_full == "refuse" and not self.sessions.has_room(identity, most):
+            text = f"this account has its {most} sessions already; end one and try again"
             return Refused("sessions", text, may_pass=True)
         place = position if account.areas else None
         if place is not None and (text := why_not_there(account, place.longitude, place.latitude)):
@@ -145,17 +157,18 @@ class Admission:
         n_bytes, n_epochs
             Tell what a rover has had that is subscribed itself.
         """
-        account = self._account(name) or _OPEN
-        session = self.sessions.begin(name, mountpoint, coarse(rover.address, self.detail), self._clock_us())
+        identity = self._accounts.id_of(name)
+        account, address = self._account(identity) or _OPEN, coarse(rover.address, self.detail)
+        session = self.sessions.begin(identity, mountpoint, address, self._clock_us())
         metered = None
         if account.rate_bytes_s or account.day_bytes or account.month_bytes or account.areas:
             metered = Metered(rover, account.rate_bytes_s, self._clock_s, is_held=bool(account.areas))
             n_bytes, n_epochs = _let_through(metered)
-        present = _Present(session, rover, self._terms(name), n_bytes, n_epochs, metered=metered)
+        present = _Present(session, rover, self._terms(identity), n_bytes, n_epochs, metered=metered)
         if metered is not None or account.valid_until_us is not None:
             self._watched[present] = None
         self._present[rover] = self._by_key[session.key] = present
-        self.recheck_account(name)
+        self.recheck_account(identity)
         return metered or rover
 
     def leave(self, rover: Rover) -> Subscriber | None:
@@ -193,19 +206,28 @@ class Admission:
         for name in {present.session.account for present in self._present.values()}:
             self.recheck_account(name)
 
-    def recheck_account(self, name: str) -> None:
+    def recheck_account(self, identity: str) -> None:
         """End what is one session too many, of those that are here."""
-        account = self._account(name)
+        account = self._account(identity)
         if account is None:
             return
-        for session in self.sessions.surplus(name, account.most_sessions, account.when_full):
+        surplus = self.sessions.surplus(identity, self._most(identity, account), account.when_full)
+        for session in surplus:
             present = self._by_key.get(session.key)
-            if present is not None:
-                self._cut(present, "sessions", "another session of the account has its place")
+            if present is None:
+                continue
+            why = "another session of the account has its place"
+            if region := self.sessions.newest_region(identity, surplus):
+                self.given_way[region] += 1
+                why = f"a session of the account in another region ({region}) has its place"
+            self._cut(present, "sessions", why)
 
     def look(self) -> None:
         """End what time has ended; to be called each second."""
         now_us = self._clock_us()
+        if self.above.has_changed(now_us):
+            for identity in {present.session.account for present in self._present.values()}:
+                self.recheck_account(identity)
         for present in tuple(self._watched):
             session = present.session
             account = self._account(session.account)
@@ -215,6 +237,8 @@ class Admission:
             if why := why_not(account, session.mountpoint, now_us):
                 self._cut(present, "account", why)
             elif why := self._too_much(session.account, account, now_us):
+                told = self.volumes.regions_of(session.account, now_us)
+                log.info("an account has had its volume", account=session.account, month_bytes=told)
                 self._cut(present, "volume", why)
             elif (
                 present.metered is not None
@@ -246,18 +270,23 @@ class Admission:
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _account(self, name: str) -> AccountDefinition | None:
-        return _OPEN if self._accounts.is_open else self._accounts.get(name)
+    def _account(self, identity: str) -> AccountDefinition | None:
+        return _OPEN if self._accounts.is_open else self._accounts.by_id(identity)
 
-    def _terms(self, name: str) -> tuple[object, ...]:
-        account = self._account(name) or _OPEN
+    def _most(self, identity: str, account: AccountDefinition) -> int:
+        """Return how many sessions an account may have now."""
+        return self.above.limit(steps_above(identity), account.most_sessions, self._clock_us())
+
+    def _terms(self, identity: str) -> tuple[object, ...]:
+        account = self._account(identity) or _OPEN
         has_volume = bool(account.day_bytes or account.month_bytes)
-        return self._accounts.credential(name), account.rate_bytes_s, account.areas, has_volume
+        credential = self._accounts.credential(name_of(identity))
+        return credential, account.rate_bytes_s, account.areas, has_volume
 
-    def _too_much(self, name: str, account: AccountDefinition, now_us: int) -> str:
+    def _too_much(self, identity: str, account: AccountDefinition, now_us: int) -> str:
         if not account.day_bytes and not account.month_bytes:
             return ""
-        of_day, of_month = self.volumes.used(name, now_us)
+        of_day, of_month = self.volumes.used(identity, now_us)
         for used, most, when in (
             (of_day, account.day_bytes, "day"),
             (of_month, account.month_bytes, "month"),

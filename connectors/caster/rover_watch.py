@@ -16,6 +16,7 @@ from connectors.caster.privacy import NOWHERE, Place, coarse, coarse_leg, coarse
 from connectors.caster.session_book import Session
 from streams.definitions import PrivacyDefinition
 from streams.records import KeptSession, SessionLeg
+from streams.regions import name_of
 
 TURNS = 10
 """A rover is looked at in each so many calls of `look`: so often at most its changes are told."""
@@ -212,7 +213,7 @@ class RoverWatch:
         kept = KeptSession(
             caster=session.caster,
             number=session.number,
-            account=session.account,
+            account=name_of(session.account),
             mountpoint=session.mountpoint,
             agent=session.agent,
             version=session.version,

@@ -6,18 +6,21 @@ the book alone, so that casters that know the same end the same.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streams import count_sharing
+from streams.regions import neighbour_of
+
 Key = tuple[str, int]
 WhenFull = Literal["newest", "refuse"]
 
-LEASE_US = 150_000_000
+LEASE_US = count_sharing.LEASE_US
 """After which a session of another caster is over, when that caster says nothing more of it."""
 MOST_OTHERS = 200_000
-"""Sessions of other casters that are remembered."""
+"""Sessions of other casters that are remembered: of this installation, and of other regions, each."""
 MOST_ENDED = 50_000
 """Of sessions that are over, by which a page is told what to take away."""
 
@@ -65,9 +68,17 @@ class Session:
         return self.caster, self.number
 
     @property
-    def age(self) -> tuple[int, str, int]:
-        """By which sessions stand in order, the oldest first."""
-        return self.begun_us, self.caster, self.number
+    def age(self) -> tuple[int, str, int, str]:
+        """By which sessions stand in order, the oldest first.
+
+        A caster's own name goes before the way to it, which is another one in each region.
+        """
+        return self.begun_us, self.caster.rpartition(":")[2], self.number, self.caster
+
+    @property
+    def region(self) -> str:
+        """Who told of it: a `neighbour_of` here; empty: this installation."""
+        return neighbour_of(self.caster)
 
 
 @dataclass(slots=True)
@@ -90,7 +101,9 @@ class Sessions:
     """Of other casters, that were too many to be remembered."""
     _by_key: dict[Key, Session] = field(default_factory=dict)
     _by_account: dict[str, dict[Key, Session]] = field(default_factory=dict)
-    _others: int = 0
+    _by_caster: dict[str, set[int]] = field(default_factory=dict)
+    _others: Counter[bool] = field(default_factory=Counter)
+    """Of other casters, by whether they are in other regions: these leave the room of ours alone."""
     _firsts: dict[str, int] = field(default_factory=dict)
     """Number of the first session of each other caster's life."""
     _change: int = 0
@@ -123,7 +136,11 @@ class Sessions:
         del of_account[key]
         if not of_account:
             del self._by_account[session.account]
-        self._others -= session.caster != self.caster
+        of_caster = self._by_caster[session.caster]
+        of_caster.remove(session.number)
+        if not of_caster:
+            del self._by_caster[session.caster]
+        self._others[":" in session.caster] -= session.caster != self.caster
         return session
 
     def take(self, session: Session) -> None:
@@ -131,7 +148,7 @@ class Sessions:
         if session.caster == self.caster:  # of its life before
             return
         known = self._take_out(session.key)
-        if known is None and self._others >= MOST_OTHERS:
+        if known is None and self._others[":" in session.caster] >= MOST_OTHERS:
             self.left_out += 1
             return
         self._enter(session)
@@ -165,8 +182,8 @@ class Sessions:
         """Strike out what another caster had before it began anew with this number."""
         if self._firsts.get(caster, -1) < first:
             self._firsts[caster] = first
-            for one in [one for one in self.others() if one.caster == caster and one.number < first]:
-                self.end(one.key)
+            for number in [number for number in self._by_caster.get(caster, ()) if number < first]:
+                self.end((caster, number))
 
     def forget(self, now_us: int) -> list[Session]:
         """Strike out sessions of casters that have long said nothing of them; return these."""
@@ -185,6 +202,12 @@ class Sessions:
             return []
         in_order = sorted(self._by_account.get(account, {}).values(), key=lambda one: one.age)
         return in_order[:-most] if when_full == "newest" else in_order[most:]
+
+    def newest_region(self, account: str, surplus: Iterable[Session]) -> str:
+        """Return the region of the newest session that is not too many; empty: it is of this installation."""
+        over = {session.key for session in surplus}
+        staying = [session for session in self.of(account) if session.key not in over]
+        return max(staying, key=lambda one: one.age).region if staying else ""
 
     def count(self, account: str) -> int:
         """Return how many sessions an account has."""
@@ -211,4 +234,5 @@ class Sessions:
         session.change = self._change
         self._by_key[session.key] = session
         self._by_account.setdefault(session.account, {})[session.key] = session
-        self._others += session.caster != self.caster
+        self._by_caster.setdefault(session.caster, set()).add(session.number)
+        self._others[":" in session.caster] += session.caster != self.caster

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from connectors.caster.admission import Admission
 from connectors.caster.session_book import Session, Sessions
 from connectors.caster.volumes import Volume, Volumes
+from streams import count_sharing
 from streams.records import AccountVolume, CasterSessions, CasterVolumes, Record, SessionRecord
 
-SHARES = 60
+SHARES = count_sharing.SHARES
 """Sessions and accounts are divided into so many; one is told again each second."""
 MOST_OF_MESSAGE = 1000
 """Sessions or accounts of one record."""
@@ -44,9 +45,9 @@ class Telling:
         before = second - 1 if self._second is None else max(self._second, second - SHARES)
         shares = {share % SHARES for share in range(before + 1, second + 1)}
         self._second = second
-        return [*self._sessions(shares), *self._volumes(shares)]
+        return [*self._sessions(shares, now_us), *self._volumes(shares)]
 
-    def _sessions(self, shares: set[int]) -> Iterator[CasterSessions]:
+    def _sessions(self, shares: set[int], now_us: int) -> Iterator[CasterSessions]:
         book = self.admission.sessions
         ended = [number for _, number in self.admission.ended]
         self.admission.ended.clear()
@@ -59,12 +60,13 @@ class Telling:
         ]
         if self._is_begin:  # what it had in its life before is over, also when nothing has begun
             self._is_begin = False
-            yield CasterSessions(caster=book.caster, first=book.first, present=[], ended=[])
+            yield CasterSessions(caster=book.caster, first=book.first, present=[], ended=[], told_us=now_us)
         for begin in range(0, max(len(present), len(ended)), MOST_OF_MESSAGE):
             end = begin + MOST_OF_MESSAGE
             yield CasterSessions(
-                caster=book.caster, first=book.first, present=present[begin:end], ended=ended[begin:end]
-            )
+                caster=book.caster, first=book.first, present=present[begin:end],
+                ended=ended[begin:end], told_us=now_us,
+            )  # fmt: skip
 
     def _volumes(self, shares: set[int]) -> Iterator[CasterVolumes]:
         if not shares:

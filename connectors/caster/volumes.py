@@ -7,16 +7,18 @@ again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-DAY_US = 86_400_000_000
+from streams.count_sharing import periods
+from streams.regions import neighbour_of
+
 MOST_COUNTS = 500_000
-"""Accounts that are remembered, of each caster that tells of them."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Accounts that are remembered, of each caster that tells of them: of this one, of others of this
+installation, and of other regions, each."""
 
 
 class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,7 +63,8 @@ class Volumes:
     """Counts that were too many to be remembered."""
     _counts: dict[str, dict[str, Volume]] = field(default_factory=dict)
     """By account, then by caster."""
-    _n_counts: int = 0
+    _n_counts: Counter[str] = field(default_factory=Counter)
+    """By `_pool`: regions that tell too much leave the room of others alone."""
 
     def add(self, account: str, n_bytes: int, now_us: int) -> None:
         """Count what this caster has sent."""
@@ -93,9 +96,21 @@ class Volumes:
         for account, counts in list(self._counts.items()):
             for caster in [caster for caster, one in counts.items() if one.month < month]:
                 del counts[caster]
-                self._n_counts -= 1
+                self._n_counts[self._pool(caster)] -= 1
             if not counts:
                 del self._counts[account]
+
+    def regions_of(self, account: str, now_us: int) -> dict[str, int]:
+        """Return the bytes of this month by who told of them; empty: this installation."""
+        _, month = periods(now_us)
+        found: Counter[str] = Counter()
+        for caster, one in self._counts.get(account, {}).items():
+            if one.month >= month:
+                found[neighbour_of(caster)] += one.month_bytes
+        return dict(found)
+
+    def _pool(self, caster: str) -> str:
+        return "own" if caster == self.caster else "region" if ":" in caster else "here"
 
     def _of(self, caster: str, account: str) -> Volume:
         return self._counts.get(account, {}).get(caster, Volume())
@@ -103,16 +118,10 @@ class Volumes:
     def _set(self, caster: str, account: str, volume: Volume) -> None:
         counts = self._counts.get(account)
         if counts is None or caster not in counts:
-            if self._n_counts >= MOST_COUNTS:
+            pool = self._pool(caster)
+            if self._n_counts[pool] >= MOST_COUNTS:
                 self.left_out += 1
                 return
-            self._n_counts += 1
+            self._n_counts[pool] += 1
             counts = self._counts.setdefault(account, {})
         counts[caster] = volume
-
-
-def periods(now_us: int) -> tuple[int, int]:
-    """Return the day since 1970 and the month since the year 0, in UTC."""
-    day = now_us // DAY_US
-    date = _EPOCH + timedelta(days=day)
-    return day, date.year * 12 + date.month - 1

@@ -31,6 +31,7 @@ from dashboards.present_sessions import counts, identity, kept_session, session
 from dashboards.problems import ProblemError
 from storage import paging
 from streams.definitions import PRIVACY_ID, PrivacyDefinition, definition
+from streams.regions import name_of
 
 _WHAT = "Seeing who gets streams"
 _TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
@@ -62,7 +63,7 @@ class Filter:
         for one in context.sessions().changed(-1):
             if (
                 (not self.mountpoint or one.mountpoint == self.mountpoint)
-                and (not self.account or one.account == self.account)
+                and (not self.account or name_of(one.account) == self.account)
                 and (not self.base or one.base == self.base)
                 and (not self.caster or one.caster == self.caster)
                 and (self.region is None or context.region_of(one.caster) == self.region)
@@ -101,7 +102,7 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """Rovers that get a stream now, the oldest first."""
         check_writer(request, context, _WHAT)
-        start = ask(lambda: paging.decode_cursor("sessions", after, (int, str, int))) if after else None
+        start = ask(lambda: paging.decode_cursor("sessions", after, (int, str, int, str))) if after else None
         behind = (one for one in asked.found(context) if start is None or one.age > start)
         page = heapq.nsmallest(limit + 1, behind, key=lambda one: one.age)
         more = paging.encode_cursor("sessions", page[limit - 1].age) if len(page) > limit else None

@@ -275,6 +275,7 @@ class Demonstration:
         config = folder / "centre.toml"
         config.write_text(CENTRE.format(kafka=above, url=self.centre_url) + BELOW)
         run("centre-store", "store", "--config", str(config))
+        run("centre-bridge", "bridge", "--config", str(config))
         run("centre-serve", "serve", "--config", str(config), "--http", f"127.0.0.1:{self.centre_http}")
         for name in REGIONS:
             url = server.database()

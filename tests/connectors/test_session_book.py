@@ -10,7 +10,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from connectors.caster import session_book as room
 from connectors.caster.session_book import LEASE_US, Session, Sessions
-from connectors.caster.volumes import DAY_US, Volume, Volumes, periods
+from connectors.caster.volumes import Volume, Volumes
+from streams.count_sharing import DAY_US, periods
 
 NAMES = ("wuhan", "yichang", "jingzhou")
 
@@ -186,8 +187,15 @@ def test_counts_are_bounded(monkeypatch):
     volumes = Volumes("wuhan")
     for account in "abc":
         volumes.add(account, 1, 0)
-    volumes.take("other", "c", Volume(0, 1, 0, 1))
-    assert volumes.left_out == 2
+    assert volumes.left_out == 1
+    for caster in ("other", "zhejiang:c1"):  # what others tell takes no room of ours, nor of each other's
+        for account in "abc":
+            volumes.take(caster, account, Volume(0, 1, 0, 1))
+    assert volumes.left_out == 3
+    assert volumes.used("c", 0) == (0, 0)
+    volumes = Volumes("wuhan")
+    for account in "abc":
+        volumes.add(account, 1, 0)
     volumes.add("a", 1, 0)
     assert volumes.used("a", 0) == (2, 2)
     volumes.forget(40 * DAY_US)

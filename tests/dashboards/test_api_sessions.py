@@ -18,6 +18,7 @@ async def test_sessions_are_listed_with_the_token_only(tmp_path):
     book = Sessions("wuhan")
     book.begin("li", "WUHN", "203.0.113.0/24", c.START_US)
     book.begin("wu", "SHAO", "", c.START_US + 1_000_000).n_bytes = 7
+    book.take(Session("..:hubei:c1", 1, "..:chen", "", "", c.START_US + 2_000_000))
     app = country.app(write_token="t" * 20, sessions=lambda: book)
     async with client_of(app) as client:
         refused = await client.get(PATH)
@@ -36,7 +37,8 @@ async def test_sessions_are_listed_with_the_token_only(tmp_path):
             ({"mountpoint": "SHAO"}, ["wu"]),
             ({"account": "li"}, ["li"]),
             ({"account": "li", "mountpoint": "SHAO"}, []),
-            ({}, ["li", "wu"]),
+            ({}, ["li", "wu", "chen"]),
+            ({"account": "chen"}, ["chen"]),
         ):
             told = (await client.get(PATH, headers=headers, params=asked)).json()
             assert [one["account"] for one in told["items"]] == accounts

@@ -37,6 +37,10 @@ def run(config: Path, *arguments: str, typed: str = "") -> str:
         (("set", "li", "--sessions", "2", "--when-full", "refuse"), "PATCH",
          {"most_sessions": 2, "when_full": "refuse"}),
         (("set", "li", "--rate", "0", "--day-bytes", "0"), "PATCH", {"rate_bytes_s": 0.0, "day_bytes": 0}),
+        (("set", "li", "--region", "hubei", "--region", "zhejiang:hangzhou"), "PATCH",
+         {"regions": ["hubei", "zhejiang:hangzhou"]}),
+        (("set", "li", "--region", "all"), "PATCH", {"regions": None}),
+        (("set", "li", "--region", "none"), "PATCH", {"regions": []}),
     ],
 )  # fmt: skip
 def test_a_change_is_asked_for(config: Path, arguments: tuple[str, ...], method: str, body: object) -> None:

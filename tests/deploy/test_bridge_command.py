@@ -17,7 +17,8 @@ from deploy.registry import Registry
 from deploy.settings import Settings
 from deploy.settings_file import load
 from streams.kafka.bridge import Rate
-from streams.records import RawBatch, RawChunk
+from streams.records import Change, Changes, RawBatch, RawChunk
+from streams.regions import Region, RegionTree
 from streams.sharing import for_below
 
 TREE = """
@@ -109,7 +110,6 @@ def test_what_the_file_defines_is_described_with_the_regions_below(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"here": "china"}, "china is the top of the regions"),
         ({"kafka": ""}, "region china: nobody says where its Kafka is; write kafka = HOST:PORT"),
         ({"kafka": "10.1.0.1:9092", "prefix": "own."}, "have the same Kafka and prefix"),
     ],
@@ -117,6 +117,54 @@ def test_what_the_file_defines_is_described_with_the_regions_below(tmp_path):
 def test_a_region_without_a_way_up_is_refused(tmp_path, changed, words):
     with pytest.raises(Refusal, match=words):
         bridge(settings(tmp_path, **changed))
+
+
+def test_the_top_has_a_bridge_for_the_accounts_of_the_regions_below(tmp_path):
+    one = bridge(settings(tmp_path, here="china"))
+    assert (one.carriers, one.describer, one.accounts.receiver) == ([], None, None)
+    lines = {line.name: [topic.name for topic in line.topics] for line in one.accounts.exchange.lines}
+    assert lines == {
+        "zhejiang/counts-below": ["sessions-zhejiang", "volumes-zhejiang"],
+        "china/counts-down": ["sessions", "regional-sessions", "volumes", "regional-volumes"],
+    }
+    assert one.error.startswith(
+        "china/accounts-down: has not begun yet; if it stays so, run `groundswell top"
+    )
+    one.accounts.teller.told["zhejiang"].learn(Changes(changes=[account("li")]))
+    one.accounts.exchange._guards["zhejiang"].refused["caster"] += 3
+    text = exposition(bridge_figures(one)).decode()
+    assert 'groundswell_bridge_told_accounts{region="zhejiang"} 1.0' in text
+    assert 'groundswell_bridge_counts_refused_total{reason="caster",region="zhejiang"} 3.0' in text
+    assert 'groundswell_bridge_line_failing{line="accounts-down",region="china"} 1.0' in text
+
+
+def test_a_top_without_regions_below_needs_no_bridge():
+    tree = RegionTree(here="china", node=[Region(name="china", level="ministry")])
+    with pytest.raises(Refusal, match="china has no regions above or below it"):
+        bridge_of(tree, Settings().kafka, lambda: 0, lambda: 0, {})
+
+
+def account(name: str) -> Change:
+    return Change(kind="account", id=name, version=1, verb="put", before=None, after={"password_hash": "x"},
+                  by="", at_us=1, command_id="")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "names", "is_followed"),
+    [
+        ("", {"zhejiang/counts", "zhejiang/counts-in"}, True),
+        ('up = { sessions = "none" }', {"zhejiang/counts-in"}, True),
+        ("down = { accounts = false }", set(), False),
+    ],
+)
+def test_a_region_tells_of_sessions_by_its_rules(tmp_path, more, names, is_followed):
+    found = bridge(settings(tmp_path, more=more)).accounts
+    assert {line.name for line in found.exchange.lines} == names
+    assert (found.receiver is not None) == is_followed
+    assert found.teller is None
+    assert set(found.errors) == {name.partition("/")[2] for name in names} | (
+        {"accounts-in"} if is_followed else set()
+    )
 
 
 def test_a_configuration_without_regions_is_refused():

@@ -24,8 +24,11 @@ from dashboards.metrics import exposition
 from deploy import defaults
 from deploy.addresses import Addresses
 from deploy.bridge_command import bridge_figures, bridge_of
+from deploy.edge import Edge
 from deploy.figures import caster_figures
+from deploy.following_above import FollowerAbove
 from deploy.kafka_figures import (
+    above_figures,
     following_figures,
     gatherer_figures,
     notifier_figures,
@@ -88,11 +91,14 @@ async def _told(folder: Path) -> str:
     relay = Relay(lambda: 0.0)
     caster = Caster(relay, list, lambda: 0)
     caster.refuse("slow")
+    caster.admission.above.heard_us = [1]
+    edge = Edge(settings, Registry.of(settings), caster=caster)
     nodes = [Region(name="top", level="province", kafka="127.0.0.1:8")]
     tree = RegionTree(here="r", node=[*nodes, Region(name="r", level="city", parent="top")])
     for figures in (
         bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0, lambda: 0, Registry.of(settings).base)),
         caster_figures(caster, relay),
+        above_figures(FollowerAbove(edge, cast(Any, None), folder), edge),
         worker_figures(worker, lambda: {("samples", 0): 3}),
         writer_figures(WriterHealth()),
         regional_figures([RegionalDescriptions("r", cast(Any, None), cast(Any, None))]),

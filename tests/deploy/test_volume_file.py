@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors.caster.volumes import DAY_US, Volumes
+from connectors.caster.volumes import Volumes
 from deploy import volume_file
 from deploy.volume_file import keeping, name_of, own_file
+from streams.count_sharing import DAY_US
 
 
 async def test_volumes_and_the_name_stay_through_a_restart(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection
@@ -26,6 +27,7 @@ from deploy.bridge_command import bridge_of
 from deploy.kafka_access import kafka_access
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.settings import KafkaSettings
 from deploy.settings_file import load
 from streams import codec
 from streams.faust_app import FaustConfig, FaustRuntime
@@ -117,9 +119,13 @@ up = {{ raw = "exact" }}
 """
 WRITTEN = (
     "alerts", "command-outcomes", "regional-detections", "regional-raw", "station-reports",
-    "station-periods", "flagged-samples", "bridge-places", "descriptions-hangzhou",
+    "station-periods", "flagged-samples", "bridge-places", "descriptions-hangzhou", "sessions-hangzhou",
+    "volumes-hangzhou",
 )  # fmt: skip
-READ = "regional-commands", "bridge-places", "descriptions-hangzhou"
+READ = (
+    "regional-commands", "bridge-places", "descriptions-hangzhou", "accounts-hangzhou",
+    "elsewhere-sessions-hangzhou", "elsewhere-volumes-hangzhou",
+)  # fmt: skip
 """What docs/regions.md says that a region's user needs."""
 _ON_TOPICS, _LITERAL, _TO_READ, _TO_WRITE, _ALLOWED = 2, 3, 3, 4, 3
 """As Kafka numbers them."""
@@ -350,6 +356,10 @@ async def test_a_region_gets_its_acknowledgements_and_cannot_read_commands(place
     connection.close()
 
     bridge = bridge_of(settings.regions, settings.kafka, clock_us, clock_us, Registry.of(settings).base)
+    top = msgspec.structs.replace(settings.regions, here="zhejiang")
+    above = bridge_of(
+        top, KafkaSettings(servers=f"127.0.0.1:{place.plain}", prefix="acl."), clock_us, clock_us, {}
+    )
     consumer = AIOKafkaConsumer(**bridge.carriers[0].target.kafka.options)
     await consumer.start()
     try:  # what a user may not even see it cannot read
@@ -369,8 +379,8 @@ async def test_a_region_gets_its_acknowledgements_and_cannot_read_commands(place
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(commands.output.close)
         waiting = [asyncio.create_task(commands.command(one)) for one in asked]
-        running = asyncio.create_task(bridge.run())
-        for task in (*waiting, running):
+        running, telling = asyncio.create_task(bridge.run()), asyncio.create_task(above.run())
+        for task in (*waiting, running, telling):
             stack.push_async_callback(asyncio.gather, task, return_exceptions=True)
             stack.callback(task.cancel)
         below, copies = (Reader(plain, (t,), {}, "below.") for t in (COMMANDS, REGIONAL_COMMANDS))

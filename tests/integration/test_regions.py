@@ -97,6 +97,7 @@ name = "hangzhou"
 level = "city"
 parent = "zhejiang"
 up = {{ reports = "exact" }}
+down = {{ accounts = false }}
 
 [[station]]
 id = "S0"

@@ -96,6 +96,9 @@ def test_a_change_says_who_and_what_was_before_and_after():
         (command("put", "silence/s1", {"end_us": 5}), "it would silence everything"),
         (command("put", "silence/s1", {"end_us": 5, "begin_us": 6, "rule": "x"}), "ends before it begins"),
         (command("put", "account/new", {}), "it has no password"),
+        (command("put", "account/..:li", {"password": "x"}), "leave out the colon"),
+        (command("patch", "account/rover", {"regions": ["Zhe Jiang"]}), "correct that entry"),
+        (command("patch", "account/rover", {"regions": ["zhejiang:"]}), "correct that entry"),
         (
             command("put", "datastream/gauge.x", {"thing": "gauge", "property": "colour"}),
             "has no property 'colour'",
@@ -318,7 +321,9 @@ def test_an_account_that_older_programs_can_read_is_written_as_they_did():
     assert values_of(plain) == {"password": "", "password_hash": "x", "mountpoints": ["A"], "enabled": False}
     limited = AccountDefinition(password_hash="x", most_sessions=1, areas=[[[1, 2], [3, 4], [5, 0]]])
     assert set(values_of(limited)) - set(values_of(plain)) == {"most_sessions", "areas"}
-    for made in (plain, limited):
+    below = AccountDefinition(password_hash="x", regions=["zhejiang:hangzhou"])
+    alone = AccountDefinition(password_hash="x", regions=[])
+    for made in (plain, limited, below, alone):
         assert definition("account", values_of(made)) == made
     processor = control()
     asked = {"password": "x", "most_sessions": 2, "valid_until_us": 5}
