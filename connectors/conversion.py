@@ -10,17 +10,25 @@ from gnss.to_rtcm.formats import Format
 from streams.definitions import StationDefinition
 
 
-def converter_for(station: StationDefinition) -> Converter | None:
+def converter_for(station: StationDefinition, format_: str | None = None) -> Converter | None:
     """Return the converter of a station's stream; None where it is said to be RTCM 3.
 
     All bytes that are read go through `Converter.feed` before anything else sees them, and `Converter.finish`
     is called where a connection ends.
+
+    Parameters
+    ----------
+    station
+        Whose it is.
+    format_
+        Of one of its sources; None: the station's own.
     """
-    if station.format == "rtcm":
+    format_ = format_ or station.format
+    if format_ == "rtcm":
         return None
     position_m = None
     if station.send_position and station.longitude is not None and station.latitude is not None:
         x, y, z = geodetic_to_ecef(station.longitude, station.latitude, station.height_m or 0.0)
         position_m = float(x), float(y), float(z)
-    spoken = cast("Format", station.format)
+    spoken = cast("Format", format_)
     return Converter(spoken, reference_station=station.reference_station, position_m=position_m)

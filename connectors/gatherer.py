@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, Protocol
 
+from connectors.epoch_glance import latency_s
 from connectors.gathering.cutter import EpochCutter, Piece
 from gnss.to_rtcm.converter import Converter
 from streams.bus import RawSink
@@ -15,17 +16,32 @@ from streams.records import RawChunk
 from streams.stream_state import StreamState
 
 BACKLOG_PATIENCE_S = 10.0
+LATENCY_US = 5_000_000
+"""Between two looks at how late epochs come."""
 
 FrameSink = Callable[[str, bytes], None]
 """Takes a station's id and whole valid frames, and never waits."""
 
 
+class Selecting(Protocol):
+    """What lets one of several sources through (`connectors.selecting.gate`)."""
+
+    def passed(self, name: str, piece: Piece) -> Piece | None:
+        """Return what goes on of a piece of a source; None: nothing."""
+        ...
+
+    def ended(self, name: str) -> None:
+        """A source's connection has ended."""
+        ...
+
+
 class StationIntake:
-    """Where the bytes of one station arrive, whatever brings them.
+    """Where the bytes of one source of a station arrive, whatever brings them.
 
     They go on in pieces that end where an epoch does: valid frames straight to `relay`; all bytes, as they
     came, to `sink`. Rovers do not notice when the sink has no room. What a converter is given for goes on as
-    the RTCM 3 that it makes.
+    the RTCM 3 that it makes. Where the station has other sources, too, its `gate` says what of a live stream
+    goes on.
     """
 
     def __init__(
@@ -38,7 +54,9 @@ class StationIntake:
     ) -> None:
         self.station_id = station_id
         self.state = state
+        self.gate: Selecting | None = None
         self._converter = converter
+        self._look_us = 0
         self._sink = sink
         self._relay = relay
         self._is_patient = True
@@ -61,7 +79,21 @@ class StationIntake:
             state.enter("streaming", piece.received_at_us)
         if self._converter is not None:
             piece = self._converted(self._converter, piece)
-        self._pass_on(piece)
+        return self._enter(piece)
+
+    def _enter(self, piece: Piece) -> Coroutine[Any, Any, None] | None:
+        self._count(piece)
+        if piece.received_at_us >= self._look_us and piece.frames:
+            self._look_us = piece.received_at_us + LATENCY_US
+            latency = latency_s(piece.frames, piece.received_at_us)
+            self.state.latency_s = self.state.latency_s if latency is None else latency
+        if self.gate is not None:
+            passed = self.gate.passed(self.state.name, piece)
+            if passed is None:
+                return None
+            piece = passed
+        if piece.frames:
+            self._relay(self.station_id, piece.frames)
         if not piece.payload:
             return None
         chunk = RawChunk(
@@ -94,7 +126,7 @@ class StationIntake:
         self._is_replay = True
         cutter = self._cutter = self._cutter or EpochCutter()
         for piece in cutter.feed(data, 0, 0):
-            self._pass_on(piece)
+            self._replayed(piece)
         await self._sink.put(
             RawChunk(
                 station_id=self.station_id,
@@ -111,8 +143,9 @@ class StationIntake:
             self._at_once(self._cutter.finish(_mono_us()))
         if self._converter is not None and (made := self._converter.finish()):
             received_at_us = self.state.last_received_us or 0
-            self._pass_on(Piece(made, made, received_at_us, 0, 0, 0, 0))
-            self._offer(RawChunk(station_id=self.station_id, payload=made, received_at_us=received_at_us))
+            self._enter(Piece(made, made, received_at_us, 0, 0, 0, 0))
+        if self.gate is not None:
+            self.gate.ended(self.state.name)
 
     def _let_go(self) -> None:
         if self._cutter is not None:
@@ -121,7 +154,7 @@ class StationIntake:
     def _at_once(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             if self._is_replay:
-                self._pass_on(piece)
+                self._replayed(piece)
             else:
                 self.arrived(piece._replace(is_backlog=0))
 
@@ -149,11 +182,14 @@ class StationIntake:
             self._timer.cancel()
             self._timer = None
 
-    def _pass_on(self, piece: Piece) -> None:
+    def _count(self, piece: Piece) -> None:
         state = self.state
         state.bytes_received += piece.n_bytes
         state.messages_received += piece.n_frames
         state.bad_messages += piece.n_bad
+
+    def _replayed(self, piece: Piece) -> None:
+        self._count(piece)
         if piece.frames:
             self._relay(self.station_id, piece.frames)
 

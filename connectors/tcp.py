@@ -94,7 +94,10 @@ async def run(
     async def session() -> NoReturn:
         async with connected_socket(config.host, config.port) as sock:
             door.opened()
-            await hall.attend(sock, intake, stall_s=config.stall_s, whose="sender")
+            try:
+                await hall.attend(sock, intake, stall_s=config.stall_s, whose="sender")
+            finally:
+                intake.finish()
 
     patience = back_off or BackOff()
     await keep_connected(session, state, clock_us=clock_us, back_off=patience, door=door)

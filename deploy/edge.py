@@ -175,12 +175,12 @@ class Edge:
             now = None
         if now is not None and self.sources.gathers(station_id, now):
             return
-        await self.sources.disconnect_station(station_id)
         if now is None:
+            await self.sources.disconnect_station(station_id)
             log.info("a station is not gathered any more", station=station_id)
             return
         try:
-            self.sources.connect_station(StationSettings.of(station_id, now))
+            await self.sources.follow_station(StationSettings.of(station_id, now))
         except Refusal as refusal:
             log.error("a station cannot be gathered", why=str(refusal))
         else:

@@ -18,16 +18,10 @@ from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream
-from streams.definitions import (
-    PrivacyDefinition,
-    StationDefinition,
-    ThingDefinition,
-    check_id,
-    is_source,
-    without_password,
-)
+from streams.definitions import PrivacyDefinition, StationDefinition, ThingDefinition, check_id
 from streams.kafka.security import Security
 from streams.regions import RegionTree
+from streams.station_sources import MAIN, SourceDefinition, is_source, without_password
 
 Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -168,39 +162,50 @@ class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unkno
         """Return what was changed by command as if it stood in the file."""
         return cls(id=station_id, **msgspec.structs.asdict(definition))
 
-    def connection(self) -> Connection:
-        """Return the connector's configuration for `source`."""
+    def connection(self, source: SourceDefinition | None = None) -> Connection:
+        """Return the connector's configuration for one of its sources; None: the first.
+
+        Raises
+        ------
+        Refusal
+            It is not understood.
+        """
+        sources = self.every_source()
+        if source is None and not sources:
+            raise Refusal(f"station {self.id} has no source; write one")
+        one = sources[0] if source is None else source
+        where = f"station {self.id}" if one.name == MAIN else f"station {self.id}, source {one.name}"
         try:
-            if (config := self._parsed()) is not None:
+            if (config := self._parsed(one, where)) is not None:
                 return config
         except ValueError as error:
-            raise Refusal(f"station {self.id}: {error}; correct its source") from error
+            raise Refusal(f"{where}: {error}; correct its source") from error
         raise Refusal(
-            f"station {self.id}: source {without_password(self.source)!r} is not understood; "
+            f"{where}: source {without_password(one.source)!r} is not understood; "
             "write ntrip://user:password@host:port/MOUNTPOINT, tcp://host:port, push: or "
             "tcp-listen://0.0.0.0:port"
         )
 
-    def _parsed(self) -> Connection | None:
-        url = urlsplit(self.source)
-        if url.scheme == "push" and is_source(self.source):
+    def _parsed(self, one: SourceDefinition, where: str) -> Connection | None:
+        url = urlsplit(one.source)
+        if url.scheme == "push" and is_source(one.source):
             return PushConfig(
                 mountpoint=self.id,
-                password=self.push_password,
-                password_hash=self.push_password_hash,
-                stall_s=self.stall_s,
+                password=one.push_password,
+                password_hash=one.push_password_hash,
+                stall_s=one.stall_s,
                 interval_s=self.interval_s,
             )
         if url.scheme == "tcp-listen" and url.hostname and url.port:
             return TcpListenConfig(
                 host=url.hostname,
                 port=url.port,
-                allow=self.allow,
-                stall_s=self.stall_s,
+                allow=one.allow,
+                stall_s=one.stall_s,
                 interval_s=self.interval_s,
             )
         if url.scheme == "tcp" and url.hostname and url.port:
-            return TcpConfig(host=url.hostname, port=url.port, stall_s=self.stall_s)
+            return TcpConfig(host=url.hostname, port=url.port, stall_s=one.stall_s)
         mountpoint = unquote(url.path.lstrip("/"))
         if url.scheme not in {"ntrip", "ntrips"} or not url.hostname or not mountpoint:
             return None
@@ -210,9 +215,9 @@ class StationSettings(StationDefinition, frozen=True, kw_only=True, forbid_unkno
             mountpoint=mountpoint,
             username=unquote(url.username or ""),
             password=unquote(url.password or ""),
-            version=_version(str(self.version), self.id),
+            version=_version(str(one.version), where),
             tls=url.scheme == "ntrips",
-            stall_s=self.stall_s,
+            stall_s=one.stall_s,
         )
 
 
@@ -281,8 +286,8 @@ def address(text: str, option: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _version(text: str, station_id: str) -> Any:
+def _version(text: str, where: str) -> Any:
     versions = {"1": 1, "2": 2, "auto": "auto"}
     if text not in versions:
-        raise Refusal(f"station {station_id}: NTRIP version {text!r} is not known; write 1, 2 or auto")
+        raise Refusal(f"{where}: NTRIP version {text!r} is not known; write 1, 2 or auto")
     return versions[text]

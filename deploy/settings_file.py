@@ -139,13 +139,16 @@ def _each_its_own(kind: str, ids: Iterable[str]) -> None:
 def _each_its_own_port(stations: Iterable[StationSettings]) -> None:
     by_source: dict[str, str] = {}
     for station in stations:
-        if not station.source.startswith("tcp-listen:"):
-            continue
-        other = by_source.setdefault(station.connection().source, station.id)
-        if other != station.id:
-            raise Refusal(
-                f"stations {other} and {station.id} are awaited at the same port; give each its own"
-            )
+        for one in station.every_source():
+            if not one.source.startswith("tcp-listen:"):
+                continue
+            port = station.connection(one).source
+            if port in by_source:
+                raise Refusal(
+                    f"stations {by_source[port]} and {station.id} are awaited at the same port; "
+                    "give each its own"
+                )
+            by_source[port] = station.id
 
 
 def _session(broker: MqttConfig) -> str:
@@ -156,6 +159,8 @@ def _session(broker: MqttConfig) -> str:
 def _check_station(station: StationSettings) -> None:
     check_station_id(station.id)
     station.connection()
+    for source in station.every_source():
+        station.connection(source)
     try:
         station.check()
         check_name(station.name)

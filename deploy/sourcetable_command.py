@@ -101,7 +101,7 @@ def caster_of(
         It is no URL of a caster.
     """
     from connectors.sourcetable import SourcetableConfig
-    from streams.definitions import without_password
+    from streams.station_sources import without_password
 
     try:
         parts = urlsplit(url if "://" in url else f"ntrip://{url}")

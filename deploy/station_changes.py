@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from deploy.api_client import NotDoneError, changed, every
 from deploy.station_lists import Listed, check_station
-from streams.definitions import shown, values_of, without_password
+from streams.definitions import shown, values_of
 from streams.objects import Base
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ApiTarget:
         secret = {
             name: value
             for name, value in listed.values.items()
-            if name not in visible or (name == "source" and value != visible["source"])
+            if name not in visible or value != visible[name]
         }
         if before is not None and not differing and (is_dry or not secret):
             return Step(listed.id, "same", "but for passwords, which are compared there" if secret else "")
@@ -118,9 +118,8 @@ def described(values: Mapping[str, Any]) -> str:
     """Return values as they may be shown."""
     texts = []
     for name, value in values.items():
-        kept = name in shown("station", {name: value})
-        text = without_password(value) if name == "source" else str(value)
-        texts.append(f"{name}={text}" if kept else f"{name}=***")
+        kept = shown("station", {name: value})
+        texts.append(f"{name}={kept.get(name, '***')}")
     return ", ".join(texts)
 
 

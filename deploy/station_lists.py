@@ -18,7 +18,9 @@ from gnss.ntrip.selection import Selection, place_of
 from streams.definitions import StationDefinition, check_id, check_name, check_push, definition
 
 MOST_BYTES = 64_000_000
-_FIELDS = {one.name: one.type for one in msgspec.structs.fields(StationDefinition)}
+_TABLES = {"sources", "source_paused", "change_over"}
+"""What no cell can hold: in a list a station has one source; those behind it stay as they are."""
+_FIELDS = {one.name: one.type for one in msgspec.structs.fields(StationDefinition) if one.name not in _TABLES}
 COLUMNS = ("id", *_FIELDS)
 """Of a CSV file and of a feature's properties: all but `id` and `source` may be left out."""
 

@@ -6,19 +6,24 @@ detector's limits for one datastream; its id is `datastream/detector`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from gnss import area
-from gnss.to_rtcm.formats import FORMATS
 from sensors.model import Datastream, Station, Thing
-from streams.loopback import is_loopback
 from streams.records import Command, ObjectKind, TimeUs
+from streams.station_sources import (
+    ChangeOver,
+    SourceDefinition,
+    check_passwords,
+    check_sources,
+    every_source,
+    shown_sources,
+    without_password,
+)
 
 Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 LatitudeDegrees = Annotated[float, msgspec.Meta(ge=-90, le=90)]
@@ -44,7 +49,6 @@ MOST_CORNERS = 500
 """Of all areas of an account."""
 DAY_US = 86_400_000_000
 LONGEST_SILENCE_US = 366 * DAY_US
-MOST_ADDRESSES = 100
 MOST_NAME = 200
 """Characters of a station's name."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -74,9 +78,15 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A GNSS reference station and where its stream is."""
 
-    source: str
+    source: str = ""
     """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://` for TLS, `tcp://host:port`; or `push:` where
     the station sends to our caster, `tcp-listen://host:port` where it connects to a port of its own."""
+    sources: list[SourceDefinition] = []
+    """Where else its stream is to be had, in order: behind `source`, or without one."""
+    source_paused: bool = False
+    """`source` alone is not gathered."""
+    change_over: ChangeOver = ChangeOver()
+    """When another source takes over."""
     name: str = ""
     version: str | int = "auto"
     """NTRIP version: 1, 2 or auto."""
@@ -108,41 +118,17 @@ class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     gatherer: str = ""
     """Name of the process that gathers it, where there are several."""
 
+    def every_source(self) -> list[SourceDefinition]:
+        """Return all of its sources in order, the paused ones too."""
+        return every_source(msgspec.structs.asdict(self), self.sources)
+
     def check(self) -> None:
-        """Look at the source and the place."""
-        if not is_source(self.source):
-            raise ValueError(
-                f"source {without_password(self.source)!r} is not understood; "
-                "write ntrip://user:password@host:port/MOUNTPOINT, tcp://host:port, push: or "
-                "tcp-listen://0.0.0.0:port"
-            )
-        self._check_access()
-        if str(self.version) not in {"1", "2", "auto"}:
-            raise ValueError(f"NTRIP version {self.version!r} is not known; write 1, 2 or auto")
+        """Look at the sources and the place."""
+        check_sources(self.every_source())
         if (self.longitude is None) != (self.latitude is None):
             raise ValueError("one of longitude and latitude is missing; give both or neither")
-        if self.format not in FORMATS:
-            raise ValueError(f"format {self.format!r} is not known; write {', '.join(FORMATS)}")
         if self.send_position and None in {self.longitude, self.latitude, self.height_m}:
             raise ValueError("send_position needs longitude, latitude and height_m; give all three")
-
-    def _check_access(self) -> None:
-        url = urlsplit(self.source)
-        if len(self.allow) > MOST_ADDRESSES:
-            raise ValueError(f"it allows more than {MOST_ADDRESSES} addresses; name networks")
-        for one in self.allow:
-            try:
-                ipaddress.ip_network(one, strict=False)
-            except ValueError:
-                raise ValueError(
-                    f"allow has {one[:50]!r}, which is no address; "
-                    "write for instance 203.0.113.7 or 10.1.0.0/16"
-                ) from None
-        if url.scheme == "tcp-listen" and not self.allow and not is_loopback(url.hostname or ""):
-            raise ValueError(
-                "everybody could send in its place; name its address in allow, for instance "
-                '["203.0.113.7"], or ["0.0.0.0/0"] for all'
-            )
 
     def station(self, identity: str) -> Station:
         """Return the registry's entry."""
@@ -320,12 +306,24 @@ PRIVACY_ID = "rovers"
 """Of the only object of its kind."""
 
 
-_LATER_OF_ACCOUNTS: tuple[tuple[str, Any], ...] = tuple(
-    (field.name, field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
-    for field in msgspec.structs.fields(AccountDefinition)
-    if field.name not in {"password", "password_hash", "mountpoints", "enabled"}
-)
-"""What older programs do not know: they can read, and disable, an account that makes no use of it."""
+def _usual(kind: type[Definition], names: frozenset[str], *, but: bool = False) -> dict[str, Any]:
+    """Return the defaults of some fields, or of all but them, as plain values."""
+    return {
+        field.name: msgspec.to_builtins(
+            field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        )
+        for field in msgspec.structs.fields(kind)
+        if (field.name in names) is not but
+    }
+
+
+_LATER: dict[type[Definition], dict[str, Any]] = {
+    AccountDefinition: _usual(
+        AccountDefinition, frozenset({"password", "password_hash", "mountpoints", "enabled"}), but=True
+    ),
+    StationDefinition: _usual(StationDefinition, frozenset({"sources", "source_paused", "change_over"})),
+}
+"""What older programs do not know: they can read, and disable, what makes no use of it."""
 
 
 def definition(kind: ObjectKind, values: Mapping[str, Any]) -> Definition:
@@ -349,7 +347,7 @@ def definition(kind: ObjectKind, values: Mapping[str, Any]) -> Definition:
 def values_of(made: Definition) -> dict[str, Any]:
     """Return a definition as plain values."""
     values: dict[str, Any] = msgspec.to_builtins(made)
-    for name, usual in _LATER_OF_ACCOUNTS if isinstance(made, AccountDefinition) else ():
+    for name, usual in _LATER.get(type(made), {}).items():
         if values[name] == usual:
             del values[name]
     return values
@@ -410,27 +408,7 @@ def check_push(made: StationDefinition) -> None:
     ValueError
         One sentence says why.
     """
-    if made.source.startswith("push:") and not (made.push_password or made.push_password_hash):
-        raise ValueError("everybody could push it; give a push_password")
-
-
-def is_source(source: str) -> bool:
-    """Return whether a station's stream can be had from there."""
-    try:
-        url = urlsplit(source)
-        port = url.port
-    except ValueError:
-        return False
-    if url.scheme == "push":
-        return not url.netloc and not url.path.strip("/")
-    if url.scheme in {"tcp", "tcp-listen"}:
-        return bool(url.hostname and port)
-    return url.scheme in {"ntrip", "ntrips"} and bool(url.hostname and url.path.lstrip("/"))
-
-
-def without_password(source: str) -> str:
-    """Return a URL as it may be shown. Users and passwords may hold an @ or /, written as they are."""
-    return re.sub(r"(//[^:/]*):.*@", r"\1:***@", source, flags=re.DOTALL)
+    check_passwords(made.every_source())
 
 
 def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -438,6 +416,8 @@ def shown(kind: ObjectKind, values: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in values.items() if name not in _SECRETS.get(kind, ())}
     if kind == "station" and isinstance(kept.get("source"), str):
         kept["source"] = without_password(kept["source"])
+    if kind == "station" and "sources" in kept:
+        kept["sources"] = shown_sources(kept["sources"])
     return kept
 
 

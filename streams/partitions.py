@@ -25,6 +25,8 @@ from streams.records import (
     RawBatch,
     Record,
     SampleBatch,
+    SourceChanges,
+    SourceStates,
     StationPeriods,
     StationReports,
     Tick,
@@ -44,6 +46,8 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     Commands: ("commands",),
     CommandOutcomes: ("outcomes",),
     Changes: ("changes",),
+    SourceChanges: ("changes",),
+    SourceStates: ("states", "gone"),
     Descriptions: ("descriptions",),
 }
 """Batches that are lists of records, and where these stand."""

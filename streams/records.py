@@ -417,6 +417,64 @@ class Changes(Record, frozen=True, kw_only=True, tag="changes"):
     changes: list[Change]
 
 
+class SourceChange(Record, frozen=True, kw_only=True):
+    """Another source of a station is gathered from now on. Key: station_id, at_us, why."""
+
+    station_id: str
+    at_us: TimeUs
+    before: str
+    """Name of the source that was chosen."""
+    after: str
+    why: Annotated[str, msgspec.Meta(max_length=20)]
+    """stall, late, loss, better or gone; reference: the new source tells another place."""
+    text: Annotated[str, msgspec.Meta(max_length=500)]
+    """The same in words, with figures."""
+
+
+class SourceChanges(Record, frozen=True, kw_only=True, tag="source_changes"):
+    """Changes of sources, oldest first for each station."""
+
+    changes: list[SourceChange]
+
+
+class SourceState(Record, frozen=True, kw_only=True):
+    """What a stream is doing, as `streams.stream_state.StreamState` has it. Key: gatherer, id."""
+
+    id: str
+    kind: str
+    source: str
+    """Without credentials."""
+    phase: str
+    since_us: TimeUs
+    bytes_received: int
+    messages_received: int
+    bad_messages: int
+    bad_samples: int
+    overload_drops: int
+    refused_connections: int
+    reconnects: int
+    last_received_us: TimeUs | None
+    last_error: str
+    station: str
+    name: str
+    place: int
+    is_chosen: bool
+    chosen_since_us: TimeUs
+    why: str
+    latency_s: float | None
+    bytes_per_s: float
+    messages_per_s: float
+
+
+class SourceStates(Record, frozen=True, kw_only=True, tag="source_states"):
+    """What streams of one gatherer are doing."""
+
+    gatherer: str
+    states: list[SourceState]
+    gone: list[str] = []
+    """Ids of those that are no more."""
+
+
 # --- what there is in regions ---------------------------------------------------------------------
 
 DescribedKind = Literal["station", "thing", "datastream"]
@@ -624,6 +682,8 @@ Batch = (
     | Commands
     | CommandOutcomes
     | Changes
+    | SourceChanges
+    | SourceStates
     | Descriptions
     | CasterSessions
     | CasterVolumes

@@ -45,6 +45,8 @@ COMMANDS = Topic("commands", records.Commands, "target", partitions=1, retention
 COMMAND_OUTCOMES = Topic("command-outcomes", records.CommandOutcomes, "id", partitions=1)
 REGISTRY = Topic("registry", records.Changes, "kind/id", partitions=1, retention_s=-1, compacted=True)
 """What is changed by command: a message holds the newest change of one object."""
+SOURCE_CHANGES = Topic("source-changes", records.SourceChanges, "station_id", partitions=1)
+"""Which source of a station is gathered since when, and why."""
 
 TOPICS = (
     RAW,
@@ -58,6 +60,7 @@ TOPICS = (
     COMMANDS,
     COMMAND_OUTCOMES,
     REGISTRY,
+    SOURCE_CHANGES,
 )
 
 SNAPSHOTS = Topic("snapshots", None, "chunk", retention_s=-1, compacted=True)
@@ -94,9 +97,12 @@ REGIONAL_SESSIONS = replace(SESSIONS, name="regional-sessions")
 """Who gets streams in other regions, as far as the bridge believes it."""
 REGIONAL_VOLUMES = replace(VOLUMES, name="regional-volumes")
 """How much accounts have had in other regions."""
+SOURCE_STATES = Topic("source-states", records.SourceStates, "gatherer", partitions=1, retention_s=3600)
+"""What streams are doing: each gatherer tells of its own, all of them again and again."""
 ALL_TOPICS = (
     *TOPICS, SNAPSHOTS, DEAD_LETTERS, DELIVERY_STATE, REGIONAL_DETECTIONS, REGIONAL_RAW, REGIONAL_COMMANDS,
     BRIDGE_PLACES, SESSIONS, VOLUMES, KEPT_SESSIONS, REGIONAL_ACCOUNTS, REGIONAL_SESSIONS, REGIONAL_VOLUMES,
+    SOURCE_STATES,
 )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ from streams.records import (
     ObjectKind,
     Record,
 )
+from streams.station_sources import SourceDefinition, with_changed
 from streams.topics import COMMAND_OUTCOMES, COMMANDS, REGISTRY, Topic
 
 MOST_OBJECTS = 20_000
@@ -192,7 +193,7 @@ class Control:
             for name in ("password", "push_password"):
                 if name in values:
                     values = {f"{name}_hash": "", **values}
-            values = {**values_of(before), **values}
+            values = _patched(values_of(before), values)
         check_id(*key)
         after = definition(key[0], values)
         if isinstance(after, AccountDefinition) and after.password:
@@ -201,11 +202,7 @@ class Control:
         if isinstance(after, StationDefinition):
             check_name(after.name)
             check_push(after)
-            if after.push_password:
-                kept = _kept_hash(after, before) or hashed(after.push_password, command.id)
-                after = msgspec.structs.replace(after, push_password="", push_password_hash=kept)
-            if ":***@" in after.source:  # as the API shows it
-                raise ValueError("its source has stars in place of the password; write the password")
+            after = _with_hashes(after, before, command.id)
         if isinstance(after, DatastreamDefinition):
             return self._checked_datastream(key[1], after, before)
         if isinstance(after, RuleDefinition):
@@ -252,10 +249,38 @@ class Control:
         return after
 
 
-def _kept_hash(after: StationDefinition, before: Definition | None) -> str:
-    """Return the hash that is known of a password, if it stays the same; else what was given."""
-    known = before.push_password_hash if isinstance(before, StationDefinition) else ""
-    return known if known and is_password(after.push_password, known) else after.push_password_hash
+def _patched(before: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with some changed; `sources` as a table changes those that it names."""
+    changed = values.get("sources")
+    if not isinstance(changed, Mapping):
+        return {**before, **values}
+    rest = {name: value for name, value in values.items() if name != "sources"}
+    return with_changed({**before, **rest}, changed)
+
+
+def _with_hashes(after: StationDefinition, before: Definition | None, salt: str) -> StationDefinition:
+    """Return a station whose passwords are hashes; one that stays the same keeps its hash."""
+    known = {}
+    if isinstance(before, StationDefinition):
+        known = {one.name: one.push_password_hash for one in before.every_source()}
+
+    def kept(one: SourceDefinition) -> str:
+        hash_ = known.get(one.name, "")
+        if hash_ and is_password(one.push_password, hash_):
+            return hash_
+        return one.push_password_hash or hashed(one.push_password, f"{salt}{one.name}")
+
+    listed = [
+        msgspec.structs.replace(one, push_password="", push_password_hash=kept(one))
+        if one.push_password
+        else one
+        for one in after.sources
+    ]
+    after = msgspec.structs.replace(after, sources=listed)
+    if not after.push_password:
+        return after
+    (main, *_) = after.every_source()
+    return msgspec.structs.replace(after, push_password="", push_password_hash=kept(main))
 
 
 def _key_of(target: str) -> tuple[ObjectKind, str]:

@@ -97,7 +97,7 @@ WRONG = {
     ),
     "no process for rovers": ("[caster]\nprocesses = 0", "caster, processes"),
     "an unknown table": ("[storage]\nx = 1", "there is no key storage here"),
-    "a missing key": ('[[station]]\nid = "A"', "station number 1: the key source is missing"),
+    "a missing key": ('[[station]]\nid = "A"', "station A has no source; write one"),
     "a wrong type": (
         STATION + 'longitude = "east"',
         "station number 1, longitude: Expected a number, got a text",

@@ -84,7 +84,7 @@ def test_a_change_says_who_and_what_was_before_and_after():
         (command("put", "station/B", {"source": "ntrip://u:***@h:1/M"}), "write the password"),
         (command("patch", "station/A", {"name": "x" * 201}), "write at most 200 characters in one line"),
         (command("patch", "station/A", {"name": "a\nb"}), "write at most 200 characters in one line"),
-        (command("put", "station/B", {}), "missing required field `source`"),
+        (command("put", "station/B", {}), "it has no source; write one"),
         (command("patch", "station/B", {"paused": True}), "there is no such station"),
         (command("patch", "station/A", {"latitude": 91.0}), "latitude"),
         (command("patch", "station/A", {"latitude": 31.0}), "give both or neither"),

@@ -1,0 +1,1 @@
+"""A station with several sources: one of them goes on at a time, in whole epochs."""
