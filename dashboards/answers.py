@@ -267,6 +267,53 @@ class StreamAnswer(Answer, frozen=True, kw_only=True):
     reconnects: int
     last_received: Time | None
     last_error: str
+    station: str
+    """Whose source it is; empty: of no station."""
+    name: str
+    """Of the source, among those of its station."""
+    place: int
+    """Of the source in their order, from 1."""
+    gatherer: str
+    """The process that has it, where several processes share the work."""
+    chosen: bool
+    """What it brings goes on: of several sources of a station one does."""
+    chosen_since: Time | None
+    """Since when it goes on, or does not."""
+    why: str
+    """That it goes on, in words."""
+    latency_s: float | None
+    """From an epoch to its arrival, each few seconds."""
+    bytes_per_s: float
+    messages_per_s: float
+
+
+class SourceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A source of a station."""
+
+    source: str
+    """`ntrip://user:password@host:port/MOUNTPOINT`, `ntrips://`, `tcp://host:port`, `push:` or
+    `tcp-listen://host:port`."""
+    version: str | int = "auto"
+    format: str = "auto"
+    stall_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 30.0
+    push_password: str = ""
+    allow: list[str] = []
+    standby: Literal["hot", "cold"] = "hot"
+    """`cold`: it is connected only while no source before it brings anything."""
+    paused: bool = False
+    place: int | None = None
+    """In the order, from 1; null: where it is, or at the end."""
+
+
+class SourceChangeAnswer(Answer, frozen=True, kw_only=True):
+    """Another source of a station took over."""
+
+    at: Time
+    before: str
+    after: str
+    why: str
+    """stall, late, loss, better or gone; reference: the new source tells another place."""
+    text: str
 
 
 class HealthAnswer(Answer, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from dashboards.answers import (
     ObservationAnswer,
     ObservationWindowAnswer,
     QualityAnswer,
+    SourceChangeAnswer,
     StationAnswer,
     StationFigures,
     StationLatest,
@@ -36,7 +37,7 @@ from storage.store import (
     StationRow,
 )
 from streams import records
-from streams.records import AlertTransition, Reason, StationReport
+from streams.records import AlertTransition, Reason, SourceChange, StationReport
 from streams.regions import region_of
 from streams.stream_state import StreamState
 
@@ -277,6 +278,23 @@ def stream(state: StreamState) -> StreamAnswer:
         reconnects=state.reconnects,
         last_received=None if state.last_received_us is None else time_of(state.last_received_us),
         last_error=state.last_error,
+        station=state.station,
+        name=state.name,
+        place=state.place,
+        gatherer=state.gatherer,
+        chosen=state.is_chosen,
+        chosen_since=time_of(state.chosen_since_us) if state.chosen_since_us else None,
+        why=state.why,
+        latency_s=_rounded(state.latency_s, 3),
+        bytes_per_s=round(state.bytes_per_s, 1),
+        messages_per_s=round(state.messages_per_s, 2),
+    )
+
+
+def source_change(change: SourceChange) -> SourceChangeAnswer:
+    """Return when another source took over."""
+    return SourceChangeAnswer(
+        at=time_of(change.at_us), before=change.before, after=change.after, why=change.why, text=change.text
     )
 
 

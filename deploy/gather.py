@@ -29,6 +29,7 @@ from deploy.roaming_figures import roaming_figures, verdict_figures
 from deploy.session_keeping import kept_over_kafka
 from deploy.session_link import sharing
 from deploy.settings import Settings
+from deploy.source_link import telling
 from deploy.sources import Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
@@ -108,6 +109,8 @@ async def _run(
         follower = await stack.enter_async_context(
             following(edge, access, kafka.prefix, folder / "registry", keep_s=cut_off_s)
         )
+        own_name = settings.gather.name or socket.gethostname()
+        await stack.enter_async_context(telling(sources, own_name, access, kafka.prefix))
         figures = gatherer_figures(sink.health, keeper) + follower_figures(follower, edge)
         if edge.caster is not None:
             verdicts = following_verdicts(access, kafka.prefix, edge.caster.roaming)

@@ -27,6 +27,7 @@ from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.session_link import watching
 from deploy.settings import Settings
+from deploy.source_link import hearing
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_command import reading_store
@@ -84,6 +85,7 @@ async def _run(
         alerts = Reader(access, (ALERTS,), {}, kafka.prefix)
         stack.push_async_callback(alerts.stop)
         sessions = await stack.enter_async_context(watching(access, kafka.prefix))
+        told = await stack.enter_async_context(hearing(access, kafka.prefix))
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
         watch, memory = DatabaseWatch(look), AlertMemory()
         tasks = [
@@ -108,6 +110,7 @@ async def _run(
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
+            told=told.states,
         )
         registry = Registry.of(settings)
         app.state.snapshot.begin_with(

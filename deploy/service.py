@@ -39,6 +39,7 @@ from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
 from streams.loopback import is_loopback
+from streams.records import SourceChanges
 
 
 @dataclass(slots=True)
@@ -94,6 +95,7 @@ async def opened(
         figures += await stack.enter_async_context(forgetting(store, settings.caster.privacy))
         relay = Relay(asyncio.get_running_loop().time)
         sources = Sources(runtime, runtime, relay)
+        sources.changed = lambda change: runtime.note(SourceChanges(changes=[change]))
         edge = Edge(settings, registry, sources)
         service = Service(settings, registry, store, runtime, sources, addresses, edge)
         stack.push_async_callback(sources.stop)

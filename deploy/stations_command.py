@@ -22,10 +22,12 @@ from deploy.api_client import (
 )
 from deploy.refusal import Refusal
 from deploy.sourcetable_command import print_table
+from deploy.station_sources_command import TOLD, sources, told
 from deploy.stations_import_command import import_stations
 
 stations = typer.Typer(invoke_without_command=True)
 stations.command("import")(import_stations)
+stations.add_typer(sources, name="sources")
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID...", help="One or several.")]
 
 
@@ -43,22 +45,23 @@ def kept(
 
 @stations.command("list")
 def list_(config: ConfigOption, server: ServerOption = None) -> None:
-    """List the stations of a running program: verdict, and what their streams are doing."""
+    """List the stations of a running program: verdict, and what the source that goes on is doing."""
     from deploy.settings_file import load
 
     with client_of(load(config), server) as client:
         rows = list(every(client, "/stations"))
         streams: dict[str, Any] = {}
         with contextlib.suppress(Refusal):  # not every process has streams
-            streams = {one["id"]: one for one in asked_of(client, "GET", "/streams")["items"]}
+            for one in asked_of(client, "GET", "/streams")["items"]:
+                if one["chosen"] or one["station"] not in streams:
+                    streams[one["station"]] = one
     table = []
     for row in rows:
         stream = streams.get(row["id"], {})
         state = "paused" if row["paused"] else str(row["state"])
         score = "" if row.get("score") is None else str(row["score"])
-        told = (stream.get(name, "") for name in ("phase", "source", "last_error"))
-        table.append([str(row["id"]), str(row["name"]), state, score, *map(str, told)])
-    print_table(("station", "name", "state", "score", "stream", "source", "last error"), table)
+        table.append([str(row["id"]), str(row["name"]), state, score, *told(stream)])
+    print_table(("station", "name", "state", "score", *TOLD), table)
 
 
 @stations.command()

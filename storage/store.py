@@ -30,6 +30,7 @@ from streams.records import (
     KeptSession,
     ObjectKind,
     Record,
+    SourceChange,
     StationFigures,
     StationPeriodRecord,
     StationReport,
@@ -312,6 +313,12 @@ class Store(Protocol):
         base
             Only those that had this station for a while.
         """
+        ...
+
+    def source_changes(
+        self, station_id: str, *, after: str | None = None, limit: int = 100
+    ) -> Page[SourceChange]:
+        """Return when which source of a station took over, the newest first; those of a year are kept."""
         ...
 
     def counts(self) -> Counts:

@@ -53,6 +53,7 @@ T = TypeVar("T")
 
 SNAPSHOT_INTERVAL_US = 60_000_000
 JOURNAL_LIMIT_BYTES = 16_000_000
+NOTE_BYTES = 1_000
 COMMAND_BYTES = 8192
 COMMAND_TIMEOUT_S = 5.0
 SHOWN_AT_ONCE = (StationReports, FlaggedSamples)
@@ -161,6 +162,11 @@ class EmbeddedRuntime:
     async def put(self, chunk: RawChunk) -> None:
         """Take a chunk, waiting for room (streams.bus.RawSink)."""
         await self._inbox.put(chunk, len(chunk.payload))
+
+    def note(self, batch: Record) -> None:
+        """Take what is only to be kept, without waiting."""
+        if not self._inbox.offer(batch, NOTE_BYTES):
+            log.warning("there was no room to keep something", what=type(batch).__name__)
 
     async def put_samples(self, batch: SampleBatch) -> None:
         """Return when the batch is durable (streams.bus.SampleSink).

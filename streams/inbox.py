@@ -63,7 +63,7 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
 
-    def offer(self, batch: RawChunk, size: int) -> bool:
+    def offer(self, batch: RawChunk | Record, size: int) -> bool:
         """Take a batch without waiting; False when there is no room."""
         if self.refusal or self.health.pending_bytes > PENDING_LIMIT_BYTES:
             return False

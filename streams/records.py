@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gnss.quality.score import State
 from sensors.detectors import Level, Phase
+from streams.stream_state import StreamPhase
 
 StationStateName = State
 AlertStateName = Literal["open", "acknowledged", "closed"]
@@ -444,7 +445,7 @@ class SourceState(Record, frozen=True, kw_only=True):
     kind: str
     source: str
     """Without credentials."""
-    phase: str
+    phase: StreamPhase
     since_us: TimeUs
     bytes_received: int
     messages_received: int

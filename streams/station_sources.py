@@ -83,7 +83,9 @@ class ChangeOver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     late_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 1.0
     """Its epochs come so much later than those of another."""
     loss_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
-    """So much more of its epochs are missing than of another's, of about a minute's."""
+    """So much more of its epochs are missing than of another's."""
+    loss_over_s: Seconds = 60.0
+    """Over which a loss is forgotten: after so long a third of it counts."""
     worse_for_s: Seconds = 10.0
     """That it must be late, or lose epochs, before another takes over."""
     better_for_s: Seconds = 60.0
@@ -114,11 +116,7 @@ def check_sources(sources: list[SourceDefinition]) -> None:
         raise ValueError(f"it has more than {MOST_SOURCES} sources; leave some out")
     seen: set[str] = set()
     for one in sources:
-        if not _NAME.fullmatch(one.name) or (one.name == MAIN and one is not sources[0]):
-            raise ValueError(
-                f"source name {one.name[:40]!r} does not serve; use at most 32 letters, digits, _ and -, "
-                f"and {MAIN!r} for the first alone"
-            )
+        check_name(one.name, is_first=one is sources[0])
         if one.name in seen:
             raise ValueError(f"two sources have the name {one.name!r}; give each its own")
         seen.add(one.name)
@@ -128,6 +126,21 @@ def check_sources(sources: list[SourceDefinition]) -> None:
             raise ValueError(str(error) if one.name == MAIN else f"source {one.name}: {error}") from error
     if sum(one.source.startswith("push:") for one in sources) > 1:
         raise ValueError("two of its sources push to the same mountpoint; let one of them push")
+
+
+def check_name(name: str, *, is_first: bool = True) -> None:
+    """Refuse a name of a source that could not be a part of a path.
+
+    Raises
+    ------
+    ValueError
+        One sentence says why.
+    """
+    if not _NAME.fullmatch(name) or (name == MAIN and not is_first):
+        raise ValueError(
+            f"source name {name[:40]!r} does not serve; use at most 32 letters, digits, _ and -, "
+            f"and {MAIN!r} for the first alone"
+        )
 
 
 def check_passwords(sources: Iterable[SourceDefinition]) -> None:
@@ -182,7 +195,7 @@ def _change_main(values: dict[str, Any], new: Mapping[str, Any] | None) -> None:
     if new is None:
         new = {name: getattr(defaults, name) for name in _OF_MAIN}
     for name, value in _renewed(new).items():
-        if name == "name" or (name == "place" and value == 1):
+        if (name, value) in {("place", 1), ("standby", "hot")}:
             continue
         if name not in _OF_MAIN:
             raise ValueError(f"the source {MAIN} has no {name[:40]!r}: it is the first, and always connected")

@@ -29,8 +29,6 @@ LEAST_STALL_S = 1.0
 LEAST_INTERVAL_S = 0.02
 AWAY_S = 60.0
 """A source, or a station, that brought nothing new for so long may come back with another time."""
-LOSS_S = 60.0
-"""Over which losses are forgotten."""
 AHEAD_S = 5.0
 """Epochs that come so long before their time are those of a wrong clock: as bad as if they came late."""
 OPEN_S = 0.5
@@ -230,7 +228,7 @@ class Selector:
         source.intervals_s.append(step_s)
         interval_s = min(min(one.intervals_s) for one in self._sources.values() if one.intervals_s)
         n = max(round(step_s / max(interval_s, LEAST_INTERVAL_S)), 1)
-        kept = math.exp(-min(step_s, AWAY_S) / LOSS_S)
+        kept = math.exp(-min(step_s, AWAY_S) / self.limits.loss_over_s)
         source.loss = source.loss * kept + (1.0 - kept) * (n - 1) / n
 
     def _compare(self, chosen: _Source, now_s: float) -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import Depends, FastAPI
 
 from connectors.caster.session_book import Sessions
 from dashboards import problems
-from dashboards.api import alerts, changes, live, operations, pages, reports, schemas, sensors, stations
+from dashboards.api import (
+    alerts,
+    changes,
+    live,
+    operations,
+    pages,
+    reports,
+    schemas,
+    sensors,
+    station_sources,
+    stations,
+)
 from dashboards.api import sessions as sessions_routes
 from dashboards.api.context import PREFIX, Context
 from dashboards.api.guard import Guard
@@ -18,7 +29,7 @@ from dashboards.metrics import Figure, Metrics
 from storage.store import Store
 from streams.bus import CommandSink
 from streams.definitions import PrivacyDefinition
-from streams.stream_state import StreamStates
+from streams.stream_state import StreamState, StreamStates
 
 
 def create_app(
@@ -38,6 +49,7 @@ def create_app(
     regional: tuple[str, ...] = (),
     sessions: Callable[[], Sessions] = lambda: Sessions(""),
     privacy: PrivacyDefinition = PrivacyDefinition(),
+    told: Callable[[], Iterable[StreamState]] = tuple,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -72,6 +84,8 @@ def create_app(
         Returns the book of who gets streams of casters now.
     privacy
         What is told and kept of rovers unless a command said otherwise.
+    told
+        Returns the incoming streams of other processes, as they tell.
     """
     app = FastAPI(
         title="Groundswell",
@@ -104,6 +118,8 @@ def create_app(
         regional=regional,
         sessions=sessions,
         privacy=privacy,
+    told
+        Returns the incoming streams of other processes, as they tell.
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -115,6 +131,7 @@ def create_app(
     for routes in (
         alerts.router(context),
         changes.router(context),
+        station_sources.router(context),
         operations.streams_router(context),
         sessions_routes.router(context),
         live.router(context, snapshot),

@@ -73,7 +73,7 @@ _BODIES: dict[ObjectKind, type] = {
     "account": answers.AccountBody,
     "privacy": PrivacyDefinition,
 }
-_TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
+TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 
 
 def router(context: Context) -> APIRouter:
@@ -100,22 +100,22 @@ def router(context: Context) -> APIRouter:
     @routes.post(
         "/changes/{kind}/{identity:path}/revert",
         responses=schemas.one(answers.OutcomeAnswer),
-        openapi_extra=_TOKEN,
+        openapi_extra=TOKEN,
     )
     async def revert(kind: ObjectKind, identity: str, request: Request, by: By = "") -> Response:
         """Let what the configuration says hold again."""
-        return await _ask_for(context, request, "revert", (kind, identity), {}, by)
+        return await ask_for(context, request, "revert", (kind, identity), {}, by)
 
     @routes.post(
         "/silences",
         responses=schemas.one(answers.OutcomeAnswer),
-        openapi_extra={**schemas.body(answers.SilenceBody), **_TOKEN},
+        openapi_extra={**schemas.body(answers.SilenceBody), **TOKEN},
     )
     async def silence(request: Request, by: By = "") -> Response:
         """Silence alerts for a while; the answer has the id by which it can be ended."""
         check_writer(request, context)
         made = _made(await read_body(request, answers.SilenceBody), context)
-        return await _ask_for(context, request, "put", ("silence", uuid.uuid4().hex), values_of(made), by)
+        return await ask_for(context, request, "put", ("silence", uuid.uuid4().hex), values_of(made), by)
 
     for kind in ("silence", "account", "rule"):
         _add_reading(routes, context, kind)
@@ -159,27 +159,27 @@ def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
         check_writer(request, context)
         body: object = await read_body(request, _BODIES[kind])
         made = await run_in_threadpool(_made, body, context)  # a password takes a while
-        return await _ask_for(context, request, "put", (kind, _identity(request)), values_of(made), by)
+        return await ask_for(context, request, "put", (kind, _identity(request)), values_of(made), by)
 
     async def patch(request: Request, by: By = "") -> Response:
         check_writer(request, context)
         values = await run_in_threadpool(_partial, kind, await read_body(request, dict[str, Any]))
-        return await _ask_for(context, request, "patch", (kind, _identity(request)), values, by)
+        return await ask_for(context, request, "patch", (kind, _identity(request)), values, by)
 
     async def delete(request: Request, by: By = "") -> Response:
-        return await _ask_for(context, request, "delete", (kind, _identity(request)), {}, by)
+        return await ask_for(context, request, "delete", (kind, _identity(request)), {}, by)
 
     answer = schemas.one(answers.OutcomeAnswer)
-    body = _described(kind, **schemas.body(_BODIES[kind]), **_TOKEN)
+    body = _described(kind, **schemas.body(_BODIES[kind]), **TOKEN)
     values = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
-    some = _described(kind, **values, **_TOKEN)
+    some = _described(kind, **values, **TOKEN)
     described: tuple[tuple[str, Route, dict[str, Any], str], ...] = (
         ("PUT", put, body, f"Add a {kind}, or put another in its place."),
         ("PATCH", patch, some, f"Change those values of a {kind} that are given."),
         (
             "DELETE",
             delete,
-            _described(kind, **_TOKEN),
+            _described(kind, **TOKEN),
             f"Take a {kind} out of use; what is stored of it stays.",
         ),
     )
@@ -195,7 +195,7 @@ def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
         )
 
 
-async def _ask_for(
+async def ask_for(
     context: Context,
     request: Request,
     verb: ChangeVerb,
@@ -203,6 +203,13 @@ async def _ask_for(
     values: Mapping[str, Any],
     by: str,
 ) -> Response:
+    """Ask for a change; return the answer when it is in force.
+
+    Raises
+    ------
+    ProblemError
+        409 it is refused, 422 the name or the id does not serve, 503 nobody confirms it.
+    """
     check_writer(request, context)
     name = by.strip()
     if len(name) > MAX_NAME:
@@ -277,15 +284,7 @@ def _in_us(values: dict[str, Any]) -> dict[str, Any]:
 
 def _partial(kind: ObjectKind, values: dict[str, Any]) -> dict[str, Any]:
     """Return some values of a body as those of a definition; what they make is looked at where it is made."""
-    known = {field.name: field.type for field in msgspec.structs.fields(_BODIES[kind])}
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise ProblemError(422, f"There is no {name[:40]!r} here; known: {', '.join(sorted(known))}.")
-        try:
-            given[name] = msgspec.convert(value, known[name])
-        except msgspec.ValidationError as error:
-            raise ProblemError(422, f"{name}: {error}.") from None
+    given = some_of(_BODIES[kind], values)
     for name, target in (("start", "begin_us"), ("end", "end_us")) if kind == "silence" else ():
         if given.get(name) is not None:
             given[target] = _us(given[name])
@@ -296,6 +295,26 @@ def _partial(kind: ObjectKind, values: dict[str, Any]) -> dict[str, Any]:
         given = _in_us(given)
     plain: dict[str, Any] = msgspec.to_builtins(given)
     return plain
+
+
+def some_of(body: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Return some values of a body, each as the body has it.
+
+    Raises
+    ------
+    ProblemError
+        422 with what does not serve.
+    """
+    known = {field.name: field.type for field in msgspec.structs.fields(body)}
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ProblemError(422, f"There is no {name[:40]!r} here; known: {', '.join(sorted(known))}.")
+        try:
+            given[name] = msgspec.convert(value, known[name])
+        except msgspec.ValidationError as error:
+            raise ProblemError(422, f"{name}: {error}.") from None
+    return given
 
 
 def shown_change(change: Change) -> answers.ChangeAnswer:

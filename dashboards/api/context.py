@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from storage.store import Store
 from streams.bus import CommandSink
 from streams.definitions import PrivacyDefinition
 from streams.regions import region_of
-from streams.stream_state import StreamStates
+from streams.stream_state import StreamState, StreamStates
 
 T = TypeVar("T")
 
@@ -45,6 +45,11 @@ class Context:
     regional: tuple[str, ...] = ()
     sessions: Callable[[], Sessions] = lambda: Sessions("")
     privacy: PrivacyDefinition = field(default_factory=PrivacyDefinition)
+    told: Callable[[], Iterable[StreamState]] = tuple
+
+    def every_stream(self) -> list[StreamState]:
+        """Return the incoming streams of this process, and of those that it hears of."""
+        return [*self.streams, *self.told()]
 
     def region_of(self, identity: str) -> str:
         """Return the region of a thing or datastream; those of here may have a colon of their own."""

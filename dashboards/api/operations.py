@@ -23,7 +23,7 @@ def streams_router(context: Context) -> APIRouter:
     @routes.get("/streams", responses=schemas.many(answers.StreamAnswer))
     async def streams() -> Response:
         """Every incoming stream: what it is doing, since when, what went wrong."""
-        return json_response(ListAnswer(items=[present.stream(state) for state in context.streams]))
+        return json_response(ListAnswer(items=[present.stream(state) for state in context.every_stream()]))
 
     return routes
 

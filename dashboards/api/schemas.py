@@ -32,6 +32,8 @@ _TYPES = (
     answers.KeptSessionAnswer,
     answers.PrivacyAnswer,
     answers.StreamAnswer,
+    answers.SourceBody,
+    answers.SourceChangeAnswer,
     answers.HealthAnswer,
     answers.Acknowledgement,
     answers.SilenceBody,

@@ -1,4 +1,4 @@
-"""Questions about what commands changed."""
+"""Questions about what commands changed, and which sources of stations took over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from storage import paging
 from storage.rows import Page
 from storage.sql.database import Database
 from storage.sql.packing import unpack
-from streams.records import Change, ObjectKind
+from streams.records import Change, ObjectKind, SourceChange
 
 _NEWEST = 2**63 - 1
 
@@ -56,3 +56,18 @@ class ChangeQueries(Database):
         with self._reading() as connection:
             row = connection.execute(self._queries["object"], {"kind": kind, "id": identity}).fetchone()
         return None if row is None else unpack(row[0], Change)
+
+    def source_changes(
+        self, station_id: str, *, after: str | None = None, limit: int = 100
+    ) -> Page[SourceChange]:
+        """Return when which source of a station took over, the newest first."""
+        paging.check_limit(limit)
+        at_us, why = (_NEWEST, "") if after is None else paging.decode_cursor("sources", after, (int, str))
+        asked = {"station_id": station_id, "at_us": at_us, "why": why, "limit": limit + 1}
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["source_changes"], asked).fetchall()
+        items = [unpack(change, SourceChange) for (change,) in rows[:limit]]
+        more = len(rows) > limit
+        return Page(
+            items, paging.encode_cursor("sources", (items[-1].at_us, items[-1].why)) if more else None
+        )

@@ -20,6 +20,7 @@ from storage.sql.descriptions import DescriptionWriting, row_of
 from storage.sql.kept_sessions import put_kept_sessions
 from storage.sql.packing import pack, unpack
 from streams.definitions import (
+    DAY_US,
     DatastreamDefinition,
     StationDefinition,
     ThingDefinition,
@@ -39,9 +40,12 @@ from streams.records import (
     Detections,
     KeptSessions,
     Record,
+    SourceChanges,
     StationReport,
 )
 
+SOURCE_CHANGES_KEPT_US = 366 * DAY_US
+"""Before the newest one of a station."""
 _REGISTERED = ("station", "thing", "datastream")
 
 
@@ -81,6 +85,8 @@ class Writing(DescriptionWriting):
                     connection.executemany(self._queries["answer_command"], answers)
                 elif isinstance(batch, Changes):
                     self._put_changes(connection, batch.changes)
+                elif isinstance(batch, SourceChanges):
+                    self._put_source_changes(connection, batch)
                 elif isinstance(batch, Descriptions):
                     self._put_descriptions(connection, batch)
                 elif isinstance(batch, KeptSessions):
@@ -144,6 +150,17 @@ class Writing(DescriptionWriting):
             connection.execute(self._queries["put_change"], {**key, "at_us": change.at_us})
             connection.execute(self._queries["put_object"], {**key, "is_gone": change.after is None})
             self._put_object(connection, change)
+
+    def _put_source_changes(self, connection: Connection, batch: SourceChanges) -> None:
+        rows = [
+            {"station_id": c.station_id, "at_us": c.at_us, "why": c.why, "change": pack(c)}
+            for c in batch.changes
+        ]
+        connection.executemany(self._queries["put_source_change"], rows)
+        old = [
+            {"station_id": c.station_id, "before_us": c.at_us - SOURCE_CHANGES_KEPT_US} for c in batch.changes
+        ]
+        connection.executemany(self._queries["drop_source_changes"], old)
 
     def _put_object(self, connection: Connection, change: Change) -> None:
         """Let the registry's tables have what a change made of an object."""

@@ -26,6 +26,8 @@ from streams.records import (
     Gone,
     RawBatch,
     RawChunk,
+    SourceChange,
+    SourceChanges,
     StationDescription,
     StationFigures,
     StationReports,
@@ -597,6 +599,32 @@ def test_foreign_cursors_and_limits_are_refused(store, registry):
     for limit in (0, -1):
         with pytest.raises(ValueError, match="limit"):
             store.things(limit=limit)
+
+
+# --- sources of stations ----------------------------------------------------------------------------------
+
+
+def test_which_source_took_over_is_kept_for_a_year(store):
+    def taken(station, at_s, why):
+        return SourceChange(
+            station_id=station, at_us=at_s * S, before="main", after="second", why=why, text="in words"
+        )
+
+    steps = ("A", 10, "stall"), ("A", 20, "better"), ("A", 20, "reference"), ("B", 5, "late")
+    made = [taken(*step) for step in steps]
+    commit(store, SourceChanges(changes=made))
+    commit(store, SourceChanges(changes=made[:2]))  # once more
+    page = store.source_changes("A", limit=2)
+    assert page.items == [made[2], made[1]]
+    rest = store.source_changes("A", limit=2, after=page.next)
+    assert (rest.items, rest.next) == ([made[0]], None)
+    assert store.source_changes("C").items == []
+    with pytest.raises(ValueError, match="cursor"):
+        store.source_changes("A", after="nonsense")
+    later = taken("A", 366 * 86_400 + 15, "stall")
+    commit(store, SourceChanges(changes=[later]))
+    assert store.source_changes("A").items == [later, made[2], made[1]]
+    assert store.source_changes("B").items == [made[3]]
 
 
 # --- changes ----------------------------------------------------------------------------------------------

@@ -31,3 +31,15 @@ DELETE FROM things WHERE id = %(id)s;
 
 -- name: drop_datastream
 UPDATE datastreams SET definition = NULL WHERE id = %(id)s;
+
+-- name: put_source_change
+INSERT INTO source_changes (station_id, at_us, why, change) VALUES (%(station_id)s, %(at_us)s, %(why)s, %(change)s)
+ON CONFLICT DO NOTHING;
+
+-- name: drop_source_changes
+DELETE FROM source_changes WHERE station_id = %(station_id)s AND at_us < %(before_us)s;
+
+-- name: source_changes
+SELECT change FROM source_changes
+WHERE station_id = %(station_id)s AND (at_us, why) < (%(at_us)s::bigint, %(why)s::text)
+ORDER BY at_us DESC, why DESC LIMIT %(limit)s;

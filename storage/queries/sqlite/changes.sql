@@ -31,3 +31,15 @@ DELETE FROM things WHERE id = :id;
 
 -- name: drop_datastream
 UPDATE datastreams SET definition = NULL WHERE id = :id;
+
+-- name: put_source_change
+INSERT INTO source_changes (station_id, at_us, why, change) VALUES (:station_id, :at_us, :why, :change)
+ON CONFLICT DO NOTHING;
+
+-- name: drop_source_changes
+DELETE FROM source_changes WHERE station_id = :station_id AND at_us < :before_us;
+
+-- name: source_changes
+SELECT change FROM source_changes
+WHERE station_id = :station_id AND (at_us, why) < (:at_us, :why)
+ORDER BY at_us DESC, why DESC LIMIT :limit;
