@@ -17,6 +17,7 @@ from dashboards.api import create_app
 from dashboards.api.live import Snapshot
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
+from dashboards.metrics import Figure
 from deploy.addresses import Addresses
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
@@ -111,6 +112,14 @@ async def _run(
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
             told=told.states,
+            figures=[
+                Figure(
+                    "unheard_streams",
+                    "Reports of streams that were too many to be shown.",
+                    "counter",
+                    lambda: {(): told.left_out},
+                )
+            ],
         )
         registry = Registry.of(settings)
         app.state.snapshot.begin_with(

@@ -247,7 +247,7 @@ class Sources:
 
             clock_s = asyncio.get_running_loop().time
             selector = Selector(station.change_over, station.interval_s)
-            gathered.gate = Gate(selector, clock_s, wall_clock_us, tell)
+            gathered.gate = Gate(selector, clock_s, wall_clock_us, tell, LOOK_S)
         gate = gathered.gate
         gate.selector.limits, gate.selector.interval_s = station.change_over, station.interval_s
         for source in gathered.sources.values():

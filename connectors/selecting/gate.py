@@ -21,6 +21,7 @@ from streams.stream_state import StreamState
 
 MOVED_M = 0.001
 """Reference points that are no further apart are the same."""
+STOOD_S = 0.5
 _GPS, _GLONASS = 107, 108
 
 
@@ -56,12 +57,19 @@ class Gate:
         Monotonic, and UTC.
     on_change
         Is told when another source is chosen, or the reference point moves with it.
+    look_s
+        How often `look` is called. Time in which it was not, since this program stood still, does not count:
+        what came meanwhile is read source by source, and none has stalled. None: all time counts.
     """
 
     selector: Selector
     clock_s: Callable[[], float]
     clock_us: Callable[[], int]
     on_change: Callable[[Changed], None]
+    look_s: float | None = None
+    _seen_s: float = math.inf
+    _stood_s: float = 0.0
+    """That this program stood still, in all."""
     _streams: dict[str, _Stream] = field(default_factory=dict)
     _fed_by: str = ""
     """The source whose frames went on last."""
@@ -76,7 +84,7 @@ class Gate:
         self._streams = {name: before.get(name) or _Stream(state) for name, _, state in sources}
         for name, _, state in sources:
             self._streams[name].state = state
-        self.selector.set_sources([(name, is_cold) for name, is_cold, _ in sources], self.clock_s())
+        self.selector.set_sources([(name, is_cold) for name, is_cold, _ in sources], self._now_s())
         self._show()
 
     def passed(self, name: str, piece: Piece) -> Piece | None:
@@ -101,15 +109,22 @@ class Gate:
 
     def look(self) -> None:
         """Let time pass."""
-        self.selector.look(self.clock_s())
+        self.selector.look(self._now_s())
         if self.selector.changes:
             self._show()
+
+    def _now_s(self) -> float:
+        now_s = self.clock_s()
+        if self.look_s is not None and now_s - self._seen_s > self.look_s + STOOD_S:
+            self._stood_s += now_s - self._seen_s - self.look_s
+        self._seen_s = now_s
+        return now_s - self._stood_s
 
     # --- frames -----------------------------------------------------------------------------------------
 
     def _kept(self, name: str, stream: _Stream, piece: Piece) -> tuple[bytes, bool]:
         """Return the frames that go on, and whether they are just those of the piece."""
-        frames, selector, now_s = piece.frames, self.selector, self.clock_s()
+        frames, selector, now_s = piece.frames, self.selector, self._now_s()
         kept: list[bytes] = []
         is_same = True
         for number, begin, end in messages_of(frames):
@@ -167,6 +182,7 @@ class Gate:
             return
         moved_m = math.dist(before, position.ecef_m)
         if moved_m > MOVED_M:
+            self._show()
             text = f"the reference point of {self._fed_by} is {moved_m:.3f} m from that of {by}"
             self.on_change(Changed(by, self._fed_by, "reference", text))
 

@@ -201,8 +201,13 @@ class Selector:
         return source.last_s is not None and not self._is_silent(source, now_s)
 
     def _stall_s(self, source: _Source) -> float:
-        interval_s = min(source.intervals_s, default=self.interval_s)
+        known = source.intervals_s
+        interval_s = min(known) if known else self._least_interval_s()
         return max(self.limits.stall_epochs * interval_s, LEAST_STALL_S)
+
+    def _least_interval_s(self) -> float:
+        known = [min(one.intervals_s) for one in self._sources.values() if one.intervals_s]
+        return min(known, default=self.interval_s)
 
     # --- sources that bring something --------------------------------------------------------------------
 
@@ -226,8 +231,7 @@ class Selector:
 
     def _note_loss(self, source: _Source, step_s: float) -> None:
         source.intervals_s.append(step_s)
-        interval_s = min(min(one.intervals_s) for one in self._sources.values() if one.intervals_s)
-        n = max(round(step_s / max(interval_s, LEAST_INTERVAL_S)), 1)
+        n = max(round(step_s / max(self._least_interval_s(), LEAST_INTERVAL_S)), 1)
         kept = math.exp(-min(step_s, AWAY_S) / self.limits.loss_over_s)
         source.loss = source.loss * kept + (1.0 - kept) * (n - 1) / n
 

@@ -295,6 +295,45 @@ async def test_a_running_program_takes_stations_from_a_list_and_one_by_one(tmp_p
         assert "does not serve" in (await run("pause", "a/b"))[2]
 
 
+async def test_sources_of_a_station_are_listed_and_changed(tmp_path):
+    port = free_port()
+    config = tmp_path / "groundswell.toml"
+    config.write_text(
+        f'[server]\nhttp = "127.0.0.1:{port}"\ndata = "{tmp_path / "data"}"\n'
+        '[[station]]\nid = "A"\nsource = "tcp://127.0.0.1:9"\n'
+        '[[station.sources]]\nname = "second"\nsource = "ntrip://u:pass@127.0.0.1:9/A"\nstandby = "cold"\n'
+    )
+
+    async def run(*words: str) -> str:
+        call = ["stations", "sources", *words, "--config", str(config)]
+        done = await asyncio.to_thread(CliRunner().invoke, app, call)
+        assert "pass@" not in done.output
+        return str(done.exception) if isinstance(done.exception, Refusal) else done.stdout
+
+    async with opened(load(config), tmp_path / "data", Addresses(("127.0.0.1", port), None)) as service:
+        service.edge.connect()
+        listed = " ".join((await run("list", "A")).split())
+        assert listed.index("main") < listed.index("second")
+        assert "standby" in listed
+        assert "tcp://127.0.0.1:9" in listed
+        told = await run("add", "A", "third", "--source", "tcp://127.0.0.1:8", "--place", "2", "--by", "Li")
+        assert told == "Station A is changed.\n"
+        assert (await run("pause", "A", "main")) == "Station A is changed.\n"
+        assert "paused" in await run("list", "A")
+        assert (await run("pause", "A", "main")).endswith("already.\n")
+        assert (await run("resume", "A", "main")) == "Station A is changed.\n"
+        assert (await run("move", "A", "second", "2")) == "Station A is changed.\n"
+        (station,) = service.edge.standing.changes
+        assert [one["name"] for one in station.after["sources"]] == ["second", "third"]
+        assert (await run("delete", "A", "third")) == "Station A is changed.\n"
+        assert "there is no source" in await run("delete", "A", "third")
+        assert "does not serve" in await run("pause", "A", "a/b")
+        await service.runtime.drained()
+        assert "gone" in await run("history", "A")
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["stations", "list", "--config", str(config)])
+        assert "tcp://127.0.0.1:9" in done.stdout
+
+
 def test_it_is_said_where_stations_go(tmp_path):
     code, _, err = imported(tmp_path / "x.csv")
     assert (code, "--toml FILE or --config FILE.toml" in err) == (2, True)
