@@ -190,12 +190,12 @@ def with_changed(values: dict[str, Any], changed: Mapping[str, Any]) -> dict[str
 
 def _change_main(values: dict[str, Any], new: Mapping[str, Any] | None) -> None:
     if new is None and not values["source"]:
-        raise ValueError(f"there is no source {MAIN}; look up those there are")
+        raise ValueError(f"there is no source {MAIN!r}; look up those there are")
     defaults = SourceDefinition(name=MAIN, source="")
     if new is None:
         new = {name: getattr(defaults, name) for name in _OF_MAIN}
     for name, value in _renewed(new).items():
-        if (name, value) in {("place", 1), ("standby", "hot")}:
+        if (name, value) in (("place", 1), ("standby", "hot")):
             continue
         if name not in _OF_MAIN:
             raise ValueError(f"the source {MAIN} has no {name[:40]!r}: it is the first, and always connected")

@@ -14,6 +14,7 @@ from deploy.clock import wall_clock_us
 from gnss.simulate import SimulatedStation
 from sensors.model import Station
 from tests.connectors.selecting.frames import DAY_MS, Told, told
+from tests.rtcm_frames import split
 
 INTERVAL_MS = 250
 _MSM7 = {1077, 1087, 1097, 1107, 1117, 1127, 1137}
@@ -81,15 +82,20 @@ class Rover:
     stream: bytearray = field(default_factory=bytearray)
 
     @property
-    def observations(self) -> list[Told]:
-        """Messages of observations, of whole frames."""
+    def whole(self) -> bytes:
+        """Whole frames."""
         end = 0
         while end + 3 <= len(self.stream):
             size = int.from_bytes(self.stream[end + 1 : end + 3], "big") + 6
             if end + size > len(self.stream):
                 break
             end += size
-        return [one for one in told(bytes(self.stream[:end])) if one.number in _MSM7]
+        return bytes(self.stream[:end])
+
+    @property
+    def observations(self) -> list[Told]:
+        """Messages of observations."""
+        return [one for one in told(self.whole) if one.number in _MSM7]
 
     @property
     def sources(self) -> list[int]:
@@ -98,8 +104,9 @@ class Rover:
 
     def check(self, most_gap_s: float) -> None:
         """See that no epoch came twice, mixed, or out of order, and that no gap is longer."""
+        frames = [one for one in split(self.whole) if (one[3] << 4 | one[4] >> 4) in _MSM7]
+        assert len(set(frames)) == len(frames), "a message came twice"
         seen = self.observations
-        assert len({(one.number, one.time_ms) for one in seen}) == len(seen), "a message came twice"
         epochs = [(t, {one.source for one in same}) for t, same in itertools.groupby(seen, key=_time)]
         assert all(len(sources) == 1 for _, sources in epochs), "two sources are mixed"
         steps_ms = [(b - a) % DAY_MS for (a, _), (b, _) in itertools.pairwise(epochs)]

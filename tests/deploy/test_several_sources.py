@@ -186,7 +186,7 @@ async def test_sources_are_added_paused_moved_and_deleted_over_the_api(tmp_path:
 
             for method, name, body, text in (
                 ("DELETE", "main", {}, "it is the only source"),
-                ("DELETE", "second", {}, "there is no source second"),
+                ("DELETE", "second", {}, "there is no source 'second'"),
                 ("PATCH", "second", {"paused": True}, "there is no source 'second'"),
                 ("PUT", "second", {"source": "ftp://x"}, "source second: source 'ftp://x' is not understood"),
                 ("PATCH", "main", {"colour": 1}, "There is no 'colour' here"),
@@ -216,5 +216,5 @@ async def test_a_change_of_one_source_lasts_over_a_restart(tmp_path: Path) -> No
             assert state(service, "A").phase == "paused"
             await ask(service, "revert", "station/A")
             await chosen(service, "main")
-            with pytest.raises(AssertionError, match="no source nobody"):
+            with pytest.raises(AssertionError, match="there is no source"):
                 await ask(service, "patch", "station/A", sources={"nobody": None})
