@@ -1,26 +1,42 @@
-"""What frames tell at a glance of their epoch: when it was, how late it came, whether more of it follows."""
+"""What frames tell at a glance of their epochs: when these were, how late they came, whether more follows."""
 
 from __future__ import annotations
 
-from connectors.caster.roaming.station_messages import messages_of, time_of_day_ms
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from connectors.caster.frames_kernel import NO_TIME, find_kept, list_messages
 from gnss.rtcm.msm_layout import MS_PER_DAY
 from gnss.time import LEAP_UTC_US
 
 _LEAP_MS = 1000 * len(LEAP_UTC_US)
-_HEAD_BYTES = 13
-"""Of a frame that tells a time: header, the first 56 bits, CRC."""
+_rows = np.zeros((256, 5), np.int64)
+_no_places = np.zeros((0, 3), np.int64)
 
 
-def epoch_ms(frames: bytes, number: int, begin: int, end: int) -> int | None:
-    """Return the time of a frame's observations, in ms of GPS time's day; None: it has none."""
-    if end - begin < _HEAD_BYTES:
-        return None
-    return time_of_day_ms(number, int.from_bytes(frames[begin + 6 : begin + 10], "big"))
+class Glanced(NamedTuple):
+    """One frame of several."""
+
+    number: int
+    begin: int
+    end: int
+    time_ms: int | None
+    """Of its observations, ms of GPS time's day; None: it has none."""
+    has_more: int
+    """More of its epoch follows."""
 
 
-def has_more(number: int, flags: int) -> bool:
-    """Say whether more of an epoch follows a frame of observations, by its tenth byte (DF393, DF005)."""
-    return bool(flags & (16 if 1009 <= number <= 1012 else 2))
+def messages_of(frames: bytes) -> Iterator[Glanced]:
+    """Yield the messages of whole frames."""
+    begin, size = 0, len(frames)
+    while begin + 6 <= size:
+        found, until = list_messages(np.frombuffer(frames, np.uint8, offset=begin), _rows)
+        for number, at, end, time_ms, more in _rows[:found].tolist():
+            time = None if time_ms == NO_TIME else time_ms
+            yield Glanced(number, begin + at, begin + end, time, more)
+        begin += int(until)
 
 
 def late_s(time_ms: int, received_at_us: int) -> float:
@@ -31,7 +47,5 @@ def late_s(time_ms: int, received_at_us: int) -> float:
 
 def latency_s(frames: bytes, received_at_us: int) -> float | None:
     """Return how late the first epoch of some frames came; None: they have none."""
-    for number, begin, end in messages_of(frames):
-        if (time_ms := epoch_ms(frames, number, begin, end)) is not None:
-            return late_s(time_ms, received_at_us)
-    return None
+    _, time_ms = find_kept(np.frombuffer(frames, np.uint8), _no_places)
+    return None if time_ms == NO_TIME else late_s(int(time_ms), received_at_us)

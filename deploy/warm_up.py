@@ -13,6 +13,7 @@ import sys
 import numpy as np
 from rich.console import Console
 
+from connectors.caster import frames_kernel
 from connectors.gathering.hall import prepare
 from deploy import kernel_cache
 from deploy.demo_world import SECOND_US
@@ -53,6 +54,7 @@ def warm_up(registry: Registry, console: Console) -> None:
             subprocess.Popen([sys.executable, "-m", "deploy.warm_up"]) if kernel_cache.is_cold() else None
         )
         prepare()
+        frames_kernel.prepare()
         prepare_conversion()
         _decode()
         _judge_samples(registry)

@@ -38,6 +38,7 @@ def prepare() -> None:
     note_rhythms(frames, 0.0, np.zeros(1, np.int64), np.zeros((1, 2)))
     find_kept(frames, np.zeros((1, 3), np.int64))
     end_of_epoch(frames, False)
+    list_messages(frames, np.zeros((1, 5), np.int64))
 
 
 @njit(cache=True)
@@ -109,6 +110,39 @@ def find_kept(frames: UInt8, places: NDArray[np.int64]) -> tuple[Integer, Intege
                 time_ms = time_of_day_ms(number, word)
         at = end
     return found, time_ms
+
+
+@njit(cache=True)
+def list_messages(frames: UInt8, rows: NDArray[np.int64]) -> tuple[Integer, Integer]:
+    """List the messages of some frames.
+
+    Parameters
+    ----------
+    rows
+        Gets number, begin and end of the frame, ms of GPS time's day (`NO_TIME`: it has no observations), and
+        whether more of the epoch follows, of each message, shape (n, 5).
+
+    Returns
+    -------
+    How many there are, and where the first begins that did not fit.
+    """
+    at, found = np.int64(0), np.int64(0)
+    while at + 6 <= len(frames) and found < len(rows):
+        length = (np.int64(frames[at + 1]) & 3) << 8 | np.int64(frames[at + 2])
+        end = at + length + OVERHEAD_BYTES
+        if length >= 2 and end <= len(frames):
+            row = rows[found]
+            number = np.int64(frames[at + 3]) << 4 | np.int64(frames[at + 4]) >> 4
+            row[0], row[1], row[2], row[3], row[4] = number, at, end, NO_TIME, 0
+            if length >= 7:
+                word = np.int64(0)
+                for i in range(at + 6, at + 10):
+                    word = word << 8 | np.int64(frames[i])
+                row[3] = time_of_day_ms(number, word)
+                row[4] = stays_open(frames, at, length, number, np.int64(0))
+            found += 1
+        at = end
+    return found, at
 
 
 @njit(cache=True)

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from connectors.caster.roaming.station_messages import STATION_ORDER, messages_of
-from connectors.epoch_glance import epoch_ms, has_more, late_s
+from connectors.caster.frames_kernel import STATION_ORDER
+from connectors.epoch_glance import late_s, messages_of
 from connectors.gathering.cutter import Piece
 from connectors.selecting.selector import Changed, Selector
 from gnss.rtcm.station import STATION_MESSAGES, decode_position
@@ -127,9 +127,8 @@ class Gate:
         frames, selector, now_s = piece.frames, self.selector, self._now_s()
         kept: list[bytes] = []
         is_same = True
-        for number, begin, end in messages_of(frames):
+        for number, begin, end, time_ms, has_more in messages_of(frames):
             frame, goes_on = frames[begin:end], True
-            time_ms = epoch_ms(frames, number, begin, end)
             if time_ms is not None:
                 if _is_begin(stream, number, time_ms):
                     late = late_s(time_ms, piece.received_at_us)
@@ -138,7 +137,7 @@ class Gate:
                     stream.numbers.clear()
                 goes_on = stream.goes_on
                 stream.numbers.add(number)
-                stream.is_open = has_more(number, frame[9])
+                stream.is_open = bool(has_more)
                 if not stream.is_open:
                     selector.whole(name)
             if goes_on and name == selector.chosen:
