@@ -79,23 +79,25 @@ async def two_casters() -> AsyncIterator[tuple[Upstream, Upstream]]:
 class Rover:
     """What a rover has had."""
 
-    stream: bytearray = field(default_factory=bytearray)
+    frames: list[bytes] = field(default_factory=list)
+    """Those of observations."""
+    observations: list[Told] = field(default_factory=list)
+    """What each of them says."""
+    _rest: bytes = b""
 
-    @property
-    def whole(self) -> bytes:
-        """Whole frames."""
+    def take(self, data: bytes) -> None:
+        """Take what was read."""
+        self._rest += data
         end = 0
-        while end + 3 <= len(self.stream):
-            size = int.from_bytes(self.stream[end + 1 : end + 3], "big") + 6
-            if end + size > len(self.stream):
+        while end + 3 <= len(self._rest):
+            size = int.from_bytes(self._rest[end + 1 : end + 3], "big") + 6
+            if end + size > len(self._rest):
                 break
             end += size
-        return bytes(self.stream[:end])
-
-    @property
-    def observations(self) -> list[Told]:
-        """Messages of observations."""
-        return [one for one in told(self.whole) if one.number in _MSM7]
+        whole, self._rest = self._rest[:end], self._rest[end:]
+        frames = [one for one in split(whole) if (one[3] << 4 | one[4] >> 4) in _MSM7]
+        self.frames += frames
+        self.observations += told(b"".join(frames))
 
     @property
     def sources(self) -> list[int]:
@@ -104,8 +106,7 @@ class Rover:
 
     def check(self, most_gap_s: float) -> None:
         """See that no epoch came twice, mixed, or out of order, and that no gap is longer."""
-        frames = [one for one in split(self.whole) if (one[3] << 4 | one[4] >> 4) in _MSM7]
-        assert len(set(frames)) == len(frames), "a message came twice"
+        assert len(set(self.frames)) == len(self.frames), "a message came twice"
         seen = self.observations
         epochs = [(t, {one.source for one in same}) for t, same in itertools.groupby(seen, key=_time)]
         assert all(len(sources) == 1 for _, sources in epochs), "two sources are mixed"
@@ -129,7 +130,7 @@ async def rover_at(port: int, mountpoint: str) -> AsyncIterator[Rover]:
 
     async def read() -> None:
         while data := await reader.read(65_536):
-            rover.stream += data
+            rover.take(data)
 
     reading = asyncio.create_task(read())
     try:

@@ -87,6 +87,10 @@ async def test_sources_change_over_and_are_shown(tmp_path: Path, kafka: KafkaSer
 
             return await until(is_chosen, f"{name} chosen")
 
+        async def both() -> bool:
+            return len(await items("/stations/A/sources")) == 2
+
+        await until(both, "both sources told")
         found = await chosen("main")
         assert [(one["name"], one["gatherer"]) for one in found] == [("main", "north"), ("second", "north")]
         rover = await stack.enter_async_context(rover_at(ntrip, "A"))
