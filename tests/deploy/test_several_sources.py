@@ -20,7 +20,15 @@ from tests.program import free_port
 from tests.two_casters import INTERVAL_MS, Upstream, rover_at, two_casters
 from tests.waiting import until
 
-QUICK = ChangeOver(late_s=0.5, loss_share=0.1, loss_over_s=4.0, worse_for_s=1.0, better_for_s=1.5, hold_s=0.5)
+QUICK = ChangeOver(
+    stall_epochs=6.0,
+    late_s=0.5,
+    loss_share=0.1,
+    loss_over_s=4.0,
+    worse_for_s=1.0,
+    better_for_s=1.5,
+    hold_s=0.5,
+)
 MOST_GAP_S = (6 + 1.5) * INTERVAL_MS / 1000 + 0.5
 """A stall, an epoch and a half, and half a second in which nobody had time."""
 
