@@ -118,8 +118,7 @@ def create_app(
         regional=regional,
         sessions=sessions,
         privacy=privacy,
-    told
-        Returns the incoming streams of other processes, as they tell.
+        told=told,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
