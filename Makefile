@@ -10,7 +10,7 @@ SERVERS ?= 2
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-accounts bench-relay bench-caster chaos soak clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -123,6 +123,9 @@ chaos: $(VENV)/.ready-dev servers  ## kills, pauses, cuts and full disks: every 
 
 soak: $(VENV)/.ready-dev servers  ## the same load for half an hour without faults: memory, files and lag
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+drive: $(VENV)/.ready-dev servers  ## RTKLIB's rtkrcv on BEST: 200 km past eight stations, one of which turns bad
+	@$(BIN)/python -m tests.drive $(ARGS)
 
 lock: $(VENV)/.ready-dev  ## resolve the pinned dependencies anew
 	$(BIN)/python -m pip install --quiet uv

@@ -26,6 +26,7 @@ settings.load_profile("patient")
 LONG = (
     "integration/test_both_modes",
     "acceptance/test_kill_live",
+    "acceptance/test_roaming_rtkrcv",
     "integration/test_distributed",
     "integration/test_regions",
     "integration/test_alerts_without_database",

@@ -49,7 +49,7 @@ STORM_TECU = _storm_tecu()
 
 
 class Place(NamedTuple):
-    """Where an antenna is."""
+    """Where an antenna is at the time of the sky."""
 
     ecef_m: Float64
     axes: Float64
@@ -58,6 +58,8 @@ class Place(NamedTuple):
     latitude: float
     """Radians."""
     height_m: float
+    velocity_m_s: Float64
+    """Earth-centred."""
 
 
 class Rays(NamedTuple):
@@ -112,12 +114,15 @@ def _slant(
     states: States, i: int, place: Place, zenith_m: float, clock_s: float, later_s: float, out: Any
 ) -> float:
     """Return the code at `later_s` behind the sky's time; fill the sight line in local axes, shape (3,)."""
-    x, y, z = place.ecef_m[0], place.ecef_m[1], place.ecef_m[2]
+    received_s = later_s - clock_s
+    x = place.ecef_m[0] + received_s * place.velocity_m_s[0]
+    y = place.ecef_m[1] + received_s * place.velocity_m_s[1]
+    z = place.ecef_m[2] + received_s * place.velocity_m_s[2]
     p, v, a = states.position_m[i], states.velocity_m_s[i], states.acceleration_m_s2[i]
     travel = _TRAVEL_S
     dx = dy = dz = 0.0
     for _ in range(4):
-        since = later_s - clock_s - travel
+        since = received_s - travel
         half = 0.5 * since * since
         px = p[0] + since * v[0] + half * a[0]
         py = p[1] + since * v[1] + half * a[1]
@@ -130,7 +135,7 @@ def _slant(
     for k in range(3):
         axis = place.axes[k]
         out[k] = (axis[0] * dx + axis[1] * dy + axis[2] * dz) / metres
-    satellite_s = states.clock_s[i] + (later_s - clock_s - travel) * states.clock_rate[i]
+    satellite_s = states.clock_s[i] + (received_s - travel) * states.clock_rate[i]
     code_m = metres + SPEED_OF_LIGHT_M_S * (clock_s - satellite_s) + zenith_m * mapping(out[2])
     return float(code_m)
 

@@ -75,6 +75,8 @@ class SimulatedStation:
     _observed: Observed = field(init=False)
     _rays: Rays = field(init=False)
     _axes: Float64 = field(init=False)
+    _velocity_m_s: Float64 = field(init=False)
+    """Earth-centred."""
     _calm: Troubles = field(init=False)
     _done: set[Fault] = field(init=False, default_factory=set)
     """Faults that happen once and have happened."""
@@ -92,14 +94,26 @@ class SimulatedStation:
         self._calm = Troubles(np.zeros(n), np.zeros(n, np.uint8), np.zeros(n), 0.0, 0.0)
         self._events = deque(maxlen=_REMEMBERED_EVENTS)
 
-    def move(self, longitude: float, latitude: float, height_m: float) -> None:
+    def move(
+        self,
+        longitude: float,
+        latitude: float,
+        height_m: float,
+        velocity_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
         """Be somewhere else from the next epoch on, without a loss of lock: a rover.
 
-        Rates (Doppler) stay those of a receiver at rest.
+        Parameters
+        ----------
+        longitude, latitude, height_m
+            Where it is at the next epoch, by GPS time and not by its own clock.
+        velocity_m_s
+            To the east, north and up, there: rates (Doppler) are those of a receiver that moves so.
         """
         self.longitude, self.latitude, self.height_m = longitude, latitude, height_m
         self.ecef_m = np.asarray(geodetic_to_ecef(longitude, latitude, height_m), dtype=np.float64)
         self._axes = _axes(np.radians(longitude), np.radians(latitude))
+        self._velocity_m_s = np.asarray(velocity_m_s, dtype=np.float64) @ self._axes
 
     def emit(self, epoch_us: int) -> Emission:
         """Return the frames of the epoch at `epoch_us` (UTC), later than all before; none during an outage.
@@ -206,6 +220,7 @@ class SimulatedStation:
             float(np.radians(self.longitude)),
             float(np.radians(self.latitude)),
             self.height_m,
+            self._velocity_m_s,
         )
 
     def _look(self, epoch_us: int, now: Active) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -161,6 +162,29 @@ def test_phase_and_code_move_together_and_the_rate_is_their_derivative():
     assert np.abs(moved - (a.rate_m_s + b.rate_m_s) / 2).max() < 0.1
     assert np.abs((b.range_m - a.range_m) - moved).max() < 3.0
     assert ((b.lock_ms - a.lock_ms) > 0).all()
+
+
+@pytest.mark.parametrize("clock", ["steered", "free"])
+def test_the_rate_of_a_moving_rover_is_the_difference_of_its_ranges(clock):
+    """At 250 m/s: phases a second apart against the rates at both times."""
+    east_m_s, north_m_s, up_m_s = velocity = (250.0, -40.0, 8.0)
+    rover, here = station(clock=clock), np.array(geodetic_to_ecef(121.2, 31.1, 22.0))
+    east_deg_s = east_m_s / np.linalg.norm(geodetic_to_ecef(121.2 + 1e-4, 31.1, 22.0) - here) * 1e-4
+    north_deg_s = north_m_s / np.linalg.norm(geodetic_to_ecef(121.2, 31.1 + 1e-4, 22.0) - here) * 1e-4
+    found = []
+    for i in range(-3, 4):
+        place = 121.2 + i * east_deg_s, 31.1 + i * north_deg_s, 22.0 + i * up_m_s
+        rover.move(*place, velocity)
+        found.append(rover.observe(START_US + i * SECOND_US))
+    compared = 0
+    for a, b in itertools.pairwise(found):
+        assert cells(a) == cells(b)
+        off = np.abs(b.phase_m - a.phase_m - (a.rate_m_s + b.rate_m_s) / 2)
+        assert off.max() < 0.1
+        compared += len(off)
+    assert compared > 800
+    at_rest = station(clock=clock)
+    assert np.abs(found[3].rate_m_s - at_rest.observe(START_US).rate_m_s).max() > 100.0
 
 
 @pytest.mark.parametrize("clock", ["steered", "free"])

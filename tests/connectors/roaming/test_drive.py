@@ -1,7 +1,4 @@
-"""A rover drives 200 km past eight stations: no gap, no jump back, the right base, and no flip-flop.
-
-What is right is worked out here by great circles and by a rule of its own, not by the program's way.
-"""
+"""A rover drives 200 km past eight stations: no gap, no jump back, the right base, and no flip-flop."""
 
 import heapq
 import itertools
@@ -11,34 +8,22 @@ import random
 import pytest
 
 from gnss.ntrip import RoverPosition
+from tests.connectors.roaming.road import (
+    KM_A_DEGREE,
+    ROAD_KM,
+    STATIONS,
+    expected,
+    haversine_km,
+    longest_difference,
+    place,
+)
 from tests.connectors.roaming.world import World
 
-KM_A_DEGREE = 111.195
 SPEED_KM_S = 0.033
 GGA_S = 5
 SLACK_S = 13
 """A rover tells its place each 5 s, is asked each 5 s, and begins with the next epoch; the rest is the
 difference between a sphere and the ellipsoid at a border (0.2 %)."""
-LATITUDE = 30.5
-ROAD_KM = 200.0
-
-
-def place(east_km: float, north_km: float) -> tuple[float, float]:
-    latitude = LATITUDE + north_km / KM_A_DEGREE
-    return 114.0 + east_km / KM_A_DEGREE / math.cos(math.radians(LATITUDE)), latitude
-
-
-def haversine_km(a: tuple[float, float], b: tuple[float, float]) -> float:
-    (lon1, lat1), (lon2, lat2) = ([math.radians(v) for v in one] for one in (a, b))
-    half = math.sin((lat2 - lat1) / 2) ** 2
-    half += math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
-    return 2 * 6371.0 * math.asin(math.sqrt(half))
-
-
-STATIONS = {
-    f"S{n}": place(12.5 + 25.0 * n, north)
-    for n, north in enumerate((4.0, -6.0, 2.0, 9.0, -3.0, 5.0, -8.0, 1.0))
-}
 
 
 def drive(world, mountpoint, route, *, verdicts=lambda _t: {}, silent=lambda _name, _t: False, lags=None):
@@ -77,30 +62,6 @@ class Road(World):
 def route_along(from_km, to_km, north_km=0.0):
     seconds = round(abs(to_km - from_km) / SPEED_KM_S)
     return [place(from_km + (to_km - from_km) * s / seconds, north_km) for s in range(seconds)]
-
-
-def expected(route, cost, usable):
-    """Return the right base at each second: the cheapest, or the one before while that costs little more.
-
-    `cost(name, here)` in km; `usable(name, second)`: whether anybody should have it at all.
-    """
-    right, base, since = [], None, -1000
-    for second, here in enumerate(route):
-        costs = {name: cost(name, here, second) for name in STATIONS if usable(name, second)}
-        cheapest = min(costs, key=costs.get)
-        must = base not in costs
-        saves = not must and costs[base] - costs[cheapest] > max(
-            2.0, 0.1 * haversine_km(here, STATIONS[base])
-        )
-        if base is None or must or (saves and second - since >= 30):
-            base, since = cheapest, second
-        right.append(base)
-    return right
-
-
-def longest_difference(had, right, from_second=3):
-    runs = itertools.groupby(zip(had[from_second:], right[from_second:], strict=True), lambda p: p[0] != p[1])
-    return max((len(list(run)) for differs, run in runs if differs), default=0)
 
 
 def assert_gapless(listening, *, most_s=1.5):
