@@ -2,8 +2,9 @@
 
 `python -m tests.drive --pace 10 --speed 100`. The last line is one JSON object: `hand_overs` (each with the
 `second`, the base `before` and the one it goes `to`, `reason`, `distance_km`, `settled_s` until it stays
-within 0.1 m, `off_m` at most from 30 s on), `age_s` and `gap_s` at most, `qualities` (seconds of fixed 1,
-float 2, single 5), and `shortcomings`: what was not as promised. The exit code is 1 when there are any.
+within 0.1 m, `off_m` at most from 30 s on), `bad_s` and `bad_off_m` (how long it had the bad base, and how
+far off it was then), `age_s` and `gap_s` at most, `qualities` (seconds of fixed 1, float 2, single 5), and
+`shortcomings`: what was not as promised. The exit code is 1 when there are any.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def main() -> int:
         "seconds": len(driven.seconds),
         "solutions": len(solutions),
         "qualities": Counter(one.quality for one in solutions),
+        "bad_s": len(driven.bad_seconds),
+        "bad_off_m": round(max((driven.seconds[s].off_m for s in driven.bad_seconds), default=0.0), 3),
         "age_s": max(one.age_s for one in solutions),
         "gap_s": round(max(b - a for a, b in itertools.pairwise(arrivals_s)), 2),
         "shortcomings": missed,

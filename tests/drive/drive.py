@@ -102,8 +102,8 @@ class HandOver:
     settled_s: int
     """After so many seconds it stays within `NEAR_M` until the next one."""
     off_m: float | None
-    """At most, from `SETTLE_S` after it until the next one; None: a second of it has no solution, or it was
-    no longer than that."""
+    """At most, from `SETTLE_S` after it until the next one, or until the base turned bad; None: a second of
+    it has no solution, or it was no longer than that."""
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class Driven:
 
     def _hand_over(self, second: int, before: str, end: int) -> HandOver:
         one = self.seconds[second]
-        off_m = [s.off_m for s in self.seconds[second:end]]
+        off_m = [self.seconds[s].off_m for s in range(second, end) if s not in self.bad_seconds]
         late_m = max(off_m[SETTLE_S:], key=lambda v: (math.isnan(v), v), default=math.nan)
         far = [k for k, value in enumerate(off_m) if not value <= NEAR_M]
         return HandOver(
@@ -140,6 +140,12 @@ class Driven:
             far[-1] + 1 if far else 0,
             None if math.isnan(late_m) else round(late_m, 3),
         )
+
+    @property
+    def bad_seconds(self) -> range:
+        """When it had the bad base, which nobody had found out yet or which was not left yet."""
+        begin, name = self.plan.bad_from_s, self.plan.bad
+        return range(begin, begin + sum(one.base == name for one in self.seconds[begin:]))
 
     @property
     def arrivals_s(self) -> list[float]:

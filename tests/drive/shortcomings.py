@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from tests.connectors.roaming.road import longest_difference
-from tests.drive.drive import NEAR_M, SETTLE_S, Driven
+from tests.drive.drive import NEAR_M, SETTLE_S, VERDICT_S, Driven
 
 GAP_S, AGE_S = 1.5, 2.0
 ASKED_S = 9
@@ -14,6 +14,8 @@ ASKED_S = 9
 the border itself: great circles are of a sphere."""
 GGA_S = 1.1
 """rtkrcv tells its place so often, in real time."""
+LEFT_S = VERDICT_S + 4
+"""So long it has the bad base: until the verdict, a tick, and until the next one's first new epoch."""
 FIRST_S = 30
 """Of the stream: until then it has its first base, at a pace of 10."""
 
@@ -32,6 +34,8 @@ def _of_bases(driven: Driven) -> Iterator[str]:
     wrong_s = longest_difference(had, right, first_s)
     if wrong_s > slack_s:
         yield f"it had a wrong base for {wrong_s} s"
+    if len(driven.bad_seconds) > LEFT_S:
+        yield f"it had a bad base for {len(driven.bad_seconds)} s"
     changes = [one.to for one in driven.hand_overs]
     wanted = [base for base, _ in itertools.groupby(right)]
     if changes != wanted:
