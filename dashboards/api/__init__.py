@@ -61,7 +61,7 @@ def create_app(
         Where acknowledgements go.
     hub, feed
         The live stream; whoever runs the app also runs `dashboards.live.run_live(feed, hub, clock_us)`,
-        adds `feed.listen` to the runtime's listeners, and calls `hub.close()` before the server stops.
+        adds `feed.listen` to the runtime's viewers, and calls `hub.close()` before the server stops.
     streams
         The incoming streams of this process.
     version
