@@ -94,7 +94,12 @@ def _told(judgement: Any, i: int) -> Finding:
         band=BANDS[int(judgement["band"])],
         figure=history.WORDS[int(judgement["unusual"])],
     )
-    return Finding(code, text, value, threshold, how.check)
+    return Finding(code, text, _known(value), _known(threshold), how.check)
+
+
+def _known(value: float) -> float | None:
+    """Return a number, or None for what is not known: NaN is unequal to itself, and so would be a report."""
+    return None if np.isnan(value) else value
 
 
 def _remarks(judgement: Any, remarks: int, jump_ms: float) -> list[Finding]:

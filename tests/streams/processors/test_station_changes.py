@@ -190,6 +190,20 @@ def test_restarts_and_repetitions_change_nothing(
         assert disturbed.reports(name) == whole.reports(name)
 
 
+def test_a_reason_without_a_threshold_says_so_and_equal_runs_have_equal_reports() -> None:
+    whole, again = Run(), Run()
+    for run in (whole, again):
+        run.go(0, 11)
+        run.take(change(1, {"antenna": "TRM59800.00 SCIS"}))
+        run.go(11, 61)
+        run.take(change(2, {"name": "end"}))
+        run.go(61, 66)
+    reasons = [reason for report in whole.reports() for reason in report.reasons]
+    assert any(reason.code == "registry" for reason in reasons)
+    assert all(number == number for one in reasons for number in (one.value, one.threshold))  # noqa: PLR0124
+    assert whole.reports() == again.reports()
+
+
 def test_a_fault_of_one_station_is_no_reason_to_lose_a_change() -> None:
     run = Run()
     run.go(0, 5)
