@@ -1,57 +1,34 @@
-"""Detectors: one file a hazard. A file here that calls `register` is found; nothing else is edited.
+"""Detectors: one file a hazard. A file here that calls `register_kind` is found; nothing else is edited.
 
-A detector watches one series. It is fed samples in the order of time, reads no clock, and says what it
+A detector watches one series, or several of one site. It is fed samples, reads no clock, and says what it
 found as `Finding`s: `begin`, `update` when it got worse, `end`. Its state can be written down and taken
-back, and findings do not depend on how the samples are cut.
+back, and findings do not depend on how the samples are cut. `bank.py`: how many are watched at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-Phase = Literal["begin", "update", "end"]
-Level = Literal["blue", "yellow", "orange", "red"]
-LEVELS: tuple[Level, ...] = get_args(Level)
-"""The lowest first."""
+from sensors.detectors.bank import Kind, OneSeries
+from sensors.detectors.finding import LEVELS, Finding, Level, Phase, Samples, Subject
 
-
-class Samples(NamedTuple):
-    """Samples of one series, oldest first; columns of shape (n,)."""
-
-    time_us: NDArray[np.int64]
-    value: NDArray[np.float64]
-    usable: NDArray[np.bool_]
-    """False: there is no value, or the instrument cannot have measured it. Suspect samples are usable."""
-    received_at_us: NDArray[np.int64]
-
-
-class Subject(NamedTuple):
-    """What a detector watches, for its words."""
-
-    name: str
-    unit: str
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a detector says. See `streams.records.Detection` for the fields."""
-
-    phase: Phase
-    level: Level
-    onset_us: int
-    at_us: int
-    title: str
-    value: float
-    threshold: float
-    evidence: dict[str, Any]
-    rule: str = ""
-    """Given: this is not about the hazard but about the sensor, and goes by this name."""
-    sample: int = -1
-    """Index of the sample that made the finding; -1: time made it."""
+__all__ = [
+    "LEVELS",
+    "Detector",
+    "Finding",
+    "Level",
+    "Phase",
+    "Samples",
+    "Subject",
+    "detector_names",
+    "find_kind",
+    "make_detector",
+    "register",
+    "register_kind",
+]
 
 
 class Detector(Protocol):
@@ -79,12 +56,13 @@ class Detector(Protocol):
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 
 
-class _Kind(NamedTuple):
+class _Made(NamedTuple):
     parameters: type[msgspec.Struct]
     make: Callable[[Any, Subject], Detector]
 
 
-_kinds: dict[str, _Kind] = {}
+_kinds: dict[str, _Made] = {}
+_banks: dict[str, Kind[Any]] = {}
 
 
 def register(
@@ -99,7 +77,31 @@ def register(
     """
     if name in _kinds:
         raise ValueError(f"two detectors are called {name!r}")
-    _kinds[name] = _Kind(parameters, make)
+    _kinds[name] = _Made(parameters, make)
+
+
+def register_kind(kind: Kind[Any]) -> None:
+    """Make a kind of detectors known under its name.
+
+    Raises
+    ------
+    ValueError
+        The name is taken.
+    """
+    register(kind.name, kind.parameters, lambda parameters, subject: OneSeries(kind, parameters, subject))
+    _banks[kind.name] = kind
+
+
+def find_kind(name: str) -> Kind[Any]:
+    """Return the kind of this name.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    detector_names()
+    return _banks[name]
 
 
 def detector_names() -> Sequence[str]:

@@ -1,0 +1,203 @@
+"""Banks: the detectors of one kind over many series, as columns.
+
+What a detector knows of one series is one record of a structured array, its slot; its limits are another.
+A kernel takes samples of many series in the order they came, and stops where there is something to say, so
+that Python runs for crossings only. Whoever tells them sees the state as it was there, and the findings do
+not depend on how the samples are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+from zlib import compress, crc32, decompress
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sensors.detectors.finding import Finding, Samples, Subject
+
+Parameters = TypeVar("Parameters", bound=msgspec.Struct)
+
+CROSSING = np.dtype(
+    [
+        ("slot", "i8"),
+        ("row", "i8"),  # of the samples taken; -1: time made it
+        ("code", "i8"),  # what happened, in the kind's own numbers
+        ("level", "i8"),  # an index of LEVELS
+        ("onset_us", "i8"),
+        ("at_us", "i8"),
+        ("value", "f8"),
+        ("threshold", "f8"),
+        ("extra", "f8", (4,)),  # for the words
+    ]
+)
+"""One thing that a kernel has to say."""
+
+MAX_CROSSINGS = 8
+"""So many may come of one sample, or of one slot when time passes."""
+
+
+class Rows(NamedTuple):
+    """Samples of many series in the order they came; columns of shape (n,).
+
+    Those of one input of one slot are each newer than the one before, except after a clock was set back.
+    """
+
+    slot: NDArray[np.int64]
+    role: NDArray[np.int64]
+    """0: the series itself; from 1 on: the kind's further inputs, in their order."""
+    time_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    usable: NDArray[np.bool_]
+    """False: there is no value, or the instrument cannot have measured it. Suspect samples are usable."""
+    received_at_us: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Parameters]):
+    """One kind of detector: its columns, its kernels and its words."""
+
+    name: str
+    version: str
+    parameters: type[Parameters]
+    limits: np.dtype[np.void]
+    """What kernels need of the parameters."""
+    state: np.dtype[np.void]
+    """What is known of one series; all zero at the beginning. A few kB at most: all of it is snapshotted."""
+    settle: Callable[[Parameters, Any], None]
+    """Fills the record `limits` from the parameters."""
+    take: Callable[..., tuple[int, int]]
+    """Kernel: `take(limits, state, slot, role, time_us, value, usable, received_at_us, begin, crossings)`
+    takes the samples from row `begin` on, and returns behind the first that fills rows of `crossings`
+    (shape (MAX_CROSSINGS,), `CROSSING`): the next row, and how many rows it filled."""
+    tick: Callable[..., tuple[int, int]]
+    """Kernel: `tick(limits, state, live, now_us, begin, crossings)` lets receiving time reach `now_us`
+    for the slots from `begin` on that are `live`; returns as `take` does, with slots instead of rows."""
+    tell: Callable[[Parameters, Any, Any, Subject], Finding]
+    """Makes words and evidence of parameters, state, crossing and subject; changes nothing."""
+    inputs: Callable[[Parameters], tuple[str, ...]] = lambda _: ()
+    """Returns the names of the datastreams that it needs besides its own, in the order of their roles."""
+
+
+class Told(NamedTuple):
+    """A finding, and where it comes from."""
+
+    slot: int
+    row: int
+    finding: Finding
+
+
+class Bank(Generic[Parameters]):
+    """All detectors of one kind.
+
+    A slot's number may be used again once it was removed.
+    """
+
+    def __init__(self, kind: Kind[Parameters]) -> None:
+        self.kind = kind
+        self.limits: NDArray[Any] = np.zeros(0, kind.limits)
+        self.state: NDArray[Any] = np.zeros(0, kind.state)
+        self.live = np.zeros(0, np.bool_)
+        self._told: list[tuple[Parameters, Subject] | None] = []
+        self._crossings: NDArray[Any] = np.zeros(MAX_CROSSINGS, CROSSING)
+        self._layout = crc32(f"{kind.version} {kind.state.descr}".encode())
+
+    def add(self, parameters: Parameters, subject: Subject) -> int:
+        """Return the slot of one more series."""
+        free = np.flatnonzero(~self.live)
+        if not len(free):
+            more = max(len(self.live), 4)
+            self.limits = np.concatenate([self.limits, np.zeros(more, self.kind.limits)])
+            self.state = np.concatenate([self.state, np.zeros(more, self.kind.state)])
+            self.live = np.concatenate([self.live, np.zeros(more, np.bool_)])
+            self._told += [None] * more
+            free = np.flatnonzero(~self.live)
+        slot = int(free[0])
+        self.live[slot] = True
+        self.forget(slot)
+        self.renew(slot, parameters, subject)
+        return slot
+
+    def renew(self, slot: int, parameters: Parameters, subject: Subject) -> None:
+        """Go on with other limits, or other words."""
+        self._told[slot] = (parameters, subject)
+        self.limits[slot] = np.zeros((), self.kind.limits)
+        self.kind.settle(parameters, self.limits[slot])
+
+    def remove(self, slot: int) -> None:
+        """Watch this series no more."""
+        self.live[slot], self._told[slot] = False, None
+
+    def forget(self, slot: int) -> None:
+        """Begin anew."""
+        self.state[slot] = np.zeros((), self.kind.state)
+
+    def on_rows(self, rows: Rows) -> Iterator[Told]:
+        """Take samples; yield what there is to say, each while the state stands where it was found."""
+        begin = 0
+        while begin < len(rows.slot):
+            begin, found = self.kind.take(self.limits, self.state, *rows, begin, self._crossings)
+            yield from self._say(found)
+
+    def on_time(self, now_us: int) -> Iterator[Told]:
+        """Let receiving time go on."""
+        begin = 0
+        while begin < len(self.live):
+            begin, found = self.kind.tick(self.limits, self.state, self.live, now_us, begin, self._crossings)
+            yield from self._say(found)
+
+    def snapshot(self, slot: int) -> bytes:
+        """Return what is known of a series."""
+        return self._layout.to_bytes(4, "little") + compress(self.state[slot].tobytes(), 1)
+
+    def restore(self, slot: int, state: bytes) -> None:
+        """Take back what `snapshot` gave.
+
+        Raises
+        ------
+        msgspec.DecodeError
+            Another version wrote it.
+        """
+        if int.from_bytes(state[:4], "little") != self._layout:
+            raise msgspec.DecodeError(f"the state of a detector {self.kind.name} is of another version")
+        self.state[slot] = np.frombuffer(decompress(state[4:]), self.kind.state)[0]
+
+    def _say(self, found: int) -> Iterator[Told]:
+        for crossing in self._crossings[:found]:
+            slot = int(crossing["slot"])
+            told = self._told[slot]
+            if told is not None:
+                parameters, subject = told
+                row = int(crossing["row"])
+                finding = self.kind.tell(parameters, self.state[slot], crossing, subject)
+                yield Told(slot, row, msgspec.structs.replace(finding, sample=row))
+
+
+class OneSeries(Generic[Parameters]):
+    """A bank of one slot, as a `sensors.detectors.Detector`."""
+
+    def __init__(self, kind: Kind[Parameters], parameters: Parameters, subject: Subject) -> None:
+        self.version = kind.version
+        self._bank = Bank(kind)
+        self._slot = self._bank.add(parameters, subject)
+
+    def on_samples(self, samples: Samples, role: int = 0) -> list[Finding]:
+        """Take samples of one input, oldest first."""
+        slot = np.full(len(samples.time_us), self._slot)
+        rows = Rows(slot, np.full_like(slot, role), *samples)
+        return [told.finding for told in self._bank.on_rows(rows)]
+
+    def on_time(self, now_us: int) -> list[Finding]:
+        """Receiving time reached `now_us`."""
+        return [told.finding for told in self._bank.on_time(now_us)]
+
+    def snapshot(self) -> bytes:
+        """Return the state."""
+        return self._bank.snapshot(self._slot)
+
+    def restore(self, state: bytes) -> None:
+        """Take back what `snapshot` gave."""
+        self._bank.restore(self._slot, state)
