@@ -1,7 +1,8 @@
 """The embedded runtime: a bus in memory and one thread that carries batches through the processors.
 
 Each round is: take what has arrived, leave out what came before, run the processors, commit outputs in one
-transaction, then answer those who wait and tell the listeners. What processors read (samples, commands, each
+transaction, then answer those who wait and tell the listeners. The commit goes on in a thread of its own
+while the next round is worked out (`streams/storing.py`). What processors read (samples, commands, each
 other's outputs) is written to a journal in the same transaction, so that after a kill the state is the last
 snapshot plus the journal, read again: nothing is missing and nothing is doubled. Snapshots replace the
 journal about once a minute.
@@ -20,12 +21,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import structlog
 
-from streams.inbox import Health, Inbox, StoppedError
+from streams.inbox import Health, Inbox, Item, StoppedError
 from streams.partition_time import time_of
 from streams.partitions import rows_of
 from streams.pipeline import Pipeline
@@ -44,12 +44,12 @@ from streams.records import (
     Tick,
 )
 from streams.rounds import Journal, Keeper, Repetitions, Round, joined
+from streams.storing import AbandonedError, Storing
 from streams.topics import RAW
 
 __all__ = ["EmbeddedRuntime", "Health", "Keeper", "Listener", "Round", "StoppedError"]
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 SNAPSHOT_INTERVAL_US = 60_000_000
 JOURNAL_LIMIT_BYTES = 16_000_000
@@ -57,13 +57,8 @@ NOTE_BYTES = 1_000
 COMMAND_BYTES = 8192
 COMMAND_TIMEOUT_S = 5.0
 SHOWN_AT_ONCE = (StationReports, FlaggedSamples)
-RETRY_S = 1.0
 STOP_S = 10.0
 """How long a stop waits for a store that is away."""
-
-
-class _AbandonedError(Exception):
-    """The stop does not wait for the store any longer."""
 
 
 Listener = Callable[[Sequence[Record]], None]
@@ -93,10 +88,10 @@ class EmbeddedRuntime:
     _commands: dict[str, asyncio.Future[CommandOutcome]] = field(default_factory=dict)
     _now_us: int = 0
     _last_snapshot_us: int = 0
-    _abandon: threading.Event = field(default_factory=threading.Event)
     _remembered: Pipeline = field(init=False)
     _forgotten: Pipeline = field(init=False)
     """Processors that begin anew after a stop: what they hold comes out before."""
+    _storing: Storing = field(init=False)
     _journal: Journal = field(init=False)
     _repetitions: Repetitions = field(init=False)
 
@@ -105,7 +100,8 @@ class EmbeddedRuntime:
         self._remembered = Pipeline([p for p in self.pipeline.processors if RAW not in p.reads])
         self._forgotten = Pipeline([p for p in self.pipeline.processors if RAW in p.reads])
         self._journal = Journal(self._remembered)
-        self._repetitions = Repetitions(self.keeper)
+        self._storing = Storing(self.keeper, self.health)
+        self._repetitions = Repetitions(self._storing)
 
     @property
     def repeated_samples(self) -> int:
@@ -131,7 +127,7 @@ class EmbeddedRuntime:
             return
         loop = asyncio.get_running_loop()
         self._inbox.end()
-        patience = loop.call_later(STOP_S, self._abandon.set)
+        patience = loop.call_later(STOP_S, self._storing.abandon.set)
         try:
             await loop.run_in_executor(None, self._thread.join)
             if not self._inbox.refusal:
@@ -148,8 +144,8 @@ class EmbeddedRuntime:
         self._report_failures()
         work = Round(self._now_us, (), outputs, (), self._remembered.snapshots())
         try:
-            self._insist(lambda: self.keeper.keep(work))
-        except _AbandonedError:
+            self._storing.insist(lambda: self.keeper.keep(work))
+        except AbandonedError:
             return []
         return outputs
 
@@ -218,7 +214,8 @@ class EmbeddedRuntime:
     def _work(self) -> None:
         try:
             self._rounds()
-        except _AbandonedError:
+            self._storing.finish()
+        except AbandonedError:
             self._inbox.call(self._inbox.refuse, "the store is away and the program is stopping")
         except Exception as error:
             log.exception("the pipeline has ended by a fault")
@@ -231,6 +228,7 @@ class EmbeddedRuntime:
             items, running = self._inbox.take()
             batches = joined(item.batch for item in items)
             if not batches and not self.ticks:
+                self._storing.finish()
                 self._inbox.settle(items)
                 continue
             before_us = self._now_us
@@ -242,16 +240,16 @@ class EmbeddedRuntime:
             journal = self._journal.messages(before_us, batches, outputs, self._now_us)
             snapshots = self._due_snapshots()
             work = Round(self._now_us, batches, outputs, () if snapshots else journal, snapshots)
-            self._insist(partial(self.keeper.keep, work))
-            self._inbox.settle(items)
-            self._inbox.call(self._tell, outputs)
-            self.health.rounds += 1
-            self.health.last_round_us = self.clock_us()
+            self._storing.hand_over(work, partial(self._stored, items, outputs))
+
+    def _stored(self, items: Sequence[Item], outputs: Sequence[Record]) -> None:
+        self._inbox.settle(items)
+        self._inbox.call(self._tell, outputs)
+        self.health.rounds += 1
+        self.health.last_round_us = self.clock_us()
 
     def _new(self, batch: Record) -> Record:
-        if isinstance(batch, SampleBatch):
-            return self._insist(partial(self._repetitions.without, batch))
-        return batch
+        return self._repetitions.without(batch) if isinstance(batch, SampleBatch) else batch
 
     def _advance(self, batches: Sequence[Record]) -> None:
         self._now_us = max((self._now_us, *map(time_of, batches)))
@@ -267,20 +265,6 @@ class EmbeddedRuntime:
             return None
         self._last_snapshot_us, self._journal.size = now, 0
         return self._remembered.snapshots()
-
-    def _insist(self, call: Callable[[], T]) -> T:
-        """Do something with the store, again and again until it works or the stop gives up."""
-        while True:
-            try:
-                result = call()
-            except Exception as error:  # storage is away: wait, keep what we have, say so
-                self.health.keep_error = f"{type(error).__name__}: {error}"
-                log.error("cannot store, trying again", error=self.health.keep_error)
-                if self._abandon.wait(RETRY_S):
-                    raise _AbandonedError from error
-            else:
-                self.health.keep_error = ""
-                return result
 
     def _report_failures(self) -> None:
         for failure in self.pipeline.failures:

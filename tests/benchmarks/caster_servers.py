@@ -28,6 +28,7 @@ from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from connectors.gatherer import StationIntake
 from connectors.gathering.hall import Hall, prepare
+from deploy.garbage import Patience
 from sensors.model import Station
 from streams.stream_state import StreamState
 from tests.benchmarks.caster_source import whole
@@ -99,6 +100,8 @@ async def _ours(pipe: Connection, ports: list[int], limits: CasterLimits) -> Non
         config = tcp.TcpConfig(host="127.0.0.1", port=port, stall_s=600)
         tasks.append(asyncio.create_task(tcp.run(config, intake, state, hall=hall, clock_us=now_us)))
     await asyncio.sleep(1.0)
+    patience = Patience()
+    patience.begin()
     pipe.send(caster.port)
     ended = asyncio.Event()
 

@@ -470,6 +470,48 @@ async def test_verdicts_are_shown_while_the_store_is_away_and_nothing_else_is():
     assert CommandOutcomes in {type(one) for one in seen}
 
 
+async def test_one_round_is_worked_out_while_the_one_before_is_stored_and_no_more():
+    memory, adder, counter = Memory(), Adder(), Counter()
+    bus = runtime(memory, adder, counter)
+    await bus.start()
+    await bus.put_samples(samples(1.0))
+    memory.away.set()
+    first = asyncio.create_task(bus.put_samples(samples(3.0, begin_us=1)))
+    while not bus.health.keep_error:
+        await asyncio.sleep(0.01)
+    assert bus.offer(RawChunk(station_id="A", payload=b"ab", received_at_us=1))
+    while not counter.bytes:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert bus.offer(RawChunk(station_id="A", payload=b"cd", received_at_us=2))
+    await asyncio.sleep(0.6)
+    assert counter.bytes == 2
+    assert not first.done()
+    memory.away.clear()
+    await first
+    await bus.drained()
+    assert counter.bytes == 4
+    await bus.stop()
+
+
+async def test_what_is_sent_again_before_it_is_stored_is_left_out_all_the_same():
+    memory, adder = Memory(), Adder()
+    bus = runtime(memory, adder)
+    await bus.start()
+    await bus.put_samples(samples(8.0))
+    memory.away.set()
+    first = asyncio.create_task(bus.put_samples(samples(1.0, 2.0, begin_us=1)))
+    while adder.sum < 11.0:
+        await asyncio.sleep(0.01)
+    again = asyncio.create_task(bus.put_samples(samples(1.0, 2.0, 4.0, begin_us=1)))
+    await asyncio.sleep(0.3)
+    memory.away.clear()
+    await asyncio.gather(first, again)
+    await bus.stop()
+    assert adder.sum == 15.0
+    assert bus.repeated_samples == 2
+
+
 async def test_evidence_that_cannot_be_stored_stops_at_its_maker():
     memory, watcher = Memory(), Watcher()
     watcher.evidence = object()
