@@ -60,8 +60,8 @@ def refusing_damage(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def open_store(folder: Path) -> SqliteStore:
-    """Open the rows.
+def open_store(folder: Path, *, behind: bool = False) -> SqliteStore:
+    """Open the rows; `behind`: somebody tidies it once a second (see `SqliteStore`).
 
     Raises
     ------
@@ -69,7 +69,7 @@ def open_store(folder: Path) -> SqliteStore:
         The file is damaged, not a database, of a newer program, or cannot be written.
     """
     with refusing_damage(folder):
-        return SqliteStore(database(folder))
+        return SqliteStore(database(folder), behind=behind)
 
 
 def every_station(store: SqliteStore) -> Iterator[StationRow]:

@@ -72,7 +72,7 @@ async def opened(
         if addresses.http is not None:
             listener = stack.enter_context(bind(*addresses.http, "--http"))
             addresses = replace(addresses, http=(addresses.http[0], listener.getsockname()[1]))
-        store = open_store(data)
+        store = open_store(data, behind=True)
         stack.callback(store.close)
         with refusing_damage(data):
             store.put_registry(

@@ -1,5 +1,7 @@
 """The store of the embedded mode: one SQLite file."""
 
+from collections.abc import Sequence
+
 from storage.sql.alerts import AlertQueries
 from storage.sql.changes import ChangeQueries
 from storage.sql.kept_sessions import KeptSessionTables
@@ -25,6 +27,12 @@ class SqliteStore(
     StoreVersionError
         The file was written by a newer program.
     """
+
+    def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
+        """Return the stored values at these times; times without a sample are absent."""
+        if datastream_id in self._behind.names:
+            self._bring()
+        return super().values_at(datastream_id, times_us)
 
 
 __all__ = ["SqliteStore"]

@@ -46,6 +46,7 @@ def test_a_database_of_the_first_version_goes_on(tmp_path, monkeypatch, make):
     first = {1: load_migrations("sqlite")[1]}
     with monkeypatch.context() as patch:
         patch.setattr("storage.sqlite.database.load_migrations", lambda dialect: first)
+        patch.setattr(SqliteStore, "_recall_pending", lambda store: None)
         with closing(SqliteStore(path)) as store:
             store._put_figures = store._mark = lambda *_: None
             store.commit([StationReports(reports=[make.report("A")])], None, now_us=0)

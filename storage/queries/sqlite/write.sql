@@ -142,3 +142,12 @@ INSERT INTO journal (message) VALUES (:message);
 -- name: put_consumed
 INSERT INTO consumed (topic, partition, next_offset) VALUES (:topic, :partition, :next_offset)
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset;
+
+-- name: add_pending
+INSERT INTO pending_rows (batch) VALUES (?);
+
+-- name: pending
+SELECT number, batch FROM pending_rows WHERE number > ? ORDER BY number LIMIT 100;
+
+-- name: drop_pending
+DELETE FROM pending_rows WHERE number <= ?;

@@ -1,0 +1,6 @@
+-- Reports and samples of large commits, as they came, until they stand in their tables: see storage/sqlite/behind.py.
+
+CREATE TABLE pending_rows (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch BLOB NOT NULL            -- streams/codec.py
+);
