@@ -4,7 +4,8 @@ Chunks are gathered by station and by 10-second slots of their own time; a finis
 becomes a segment, see `storage.segments`. The bytes of a segment are on the disk before its row is committed
 with everything else of the round, and an object that ends with bytes nobody committed is cut back when the
 archive is opened. So after a kill there is no half segment, and what was in the buffers is lost: at most the
-last 15 seconds of each live station.
+last 18 seconds of each live station. Slots of all stations end at once; each live station's are written at a
+time of its own within the `SPREAD_US` after it, since thousands of files at once hold up everything else.
 
 The place of a byte is its slot and the number of bytes of the slot before it. Chunks that come again (a
 replay of the same input) find their bytes stored in the same place and are not stored twice; a stream that
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from msgspec import structs
 
@@ -33,6 +35,7 @@ from streams.records import RawChunk
 SLOT_US = 10_000_000
 GRACE_US = 5_000_000
 """How long after its end a slot waits for chunks that stood in a queue."""
+SPREAD_US = 8_000_000
 STATION_BUFFER_BYTES = 2**20
 WAITING_LIMIT_BYTES = 256 * 2**20
 """Finished segments that could not be written; beyond it chunks are dropped and counted."""
@@ -49,6 +52,8 @@ class _Buffer:
     size: int = 0
     live: bool = False
     """Its times are receiving times, so the clock can finish it."""
+    due_us: int = 0
+    """It is not written before; what is read again is written at once."""
     chunks: list[RawChunk] = field(default_factory=list)
 
 
@@ -119,7 +124,7 @@ class RawArchive:
         for station_id, buffer in self._buffers.items():
             if buffer.live and buffer.slot_us + SLOT_US + GRACE_US <= now_us:
                 self._finish(station_id, buffer)
-        return self._write()
+        return self._write(now_us)
 
     def flush(self) -> list[RawSegment]:
         """Write everything and return it, to be committed.
@@ -131,7 +136,7 @@ class RawArchive:
         """
         for station_id, buffer in self._buffers.items():
             self._finish(station_id, buffer)
-        return self._write()
+        return self._write(_LAST_US)
 
     def written(self) -> list[RawSegment]:
         """Return what `due` or `flush` wrote before it failed: one station's object may, and others' not."""
@@ -161,24 +166,34 @@ class RawArchive:
     def _finish(self, station_id: str, buffer: _Buffer) -> None:
         """Move the buffer's chunks to those that wait to be written; its slot may go on."""
         if buffer.chunks:
+            if buffer.live and buffer.size < STATION_BUFFER_BYTES:
+                phase_us = crc32(station_id.encode()) * 1000 % SPREAD_US
+                buffer.due_us = buffer.slot_us + SLOT_US + phase_us
             self._waiting.append((station_id, buffer))
             self._waiting_bytes += buffer.size
             self._buffers[station_id] = _Buffer(buffer.slot_us)
 
-    def _write(self) -> list[RawSegment]:
-        paths = {object_path(station_id, buffer.slot_us) for station_id, buffer in self._waiting}
-        self._open_objects(paths)
-        while self._waiting:
-            self._write_some()
+    def _write(self, now_us: int) -> list[RawSegment]:
+        due = [(station_id, buffer) for station_id, buffer in self._waiting if buffer.due_us <= now_us]
+        self._open_objects({object_path(station_id, buffer.slot_us) for station_id, buffer in due})
+        while self._write_some(now_us):
+            pass
         return self.written()
 
-    def _write_some(self) -> None:
-        """Write the oldest buffer of each station; a disk takes many files at once sooner than one by one."""
+    def _write_some(self, now_us: int) -> bool:
+        """Write the oldest buffer of each station that is due; return whether there was any.
+
+        A disk takes many files at once sooner than one by one.
+        """
         batch: dict[str, _Buffer] = {}
         rest: deque[tuple[str, _Buffer]] = deque()
+        met: set[str] = set()
         for station_id, buffer in self._waiting:
-            if batch.setdefault(station_id, buffer) is not buffer:
+            if buffer.due_us > now_us or station_id in met:
                 rest.append((station_id, buffer))
+            else:
+                batch[station_id] = buffer
+            met.add(station_id)  # nothing overtakes what is older
         pieces = [self._piece(station_id, buffer) for station_id, buffer in batch.items()]
         errors = list(self._writers.map(self._try_append, pieces))
         failed: deque[tuple[str, _Buffer]] = deque()
@@ -195,6 +210,7 @@ class RawArchive:
         for error in errors:
             if error is not None:
                 raise error
+        return bool(batch)
 
     def _try_append(self, piece: _Piece) -> Exception | None:
         if piece.segment is not None:

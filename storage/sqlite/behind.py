@@ -1,7 +1,7 @@
 """Reports and samples of large commits: written down as they came, in their tables some seconds later.
 
 Each series has a page of its own, at the end of what it has. 28,000 rows a second touch as many pages, each
-of which goes into the log: 115 MB, half a second of a disk and a processor. Four seconds brought together
+of which goes into the log: 115 MB, half a second of a disk and a processor. Ten seconds brought together
 touch them once. Until then a commit writes its batches one behind the other into `pending_rows`; a file that
 is opened brings what stands there. Rows are replaced by themselves, so what is brought twice counts once.
 """
@@ -22,7 +22,7 @@ LARGE_ROWS = 2000
 """A smaller commit writes into the tables itself, while nothing waits."""
 MOST_ROWS = 600_000
 """Of more, the next commit waits until all are brought."""
-HOLD_S = 4.0
+HOLD_S = 10.0
 STEP_ROWS = 4000
 """Of a transaction: a commit that waits for it waits for about 20 ms."""
 

@@ -25,8 +25,10 @@ from storage.store import StorageFullError, StoreVersionError
 QUERIES = load_queries("sqlite")
 _IDLE_READERS = 8
 _BUSY_TIMEOUT_S = 10.0
-_LONGEST_LOG_PAGES = 16_000
-"""64 MB."""
+_LONGEST_LOG_PAGES = 100_000
+"""400 MB: of a longer log a commit brings all that there is into the file, which takes seconds."""
+_SHORT_LOG_PAGES = 4000
+"""16 MB: a shorter log may go on."""
 _CACHE_KB = 262_144
 """Of the writer, at most. Each series writes into a page of its own; what does not fit is written and read
 again within a commit."""
@@ -83,13 +85,16 @@ class SqliteDatabase(Database):
     def tidy(self) -> None:
         """Bring pages of the log into the file; commits go on meanwhile.
 
-        A commit that has to do it waits for the disk twice, a fifth of the time at 28,000 rows a second. It
-        still does when the log is long: only with nobody writing is all of it brought and the log begun anew.
+        A commit that has to do it waits for the disk for seconds at 28,000 rows a second. The log begins anew
+        only where all of it was brought, so the little that came meanwhile is brought with nobody writing.
         """
         with self._translated():
             if self._tidier is None:
                 self._tidier = self._connect("rw")
-            self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            ((_, pages, _),) = self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            if pages >= _SHORT_LOG_PAGES:
+                with self._lock:
+                    self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # --- for the parts --------------------------------------------------------------------------------
 
