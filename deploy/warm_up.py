@@ -27,6 +27,7 @@ from gnss.simulate import SimulatedStation
 from gnss.simulate.restamp import restamp
 from gnss.sky import Skies
 from gnss.to_rtcm.prepare import prepare as prepare_conversion
+from storage import append_kernel
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import WANTED, ScoreStations
@@ -55,6 +56,7 @@ def warm_up(registry: Registry, console: Console) -> None:
         )
         prepare()
         frames_kernel.prepare()
+        append_kernel.prepare()
         prepare_conversion()
         _decode()
         _judge_samples(registry)

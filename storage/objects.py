@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from storage.append_kernel import Piece, append_all
 from storage.store import StorageFullError
 
 _LONGEST_NAME = 80
@@ -59,12 +60,35 @@ class ObjectFolder:
                     handle.truncate(offset)
                     raise
             if offset == 0:
-                above = [folder for folder in file.parent.parents[:3] if folder not in self._synced]
-                for folder in (file.parent, *above):
-                    _sync_folder(folder)
-                if len(self._synced) > _MOST_SYNCED:
-                    self._synced.clear()
-                self._synced.update(above)
+                _sync_folder(file.parent)
+                self._sync_above(file.parent)
+
+    def append_all(self, pieces: Sequence[Piece]) -> list[Exception | None]:
+        """Write pieces, each into an object of its own; return why one is not written."""
+        found = [Piece(str(self.root / one.file), one.offset, one.data) for one in pieces]
+        errors: list[Exception | None] = []
+        for folder in {Path(one.file).parent for one in found if one.offset == 0}:
+            with suppress(OSError):  # which is told where it is needed
+                folder.mkdir(parents=True, exist_ok=True)
+                self._sync_above(folder)
+        for one, done in zip(pieces, append_all(found), strict=True):
+            error: Exception | None = None
+            if not done:
+                try:
+                    self.append(*one)
+                except Exception as why:  # noqa: BLE001 - of one object; the others are written
+                    error = why
+            errors.append(error)
+        return errors
+
+    def _sync_above(self, folder: Path) -> None:
+        """Sync the folders that have a new one in them."""
+        above = [one for one in folder.parents[:3] if one not in self._synced]
+        for one in above:
+            _sync_folder(one)
+        if len(self._synced) > _MOST_SYNCED:
+            self._synced.clear()
+        self._synced.update(above)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -83,6 +107,11 @@ def object_path(station_id: str, time_us: int) -> str:
     hour = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=time_us // 3_600_000_000)
     name = safe_name(station_id)
     return f"{name}/{hour:%Y}/{hour:%j}/{name}_{hour:%Y%m%d}T{hour:%H}.rtcm.zst"
+
+
+def hour_of(path: str) -> str:
+    """Return the hour of an object's path; a later one is greater."""
+    return path.rpartition("_")[2]
 
 
 def safe_name(station_id: str) -> str:

@@ -16,16 +16,18 @@ put after them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 from msgspec import structs
 
-from storage.objects import ObjectFolder, object_path
+from storage.append_kernel import Piece
+from storage.objects import ObjectFolder, hour_of, object_path
 from storage.raw_reader import RawReader
 from storage.rows import RawSegment
 from storage.segments import encode_segment
@@ -41,6 +43,8 @@ WAITING_LIMIT_BYTES = 256 * 2**20
 """Finished segments that could not be written; beyond it chunks are dropped and counted."""
 _WRITERS = 8
 """Files that are synced at once: a file system then writes its journal once for several of them."""
+_SHARE = 50
+"""Files that a thread takes at once."""
 _LAST_US = 253_402_300_800_000_000
 
 
@@ -175,7 +179,8 @@ class RawArchive:
 
     def _write(self, now_us: int) -> list[RawSegment]:
         due = [(station_id, buffer) for station_id, buffer in self._waiting if buffer.due_us <= now_us]
-        self._open_objects({object_path(station_id, buffer.slot_us) for station_id, buffer in due})
+        if due:
+            self._open_objects({object_path(station_id, buffer.slot_us) for station_id, buffer in due})
         while self._write_some(now_us):
             pass
         return self.written()
@@ -195,7 +200,7 @@ class RawArchive:
                 batch[station_id] = buffer
             met.add(station_id)  # nothing overtakes what is older
         pieces = [self._piece(station_id, buffer) for station_id, buffer in batch.items()]
-        errors = list(self._writers.map(self._try_append, pieces))
+        errors = self._append(pieces)
         failed: deque[tuple[str, _Buffer]] = deque()
         for (station_id, buffer), piece, error in zip(batch.items(), pieces, errors, strict=True):
             if error is not None:
@@ -212,13 +217,14 @@ class RawArchive:
                 raise error
         return bool(batch)
 
-    def _try_append(self, piece: _Piece) -> Exception | None:
-        if piece.segment is not None:
-            try:
-                self._objects.append(piece.segment.path, piece.segment.offset, piece.data)
-            except Exception as error:  # noqa: BLE001 - of one object; the others are written
-                return error
-        return None
+    def _append(self, pieces: Sequence[_Piece]) -> list[Exception | None]:
+        """Write pieces in several threads; return why one is not written."""
+        written = [
+            Piece(one.segment.path, one.segment.offset, one.data) for one in pieces if one.segment is not None
+        ]
+        shares = [written[i : i + _SHARE] for i in range(0, len(written), _SHARE)]
+        told = chain.from_iterable(self._writers.map(self._objects.append_all, shares))
+        return [None if one.segment is None else next(told) for one in pieces]
 
     def _piece(self, station_id: str, buffer: _Buffer) -> _Piece:
         """Return what of a buffer is to be written, and where."""
@@ -269,7 +275,8 @@ class RawArchive:
         new = sorted(path for path in paths if path not in self._lengths)
         if not new:
             return
-        self._close_objects([path for path in self._lengths if path not in paths])
+        oldest = min(map(hour_of, paths))
+        self._close_objects([path for path in self._lengths if path not in paths and hour_of(path) < oldest])
         self._index.open_objects(new)
         for path in new:
             length = self._index.object_length(path)

@@ -12,10 +12,12 @@ from connectors.caster import frames_kernel, send_kernel  # noqa: E402
 from deploy.registry import Registry  # noqa: E402
 from deploy.settings import Settings  # noqa: E402
 from deploy.warm_up import warm_up, warm_up_simulator  # noqa: E402
+from storage import append_kernel  # noqa: E402
 
 if __name__ == "__main__":
     console = Console(quiet=True)
     warm_up_simulator(console)
     send_kernel.prepare()
     frames_kernel.prepare()
+    append_kernel.prepare()
     warm_up(Registry.of(Settings()), console)
