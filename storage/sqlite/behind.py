@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 LARGE_ROWS = 2000
 """A smaller commit writes into the tables itself, while nothing waits."""
-MOST_ROWS = 600_000
+MOST_ROWS = 1_000_000
 """Of more, the next commit waits until all are brought."""
 HOLD_S = 10.0
 STEP_ROWS = 4000
@@ -50,6 +50,7 @@ class Behind:
     """Datastreams that have samples here."""
     _batches: list[Columns] = field(default_factory=list)
     _since_s: float = 0.0
+    _taken_s: float = 0.0
 
     def takes(self, batches: Sequence[Record]) -> bool:
         """Return whether these go here, and not into the tables: nothing overtakes what waits."""
@@ -73,6 +74,7 @@ class Behind:
 
     def standing(self) -> list[Columns]:
         """Return what is to be brought."""
+        self._taken_s = self.clock_s()
         return list(self._batches)
 
     def brought(self, batches: int) -> None:
@@ -80,6 +82,7 @@ class Behind:
         rest, number = self._batches[batches:], self.number
         self._batches, self.names = [], set()
         self.add(rest, number)
+        self._since_s = self._taken_s
 
 
 def by_station(batches: Iterable[Columns]) -> list[StationReport]:
