@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
-from deploy.data_folder import every_station, locked, open_store, refusing_damage
+from deploy.data_folder import locked, open_store, refusing_damage
 from deploy.edge import Edge
 from deploy.figures import (
     DetectorFaults,
@@ -31,6 +30,7 @@ from deploy.roaming_figures import roaming_figures
 from deploy.session_keeping import forgetting, kept_in_store
 from deploy.settings import Settings
 from deploy.sources import Sources
+from deploy.station_list import StationList
 from deploy.upkeep import kept_in_shape
 from deploy.verdicts import verdict_listener
 from deploy.webhooks import sending
@@ -100,7 +100,9 @@ async def opened(
         service = Service(settings, registry, store, runtime, sources, addresses, edge)
         stack.push_async_callback(sources.stop)
         if addresses.ntrip is not None:
-            stations = partial(every_station, store)
+            stations = StationList(store.station_places)
+            await stack.enter_async_context(stations.followed())
+            runtime.listeners.append(stations.listen)
             caster = await stack.enter_async_context(
                 casting(relay, stations, settings, addresses.ntrip, folder=data)
             )

@@ -16,6 +16,12 @@ from streams.records import StationReport
 class SqliteStationQueries(StationQueries):
     """The station part of the store."""
 
+    def station_places(self) -> list[StationRow]:
+        """Return all stations by id, without verdicts and figures."""
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["station_places"], {}).fetchall()
+        return [_placed(*row) for row in rows]
+
     def _stations(self, rows: Sequence[tuple[Any, ...]]) -> list[StationRow]:
         return [
             msgspec.structs.replace(

@@ -7,13 +7,15 @@ import sqlite3
 import threading
 from contextlib import closing
 
+import msgspec
 import pytest
 
+from sensors.model import Station
 from storage.named_sql import load_migrations, load_queries
 from storage.sqlite import SqliteStore
 from storage.sqlite.database import QUERIES, split_statements
 from storage.store import StorageFullError, StoreVersionError
-from streams.records import StationReports
+from streams.records import Change, Changes, StationReports
 
 
 @pytest.fixture
@@ -202,3 +204,18 @@ def test_a_full_disk_is_said_and_passes(store, make):
     store._writer.execute("PRAGMA max_page_count = 1000000")
     store.commit([large], None, now_us=0)
     assert len(store.observations("d", 0, 2**62, limit=20_000).items) == 10_000
+
+
+def test_places_of_stations_are_those_that_stand_beside_their_verdicts(store, make):
+    known = Station(id="K", name="Known", longitude=114.0, latitude=30.5, height_m=20.0)
+    store.put_registry(stations=[known, Station(id="G", name="G")])
+    at = make.report("STREAMED", ecef_m=(-2267749.0, 5009154.0, 3221290.0))
+    gone = Change(
+        kind="station", id="G", version=1, verb="delete", before=None, after=None, by="Li",
+        at_us=1, command_id="c",
+    )  # fmt: skip
+    reports = StationReports(reports=[at, make.report("K")])
+    store.commit([reports, Changes(changes=[gone])], None, now_us=0)
+    plain = [msgspec.structs.replace(one, report=None, figures=None) for one in store.stations().items]
+    assert store.station_places() == plain
+    assert [one.id for one in plain] == ["K", "STREAMED"]

@@ -51,3 +51,12 @@ FROM station_periods
 WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
     AND begin_us > :after_us AND begin_us < :end_us AND end_us > :start_us
 ORDER BY begin_us LIMIT :limit;
+
+-- name: station_places
+SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed_height_m
+FROM stations AS s
+WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
+    AND NOT EXISTS (
+        SELECT 1 FROM descriptions AS g WHERE g.kind = 'station' AND g.id = s.id AND g.is_deleted
+    )
+ORDER BY s.id;
