@@ -99,9 +99,10 @@ class SqliteDatabase(Database):
     # --- for the parts --------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction, all or nothing."""
+    def _transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, all or nothing; not `synced`, it is on the disk with the next that is."""
         with self._lock, self._translated():
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer

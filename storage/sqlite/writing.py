@@ -131,7 +131,7 @@ class SqliteWriting(Writing, SqliteExpiring):
             if not batches:
                 return
             for transaction in self._transactions(batches):
-                with self._transaction() as writer:
+                with self._transaction(synced=False) as writer:
                     transaction(writer)
                 time.sleep(BREATH_S)  # a commit that waits comes first
             with self._transaction() as writer:
