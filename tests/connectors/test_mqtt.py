@@ -15,7 +15,9 @@ from connectors import mqtt, mqtt_session
 from connectors.mqtt import MqttConfig
 from connectors.mqtt_session import Arrived, Session
 from connectors.reconnect import StreamError
-from sensors.payloads import configured
+from dashboards.metrics import exposition
+from sensors.payloads import Mapping, configured
+from sensors.payloads.hj212.packets import checksum
 from sensors.payloads.json import JsonMapping
 from streams.stream_state import StreamState
 from tests.scripted_server import Peer, scripted
@@ -283,3 +285,28 @@ async def test_a_broker_that_is_away_is_named():
     one = listener(host="127.0.0.1", port=1)
     with pytest.raises(StreamError, match=r"the broker 127\.0\.0\.1:1 cannot be reached"):
         await one.session()
+
+
+# --- formats ------------------------------------------------------------------------------------------
+
+
+async def test_a_format_with_a_memory_keeps_it_over_messages_and_what_it_notes_is_counted():
+    entry = {"format": "hj212", "topic": "hj/#", "clock_ahead_s": 60.0}
+    one = listener(configured(Mapping, entry))
+    head = "QN=20251009165000000;CN=2011;MN=A;Flag=6;PNUM=2;PNO={};"
+    packets = [("DataTime=20991009165000;a-Rtd=1", 1), ("b-Rtd=2,b-Flag=D", 2)]
+    messages = []
+    for data, number in packets:
+        text = f"{head.format(number)}CP=&&{data}&&".encode()
+        payload = b"##" + f"{len(text):04}".encode() + text + f"{checksum(text):04X}".encode()
+        messages.append(Arrived("hj/7", payload, 1, False, number, NOW_US + number))
+    batch, _ = await one._read(messages)
+    assert batch.datastream_ids == ["A.a.Rtd", "A.b.Rtd"]
+    assert batch.time_us.tolist() == [NOW_US + 1, NOW_US + 2]
+    assert one.state.notes == {"received_time": 2, "flagged": 1}
+    assert "counts as missing" in one.state.last_note
+    assert b'groundswell_stream_notes_total{kind="mqtt",stream="b",what="flagged"} 1.0' in exposition(
+        [], [one.state]
+    )
+    retained = messages[0]._replace(retained=True)
+    assert len((await one._read([retained]))[0]) == 0
