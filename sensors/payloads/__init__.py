@@ -53,8 +53,8 @@ class UnusableError(Exception):
     """Something in the message; the text says what."""
 
 
-class TooManyError(UnusableError):
-    """The message has more rows than are read."""
+class TooManyError(Exception):
+    """The message has more rows than are read, so none is taken."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Rows:
     """NaN: no value."""
     bad_samples: int = 0
     """All of them; 1 as well for a message that could not be read at all."""
-    notes: Counter[Note] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
     last_note: str = ""
     """The newest note in words."""
     from_arrival: bool = False

@@ -110,8 +110,6 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
                 try:
                     value = self._value(sample, column)
                     rows.add(checked(name_of(levels, sample, {})), time.time_us, value, time.doubt)
-                except TooManyError:
-                    raise
                 except UnusableError as error:
                     rows.refuse(f"line {number}: {error}")
 

@@ -91,8 +91,6 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
             for path, find_value, name_of in plan.columns:
                 try:
                     self._add(rows, name_of(levels, sample, message), time, find_value(sample), path, unit)
-                except TooManyError:
-                    raise
                 except UnusableError as error:
                     rows.refuse(self._place(number) + str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 import msgspec
@@ -98,3 +99,26 @@ class FormatMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         value = converted(value, unit, expected, name)
         rows.note("converted", f"{name} came in {unit} and was made {expected}")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the messages of one connection with what was remembered of those before; one at a time."""
+
+    mapping: FormatMapping
+    read: Callable[[Rows, bytes, Clock], None]
+    """As `FormatMapping.read`, with a memory."""
+
+    @property
+    def topic(self) -> str:
+        """Return the mapping's."""
+        return self.mapping.topic
+
+    @property
+    def tells_time(self) -> bool:
+        """Return the mapping's."""
+        return self.mapping.tells_time
+
+    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
+        """Return the samples of one message."""
+        return self.mapping.decode_by(self.read, topic, payload, received_at_us)

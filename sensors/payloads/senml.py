@@ -73,8 +73,6 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
                 if isinstance(found, str):
                     raise UnusableError(found)
                 self._add(rows, found, levels, clock, now_s)
-            except TooManyError:
-                raise
             except UnusableError as error:
                 rows.refuse(f"record {number}: {error}")
 

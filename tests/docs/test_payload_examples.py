@@ -13,7 +13,7 @@ from sensors.payloads import Mapping, configured, first_match, opened
 
 TEXT = (Path(__file__).parents[2] / "docs" / "payloads.md").read_text(encoding="utf-8")
 SECTIONS = {
-    title: dict(re.findall(r"```(\w+ ?.*)\n(.*?)```", body, re.DOTALL))
+    title: dict(re.findall(r"```(\w+[^\n]*)\n(.*?)```", body, re.DOTALL))
     for title, body in re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE)
 }
 NOW_US = 1_782_000_000_000_000

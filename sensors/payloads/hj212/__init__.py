@@ -16,13 +16,13 @@ crosses the internet. Encrypted data areas are refused here, as are marks that 2
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
 import msgspec
 
-from sensors.payloads import Mapping, Rows, TooManyError, UnusableError, printable, register
+from sensors.payloads import Rows, UnusableError, printable, register
 from sensors.payloads.hj212.packets import Packet, read_packets
-from sensors.payloads.mapping import FormatMapping
+from sensors.payloads.mapping import FormatMapping, Reader
 from sensors.payloads.numbers import read_number
 from sensors.payloads.paths import Namer, checked, namer
 from sensors.payloads.times import Chosen, Clock, check_zone, read_time
@@ -59,9 +59,9 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("zone must be an offset as +08:00")
         check_zone(self.zone)
 
-    def open(self) -> Mapping:
+    def open(self) -> Reader:
         """Return a reader that remembers the time of messages split over packets."""
-        return Hj212Reader(self)
+        return Reader(self, partial(self.read_with, {}))
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message, without a memory for packets of the next one."""
@@ -69,16 +69,12 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def read_with(self, times: dict[str, str], rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message; `times` are those of messages that are split over packets."""
-        found = [*read_packets(payload)]
-        if not found:
-            raise UnusableError("the payload is empty")
-        for packet in found:
+        for packet in read_packets(payload):
+            if isinstance(packet, str):
+                rows.refuse(packet)
+                continue
             try:
-                if isinstance(packet, str):
-                    raise UnusableError(packet)
                 self._take(rows, packet, times, clock)
-            except TooManyError:
-                raise
             except UnusableError as error:
                 rows.refuse(str(error))
 
@@ -111,8 +107,6 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
                 at = items.get((code, "SampleTime"), "") or raw
                 time = self._time(at, clock)
                 rows.add(name, time.time_us, self._value(rows, items, code, statistic, text), time.doubt)
-            except TooManyError:
-                raise
             except UnusableError as error:
                 rows.refuse(place + str(error))
 
@@ -139,26 +133,6 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
     @cached_property
     def _namers(self) -> dict[str, Namer]:
         return {key: namer(text) for key, text in self.values.items()}
-
-
-class Hj212Reader:
-    """Reads the messages of one connection."""
-
-    tells_time = True
-
-    def __init__(self, mapping: Hj212Mapping) -> None:
-        self.topic = mapping.topic
-        self._mapping = mapping
-        self._times: dict[str, str] = {}
-
-    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
-        """Return the samples of one message."""
-        mapping = self._mapping
-
-        def read(rows: Rows, payload: bytes, clock: Clock) -> None:
-            mapping.read_with(self._times, rows, payload, clock)
-
-        return mapping.decode_by(read, topic, payload, received_at_us)
 
 
 def _items(packet: Packet, place: str) -> dict[tuple[str, str], str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from sensors.payloads import UnusableError, printable
+from sensors.payloads import UnusableError, checksums, printable
 
 START = b"##"
 END = b"\r\n"
@@ -16,27 +16,6 @@ _HEAD, _CHECK = 6, 4
 _SPARE_BYTES = 65_536
 """Of checksums that may fail in a payload, beside twice its length: each costs its packet's length."""
 _VERSIONS = {0: "HJ/T 212-2005", 1: "HJ 212-2017", 2: "HJ 212-2025"}
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _table()
-
-
-def checksum(data: bytes) -> int:
-    """Return the checksum of a packet's data: each byte meets the high half of the register, alone."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = _TABLE[crc >> 8 ^ byte]
-    return crc
 
 
 class Packet(NamedTuple):
@@ -76,6 +55,8 @@ class Packet(NamedTuple):
 
 def read_packets(payload: bytes) -> Iterator[Packet | str]:
     """Return the packets of a payload in order; a text tells of bytes that are none."""
+    if not payload:
+        yield "the payload is empty"
     at, skipped, spare = 0, 0, 2 * len(payload) + _SPARE_BYTES
     while at < len(payload):
         size, cost = _packet(payload, at) if spare > 0 and payload.startswith(START, at) else (0, 0)
@@ -109,7 +90,7 @@ def written(fields: Mapping[str, str], data: str = "") -> bytes:
     body = text.encode("ascii")
     if len(body) > 1024:
         raise ValueError(f"a packet has at most 1024 bytes of data, not {len(body)}")
-    return START + f"{len(body):04}".encode() + body + f"{checksum(body):04X}".encode() + END
+    return START + f"{len(body):04}".encode() + body + f"{checksums.hj212(body):04X}".encode() + END
 
 
 def _packet(payload: bytes, at: int) -> tuple[int, int]:
@@ -125,7 +106,7 @@ def _packet(payload: bytes, at: int) -> tuple[int, int]:
         return 0, 0
     if expected < 0:
         return 0, 0
-    if checksum(payload[at + _HEAD : end]) != expected:
+    if checksums.hj212(payload[at + _HEAD : end]) != expected:
         return 0, end - at
     return end + _CHECK - at, 0
 

@@ -9,12 +9,12 @@ frames of two provinces' stations are in the test.
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 
 import msgspec
 
-from sensors.payloads import Mapping, Rows, TooManyError, UnusableError, register
-from sensors.payloads.mapping import MAX_BYTES, FormatMapping
+from sensors.payloads import Rows, UnusableError, register
+from sensors.payloads.mapping import MAX_BYTES, FormatMapping, Reader
 from sensors.payloads.parts import Parts
 from sensors.payloads.paths import Namer, checked, namer
 from sensors.payloads.sl651.bodies import HourTime, Report, Sample
@@ -50,9 +50,9 @@ class Sl651Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("zone must be an offset as +08:00")
         check_zone(self.zone)
 
-    def open(self) -> Mapping:
+    def open(self) -> Reader:
         """Return a reader that puts packets of one message together."""
-        return Sl651Reader(self)
+        return Reader(self, partial(self.read_with, Parts()))
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message, without a memory for packets of the next one."""
@@ -60,16 +60,12 @@ class Sl651Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def read_with(self, parts: Parts, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message; packets that are not whole wait in `parts`."""
-        found = [*read_frames(_bytes(payload))]
-        if not found:
-            raise UnusableError("the payload is empty")
-        for frame in found:
+        for frame in read_frames(_bytes(payload)):
+            if isinstance(frame, str):
+                rows.refuse(frame)
+                continue
             try:
-                if isinstance(frame, str):
-                    raise UnusableError(frame)
                 self._take(rows, frame, parts, clock)
-            except TooManyError:
-                raise
             except UnusableError as error:
                 rows.refuse(str(error))
         if lost := parts.take_lost():
@@ -97,8 +93,6 @@ class Sl651Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         report = Report(frame.station, zone_of(self.zone), self.hour, rows.most)
         try:
             _read_body(report, body, is_ascii=frame.is_ascii)
-        except TooManyError:
-            raise
         except UnusableError as error:
             rows.refuse(place + str(error))
         for text in report.errors:
@@ -106,8 +100,6 @@ class Sl651Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         for sample in report.samples:
             try:
                 self._add(rows, sample, clock)
-            except TooManyError:
-                raise
             except UnusableError as error:
                 rows.refuse(place + str(error))
 
@@ -129,26 +121,6 @@ class Sl651Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
     @cached_property
     def _namers(self) -> dict[str, Namer]:
         return {element: namer(text) for element, text in self.values.items()}
-
-
-class Sl651Reader:
-    """Reads the messages of one connection."""
-
-    tells_time = True
-
-    def __init__(self, mapping: Sl651Mapping) -> None:
-        self.topic = mapping.topic
-        self._mapping = mapping
-        self._parts = Parts()
-
-    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
-        """Return the samples of one message, and of those that it makes whole."""
-        mapping = self._mapping
-
-        def read(rows: Rows, payload: bytes, clock: Clock) -> None:
-            mapping.read_with(self._parts, rows, payload, clock)
-
-        return mapping.decode_by(read, topic, payload, received_at_us)
 
 
 def _read_body(report: Report, body: bytes, *, is_ascii: bool) -> None:

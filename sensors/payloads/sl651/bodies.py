@@ -128,8 +128,6 @@ class Report:
             return
         try:
             self._add(name, self._at_us, _number(word, name), element)
-        except TooManyError:
-            raise
         except UnusableError as error:
             self.errors.append(str(error))
 
@@ -161,8 +159,6 @@ class Report:
         raw = _taken(body, at, definition >> 3)
         try:
             self._add(name, self._at_us, _value(name, raw, definition & 7), element)
-        except TooManyError:
-            raise
         except UnusableError as error:
             self.errors.append(str(error))
         return at + len(raw)
@@ -206,8 +202,9 @@ class Report:
         try:
             if len(digits) not in {10, 12} or not (digits.isascii() and digits.isdecimal()):
                 raise ValueError
-            year, *rest = (int(digits[i : i + 2]) for i in range(0, len(digits), 2))
-            time = datetime(2000 + year, *rest, tzinfo=self.zone)  # type: ignore[arg-type]
+            parts = [int(digits[i : i + 2]) for i in range(0, len(digits), 2)]
+            year, month, day, hour, minute, second = (*parts, 0)[:6]
+            time = datetime(2000 + year, month, day, hour, minute, second, tzinfo=self.zone)
         except ValueError:
             raise UnusableError(f"{printable(digits)} is no time") from None
         return (time - _EPOCH) // timedelta(microseconds=1)
@@ -236,7 +233,7 @@ def _value(name: str, raw: bytes, decimals: int) -> float:
     if name == "ZT":  # bits (table 58)
         return float(int.from_bytes(raw, "big"))
     is_negative = raw[0] == 0xFF
-    number = int(_digits(raw[1:] if is_negative else raw, name)) / 10**decimals
+    number: float = int(_digits(raw[1:] if is_negative else raw, name)) / 10**decimals
     if name == "DT":  # hours, a point, minutes
         hours = math.floor(number)
         number = hours + (number - hours) * 100 / 60

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from sensors.payloads.checksums import modbus
 from sensors.payloads.sl651.elements import BY_NAME
-from sensors.payloads.sl651.frames import ENQ, EOT, ESC, HEX_START, STX, Frame, crc16
+from sensors.payloads.sl651.frames import ENQ, EOT, ESC, HEX_START, STX, Frame
 from sensors.payloads.times import zone_of
 
 _DOWN = 0x8000
@@ -153,7 +154,7 @@ def command(
     text = serial.to_bytes(2, "big") + _bcd(_local(at_us, station).strftime("%y%m%d%H%M%S")) + body
     head = HEX_START + address + bytes([station.center]) + station.password + bytes([function])
     frame = head + (_DOWN | len(text)).to_bytes(2, "big") + bytes([STX]) + text + bytes([end])
-    return frame + crc16(frame).to_bytes(2, "big")
+    return frame + modbus(frame).to_bytes(2, "big")
 
 
 def _identifier(name: str) -> bytes:

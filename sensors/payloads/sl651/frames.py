@@ -6,39 +6,22 @@ A frame of HEX/BCD begins with 7E7E, one of ASCII with SOH, and both end with a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from sensors.payloads.checksums import modbus
 
 HEX_START = b"\x7e\x7e"
 SOH, STX, ETX, EOT, ENQ, ACK = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 NAK, SYN, ETB, ESC = 0x15, 0x16, 0x17, 0x1B
+_START = re.compile(rb"\x7e\x7e|\x01")
 _HEX_HEAD = 14
 _ASCII_HEAD = 24
 _UP_ENDS = frozenset({ETX, ETB})
 _DOWN_ENDS = frozenset({ENQ, ACK, EOT, NAK, ESC})
 _SPARE_BYTES = 65_536
 """Of checksums that may fail in a payload, beside twice its length: each costs its frame's length."""
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _table()
-
-
-def crc16(data: bytes) -> int:
-    """Return the checksum of what stands before it (6.2.3.1 and H.3.2)."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
-    return crc
 
 
 class Frame(NamedTuple):
@@ -63,6 +46,8 @@ class Frame(NamedTuple):
 
 def read_frames(payload: bytes) -> Iterator[Frame | str]:
     """Return the frames of a payload in order; a text tells of bytes that are none."""
+    if not payload:
+        yield "the payload is empty"
     at, skipped, spare = 0, 0, 2 * len(payload) + _SPARE_BYTES
     while at < len(payload):
         found = _frame(payload, at) if spare > 0 else None
@@ -75,15 +60,11 @@ def read_frames(payload: bytes) -> Iterator[Frame | str]:
             frame, at = found
             yield frame
             continue
-        start = _next_start(payload, at + 1)
+        following = _START.search(payload, at + 1)
+        start = following.start() if following else len(payload)
         skipped, at = skipped + start - at, start
     if skipped:
         yield f"{skipped} bytes are no frame of SL 651, or damaged"
-
-
-def _next_start(payload: bytes, begin: int) -> int:
-    places = [payload.find(start, begin) for start in (HEX_START, b"\x01")]
-    return min((place for place in places if place >= 0), default=len(payload))
 
 
 def _frame(payload: bytes, at: int) -> tuple[Frame, int] | int | None:
@@ -106,7 +87,7 @@ def _hex_frame(payload: bytes, at: int) -> tuple[Frame, int] | int | None:
     end = at + _HEX_HEAD + length
     if end + 3 > len(payload) or payload[end] not in (_DOWN_ENDS if is_down else _UP_ENDS):
         return None
-    if crc16(payload[at : end + 1]) != int.from_bytes(payload[end + 1 : end + 3], "big"):
+    if modbus(payload[at : end + 1]) != int.from_bytes(payload[end + 1 : end + 3], "big"):
         return length + _HEX_HEAD
     body, total, number = payload[at + _HEX_HEAD : end], 0, 0
     if head[13] == SYN:
@@ -131,7 +112,7 @@ def _ascii_frame(payload: bytes, at: int) -> tuple[Frame, int] | int | None:
     check = payload[end + 1 : end + 5]
     if len(check) < 4 or not _is_hex(check) or payload[end] not in (_DOWN_ENDS if is_down else _UP_ENDS):
         return None
-    if crc16(payload[at : end + 1]) != int(check, 16):
+    if modbus(payload[at : end + 1]) != int(check, 16):
         return end - at
     body, total, number = payload[at + _ASCII_HEAD : end], 0, 0
     if head[23] == SYN:

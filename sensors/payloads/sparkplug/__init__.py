@@ -15,8 +15,8 @@ from functools import cached_property
 
 import msgspec
 
-from sensors.payloads import Mapping, Rows, TooManyError, UnusableError, printable, register
-from sensors.payloads.mapping import FormatMapping
+from sensors.payloads import Rows, UnusableError, printable, register
+from sensors.payloads.mapping import FormatMapping, Reader
 from sensors.payloads.paths import Namer, checked, namer, part_of_id
 from sensors.payloads.sparkplug.metrics import Metric, Payload, read_payload, write_payload
 from sensors.payloads.times import Chosen, Clock
@@ -54,10 +54,25 @@ class _Node:
     streams: dict[str, dict[str, None]] = field(default_factory=dict)
     """Datastreams that had a value, by device."""
 
+    n_streams: int = 0
+
     @property
     def size(self) -> int:
-        """How many names and aliases it makes us remember."""
-        return len(self.metrics) + sum(map(len, self.streams.values()))
+        """How much it makes us remember."""
+        return len(self.metrics) + self.n_streams
+
+    def had(self, device: str, stream: str) -> None:
+        """Remember that a datastream had a value, while there are not too many."""
+        if stream not in self.streams.get(device, {}) and self.n_streams < MOST_METRICS:
+            self.streams.setdefault(device, {})[stream] = None
+            self.n_streams += 1
+
+    def end(self, device: str) -> list[str]:
+        """Forget the datastreams of a device, or of all where it is empty, and return them."""
+        devices = [device] if device else [*self.streams]
+        ended = [stream for one in devices for stream in self.streams.pop(one, {})]
+        self.n_streams -= len(ended)
+        return ended
 
 
 class SparkplugMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -70,13 +85,13 @@ class SparkplugMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_
     values: dict[str, str] = msgspec.field(default_factory=dict)
     """Datastream id of each metric that is wanted, by its name; others are left out."""
 
-    def open(self) -> Mapping:
+    def open(self) -> Reader:
         """Return a reader that remembers what births said."""
-        return SparkplugReader(self)
+        return Reader(self, Births(self).read)
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message, which alone can be read only where metrics have their names."""
-        SparkplugReader(self).read(rows, payload, clock)
+        Births(self).read(rows, payload, clock)
 
     @cached_property
     def _otherwise(self) -> Namer | None:
@@ -101,21 +116,14 @@ class SparkplugMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_
         return checked(name_of(levels, named, named))
 
 
-class SparkplugReader:
-    """Reads the messages of one connection; bounded in nodes, and in metrics of each."""
-
-    tells_time = True
+class Births:
+    """What the births of a connection's nodes said; bounded in nodes, and in metrics of each."""
 
     def __init__(self, mapping: SparkplugMapping) -> None:
-        self.topic = mapping.topic
         self._mapping = mapping
         self._nodes: dict[tuple[str, str], _Node] = {}
         self._known = 0
         """Names and aliases of all nodes."""
-
-    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
-        """Return the samples of one message."""
-        return self._mapping.decode_by(self.read, topic, payload, received_at_us)
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message."""
@@ -156,10 +164,8 @@ class SparkplugReader:
             try:
                 known = _known(node, device, metric, is_birth=kind.endswith("BIRTH"))
                 stream = self._add(rows, metric, known, fields, levels, found, clock)
-                if stream and sum(map(len, node.streams.values())) < MOST_METRICS:
-                    node.streams.setdefault(device, {})[stream] = None
-            except TooManyError:
-                raise
+                if stream:
+                    node.had(device, stream)
             except UnusableError as error:
                 rows.refuse(str(error))
 
@@ -211,15 +217,12 @@ class SparkplugReader:
         if not device and node.birth is not None and _birth_number(payload) not in {None, node.birth}:
             rows.note("silent", "this death is of an earlier birth")
             return
-        streams = [s for d, known in node.streams.items() if not device or d == device for s in known]
+        streams = node.end(device)
         now_us = clock.arrival(rows)
         rows.most = max(rows.most, len(streams))
         for stream in streams:
             rows.add(stream, now_us, math.nan)
-        if device:
-            node.streams.pop(device, None)
-        else:
-            node.streams.clear()
+        if not device:
             node.seq = None
 
     def _follow(self, rows: Rows, node: _Node, payload: Payload, kind: str) -> None:
@@ -269,7 +272,7 @@ def _forget(node: _Node, device: str) -> None:
     """Forget what an earlier birth said: of a node, that of its devices as well."""
     if not device:
         node.metrics.clear()
-        node.streams.clear()
+        node.end("")
         return
     node.metrics = {key: known for key, known in node.metrics.items() if key[0] != device}
 

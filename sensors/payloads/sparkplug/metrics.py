@@ -87,7 +87,8 @@ def read_payload(data: bytes, most: int) -> Payload:
     TooManyError
         It has more than `most` metrics.
     """
-    time_ms, seq, metrics = None, None, []
+    time_ms, seq = None, None
+    metrics: list[Metric] = []
     for number, content in read_fields(memoryview(data)):
         if isinstance(content, int):
             if number == 1:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.payloads import opened
+from sensors.payloads.checksums import hj212
 from sensors.payloads.hj212 import Hj212Mapping, commands
-from sensors.payloads.hj212.packets import Packet, checksum, read_packets
+from sensors.payloads.hj212.packets import Packet, read_packets
 
 ANY = Hj212Mapping(topic="hj/#")
 BEIJING = timezone(timedelta(hours=8))
@@ -55,7 +56,7 @@ NOW = us(2026, 7, 6, 12, 0)
 
 def packed(data, fields="QN=20260706120000000;ST=32;CN=2011;PW=1;MN=A1;Flag=4;"):
     text = f"{fields}CP=&&{data}&&".encode()
-    return b"##" + f"{len(text):04}".encode() + text + f"{checksum(text):04X}".encode() + b"\r\n"
+    return b"##" + f"{len(text):04}".encode() + text + f"{hj212(text):04X}".encode() + b"\r\n"
 
 
 def read(which, payload, now=NOW):
@@ -71,7 +72,7 @@ def found(decoded):
 
 
 @pytest.mark.parametrize("text", PUBLISHED)
-def test_published_packets_have_their_checksum(text):
+def test_published_packets_have_their_hj212(text):
     (packet,) = read_packets(text.encode())
     assert isinstance(packet, Packet)
     assert packet.version == (
@@ -173,10 +174,10 @@ def test_what_cannot_be_used_is_told(payload, words, bad):
 
 def test_a_packet_without_a_data_area():
     text = b"QN=1;CN=2011;CP=1"
-    payload = b"##0017" + text + f"{checksum(text):04X}".encode()
+    payload = b"##0017" + text + f"{hj212(text):04X}".encode()
     assert "has no data area" in read(ANY, payload).errors[0]
     text = b"QN=\xff;CP=&&&&"
-    payload = b"##0012" + text + f"{checksum(text):04X}".encode()
+    payload = b"##0012" + text + f"{hj212(text):04X}".encode()
     assert "not text in UTF-8" in read(ANY, payload).errors[0]
 
 

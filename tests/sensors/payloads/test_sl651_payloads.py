@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.payloads import opened
+from sensors.payloads.checksums import modbus
 from sensors.payloads.parts import LONGEST_US, MOST_BYTES, MOST_MESSAGES, Parts
 from sensors.payloads.sl651 import Sl651Mapping, commands
 from sensors.payloads.sl651.elements import BY_NAME, ELEMENTS
-from sensors.payloads.sl651.frames import Frame, crc16, read_frames
+from sensors.payloads.sl651.frames import Frame, read_frames
 
 ANY = Sl651Mapping(topic="sl651/#", test_reports=True)
 BEIJING = timezone(timedelta(hours=8))
@@ -217,12 +218,12 @@ def up(function, body, station="0012345678", total=0, number=0, end=3):
         start, body = b"\x16", (total << 12 | number).to_bytes(3, "big") + body
     head = b"\x7e\x7e\x01" + bytes.fromhex(station) + b"\x12\x34" + bytes([function])
     frame = head + len(body).to_bytes(2, "big") + start + body + bytes([end])
-    return frame + crc16(frame).to_bytes(2, "big")
+    return frame + modbus(frame).to_bytes(2, "big")
 
 
 def ascii_up(function, body, station="0012345678"):
     frame = f"\x0101{station}1234{function:02X}0{len(body):03X}\x02{body}\x03".encode()
-    return frame + f"{crc16(frame):04X}".encode()
+    return frame + f"{modbus(frame):04X}".encode()
 
 
 def head_of(at):

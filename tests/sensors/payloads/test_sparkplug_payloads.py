@@ -279,8 +279,9 @@ def test_memory_is_bounded(monkeypatch):
     for node in range(30):
         decoded = one.decode(f"spBv1.0/g/NBIRTH/n{node}", birth, NOW)
         assert "more than 5 metrics" in decoded.errors[0]
-        known = one._nodes.values()
-        assert sum(node.size for node in known) == one._known <= 40
+        births = one.read.__self__
+        known = births._nodes.values()
+        assert sum(node.size for node in known) == births._known <= 40
         assert len(known) <= 10
     assert one.decode("spBv1.0/g/NDATA/n29", packed({"alias": 2, "double_value": 5.0}), NOW).value[0] == 5.0
     assert one.decode("spBv1.0/g/NDATA/n0", packed({"alias": 2, "double_value": 5.0}), NOW).bad_samples == 1
