@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 import msgspec
 
-from sensors.payloads import MAX_ROWS, Rows, TooManyError, UnusableError, check_filter
+from sensors.payloads import MAX_ROWS, Rows, TooManyError, UnusableError, check_filter, printable
 from sensors.payloads.times import Clock
 from sensors.payloads.units import converted
 
@@ -97,7 +97,7 @@ class FormatMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not expected or unit == expected:
             return value
         value = converted(value, unit, expected, name)
-        rows.note("converted", f"{name} came in {unit} and was made {expected}")
+        rows.note("converted", f"{name} came in {printable(unit)} and was made {expected}")
         return value
 
 

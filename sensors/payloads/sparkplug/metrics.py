@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from sensors.payloads import TooManyError, UnusableError
+from sensors.payloads import TooManyError, UnusableError, printable
 from sensors.payloads.sparkplug.wire import read_fields, write_bytes, write_double, write_varint
 
 _SIGNED_BITS = {1: 8, 2: 16, 3: 32, 4: 64}
@@ -57,7 +57,7 @@ class Metric:
             return float("nan")
         number, content = self.content
         if not isinstance(content, int):
-            raise UnusableError(f"metric {self.name} should be a number")
+            raise UnusableError(f"metric {printable(self.name)} should be a number")
         if number == 12:
             return float(struct.unpack("<f", struct.pack("<I", content & 0xFFFF_FFFF))[0])
         if number == 13:
