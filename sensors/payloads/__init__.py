@@ -129,6 +129,8 @@ class Rows:
         """
         if self._doubts:
             self._decide()
+        if len(self.value) < 2:
+            return
         newest: dict[str, int] = {}
         late = 0
         for name, time_us in zip(self.datastream_ids, self.time_us, strict=True):

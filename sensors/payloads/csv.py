@@ -102,14 +102,14 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
             names = columns or [str(place) for place in range(len(fields))]
             sample = dict(zip(names, fields, strict=False))
             try:
-                time = self._time(rows, sample, clock)
+                time_us, doubt = self._time(rows, sample, clock)
             except UnusableError as error:
                 rows.refuse(f"line {number}: {error}")
                 continue
             for column, name_of in self._plan:
                 try:
                     value = self._value(sample, column)
-                    rows.add(checked(name_of(levels, sample, {})), time.time_us, value, time.doubt)
+                    rows.add(checked(name_of(levels, sample, {})), time_us, value, doubt)
                 except UnusableError as error:
                     rows.refuse(f"line {number}: {error}")
 
@@ -153,7 +153,7 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
 
     def _time(self, rows: Rows, sample: dict[str, str], clock: Clock) -> Chosen:
         if not self.time:
-            return Chosen(clock.arrival(rows))
+            return clock.arrival(rows), None
         places = [self.time] if isinstance(self.time, str) else self.time
         name = f"column {'+'.join(places)}"
         if any(place not in sample for place in places):

@@ -83,32 +83,33 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
             )
         for number, sample in enumerate(samples):
             try:
-                time = self._time(rows, sample, message, clock)
-                unit = _text(plan.find_unit, sample, message)
+                time_us, doubt = self._time(rows, sample, message, clock)
+                unit = "" if plan.find_unit is None else _text(plan.find_unit, sample, message)
             except UnusableError as error:
                 rows.refuse(self._place(number) + str(error))
                 continue
-            for path, find_value, name_of in plan.columns:
+            for field, find_value, name_of in plan.columns:
                 try:
-                    self._add(rows, name_of(levels, sample, message), time, find_value(sample), path, unit)
+                    raw = find_value(sample)
+                    name = checked(name_of(levels, sample, message))
+                    if not self.step_s:
+                        rows.add(name, time_us, self._value(rows, name, raw, field, unit), doubt)
+                        continue
+                    if not isinstance(raw, list):
+                        raise UnusableError(f"{field} should be a list of numbers, since step_s is set")
+                    values = [self._value(rows, name, one, field, unit) for one in raw]
                 except UnusableError as error:
                     rows.refuse(self._place(number) + str(error))
-
-    def _add(self, rows: Rows, name: str, time: Chosen, raw: Any, path: str, unit: str) -> None:
-        name, field = checked(name), f"field {path or '(sample)'}"
-        if not self.step_s:
-            rows.add(name, time.time_us, self._value(rows, name, raw, field, unit), time.doubt)
-            return
-        if not isinstance(raw, list):
-            raise UnusableError(f"{field} should be a list of numbers, since step_s is set")
-        values = [self._value(rows, name, one, field, unit) for one in raw]
-        for place, value in enumerate(values):
-            rows.add(name, time.time_us + round(place * self.step_s * 1e6), value, time.doubt)
+                    continue
+                for place, value in enumerate(values):
+                    rows.add(name, time_us + round(place * self.step_s * 1e6), value, doubt)
 
     def _value(self, rows: Rows, name: str, raw: Any, field: str, unit: str) -> float:
-        if raw is ABSENT:
-            raise UnusableError(f"{field} is not there")
-        value = read_number(raw, field, self.missing) * self.scale + self.offset
+        if type(raw) is not float or self.missing:
+            if raw is ABSENT:
+                raise UnusableError(f"{field} is not there")
+            raw = read_number(raw, field, self.missing)
+        value: float = raw * self.scale + self.offset
         if unit:
             value = self.in_unit(rows, name, value, unit, field)
         return value if math.isfinite(value) else math.nan
@@ -116,8 +117,8 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
     def _time(self, rows: Rows, sample: Any, message: Any, clock: Clock) -> Chosen:
         plan = self._plan
         if plan.find_time is None:
-            return Chosen(clock.arrival(rows))
-        raw, name = _either(plan.find_time, sample, message), f"field {self.time}"
+            return clock.arrival(rows), None
+        raw, name = _either(plan.find_time, sample, message), plan.time_name
         gateway_us = None
         if plan.find_gateway_time is not None:
             found = _either(plan.find_gateway_time, sample, message)
@@ -128,7 +129,7 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
         if raw is ABSENT or raw is None or (raw == "" and gateway_us is not None):
             if gateway_us is None or clock.doubt(gateway_us):
                 raise UnusableError(f"{name} is not there, and without a time a sample is worth nothing")
-            return Chosen(gateway_us, ("gateway_time", f"{name} is empty"))
+            return gateway_us, ("gateway_time", f"{name} is empty")
         time_us = read_time(raw, self.time_format, self.zone, name)
         return clock.choose(time_us, name, gateway_us)
 
@@ -142,18 +143,24 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
         return _Plan(
             samples=_lister(self.samples),
             find_time=finder(self.time) if self.time else None,
+            time_name=f"field {self.time}",
             find_gateway_time=finder(self.gateway_time) if self.gateway_time else None,
             find_unit=finder(self.unit) if self.unit else None,
-            columns=[(path, finder(path), namer(template)) for path, template in pairs.items()],
+            columns=[
+                (f"field {path or '(sample)'}", finder(path), namer(text)) for path, text in pairs.items()
+            ],
         )
 
 
 class _Plan(NamedTuple):
     samples: Callable[[Any], Sequence[Any]]
     find_time: Finder | None
+    time_name: str
+    """What it is called in errors."""
     find_gateway_time: Finder | None
     find_unit: Finder | None
     columns: list[tuple[str, Finder, Namer]]
+    """Of each value what it is called in errors, what finds it, and what names its datastream."""
 
 
 def _either(find: Finder, sample: Any, message: Any) -> Any:
@@ -161,8 +168,8 @@ def _either(find: Finder, sample: Any, message: Any) -> Any:
     return find(message) if found is ABSENT else found
 
 
-def _text(find: Finder | None, sample: Any, message: Any) -> str:
-    found = None if find is None else _either(find, sample, message)
+def _text(find: Finder, sample: Any, message: Any) -> str:
+    found = _either(find, sample, message)
     if found is None or found is ABSENT:
         return ""
     if not isinstance(found, str):

@@ -91,7 +91,7 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
             time_s = record.time_s
         if not abs(time_s) < 1e12:
             raise UnusableError(f"the time of {printable(record.name)} is too far from now")
-        time = clock.choose(round(time_s * 1e6), f"the time of {printable(record.name)}")
+        time_us, doubt = clock.choose(round(time_s * 1e6), f"the time of {printable(record.name)}")
         fields = {"name": part_of_id(record.name), "unit": record.unit}
         for value, name_of in ((record.value, template), (record.sum, self._sums)):
             if value is None or name_of is None:
@@ -99,7 +99,7 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
             name = checked(name_of(levels, fields, fields))
             unit = record.unit if name_of is template else ""
             number = self.in_unit(rows, name, value, unit, printable(record.name))
-            rows.add(name, time.time_us, number if math.isfinite(number) else math.nan, time.doubt)
+            rows.add(name, time_us, number if math.isfinite(number) else math.nan, doubt)
 
     @cached_property
     def _namer(self) -> Namer:

@@ -26,12 +26,9 @@ _NUMBERS = (int, float)
 """Types of numbers; a bool is none."""
 
 
-class Chosen(NamedTuple):
-    """A time that counts."""
-
-    time_us: int
-    doubt: tuple[Note, str] | None = None
-    """It is not the device's: whose, and why."""
+Chosen = tuple[int, tuple[Note, str] | None]
+"""A time that counts, in microseconds of UTC since 1970; and whose it is, and why, where it is not the
+device's."""
 
 
 class Clock(NamedTuple):
@@ -59,13 +56,12 @@ class Clock(NamedTuple):
         gateway_us
             The gateway's, where the message has it.
         """
-        why = self.doubt(time_us)
-        if not why:
-            return Chosen(time_us)
-        text = f"{name} {why}; check the device's clock, zone and time_format"
+        if EARLIEST_US <= time_us <= self.received_at_us + self.ahead_us:
+            return time_us, None
+        text = f"{name} {self.doubt(time_us)}; check the device's clock, zone and time_format"
         if gateway_us is not None and not self.doubt(gateway_us):
-            return Chosen(gateway_us, ("gateway_time", text))
-        return Chosen(self.received_at_us, ("received_time", text))
+            return gateway_us, ("gateway_time", text)
+        return self.received_at_us, ("received_time", text)
 
     def arrival(self, rows: Rows) -> int:
         """Return the time of arrival, for want of another one."""

@@ -105,8 +105,8 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
                     continue
                 name = checked(name_of(levels, fields, fields))
                 at = items.get((code, "SampleTime"), "") or raw
-                time = self._time(at, clock)
-                rows.add(name, time.time_us, self._value(rows, items, code, statistic, text), time.doubt)
+                time_us, doubt = self._time(at, clock)
+                rows.add(name, time_us, self._value(rows, items, code, statistic, text), doubt)
             except UnusableError as error:
                 rows.refuse(place + str(error))
 

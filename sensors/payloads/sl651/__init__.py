@@ -107,12 +107,12 @@ class Sl651Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         name_of = self._namers.get(sample.element, None if self.values else self._namer)
         if name_of is None:
             return
-        time = clock.choose(sample.time_us, "the observation time")
+        time_us, doubt = clock.choose(sample.time_us, "the observation time")
         fields = {"station": sample.station, "code": sample.station[-8:], "element": sample.element}
         name = checked(name_of(rows.topic.split("/"), fields, fields))
         value = math.nan if sample.value in self.missing else sample.value
         value = self.in_unit(rows, name, value, sample.unit, sample.element)
-        rows.add(name, time.time_us, value, time.doubt)
+        rows.add(name, time_us, value, doubt)
 
     @cached_property
     def _namer(self) -> Namer:

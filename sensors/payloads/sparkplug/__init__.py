@@ -19,7 +19,7 @@ from sensors.payloads import Rows, UnusableError, printable, register
 from sensors.payloads.mapping import FormatMapping, Reader
 from sensors.payloads.paths import Namer, checked, namer, part_of_id
 from sensors.payloads.sparkplug.metrics import Metric, Payload, read_payload, write_payload
-from sensors.payloads.times import Chosen, Clock
+from sensors.payloads.times import Clock
 
 NAMESPACE = "spBv1.0"
 REBIRTH = "Node Control/Rebirth"
@@ -195,10 +195,10 @@ class Births:
         value = self._mapping.in_unit(rows, stream, metric.value(known.datatype), known.unit, shown)
         time_ms = payload.time_ms if metric.time_ms is None else metric.time_ms
         if time_ms is None:
-            time = Chosen(clock.arrival(rows))
+            time_us, doubt = clock.arrival(rows), None
         else:
-            time = clock.choose(min(time_ms, 2**52) * 1000, f"the time of {shown}")
-        rows.add(stream, time.time_us, value if math.isfinite(value) else math.nan, time.doubt)
+            time_us, doubt = clock.choose(min(time_ms, 2**52) * 1000, f"the time of {shown}")
+        rows.add(stream, time_us, value if math.isfinite(value) else math.nan, doubt)
         return stream
 
     def _node(self, group: str, edge: str) -> _Node:
