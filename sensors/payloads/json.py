@@ -119,19 +119,28 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
         if plan.find_time is None:
             return clock.arrival(rows), None
         raw, name = _either(plan.find_time, sample, message), plan.time_name
-        gateway_us = None
-        if plan.find_gateway_time is not None:
-            found = _either(plan.find_gateway_time, sample, message)
-            if found is not ABSENT and found is not None:
-                gateway_us = read_time(
-                    found, self.gateway_time_format, self.zone, f"field {self.gateway_time}"
-                )
-        if raw is ABSENT or raw is None or (raw == "" and gateway_us is not None):
-            if gateway_us is None or clock.doubt(gateway_us):
+        try:
+            if raw is ABSENT or raw is None:
                 raise UnusableError(f"{name} is not there, and without a time a sample is worth nothing")
-            return gateway_us, ("gateway_time", f"{name} is empty")
-        time_us = read_time(raw, self.time_format, self.zone, name)
-        return clock.choose(time_us, name, gateway_us)
+            time_us = read_time(raw, self.time_format, self.zone, name)
+        except UnusableError as error:
+            gateway_us = self._gateway_us(sample, message)
+            if gateway_us is None or clock.doubt(gateway_us):
+                raise
+            return gateway_us, ("gateway_time", str(error))
+        chosen = clock.choose(time_us, name)
+        if chosen[1] is None or plan.find_gateway_time is None:
+            return chosen
+        return clock.choose(time_us, name, self._gateway_us(sample, message))
+
+    def _gateway_us(self, sample: Any, message: Any) -> int | None:
+        """Return the gateway's time; None: there is none that can be read."""
+        find = self._plan.find_gateway_time
+        found = ABSENT if find is None else _either(find, sample, message)
+        try:
+            return read_time(found, self.gateway_time_format, self.zone, "")
+        except UnusableError:
+            return None
 
     def _place(self, number: int) -> str:
         return f"sample {number}: " if self.samples is not None else ""
