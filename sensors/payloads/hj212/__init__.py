@@ -85,27 +85,36 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         if period is None:
             rows.note("silent", f"{place}no samples are taken of it")
             return
-        items = _items(packet, place)
-        raw = items.pop(("", "DataTime"), "")
-        if packet.is_split:
-            raw = _remembered(times, f"{device} {packet.command} {packet.fields.get('QN', '')}", raw)
-        levels = rows.topic.split("/")
+        for items in _records(packet, place):
+            raw = items.pop(("", "DataTime"), "")
+            if packet.is_split:
+                key = f"{device} {packet.command} {packet.fields.get('QN', '')}"
+                raw = _remembered(times, key, raw)
+            self._add(rows, packet, items, raw, period, place, clock)
+
+    def _add(
+        self,
+        rows: Rows,
+        packet: Packet,
+        items: dict[tuple[str, str], str],
+        raw: str,
+        period: str,
+        place: str,
+        clock: Clock,
+    ) -> None:
+        """Add the samples of one time, which is `raw` where they have none of their own."""
+        levels, head = rows.topic.split("/"), packet.fields
         for (code, statistic), text in items.items():
             if statistic not in STATISTICS:
                 continue
+            name_of = self._namers.get(f"{code}-{period}{statistic}", self._otherwise)
+            if name_of is None:
+                continue
+            field = period + statistic
+            fields = {"mn": head.get("MN", ""), "code": code, "field": field, "st": head.get("ST", "")}
             try:
-                fields = {
-                    "mn": device,
-                    "code": code,
-                    "field": period + statistic,
-                    "st": packet.fields.get("ST", ""),
-                }
-                name_of = self._namers.get(f"{code}-{period}{statistic}", self._otherwise)
-                if name_of is None:
-                    continue
                 name = checked(name_of(levels, fields, fields))
-                at = items.get((code, "SampleTime"), "") or raw
-                time_us, doubt = self._time(at, clock)
+                time_us, doubt = self._time(items.get((code, "SampleTime")) or raw, clock)
                 rows.add(name, time_us, self._value(rows, items, code, statistic, text), doubt)
             except UnusableError as error:
                 rows.refuse(place + str(error))
@@ -119,10 +128,10 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         self, rows: Rows, items: dict[tuple[str, str], str], code: str, statistic: str, text: str
     ) -> float:
         value = read_number(text, f"{printable(code)}-{statistic}", self.missing)
-        mark = items.get((code, "Flag"), "N")
-        if mark in self.valid_marks:
+        mark = items.get((code, "Flag")) or "N"
+        if mark in {*self.valid_marks}:
             return value
-        known = "" if mark in MARKS else ", which is not known"
+        known = "" if mark in {*MARKS} else ", which is not known"
         rows.note("flagged", f"{printable(code)} is marked {printable(mark)}{known}, and counts as missing")
         return float("nan")
 
@@ -135,17 +144,21 @@ class Hj212Mapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         return {key: namer(text) for key, text in self.values.items()}
 
 
-def _items(packet: Packet, place: str) -> dict[tuple[str, str], str]:
-    """Return the values of a data area by code and field; the code is empty where there is none."""
-    items = {}
+def _records(packet: Packet, place: str) -> Iterator[dict[tuple[str, str], str]]:
+    """Return the values of a data area by code and field (no code: ""), anew from each DataTime on."""
+    items: dict[tuple[str, str], str] = {}
     for item in _split(packet.data):
         name, equals, value = item.partition("=")
         if not equals:
             what = "encrypted" if packet.version == "HJ 212-2025" else "not as the standard has them"
             raise UnusableError(f"{place}the data are {what}, and are not read")
         code, dash, field = name.strip().rpartition("-")
-        items[code if dash else "", field] = value.strip()
-    return items
+        key = (code if dash else "", field)
+        if key == ("", "DataTime") and key in items:
+            yield items
+            items = {}
+        items[key] = value.strip()
+    yield items
 
 
 def _split(data: str) -> Iterator[str]:

@@ -172,6 +172,16 @@ def test_what_cannot_be_used_is_told(payload, words, bad):
     assert words in decoded.errors[0]
 
 
+def test_several_times_in_one_packet_and_marks_that_are_no_letter():
+    decoded = read(
+        ANY, packed("DataTime=20260706100000;w-Rtd=1,w-Flag=;DataTime=20260706110000;w-Rtd=2,w-Flag=NT")
+    )
+    assert not decoded.errors
+    assert [*decoded.time_us] == [us(2026, 7, 6, 10), us(2026, 7, 6, 11)]
+    assert decoded.value[0] == 1
+    assert math.isnan(decoded.value[1])
+
+
 def test_a_packet_without_a_data_area():
     text = b"QN=1;CN=2011;CP=1"
     payload = b"##0017" + text + f"{hj212(text):04X}".encode()
