@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import islice
 from math import isnan
+from operator import lt
 from pkgutil import iter_modules
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
@@ -129,15 +131,7 @@ class Rows:
         """
         if self._doubts:
             self._decide()
-        if len(self.value) < 2:
-            return
-        newest: dict[str, int] = {}
-        late = 0
-        for name, time_us in zip(self.datastream_ids, self.time_us, strict=True):
-            if time_us <= (known := newest.get(name, time_us - 1)):
-                late += 1
-            newest[name] = max(time_us, known)
-        if not late:
+        if self._is_in_order():
             return
         once: dict[tuple[int, str, float | None], tuple[int, str, float]] = {}
         for row in zip(self.time_us, self.datastream_ids, self.value, strict=True):
@@ -150,6 +144,20 @@ class Rows:
         self.clear()
         for time_us, name, value in ordered:
             self.add(name, time_us, value)
+
+    def _is_in_order(self) -> bool:
+        """Return whether the samples of each datastream stand one after the other in time."""
+        names = set(self.datastream_ids)
+        if len(names) == len(self.datastream_ids):
+            return True
+        if len(names) == 1:
+            return all(map(lt, self.time_us, islice(self.time_us, 1, None)))
+        newest: dict[str, int] = {}
+        for name, time_us in zip(self.datastream_ids, self.time_us, strict=True):
+            if time_us <= newest.get(name, time_us - 1):
+                return False
+            newest[name] = time_us
+        return True
 
     def _decide(self) -> None:
         """Take rows with a doubtful time where they are alone in their datastream, else refuse them."""

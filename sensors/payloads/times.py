@@ -19,6 +19,7 @@ EARLIEST_US = 946_684_800_000_000
 """2000-01-01: before it no clock was set that sends here."""
 _SCALES = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 FORMATS = ("iso8601", *_SCALES)
+_FARTHEST_US = 2**62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _ZONE = re.compile(r"(?:UTC|Z|([+-])(\d{2}):?(\d{2}))")
@@ -142,9 +143,9 @@ def _epoch_us(raw: Any, scale: int, time_format: str, name: str) -> int:
             raw = int(raw) if raw.strip().lstrip("-").isdigit() else float(raw)
         except ValueError:
             raw = None
-    if type(raw) not in _NUMBERS or not abs(raw) < 2**62:
+    if type(raw) not in _NUMBERS:
         raise UnusableError(f"{name} should be a number, since its time_format is {time_format}")
-    if not abs(raw) * scale < 2**62:
+    if not abs(raw) * scale < _FARTHEST_US:  # NaN is not nearer either
         raise UnusableError(f"{name} is too far from now; check time_format")
     return raw * scale if isinstance(raw, int) else round(raw * scale)
 
