@@ -19,7 +19,7 @@ from sensors.payloads import Rows, TooManyError, UnusableError, printable, regis
 from sensors.payloads.mapping import FormatMapping
 from sensors.payloads.numbers import read_number
 from sensors.payloads.paths import ABSENT, Finder, Namer, checked, finder, namer
-from sensors.payloads.times import Chosen, Clock, check_format, check_zone, read_time
+from sensors.payloads.times import EARLIEST_US, SCALES, Chosen, Clock, check_format, check_zone, read_time
 
 
 class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -81,6 +81,7 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
                 f"{count} values in one message, at most {self.max_rows} are read; "
                 "send fewer, or raise max_rows of the mapping"
             )
+        is_plain = not (self.step_s or self.unit or self.missing)
         for number, sample in enumerate(samples):
             try:
                 time_us, doubt = self._time(rows, sample, message, clock)
@@ -92,6 +93,10 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
                 try:
                     raw = find_value(sample)
                     name = checked(name_of(levels, sample, message))
+                    if is_plain and type(raw) is float:
+                        value = raw * self.scale + self.offset
+                        rows.add(name, time_us, value if math.isfinite(value) else math.nan, doubt)
+                        continue
                     if not self.step_s:
                         rows.add(name, time_us, self._value(rows, name, raw, field, unit), doubt)
                         continue
@@ -105,11 +110,9 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
                     rows.add(name, time_us + round(place * self.step_s * 1e6), value, doubt)
 
     def _value(self, rows: Rows, name: str, raw: Any, field: str, unit: str) -> float:
-        if type(raw) is not float or self.missing:
-            if raw is ABSENT:
-                raise UnusableError(f"{field} is not there")
-            raw = read_number(raw, field, self.missing)
-        value: float = raw * self.scale + self.offset
+        if raw is ABSENT:
+            raise UnusableError(f"{field} is not there")
+        value = read_number(raw, field, self.missing) * self.scale + self.offset
         if unit:
             value = self.in_unit(rows, name, value, unit, field)
         return value if math.isfinite(value) else math.nan
@@ -119,6 +122,10 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
         if plan.find_time is None:
             return clock.arrival(rows), None
         raw, name = _either(plan.find_time, sample, message), plan.time_name
+        if type(raw) is int and plan.time_scale:
+            time_us = raw * plan.time_scale
+            if EARLIEST_US <= time_us <= clock.latest_us:  # most times are like that
+                return time_us, None
         try:
             if raw is ABSENT or raw is None:
                 raise UnusableError(f"{name} is not there, and without a time a sample is worth nothing")
@@ -153,6 +160,7 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
             samples=_lister(self.samples),
             find_time=finder(self.time) if self.time else None,
             time_name=f"field {self.time}",
+            time_scale=SCALES.get(self.time_format, 0),
             find_gateway_time=finder(self.gateway_time) if self.gateway_time else None,
             find_unit=finder(self.unit) if self.unit else None,
             columns=[
@@ -166,6 +174,8 @@ class _Plan(NamedTuple):
     find_time: Finder | None
     time_name: str
     """What it is called in errors."""
+    time_scale: int
+    """Microseconds of what it counts; 0: it is text."""
     find_gateway_time: Finder | None
     find_unit: Finder | None
     columns: list[tuple[str, Finder, Namer]]

@@ -60,7 +60,7 @@ class FormatMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise UnusableError(
                     f"the payload has {len(payload)} bytes, at most {MAX_BYTES} are read; send less"
                 )
-            read(rows, payload, Clock(received_at_us, round(self.clock_ahead_s * 1e6)))
+            read(rows, payload, Clock(received_at_us, received_at_us + round(self.clock_ahead_s * 1e6)))
         except TooManyError as error:
             rows.clear()
             rows.refuse(str(error))

@@ -17,8 +17,9 @@ from sensors.payloads import Note, Rows, UnusableError, printable
 
 EARLIEST_US = 946_684_800_000_000
 """2000-01-01: before it no clock was set that sends here."""
-_SCALES = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-FORMATS = ("iso8601", *_SCALES)
+SCALES = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+"""Microseconds of what numbers count."""
+FORMATS = ("iso8601", *SCALES)
 _FARTHEST_US = 2**62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -36,13 +37,13 @@ class Clock(NamedTuple):
     """Judges the times of one message."""
 
     received_at_us: int
-    ahead_us: int
-    """Whatever lies further ahead of the arrival cannot be."""
+    latest_us: int
+    """Whatever lies further ahead cannot be."""
 
     def doubt(self, time_us: int) -> str:
         """Return why a time cannot be that of a measurement; empty: it can."""
-        if time_us > self.received_at_us + self.ahead_us:
-            return f"lies more than {_span(self.ahead_us)} ahead"
+        if time_us > self.latest_us:
+            return f"lies more than {_span(self.latest_us - self.received_at_us)} ahead"
         return "lies before 2000" if time_us < EARLIEST_US else ""
 
     def choose(self, time_us: int, name: str, gateway_us: int | None = None) -> Chosen:
@@ -57,7 +58,7 @@ class Clock(NamedTuple):
         gateway_us
             The gateway's, where the message has it.
         """
-        if EARLIEST_US <= time_us <= self.received_at_us + self.ahead_us:
+        if EARLIEST_US <= time_us <= self.latest_us:
             return time_us, None
         text = f"{name} {self.doubt(time_us)}; check the device's clock, zone and time_format"
         if gateway_us is not None and not self.doubt(gateway_us):
@@ -104,7 +105,7 @@ def read_time(raw: Any, time_format: str, zone: str, name: str) -> int:
     UnusableError
         It is no such time.
     """
-    if (scale := _SCALES.get(time_format)) is not None:
+    if (scale := SCALES.get(time_format)) is not None:
         return _epoch_us(raw, scale, time_format, name)
     if not isinstance(raw, str):
         if time_format == "iso8601":
