@@ -23,7 +23,7 @@ import structlog
 
 from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
 from connectors.reconnect import BackOff, StreamError, keep_connected
-from sensors.payloads import Mapping, Rows, first_match
+from sensors.payloads import Mapping, Rows, first_match, opened
 from streams.bus import SampleSink
 from streams.records import SampleBatch
 from streams.stream_state import StreamState
@@ -130,10 +130,13 @@ class _Listener:
     state: StreamState
     clock_us: Callable[[], int]
     options: SessionOptions = field(init=False)
+    _mappings: list[Mapping] = field(init=False)
+    """Those of the configuration; what they remember outlives a connection, as the broker's session does."""
     _mapping_of: dict[str, Mapping | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         config = self.config
+        self._mappings = opened(config.mappings)
         made = zlib.crc32("\n".join(sorted(config.filters)).encode())
         self.options = SessionOptions(
             host=config.host,
@@ -267,12 +270,16 @@ class _Listener:
         if message.retained and not mapping.tells_time:
             return None, ""  # the broker's copy of an old value, and nothing tells how old
         rows = mapping.decode(message.topic, message.payload, message.received_at_us)
+        if message.retained and rows.from_arrival:
+            return None, ""  # as above: this message has no time of its own either
         self.state.bad_samples += rows.bad_samples
+        self.state.notes.update(rows.notes)
+        self.state.last_note = rows.last_note or self.state.last_note
         return rows, rows.errors[-1] if rows.bad_samples else ""
 
     def _mapping(self, topic: str) -> Mapping | None:
         if topic not in self._mapping_of:
             if len(self._mapping_of) >= _TOPICS_REMEMBERED:
                 self._mapping_of.clear()
-            self._mapping_of[topic] = first_match(self.config.mappings, topic)
+            self._mapping_of[topic] = first_match(self._mappings, topic)
         return self._mapping_of[topic]

@@ -159,6 +159,12 @@ def _incoming(states: Sequence[StreamState]) -> Iterator[Metric]:
         for state in states:
             family.add_metric([state.id, state.kind], figure(state))
         yield family
+    text = "Samples and messages that were used in another way than they were sent."
+    noted = CounterMetricFamily("groundswell_stream_notes", text, labels=["stream", "kind", "what"])
+    for state in states:
+        for what, count in state.notes.copy().items():
+            noted.add_metric([state.id, state.kind, what], count)
+    yield noted
 
 
 def _family(figure: Figure) -> Metric:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 
 from connectors import mqtt, ntrip_client, tcp, tcp_listen
@@ -19,8 +20,10 @@ from connectors.gathering.hall import Hall
 from connectors.selecting.gate import Gate
 from connectors.selecting.selector import Changed, Selector
 from deploy.clock import wall_clock_us
+from deploy.registry import Registry
 from deploy.settings import Connection, Settings, StationSettings
 from gnss.to_rtcm.converter import Converter
+from sensors.payloads import expecting
 from streams.bus import RawSink, SampleSink
 from streams.definitions import StationDefinition
 from streams.records import SourceChange
@@ -118,10 +121,12 @@ class Sources:
         for station in settings.station:
             if not station.paused:
                 self.connect_station(station)
+        units = {stream.id: stream.unit for stream in Registry.of(settings).datastreams}
         for i, broker in enumerate(settings.mqtt):
             name = f"{broker.source}#{i + 1}"  # several sessions at one broker are several streams
             state = self.streams.add(name, "mqtt", broker.source)
-            self.start(mqtt.run(broker, self.samples, state, clock_us=wall_clock_us), name)
+            told = msgspec.structs.replace(broker, mappings=expecting(broker.mappings, units))
+            self.start(mqtt.run(told, self.samples, state, clock_us=wall_clock_us), name)
         self.start(self._measure(), "rates of streams")
 
     def connect_station(self, station: StationSettings) -> None:

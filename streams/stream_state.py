@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -37,6 +38,9 @@ class StreamState:
     reconnects: int = 0
     last_received_us: int | None = None
     last_error: str = ""
+    notes: Counter[str] = field(default_factory=Counter)
+    """What was done to samples that are used, by name (`sensors.payloads.Note`)."""
+    last_note: str = ""
     station: str = ""
     """Whose source it is; empty: of no station."""
     name: str = ""

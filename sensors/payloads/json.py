@@ -9,39 +9,22 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from sensors.payloads import Rows, check_filter, printable, register
-from sensors.payloads.paths import ABSENT, Finder, Namer, UnusableError, checked, finder, namer
-
-MAX_BYTES = 1_000_000
-MAX_ROWS = 20_000
-"""A number is two bytes of JSON, and a row costs some microseconds of everybody's time."""
-MOST_ROWS = 500_000
-MAX_AHEAD_US = 86_400_000_000
-EARLIEST_US = -2_208_988_800_000_000
-"""1900-01-01: whatever is older has a wrong time."""
-
-TimeFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
-_NUMBERS = (int, float)
-"""Types of JSON's numbers; a bool is none."""
-_US_PER = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ZONE = re.compile(r"(?:UTC|Z|([+-])(\d{2}):?(\d{2}))")
-_MISSING_TEXTS = frozenset({"", "nan", "null", "none", "na", "n/a"})
+from sensors.payloads import Rows, TooManyError, UnusableError, printable, register
+from sensors.payloads.mapping import FormatMapping
+from sensors.payloads.numbers import read_number
+from sensors.payloads.paths import ABSENT, Finder, Namer, checked, finder, namer
+from sensors.payloads.times import EARLIEST_US, SCALES, Chosen, Clock, check_format, check_zone, read_time
 
 
-class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """How the messages of some topics are read."""
 
-    topic: str
-    """MQTT topic filter: `+` stands for one level, `#` at the end for all that follow."""
     datastream: str = ""
     """Datastream id. `{1}` is a level of the topic, counted from 0; `{name}` a field of the sample, or of
     the message."""
@@ -53,75 +36,118 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Path of a list of samples; None: the message is one sample; empty: the message is the list."""
     time: str = ""
     """Path of the time in the sample, or in the message; empty: the receiving time."""
-    time_format: TimeFormat = "iso8601"
+    time_format: str = "iso8601"
+    """iso8601, epoch_s, epoch_ms or epoch_us, or a pattern of strptime as %Y%m%d%H%M%S."""
     zone: str = ""
     """Offset for times that tell none, for instance `+08:00` or `UTC`. Without it they are refused."""
+    gateway_time: str = ""
+    """Path of the time that a gateway put to it, which counts where the device's is empty or cannot be."""
+    gateway_time_format: str = "iso8601"
+    step_s: float = 0.0
+    """The value is a list (a waveform), the first of it at the time of the sample, and so far apart."""
+    unit: str = ""
+    """Path of the values' unit in the sample, or in the message."""
     missing: list[float | str] = msgspec.field(default_factory=list)
     """What the device writes for no value, for instance -9999. null and "NaN" always mean it."""
     scale: float = 1.0
     offset: float = 0.0
     """The value is `number * scale + offset`."""
-    max_rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = MAX_ROWS
-    """Values of one message. One with more is refused as a whole."""
 
     def __post_init__(self) -> None:
         """Refuse a mapping that cannot work."""
+        super().__post_init__()
         if bool(self.datastream) == bool(self.values):
             raise ValueError("a mapping needs either datastream and value, or values")
-        check_filter(self.topic)
-        if self.zone and not _ZONE.fullmatch(self.zone):
-            raise ValueError(f"zone {self.zone!r} is not understood; write UTC or an offset as +08:00")
+        check_zone(self.zone)
+        check_format(self.time_format)
+        check_format(self.gateway_time_format)
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)) or self.scale == 0:
             raise ValueError("scale and offset must be finite, scale not 0")
+        if not 0 <= self.step_s <= 86_400:
+            raise ValueError("step_s must lie between 0 and 86400")
 
     @property
     def tells_time(self) -> bool:
         """Whether samples carry their time."""
         return bool(self.time)
 
-    def decode(self, topic: str, payload: bytes, received_at_us: int) -> Rows:
-        """Return the samples of one message.
-
-        Parameters
-        ----------
-        topic, payload
-            Of the message; of more than `MAX_BYTES` or `max_rows` values nothing is taken.
-        received_at_us
-            When the message came, microseconds of UTC since 1970. Times more than a day later are refused.
-        """
-        rows, levels = Rows(topic), topic.split("/")
-        list_samples, find_time, columns = self._plan
-        try:
-            message = _parse(payload)
-            samples = list_samples(message)
-            if (count := len(samples) * len(columns)) > self.max_rows:
-                raise UnusableError(
-                    f"{count} values in one message, at most {self.max_rows} are read; "
-                    "send fewer, or raise max_rows of the mapping"
-                )
-        except UnusableError as error:
-            rows.refuse(str(error))
-            return rows
+    def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
+        """Add the samples of a message."""
+        levels, plan = rows.topic.split("/"), self._plan
+        message = _parse(payload)
+        samples = plan.samples(message)
+        if (count := len(samples) * len(plan.columns)) > self.max_rows:
+            raise TooManyError(
+                f"{count} values in one message, at most {self.max_rows} are read; "
+                "send fewer, or raise max_rows of the mapping"
+            )
+        is_plain = not (self.step_s or self.unit or self.missing)
         for number, sample in enumerate(samples):
             try:
-                time_us = received_at_us
-                if find_time is not None:
-                    raw = find_time(sample)
-                    if raw is ABSENT:
-                        raw = find_time(message)
-                    time_us = _time_us(self, raw, received_at_us)
+                time_us, doubt = self._time(rows, sample, message, clock)
+                unit = "" if plan.find_unit is None else _text(plan.find_unit, sample, message)
             except UnusableError as error:
                 rows.refuse(self._place(number) + str(error))
                 continue
-            for path, find_value, name_of in columns:
+            for field, find_value, name_of in plan.columns:
                 try:
-                    value = _value(self, find_value(sample), path)
+                    raw = find_value(sample)
                     name = checked(name_of(levels, sample, message))
+                    if is_plain and type(raw) is float:
+                        value = raw * self.scale + self.offset
+                        rows.add(name, time_us, value if math.isfinite(value) else math.nan, doubt)
+                        continue
+                    if not self.step_s:
+                        rows.add(name, time_us, self._value(rows, name, raw, field, unit), doubt)
+                        continue
+                    if not isinstance(raw, list):
+                        raise UnusableError(f"{field} should be a list of numbers, since step_s is set")
+                    values = [self._value(rows, name, one, field, unit) for one in raw]
                 except UnusableError as error:
                     rows.refuse(self._place(number) + str(error))
-                else:
-                    rows.add(name, time_us, value)
-        return rows
+                    continue
+                for place, value in enumerate(values):
+                    rows.add(name, time_us + round(place * self.step_s * 1e6), value, doubt)
+
+    def _value(self, rows: Rows, name: str, raw: Any, field: str, unit: str) -> float:
+        if raw is ABSENT:
+            raise UnusableError(f"{field} is not there")
+        value = read_number(raw, field, self.missing) * self.scale + self.offset
+        if unit:
+            value = self.in_unit(rows, name, value, unit, field)
+        return value if math.isfinite(value) else math.nan
+
+    def _time(self, rows: Rows, sample: Any, message: Any, clock: Clock) -> Chosen:
+        plan = self._plan
+        if plan.find_time is None:
+            return clock.arrival(rows), None
+        raw, name = _either(plan.find_time, sample, message), plan.time_name
+        if type(raw) is int and plan.time_scale:
+            time_us = raw * plan.time_scale
+            if EARLIEST_US <= time_us <= clock.latest_us:  # most times are like that
+                return time_us, None
+        try:
+            if raw is ABSENT or raw is None:
+                raise UnusableError(f"{name} is not there, and without a time a sample is worth nothing")
+            time_us = read_time(raw, self.time_format, self.zone, name)
+        except UnusableError as error:
+            gateway_us = self._gateway_us(sample, message)
+            if gateway_us is None or clock.doubt(gateway_us):
+                raise
+            return gateway_us, ("gateway_time", str(error))
+        chosen = clock.choose(time_us, name)
+        if chosen[1] is None or plan.find_gateway_time is None:
+            return chosen
+        return clock.choose(time_us, name, self._gateway_us(sample, message))
+
+    def _gateway_us(self, sample: Any, message: Any) -> int | None:
+        """Return the gateway's time; None: there is none that can be read."""
+        find = self._plan.find_gateway_time
+        found = ABSENT if find is None else _either(find, sample, message)
+        try:
+            return read_time(found, self.gateway_time_format, self.zone, "")
+        except UnusableError:
+            return None
 
     def _place(self, number: int) -> str:
         return f"sample {number}: " if self.samples is not None else ""
@@ -133,19 +159,44 @@ class JsonMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return _Plan(
             samples=_lister(self.samples),
             find_time=finder(self.time) if self.time else None,
-            columns=[(path, finder(path), namer(template)) for path, template in pairs.items()],
+            time_name=f"field {self.time}",
+            time_scale=SCALES.get(self.time_format, 0),
+            find_gateway_time=finder(self.gateway_time) if self.gateway_time else None,
+            find_unit=finder(self.unit) if self.unit else None,
+            columns=[
+                (f"field {path or '(sample)'}", finder(path), namer(text)) for path, text in pairs.items()
+            ],
         )
 
 
 class _Plan(NamedTuple):
     samples: Callable[[Any], Sequence[Any]]
     find_time: Finder | None
+    time_name: str
+    """What it is called in errors."""
+    time_scale: int
+    """Microseconds of what it counts; 0: it is text."""
+    find_gateway_time: Finder | None
+    find_unit: Finder | None
     columns: list[tuple[str, Finder, Namer]]
+    """Of each value what it is called in errors, what finds it, and what names its datastream."""
+
+
+def _either(find: Finder, sample: Any, message: Any) -> Any:
+    found = find(sample)
+    return find(message) if found is ABSENT else found
+
+
+def _text(find: Finder, sample: Any, message: Any) -> str:
+    found = _either(find, sample, message)
+    if found is None or found is ABSENT:
+        return ""
+    if not isinstance(found, str):
+        raise UnusableError("the unit should be text")
+    return found.strip()
 
 
 def _parse(payload: bytes) -> Any:
-    if len(payload) > MAX_BYTES:
-        raise UnusableError(f"the payload has {len(payload)} bytes, at most {MAX_BYTES} are read; send less")
     try:
         return msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -169,84 +220,6 @@ def _lister(path: str | None) -> Callable[[Any], Sequence[Any]]:
         return found
 
     return samples
-
-
-def _value(mapping: JsonMapping, raw: Any, path: str) -> float:
-    number = raw if type(raw) is float else _number(mapping, raw, path or "(sample)")
-    if number in mapping.missing:
-        return math.nan
-    result = number * mapping.scale + mapping.offset
-    return result if math.isfinite(result) else math.nan
-
-
-def _number(mapping: JsonMapping, raw: Any, name: str) -> float:
-    if raw is ABSENT:
-        raise UnusableError(f"field {name} is not there")
-    if raw is None or (isinstance(raw, str) and raw.strip().lower() in _MISSING_TEXTS):
-        return math.nan
-    if type(raw) not in _NUMBERS and not isinstance(raw, str):
-        raise UnusableError(f"field {name} should be a number")
-    if raw in mapping.missing:
-        return math.nan
-    try:
-        return float(raw)
-    except (ValueError, OverflowError):
-        raise UnusableError(f"field {name} should be a number, not {printable(str(raw)[:80])}") from None
-
-
-def _time_us(mapping: JsonMapping, raw: Any, received_at_us: int) -> int:
-    if raw is ABSENT or raw is None:
-        raise UnusableError(
-            f"field {mapping.time} is not there, and without a time a sample is worth nothing"
-        )
-    time_us = _iso_us(mapping, raw) if mapping.time_format == "iso8601" else _epoch_us(mapping, raw)
-    if time_us > received_at_us + MAX_AHEAD_US:
-        raise UnusableError(
-            f"field {mapping.time} lies more than a day ahead; check the device's clock and zone"
-        )
-    if time_us < EARLIEST_US:
-        raise UnusableError(f"field {mapping.time} lies before 1900; check time_format")
-    return time_us
-
-
-def _epoch_us(mapping: JsonMapping, raw: Any) -> int:
-    factor = _US_PER[mapping.time_format]
-    if isinstance(raw, str):
-        try:
-            raw = int(raw) if raw.strip().lstrip("-").isdigit() else float(raw)
-        except ValueError:
-            raw = None
-    if type(raw) not in _NUMBERS or not abs(raw) < 2**62:
-        raise UnusableError(
-            f"field {mapping.time} should be a number, since its time_format is {mapping.time_format}"
-        )
-    return raw * factor if isinstance(raw, int) else round(raw * factor)
-
-
-def _iso_us(mapping: JsonMapping, raw: Any) -> int:
-    if not isinstance(raw, str):
-        raise UnusableError(
-            f"field {mapping.time} should be text as 2026-01-31T12:00:00Z; or set time_format"
-        )
-    try:
-        time = datetime.fromisoformat(raw.strip())
-        if time.tzinfo is None:
-            if not mapping.zone:
-                raise UnusableError(
-                    f"field {mapping.time} tells no zone; set zone in the mapping, for instance +08:00"
-                )
-            time = time.replace(tzinfo=_zone(mapping.zone))
-        return (time - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
-        raise UnusableError(f"field {mapping.time} is not an ISO 8601 time: {printable(raw)}") from None
-
-
-def _zone(text: str) -> timezone:
-    match = _ZONE.fullmatch(text)
-    if match is None or match[1] is None:
-        return UTC
-    minutes = int(match[2]) * 60 + int(match[3])
-    return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
 
 
 register("json", JsonMapping)

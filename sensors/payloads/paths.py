@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from sensors.payloads import printable
+from sensors.payloads import UnusableError, printable
 
 IDS_REMEMBERED = 100_000
 """Datastream ids that are known to be good; most messages bring the same ones again."""
@@ -21,10 +21,6 @@ Finder = Callable[[Any], Any]
 """Returns what stands at a path, or `ABSENT`."""
 Namer = Callable[[list[str], Any, Any], str]
 """Returns the datastream's id, given the levels of the topic, the sample and the message."""
-
-
-class UnusableError(Exception):
-    """Something in the message; the text says what."""
 
 
 def finder(path: str) -> Finder:
@@ -65,6 +61,11 @@ def namer(template: str) -> Namer:
         return "".join(x if isinstance(x, str) else x(levels, sample, message) for x in filled)
 
     return name_of
+
+
+def part_of_id(text: str) -> str:
+    """Return a device's own name as ids of datastreams have it: no spaces, and a dot for each slash."""
+    return "_".join(text.replace("/", ".").split())
 
 
 def _field(name: str) -> Namer:

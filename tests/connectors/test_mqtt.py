@@ -15,7 +15,9 @@ from connectors import mqtt, mqtt_session
 from connectors.mqtt import MqttConfig
 from connectors.mqtt_session import Arrived, Session
 from connectors.reconnect import StreamError
-from sensors.payloads import configured
+from dashboards.metrics import exposition
+from sensors.payloads import Mapping, configured
+from sensors.payloads.checksums import hj212
 from sensors.payloads.json import JsonMapping
 from streams.stream_state import StreamState
 from tests.scripted_server import Peer, scripted
@@ -140,7 +142,9 @@ async def test_an_old_copy_without_a_time_is_left_out():
 async def test_a_batch_ends_with_the_message_that_makes_it_large(monkeypatch):
     monkeypatch.setattr(mqtt, "BATCH_ROWS", 3)
     one = listener(JsonMapping(topic="rain/+", datastream="{1}.rain", samples="all", value="mm"))
-    messages = [arrived("rain/a", {"all": [{"mm": n}] * n}, n) for n in (1, 1, 2, 0, 9, 1)]
+    messages = [
+        arrived("rain/a", {"all": [{"mm": n + k / 10} for k in range(n)]}, n) for n in (1, 1, 2, 0, 9, 1)
+    ]
     begin, batches = 0, []
     while begin < len(messages):
         batch, end = await one._read(messages, begin)
@@ -283,3 +287,28 @@ async def test_a_broker_that_is_away_is_named():
     one = listener(host="127.0.0.1", port=1)
     with pytest.raises(StreamError, match=r"the broker 127\.0\.0\.1:1 cannot be reached"):
         await one.session()
+
+
+# --- formats ------------------------------------------------------------------------------------------
+
+
+async def test_a_format_with_a_memory_keeps_it_over_messages_and_what_it_notes_is_counted():
+    entry = {"format": "hj212", "topic": "hj/#", "clock_ahead_s": 60.0}
+    one = listener(configured(Mapping, entry))
+    head = "QN=20251009165000000;CN=2011;MN=A;Flag=6;PNUM=2;PNO={};"
+    packets = [("DataTime=20991009165000;a-Rtd=1", 1), ("b-Rtd=2,b-Flag=D", 2)]
+    messages = []
+    for data, number in packets:
+        text = f"{head.format(number)}CP=&&{data}&&".encode()
+        payload = b"##" + f"{len(text):04}".encode() + text + f"{hj212(text):04X}".encode()
+        messages.append(Arrived("hj/7", payload, 1, False, number, NOW_US + number))
+    batch, _ = await one._read(messages)
+    assert batch.datastream_ids == ["A.a.Rtd", "A.b.Rtd"]
+    assert batch.time_us.tolist() == [NOW_US + 1, NOW_US + 2]
+    assert one.state.notes == {"received_time": 2, "flagged": 1}
+    assert "the time of arrival counts" in one.state.last_note
+    assert b'groundswell_stream_notes_total{kind="mqtt",stream="b",what="flagged"} 1.0' in exposition(
+        [], [one.state]
+    )
+    retained = messages[0]._replace(retained=True)
+    assert len((await one._read([retained]))[0]) == 0

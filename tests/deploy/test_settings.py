@@ -156,7 +156,7 @@ WRONG = {
     "a slash in a datastream": (THING + '  id = "a/b"', "datastream id 'a/b' does not serve"),
     "a mapping that says two things": (MQTT + '  values = { a = "b" }', "mqtt number 1, mappings number 1: "),
     "a topic filter that cannot be": (MQTT.replace("tide/+", "tide/#"), "mqtt number 1, mappings number 1: "),
-    "an unknown format of time": (MQTT + '  time_format = "unix"', "'unix' is none of the values"),
+    "an unknown format of time": (MQTT + '  time_format = "unix"', "time_format 'unix' is not known"),
     "certificates that are not there": (
         MQTT.replace("host =", 'tls = true\nca_file = "/nothing/here.pem"\nhost ='),
         "ca_file /nothing/here.pem cannot be read",
