@@ -113,6 +113,7 @@ def steps() -> Iterator[Step]:
     gauges = [
         TideGauge(k, Tsunami(T0_US + 2400 * SECOND_US, 0.9, 900, 600) if k < 2 else None) for k in range(5)
     ]
+    under_way: list[RawChunk] = []
     for i in range(STEPS):
         epoch_us = T0_US + i * STEP_S * SECOND_US
         step = Step(epoch_us + (STEP_S * 10 - 1) * SECOND_US // 10)
@@ -121,8 +122,11 @@ def steps() -> Iterator[Step]:
             received_us = epoch_us + round(sent.delay_s * SECOND_US)
             if sent.frames and not (name == STATIONS[7] and 3600 <= i * STEP_S < 4200):  # one is away
                 payload = b"".join(sent.frames)
-                step.chunks.append(RawChunk(station_id=name, payload=payload, received_at_us=received_us))
+                under_way.append(RawChunk(station_id=name, payload=payload, received_at_us=received_us))
+        # what is late arrives in a later step: no partition's time runs ahead of the others' in either mode
+        step.chunks = [chunk for chunk in under_way if (chunk.received_at_us or 0) <= step.end_us]
         step.chunks.sort(key=lambda chunk: chunk.received_at_us or 0)
+        under_way = [chunk for chunk in under_way if (chunk.received_at_us or 0) > step.end_us]
         # the last sample lets the time reach the end of the step, as ticks do over Kafka
         names, rows, values = [*(f"{gauge}.water_level" for gauge in GAUGES), "clock.time"], [5], [0.0]
         times_us, came_us = [step.end_us], [step.end_us]
