@@ -240,7 +240,7 @@ def _steps(limit: Any, s: Any) -> bool:
 def is_equipment(limit: Any, s: Any) -> bool:
     """Return whether the height alone has stepped: then it was the antenna, and not the ground.
 
-    The phase centres of two antennas differ by millimetres aside, so a fifth of the height's step may be there.
+    The phase centres of two antennas differ by millimetres aside: a fifth of the height's step may be there.
     """
     by, threshold = s.step.by, s.step.threshold
     is_aside = abs(by[0]) >= threshold[0] / 2 or abs(by[1]) >= threshold[1] / 2
