@@ -152,8 +152,8 @@ def add_block(limit: Any, s: Any, time_us: int, value: Any) -> bool:
         if s.since == 0:
             _begin_filter(limit, f, c, value[c])
             continue
-        if is_step:
-            f.x += _moved(s.step, c)
+        if is_step and _moved(s.step, c) != 0.0:
+            f.x, f.out = np.median(s.value[c, BASE:]), 0
         _go_on(limit, f, c, step_days, value[c], is_out[c] and not is_step)
     s.since += 1
     return bool(is_step)

@@ -4,7 +4,7 @@ The series is freed of faults (`sensors/slow_series.py`) and of what another one
 
 - by regression: value = a + b·t + k·x by least squares over `compensation` (a day: one whole wave of the
   temperature), which ends where the window of the rate begins, so that a movement that has just begun does
-  not go into k. While an event goes on k stays.
+  not go into k. While an event goes on k stays, and its time does not go into k later.
 - with a fixed coefficient: value - k·x, for the barometer.
 
 The rate is the median slope (Theil-Sen) over `window`. It counts when the movement over the window is
@@ -25,7 +25,7 @@ from sensors.joining import JOIN, join
 from sensors.ladder import LADDER, climb, is_over, pause, report
 from sensors.robust import deviation, remembered, theil_sen
 from sensors.slow_events import end_event
-from sensors.slow_series import SLOW, SLOW_LIMITS, report_fault, take_slow
+from sensors.slow_series import SLOW, SLOW_LIMITS, STUCK, report_fault, take_slow
 from sensors.windows import append, points, since, value_at
 
 CAPACITY = 160
@@ -69,6 +69,7 @@ RATE_STATE = np.dtype(
         ("coefficient", "f8"),
         ("scatter", "f8"),
         ("has_learnt", "i8"),  # no rate is judged before
+        ("event_us", "i8"),  # when the last event was there
         ("rate", "f8"),  # per hour, of the last block
         ("now", "f8"),
         ("ladder", LADDER),
@@ -144,9 +145,12 @@ def _angle(acceleration: Any) -> float:
 def _take_block(limit: Any, s: Any, time_us: int, value: float, crossing: Any, slot: int, row: int) -> int:
     """Take a block; return how many crossings it made: 0 or 1."""
     ring = s.ring
-    if ring.n and time_us - ring.time_us[ring.n - 1] > limit.slow.max_gap_us:
+    is_stuck = s.slow.fault == STUCK
+    if is_stuck or (ring.n and time_us - ring.time_us[ring.n - 1] > limit.slow.max_gap_us):
         ring.n = s.beside.n = 0
         pause(s.ladder)
+    if is_stuck:
+        return 0
     beside = value_at(s.input, time_us, limit.input_age_us)
     if limit.mode == FIXED:
         if np.isnan(beside):
@@ -159,7 +163,10 @@ def _take_block(limit: Any, s: Any, time_us: int, value: float, crossing: Any, s
     first = since(ring, time_us - limit.window_us)
     stands = _spread(ring, first) <= limit.slow.resolution
     if s.ladder.onset_us == 0 and not stands:
-        _learn(limit, s, since(ring, time_us - limit.window_us - limit.compensation_us), first)
+        from_us = max(time_us - limit.window_us - limit.compensation_us, s.event_us + 1)
+        _learn(limit, s, since(ring, from_us), first)
+    elif s.ladder.onset_us:
+        s.event_us = time_us
     s.now = value
     reached, by_value, s.rate = -1, False, np.nan
     value = _directed(value - limit.reference, limit.direction)

@@ -10,7 +10,7 @@ from numba import njit
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution, in median absolute deviations."""
 MOST_PAIRED = 24
-"""A slope is that of so many points at most, evenly taken: 276 pairs."""
+"""Of more points not all pairs are made: 276 are enough."""
 
 
 @njit(cache=True, nogil=True)
@@ -24,11 +24,13 @@ def deviation(value: Any) -> tuple[float, float]:
 def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
     """Return the median of the slopes of all pairs (Theil 1950, Sen 1968).
 
+    Of more than `MOST_PAIRED` points each of the first half makes a pair with its fellow of the second
+    (Theil's short form): the work grows as the points do, and a wave is met in all its phases.
+
     Parameters
     ----------
     time_us, value
-        Shape (n,), n >= 2, times that grow. Of more than `MOST_PAIRED` points some are taken, evenly and
-        with both ends.
+        Shape (n,), n >= 2, times that grow.
 
     Returns
     -------
@@ -36,20 +38,19 @@ def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
     robust.
     """
     n = len(time_us)
-    taken = min(n, MOST_PAIRED)
-    x, y = np.empty(taken), np.empty(taken)
-    for k in range(taken):
-        i = k * (n - 1) // (taken - 1)
-        x[k] = (time_us[i] - time_us[n - 1]) * 1e-6
-        y[k] = value[i]
-    slopes = np.empty(taken * (taken - 1) // 2)
-    pair = 0
-    for k in range(1, taken):
-        for j in range(k):
-            slopes[pair] = (y[k] - y[j]) / (x[k] - x[j])
-            pair += 1
+    x = (time_us - time_us[n - 1]) * 1e-6
+    if n <= MOST_PAIRED:
+        slopes = np.empty(n * (n - 1) // 2)
+        pair = 0
+        for k in range(1, n):
+            for j in range(k):
+                slopes[pair] = (value[k] - value[j]) / (x[k] - x[j])
+                pair += 1
+    else:
+        half = n - n // 2
+        slopes = (value[half:] - value[: n - half]) / (x[half:] - x[: n - half])
     slope = np.median(slopes)
-    at_end, scatter = deviation(y - slope * x)
+    at_end, scatter = deviation(value - slope * x)
     return slope, at_end, scatter
 
 

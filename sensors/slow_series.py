@@ -24,8 +24,8 @@ from sensors.ladder import report
 HOLD = 4
 """So many blocks have to stand still at a new place."""
 JUMP, SPIKES, STUCK, NO_VALUE = 1, 2, 3, 4
-_SPIKES = 5.0
-"""So many spikes, less one for each 20 good blocks, are a fault."""
+_SPIKES = 3.0
+"""So many spikes are a fault; each good block takes a twentieth of them away."""
 _SPIKE_DECAY = 0.05
 _LEARN = 0.05
 _LEARNT = 10

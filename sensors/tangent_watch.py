@@ -1,9 +1,10 @@
 """The tangent angle of a slope's displacement, and when it fails: the kernel of `tangent_angle`.
 
-The velocity is the median slope (Theil-Sen) over the shortest of the windows `shortest`, twice that, ... up
-to `window` over which the slope has moved by `multiple` times what it scatters about its own line. So slow
-creep is averaged over the long window, and a fast movement is not; and daily waves and coloured noise,
-which no average removes, are no movement in any.
+The velocity is the median slope (Theil-Sen) over `window`, or over half, a quarter, ... of it, down to
+`shortest`, where the movement in the shorter window differs from what the longer one has for it by
+`multiple` times what the series scatters about its own line. So slow creep is averaged over the long
+window, and a change of it is not; and daily waves and coloured noise, which no average removes, are no
+change. A movement that is less than `multiple` scatters in its own window is none.
 
 For the failure each point is the time that `multiple` scatters of movement took: such points are independent,
 and come quicker as the slope does.
@@ -166,24 +167,28 @@ def _learn(limit: Any, s: Any, time_us: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _velocity(limit: Any, s: Any, time_us: int, least: float) -> float:
-    """Return the velocity, and leave the window that told it in `over_us`."""
+    """Return the velocity, and leave the window that told it in `over_us`: 0 when it is no more than noise."""
     ring = s.ring
-    window_us, velocity = limit.shortest_us, 0.0
+    window_us, chosen, moved = limit.window_us, 0.0, 0.0
     s.over_us = 0
     if s.scatter == 0.0:
         return 0.0
     while True:
         first = since(ring, time_us - window_us)
         lasted_us = time_us - ring.time_us[first]
-        is_last = window_us >= limit.window_us
         if ring.n - first >= _FEWEST and lasted_us >= _SHARE * window_us:
             slope, _, _ = theil_sen(ring.time_us[first : ring.n], ring.value[first : ring.n])
-            velocity = abs(slope) if limit.direction == 0.0 else slope * limit.direction
-            if velocity * lasted_us * 1e-6 >= least:
-                s.over_us = window_us
-        if is_last or s.over_us:
-            return velocity
-        window_us = min(2 * window_us, limit.window_us)
+            if s.over_us == 0 or abs(slope - chosen) * lasted_us * 1e-6 >= least:
+                s.over_us, chosen, moved = window_us, slope, slope * lasted_us * 1e-6
+        if window_us <= limit.shortest_us:
+            break
+        window_us = max(window_us // 2, limit.shortest_us)
+    sign = limit.direction
+    if sign == 0.0:
+        sign = 1.0 if chosen > 0 else -1.0
+    if sign * moved < least:
+        s.over_us = 0
+    return float(sign * chosen)
 
 
 @njit(cache=True, nogil=True)

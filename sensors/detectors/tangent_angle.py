@@ -49,8 +49,8 @@ from sensors.tangent_watch import (
 VERSION = "1"
 DAY_S = 86_400.0
 FORMULA = (
-    "angle = atan(v / v_eq); v = median of pair slopes over the shortest of the windows shortest * 2^k <= "
-    "window in which v * window >= multiple * scatter; a level is reached by `enough` of the last 5 blocks"
+    "angle = atan(v / v_eq); v = median of pair slopes over window / 2^k >= shortest, a shorter one where it "
+    "differs by multiple * scatter of movement; a level is reached by `enough` of the last 5 blocks"
 )
 FAILURE_FORMULA = (
     "1/v = a + b*t by least squares, b < 0, over >= 10 points of equal movement; fails at -a/b, between the "

@@ -157,13 +157,12 @@ def test_three_axes_are_an_angle():
     inputs = accelerations(5 + 0.3 * w.after(60), 2.0, w)
     given = of(TILT, other_axis="y", third_axis="z")
     found = find(TILT, given, *inputs)
-    assert told(found)[:2] == [("", "begin", "yellow")] or told(found)[0] == ("", "begin", "blue")
+    assert told(found)[-1][2] == "yellow"
     x, y, z = (one.value for one in inputs)
     pitch = np.degrees(np.arctan2(x, np.sqrt(y**2 + z**2)))
     same = find(TILT, of(TILT), Input(w.time_us, pitch))
-    assert [(f.phase, f.level, f.at_us, f.value) for f in same] == [
-        (f.phase, f.level, f.at_us, f.value) for f in found
-    ]
+    assert [(f.phase, f.level, f.at_us) for f in same] == [(f.phase, f.level, f.at_us) for f in found]
+    assert [f.value for f in same] == pytest.approx([f.value for f in found], abs=1e-3)
     assert find(TILT, given, *accelerations(np.full(w.n, 5.0), 2.0, w)) == []
 
 
