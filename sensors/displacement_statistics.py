@@ -8,12 +8,13 @@ A step is where the median of the last `NEW` blocks differs from that of the `BA
     max(floor, 6 * 1.4826 * MAD * sqrt(pi/2 * (1/NEW + 1/BASE))),
 
 with all new ones beyond half of the difference, so that it is dated to its first; the square root is the
-standard deviation of a difference of medians. Behind a gap the uncertainty of a line through the base
-widens the threshold, and where the base creeps the difference is taken from where it would have come. Then
-the base is moved by the step, so that the watch goes on.
+standard deviation of a difference of medians. Where the base creeps the difference is taken from where it
+would have come; there and behind a gap the uncertainty of the line through the base widens the threshold.
+Then the base is moved by the step, so that the watch goes on.
 
 Creep is the velocity of a Kalman filter with the state [x, v] for each component: white acceleration of
-density `q`, and a measurement noise R that follows the innovations. Blocks of less than a day tell no more
+density `q`, and a measurement noise R that follows the second differences: innovations would take a fast
+movement for noise. Blocks of less than a day tell no more
 of the velocity than one a day (multipath and troposphere repeat by the day), so their R is larger in
 proportion. A block far from those before it (Hampel) does not go into the filter, unless they all are.
 """
@@ -154,6 +155,10 @@ def add_block(limit: Any, s: Any, time_us: int, value: Any) -> bool:
             continue
         if is_step and _moved(s.step, c) != 0.0:
             f.x, f.out = np.median(s.value[c, BASE:]), 0
+        if s.n >= _FEWEST:
+            z = s.value[c, s.n - _FEWEST : s.n]
+            square = min((z[2] - 2.0 * z[1] + z[0]) ** 2 / 6.0, 9.0 * f.r)
+            f.r += _LEARN * (max(square, limit.noise[c] ** 2) - f.r)
         _go_on(limit, f, c, step_days, value[c], is_out[c] and not is_step)
     s.since += 1
     return bool(is_step)
@@ -199,8 +204,6 @@ def _go_on(limit: Any, f: Any, c: int, step_days: float, value: float, is_out: b
     f.v += to_v * new
     f.vv -= to_v * f.xv
     f.xx, f.xv = f.xx * (1.0 - to_x), f.xv * (1.0 - to_x)
-    # of one block, without what its place among many of a day adds
-    f.r += _LEARN * (max(new * new - f.xx, limit.noise[c] ** 2) - f.r)
 
 
 @njit(cache=True, nogil=True)
@@ -214,12 +217,14 @@ def _steps(limit: Any, s: Any) -> bool:
         base, new = s.value[c, :BASE], s.value[c, BASE:]
         middle, scatter = deviation(base)
         sigma[c] = scatter * SPREAD
-        if is_gap:
-            slope, at_end, scatter = theil_sen(s.time_us[:BASE], base)
-            ahead_s = (np.mean(s.time_us[BASE:] - s.time_us[BASE - 1])) * 1e-6
-            base_s = (s.time_us[BASE - 1] - s.time_us[0]) * 1e-6
-            if abs(slope) * base_s >= _CREEPS * scatter:
-                middle = at_end + slope * ahead_s
+        slope, at_end, around = theil_sen(s.time_us[:BASE], base)
+        ahead_s = (np.mean(s.time_us[BASE:] - s.time_us[BASE - 1])) * 1e-6
+        base_s = (s.time_us[BASE - 1] - s.time_us[0]) * 1e-6
+        creeps = abs(slope) * base_s >= _CREEPS * max(around, limit.noise[c])
+        if creeps:
+            middle, scatter = at_end + slope * ahead_s, around
+            sigma[c] = scatter * SPREAD
+        if creeps or is_gap:
             slope_sigma = _SLOPE_SPREAD * scatter / np.sqrt(BASE) / base_s
             sigma[c] = np.hypot(scatter * SPREAD, slope_sigma * (ahead_s + base_s / 2))
         by[c] = np.median(new) - middle
@@ -262,12 +267,15 @@ def _follow_step(s: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def speed(s: Any, multiple: float) -> float:
-    """Return the speed in mm a day, of the components whose velocity differs from zero significantly."""
+def speed(limit: Any, s: Any, multiple: float) -> float:
+    """Return the speed in mm a day, of the components whose velocity differs from zero significantly.
+
+    The height alone does not count where the ground does not sink: snow on an antenna looks like it.
+    """
     square = 0.0
     if s.since > BASE:
         for c in range(COMPONENTS):
             f = s.filter[c]
-            if f.v * f.v > multiple * multiple * f.vv:
+            if f.v * f.v > multiple * multiple * f.vv and (c < 2 or square > 0.0 or limit.sinks):
                 square += f.v * f.v
     return float(np.sqrt(square))

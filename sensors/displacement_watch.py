@@ -146,7 +146,7 @@ def _end_steps(s: Any, at_us: int, crossing: Any, slot: int, row: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _creep(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot: int, row: int) -> int:
-    s.speed = speed(s, SIGNIFICANT)
+    s.speed = speed(limit, s, SIGNIFICANT)
     reached = -1
     for level in range(4):
         if s.speed >= limit.creep[level]:

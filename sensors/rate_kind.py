@@ -152,7 +152,7 @@ def _evidence(given: RateParameters, state: Any, formula: str = "", version: str
         "formula": formula,
         "version": version,
         **evidence,
-        "rate_per_h": round(float(state["rate"]), 5),
+        "rate_per_h": rounded(state["rate"].reshape(1), 5)[0],
         "scatter": round(float(state["scatter"]), 5),
         "coefficient": round(float(state["coefficient"]), 5),
         "window": {**curve(ring), "input": rounded(state["beside"]["value"][:n])},

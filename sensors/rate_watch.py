@@ -177,7 +177,7 @@ def _take_block(limit: Any, s: Any, time_us: int, value: float, crossing: Any, s
         s.now = freed[-1]
         s.rate = slope * 3600.0
         scatter = max(s.scatter, np.sqrt(s.slow.variance), limit.slow.resolution)
-        counts = s.has_learnt and not stands
+        counts = s.has_learnt and not stands and not s.slow.is_still
         if counts and abs(slope) * lasted_us * 1e-6 >= limit.multiple * scatter:
             for level in range(4):
                 if _directed(s.rate, limit.direction) >= limit.rate[level]:

@@ -32,6 +32,8 @@ _LEARNT = 10
 _NOISES = 8.0
 """Noise leaves the line by so many standard deviations less than once in a life."""
 _STILL_NOISES = 5.0
+_FAR = 5
+"""A line is carried on over so many paces."""
 _LIVELY = 1.0 / 200.0
 _ONCE_IN = -20.7
 """Logarithm of 1e-9."""
@@ -54,7 +56,8 @@ SLOW = np.dtype(
         ("same", "f8"),
         ("same_us", "i8"),
         ("same_n", "i8"),
-        ("lively", "f8"),
+        ("lively", "f8"),  # share of samples that differ from the one before
+        ("is_still", "i8"),  # this would happen once in 1e9 times
         ("unusable_us", "i8"),
         ("unusable_n", "i8"),
         ("passed_n", "i8"),  # blocks passed on since the last gap
@@ -114,9 +117,8 @@ def take_slow(
     slow.out_n = 0
     for k in range(slow.blocks.out_n):
         _guard(slow, limits, slow.blocks.out_us[k], slow.blocks.out[k] + slow.offset, is_event)
-    if slow.same_n * np.log1p(-min(slow.lively, 0.9)) < _ONCE_IN and (
-        time_us - slow.same_us >= limits.stuck_us
-    ):
+    slow.is_still = slow.same_n * np.log1p(-min(slow.lively, 0.9)) < _ONCE_IN
+    if slow.is_still and time_us - slow.same_us >= limits.stuck_us:
         _begin_fault(slow, STUCK, slow.same_us, time_us, value)
     elif (
         slow.fault in (JUMP, SPIKES)
@@ -193,7 +195,7 @@ def _off(slow: Any, time_us: int, value: float) -> float:
     from_last = value - slow.passed[1]
     step_us = slow.passed_us[1] - slow.passed_us[0]
     slope = (slow.passed[1] - slow.passed[0]) / step_us
-    from_line = from_last - slope * min(time_us - slow.passed_us[1], 2 * step_us)
+    from_line = from_last - slope * min(time_us - slow.passed_us[1], _FAR * step_us)
     return from_last if abs(from_last) < abs(from_line) else from_line
 
 

@@ -32,6 +32,8 @@ _FEWEST = 3
 _FEWEST_SCATTER = 8
 _SHARE = 0.7
 """A window is filled when its points span this share of it."""
+_USEFUL = 2.0
+"""An interval of more than so many times the time that is left tells nobody what to do."""
 _PATIENCE = 5
 """Blocks without an answer after which a forecast is given up."""
 
@@ -167,7 +169,7 @@ def _learn(limit: Any, s: Any, time_us: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _velocity(limit: Any, s: Any, time_us: int, least: float) -> float:
-    """Return the velocity, and leave the window that told it in `over_us`: 0 when it is no more than noise."""
+    """Return the velocity, and leave the window that told it in `over_us`; 0: it is mere noise."""
     ring = s.ring
     window_us, chosen, moved = limit.window_us, 0.0, 0.0
     s.over_us = 0
@@ -213,7 +215,8 @@ def _forecast(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot
     if s.steep >= limit.enough:
         since_s = (inverse.time_us[: inverse.n] - time_us) * 1e-6
         answer, at, earliest, latest = failure_time(since_s, inverse.value[: inverse.n])
-        has_answer = answer == FOUND and latest > 0
+        is_useful = latest - earliest <= _USEFUL * max(at, 0.0) + limit.shortest_us * 1e-6
+        has_answer = answer == FOUND and latest > 0 and is_useful
         if answer == CHANGED:
             drop(inverse, inverse.n - LEAST_POINTS // 2)
     if not has_answer:

@@ -46,8 +46,8 @@ def test_the_deviation_is_that_of_a_normal_distribution():
 
 def test_an_outlier_is_one_against_scatter_and_floor():
     before = np.array([1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0])
-    assert not is_outlier(before, 1.2, 3.0, 0.1)
-    assert is_outlier(before, 1.2, 3.0, 0.01)
+    assert not is_outlier(before, 1.3, 3.0, 0.1)
+    assert is_outlier(before, 1.3, 3.0, 0.01)
     assert is_outlier(before, 5.0, 3.0, 0.1)
 
 

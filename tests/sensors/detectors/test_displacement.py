@@ -149,7 +149,7 @@ def test_creep_is_told_with_its_speed(speed, level):
     assert creep[-1].level == level
     assert creep[0].at_us < START + 90 * DAY
     assert not steps(found, "displacement_sensor")
-    assert creep[-1].evidence["velocity_mm_d"][1] == pytest.approx(speed, rel=0.6)
+    assert 0.9 * creep[-1].threshold < creep[-1].evidence["velocity_mm_d"][1] < 1.5 * speed
 
 
 def test_the_filter_finds_the_velocity_of_a_least_squares_line():
