@@ -9,7 +9,7 @@ import numpy as np
 
 from sensors import rate_watch
 from sensors.detectors.bank import Kind
-from sensors.detectors.finding import LEVELS, Finding, Subject
+from sensors.detectors.finding import LEVELS, Finding, Phase, Subject
 from sensors.findings import (
     Limits,
     check_limits,
@@ -112,7 +112,8 @@ def rate_kind(name: str, version: str, parameters: type[Given], words: RateWords
     def tell(given: Given, state: Any, crossing: Any, subject: Subject) -> Finding:
         code, sensor = int(crossing["code"]), f"{words.sensor} {subject.name}"
         if code in (FAULT_BEGIN, FAULT_END):
-            phase, evidence = ("begin", _evidence(given, state)) if code == FAULT_BEGIN else ("end", {})
+            phase: Phase = "begin" if code == FAULT_BEGIN else "end"
+            evidence = _evidence(given, state) if code == FAULT_BEGIN else {}
             return of_sensor(crossing, phase, sensor, subject.unit, evidence, rule=f"{name}_sensor")
         if code == END:
             evidence = why_ended(crossing, "rate and value")

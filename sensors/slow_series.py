@@ -196,7 +196,7 @@ def _off(slow: Any, time_us: int, value: float) -> float:
     step_us = slow.passed_us[1] - slow.passed_us[0]
     slope = (slow.passed[1] - slow.passed[0]) / step_us
     from_line = from_last - slope * min(time_us - slow.passed_us[1], _FAR * step_us)
-    return from_last if abs(from_last) < abs(from_line) else from_line
+    return float(from_last if abs(from_last) < abs(from_line) else from_line)
 
 
 @njit(cache=True, nogil=True)

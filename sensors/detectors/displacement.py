@@ -38,7 +38,7 @@ DAY_S = 86_400.0
 FORMULA = (
     "step = median(last 5) - median(30 before); counts when |step| > "
     "max(floor, 6*1.4826*MAD*sqrt(pi/2*(1/5+1/30))) and all 5 are beyond half of the step; "
-    "behind a gap a base that creeps is carried on first"
+    "a base that creeps is carried on first"
 )
 CREEP_FORMULA = (
     "v of a Kalman filter [x, v] with white acceleration q and adaptive R; speed = root of the sum of "

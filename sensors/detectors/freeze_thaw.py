@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import HUGE, NOTHING, SET_BACK
-from sensors.detectors import Finding, Subject, register_kind
+from sensors.detectors import Finding, Phase, Subject, register_kind
 from sensors.detectors.bank import Kind
 from sensors.detectors.finding import LEVELS
 from sensors.findings import (
@@ -245,10 +245,9 @@ def tell(parameters: FreezeThawParameters, state: Any, crossing: Any, subject: S
     code, name = int(crossing["code"]), subject.name
     samples = curve(state["temperature"], 2)
     if code in (FAULT_BEGIN, FAULT_END):
-        phase, sensor = "begin" if code == FAULT_BEGIN else "end", f"Thermometer {name}:"
-        return of_sensor(
-            crossing, phase, sensor, subject.unit, {"samples": samples}, rule="freeze_thaw_sensor"
-        )
+        phase: Phase = "begin" if code == FAULT_BEGIN else "end"
+        what, unit = f"Thermometer {name}:", subject.unit
+        return of_sensor(crossing, phase, what, unit, {"samples": samples}, rule="freeze_thaw_sensor")
     if code == END:
         evidence = why_ended(crossing, "the thaw is over, or the water")
         return of_hazard(crossing, f"Slope {name}: the thaw is over", evidence)

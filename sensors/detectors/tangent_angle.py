@@ -129,10 +129,8 @@ def tell(parameters: TangentAngleParameters, state: Any, crossing: Any, subject:
     code, name = int(crossing["code"]), subject.name
     if code in (FAULT_BEGIN, FAULT_END):
         phase: Phase = "begin" if code == FAULT_BEGIN else "end"
-        evidence = {"window": curve(state["ring"])}
-        return of_sensor(
-            crossing, phase, f"Displacement meter {name}:", "mm", evidence, rule="tangent_angle_sensor"
-        )
+        window, what = {"window": curve(state["ring"])}, f"Displacement meter {name}:"
+        return of_sensor(crossing, phase, what, "mm", window, rule="tangent_angle_sensor")
     if code in _FORECASTS:
         return _forecast(parameters, state, crossing, name)
     if code == END:
@@ -142,7 +140,7 @@ def tell(parameters: TangentAngleParameters, state: Any, crossing: Any, subject:
         f"Slope {name} accelerates: {velocity:.3g} mm/d, tangent angle {crossing['value']:.1f} deg "
         f"({LEVELS[int(crossing['level'])]} from {crossing['threshold']:g})"
     )
-    evidence = {
+    evidence: dict[str, Any] = {
         "formula": FORMULA,
         "version": VERSION,
         "parameters": msgspec.structs.asdict(parameters),
