@@ -24,7 +24,7 @@ from sensors.findings import (
 from sensors.ladder import END
 from sensors.rate_watch import CAPACITY, FIXED, NO_INPUT, REGRESSED
 from sensors.slow_events import tick
-from sensors.slow_series import FAULT_BEGIN, FAULT_END
+from sensors.slow_series import FAULT_BEGIN, FAULT_END, set_slow
 
 DAY_S = 86_400.0
 
@@ -79,11 +79,7 @@ class RateParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def settle(self, limits: Any) -> None:
         """Fill what all have of `RATE_LIMITS`."""
-        slow = limits["slow"]
-        slow["interval_us"] = self.interval_s * 1e6
-        slow["jump"], slow["resolution"] = self.jump, self.resolution
-        slow["max_gap_us"], slow["stuck_us"] = self.max_gap_s * 1e6, self.stuck_s * 1e6
-        slow["fault_quiet_us"] = self.fault_quiet_s * 1e6
+        set_slow(limits["slow"], self, jump=self.jump, resolution=self.resolution)
         limits["window_us"], limits["compensation_us"] = self.window_s * 1e6, DAY_S * 1e6
         limits["multiple"], limits["end_share"] = self.multiple, self.end_share
         limits["rate"], limits["level"] = limits_of(self.rate_per_h), limits_of(self.level)

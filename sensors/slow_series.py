@@ -79,9 +79,17 @@ SLOW = np.dtype(
         ("news", "i8"),  # of the last sample: 1 a fault began, 2 it ended
     ]
 )
+
 BEGUN, ENDED = 1, 2
 FAULT_BEGIN, FAULT_END = 4, 5
 """Codes of crossings."""
+
+
+def set_slow(slow: Any, parameters: Any, *, jump: float, resolution: float = 1e-6) -> None:
+    """Fill `SLOW_LIMITS` from parameters that are called the same in all kinds."""
+    slow["jump"], slow["resolution"] = jump, resolution
+    for name in ("interval", "max_gap", "stuck", "fault_quiet"):
+        slow[f"{name}_us"] = getattr(parameters, f"{name}_s") * 1e6
 
 
 @njit(cache=True, nogil=True)

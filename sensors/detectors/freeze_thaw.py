@@ -31,7 +31,7 @@ from sensors.findings import (
 )
 from sensors.ladder import END, LADDER, climb, pause, report
 from sensors.slow_events import end_event, tick
-from sensors.slow_series import FAULT_BEGIN, FAULT_END, SLOW, SLOW_LIMITS, report_fault, take_slow
+from sensors.slow_series import FAULT_BEGIN, FAULT_END, SLOW, SLOW_LIMITS, report_fault, set_slow, take_slow
 from sensors.windows import append, points
 
 VERSION = "1"
@@ -60,6 +60,7 @@ class FreezeThawParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Of water's. Settled snow before it melts has 0.2 to 0.5."""
     snow_step_cm: float = 2.0
     """Changes of less are the instrument's."""
+    interval_s: float = 3600.0
     jump_cel: float = 15.0
     max_gap_s: float = 21_600.0
     """After a longer gap it must freeze again."""
@@ -118,10 +119,8 @@ def inputs(parameters: FreezeThawParameters) -> tuple[str, ...]:
 
 def settle(parameters: FreezeThawParameters, limits: Any) -> None:
     """Fill the limits."""
-    p, slow = parameters, limits["slow"]
-    slow["interval_us"], slow["max_gap_us"] = HOUR_US, p.max_gap_s * 1e6
-    slow["jump"], slow["resolution"] = p.jump_cel, 1e-6
-    slow["stuck_us"], slow["fault_quiet_us"] = p.stuck_s * 1e6, p.fault_quiet_s * 1e6
+    p = parameters
+    set_slow(limits["slow"], p, jump=p.jump_cel)
     limits["rain_role"] = 1 if p.rain else 0
     limits["snow_role"] = len(inputs(p)) if p.snow_depth else 0
     limits["edge"], limits["water"] = p.edge_cel, limits_of(p.water_mm)

@@ -34,7 +34,7 @@ from sensors.findings import (
     why_ended,
 )
 from sensors.ladder import END, OF
-from sensors.slow_series import FAULT_BEGIN, FAULT_END
+from sensors.slow_series import FAULT_BEGIN, FAULT_END, set_slow
 from sensors.tangent_watch import (
     CAPACITY,
     FORECAST_BEGIN,
@@ -112,10 +112,8 @@ class TangentAngleParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 
 def settle(parameters: TangentAngleParameters, limits: Any) -> None:
     """Fill the limits."""
-    p, slow = parameters, limits["slow"]
-    slow["interval_us"], slow["max_gap_us"] = p.interval_s * 1e6, p.max_gap_s * 1e6
-    slow["jump"], slow["resolution"] = p.jump_mm, 1e-6
-    slow["stuck_us"], slow["fault_quiet_us"] = p.stuck_s * 1e6, p.fault_quiet_s * 1e6
+    p = parameters
+    set_slow(limits["slow"], p, jump=p.jump_mm)
     limits["direction"] = DIRECTIONS[p.direction]
     limits["v_eq"] = p.v_eq_mm_d / DAY_S
     limits["angle"], limits["end"], limits["forecast"] = limits_of(p.angle_deg), p.end_deg, p.forecast_deg

@@ -35,7 +35,7 @@ from sensors.findings import (
 )
 from sensors.ladder import END, LADDER, climb, is_over, pause, report
 from sensors.slow_events import end_event, tick
-from sensors.slow_series import FAULT_BEGIN, FAULT_END, SLOW, SLOW_LIMITS, report_fault, take_slow
+from sensors.slow_series import FAULT_BEGIN, FAULT_END, SLOW, SLOW_LIMITS, report_fault, set_slow, take_slow
 from sensors.windows import append, points, since, value_at
 
 VERSION = "1"
@@ -96,10 +96,8 @@ STATE = np.dtype(
 
 def settle(parameters: VelocityMultiplesParameters, limits: Any) -> None:
     """Fill the limits."""
-    p, slow = parameters, limits["slow"]
-    slow["interval_us"], slow["max_gap_us"] = p.interval_s * 1e6, p.max_gap_s * 1e6
-    slow["jump"], slow["resolution"] = p.jump_share * p.v0_mm, 1e-6
-    slow["stuck_us"], slow["fault_quiet_us"] = p.stuck_s * 1e6, p.fault_quiet_s * 1e6
+    p = parameters
+    set_slow(limits["slow"], p, jump=p.jump_share * p.v0_mm)
     limits["direction"] = DIRECTIONS[p.direction]
     limits["moved"] = p.v0_mm * np.array(limits_of(p.multiples))
     limits["span_us"], limits["end"] = p.span_s * 1e6, p.end_share * limits["moved"].min()
