@@ -37,6 +37,8 @@ _FAR = 5
 _LIVELY = 1.0 / 200.0
 _ONCE_IN = -20.7
 """Logarithm of 1e-9."""
+_DOUBTFUL = -9.2
+"""Logarithm of 1e-4."""
 _UNUSABLE = 5
 
 SLOW_LIMITS = np.dtype(
@@ -57,7 +59,7 @@ SLOW = np.dtype(
         ("same_us", "i8"),
         ("same_n", "i8"),
         ("lively", "f8"),  # share of samples that differ from the one before
-        ("is_still", "i8"),  # this would happen once in 1e9 times
+        ("is_still", "i8"),  # so often that no rate is believed
         ("unusable_us", "i8"),
         ("unusable_n", "i8"),
         ("passed_n", "i8"),  # blocks passed on since the last gap
@@ -125,8 +127,9 @@ def take_slow(
     slow.out_n = 0
     for k in range(slow.blocks.out_n):
         _guard(slow, limits, slow.blocks.out_us[k], slow.blocks.out[k] + slow.offset, is_event)
-    slow.is_still = slow.same_n * np.log1p(-min(slow.lively, 0.9)) < _ONCE_IN
-    if slow.is_still and time_us - slow.same_us >= limits.stuck_us:
+    chance = slow.same_n * np.log1p(-min(slow.lively, 0.9))
+    slow.is_still = chance < _DOUBTFUL
+    if chance < _ONCE_IN and time_us - slow.same_us >= limits.stuck_us:
         _begin_fault(slow, STUCK, slow.same_us, time_us, value)
     elif (
         slow.fault in (JUMP, SPIKES)
