@@ -114,7 +114,10 @@ bench-roaming: $(VENV)/.ready-dev  ## leading 10,000 rovers among 4,000 stations
 bench-sessions: $(VENV)/.ready-dev  ## the live list of 10,000 rovers, with telling all of them beside it
 	@$(BIN)/python -m tests.benchmarks.bench_sessions
 
-.PHONY: regions bench-roaming bench-sessions
+bench-slopes: $(VENV)/.ready-dev  ## detectors of slopes: false findings, delays, and the speed of their kernels
+	@$(BIN)/python -m tests.benchmarks.bench_slopes
+
+.PHONY: regions bench-roaming bench-sessions bench-slopes
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 

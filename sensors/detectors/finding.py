@@ -43,6 +43,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     evidence: dict[str, Any]
     rule: str = ""
-    """Given: this is not about the hazard but about the sensor, and goes by this name."""
+    """Given: this is not about the hazard but about the sensor, or about something else that begins and ends
+    by itself, and goes by this name."""
     sample: int = -1
     """Index of the sample that made the finding; -1: time made it."""
