@@ -88,8 +88,9 @@ class GroundTemperatureParameters(Course, frozen=True, kw_only=True, forbid_unkn
     """What the field is warmer than the reference where nothing is wrong."""
     imbalances: tuple[float | None, ...] = (None, 0.10, 0.20, None)
     slopes_cel_per_year: tuple[float | None, ...] = (None, 0.3, 0.6, None)
-    least_pairs: int = 4
-    """So many pairs of the same season in different years a slope needs."""
+    """Four deviations or more where years differ by 0.1 Cel, as in depths of more than 10 m."""
+    least_pairs: int = 12
+    """So many pairs of the same season in different years a slope needs: those of three years."""
     standard_curve_cel: tuple[float, ...] = ()
     """Twelve values, for the middle of each month."""
     deviations_cel: tuple[float | None, ...] = (None, 1.5, 3.0, None)
