@@ -4,8 +4,8 @@ A flow sounds for minutes, at 5 to 15 Hz mostly; wind roars below, and gusts. So
 measured in windows of five seconds. A window counts when its root mean square lies above a floor and above a
 multiple of the quiet's, and its strongest frequency lies in the band of flows; four in a row make an event.
 While the named anemometer shows more than `wind_m_s`, or says nothing, no window counts. Amplitude, frequency
-and 20 s of persistence are the idea of Schimmel and Huebl (2016), Landslides 13, 1181-1196; the numbers are own
-choice.
+and 20 s of persistence are the idea of Schimmel and Huebl (2016), Landslides 13, 1181-1196; the numbers are
+own choice.
 
 The quiet is learned from windows that do not count, over some ten minutes. A hole begins its window anew.
 """
