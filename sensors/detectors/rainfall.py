@@ -10,10 +10,7 @@ Three measures, each of which may reach a level:
 An event ends after six dry hours; less than 2 mm, or a single wet sample, is none. What was not received is
 not known to have fallen: sums are lower bounds, and a gap empties nothing.
 
-A gauge is told to be wrong, and what it says left out, when it gives more than half of the greatest rain ever
-measured in that time, or the same depth again and again: four times in a row a depth of five or more tips is
-next to impossible in rain (after the first one the others wait until the next differs), and so are three
-hours of one small depth.
+A gauge that gives what rain cannot (`sensors/rain_gauge.py`) is told to be wrong, and that is left out.
 """
 
 from __future__ import annotations
@@ -38,7 +35,6 @@ from sensors.episodes import (
     Course,
     acquit,
     arrives,
-    blame,
     check_levels,
     cross,
     follow,
@@ -50,6 +46,7 @@ from sensors.episodes import (
     why_ended,
 )
 from sensors.intensity_duration import CURVES, IntensityDuration
+from sensors.rain_gauge import GAUGE, GAUGE_LIMITS, INTERVAL, TOO_MUCH, TOTAL, believed_nm, fallen_mm_since
 from sensors.rain_kernel import (
     BIN_US,
     BINS,
@@ -61,7 +58,6 @@ from sensors.rain_kernel import (
     add_rain,
     depths_mm,
     effective_mm,
-    most_ever_mm,
     pass_time,
 )
 
@@ -71,11 +67,7 @@ FORMULA = (
     "sum over a duration in bins of 5 min >= level of the table; or event / D or sum / duration >= a D^-b; "
     "or R_0 + sum over i >= 1 of K^i R_i >= level; in an event of >= least_event_mm in >= least_wet_samples"
 )
-INTERVAL, TOTAL = 0, 1
 ACCUMULATION, CURVE, ANTECEDENT = 0, 1, 2
-TOO_MUCH, REPEATED = 1, 2
-_MANY_TIPS, _SAME_MANY = 5, 4
-_SAME_FEW, _SAME_FEW_US = 36, 3 * HOUR_US
 
 
 class Accumulation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,17 +131,16 @@ class RainfallParameters(Course, frozen=True, kw_only=True, forbid_unknown_field
 LIMITS = np.dtype(
     [
         *COURSE, *RAIN_LIMITS,
-        ("input", "i8"), ("factor", "f8"), ("tip", "i8"), ("rollover", "f8"), ("interval_us", "i8"),
+        *GAUGE_LIMITS, ("interval_us", "i8"),
         ("table", "f8", (WINDOWS, 4)), ("antecedent", "f8", (4,)),
         ("a", "f8"), ("b", "f8"), ("shortest_h", "f8"), ("longest_h", "f8"), ("curve_level", "i8"),
-        ("least_event", "f8"), ("least_wet", "i8"), ("end_share", "f8"), ("record_share", "f8"),
+        ("least_event", "f8"), ("least_wet", "i8"), ("end_share", "f8"),
     ]
 )  # fmt: skip
 STATE = np.dtype(
     [
         *EPISODE, *RAIN,
-        ("has_total", "i8"), ("total", "f8"),
-        ("same", "i8"), ("same_n", "i8"), ("same_us", "i8"), ("waiting", "i8"),
+        *GAUGE,
         ("load", "f8"), ("measure", "f8", (6,)),
     ]
 )  # fmt: skip
@@ -179,43 +170,6 @@ def settle(parameters: RainfallParameters, limits: Any) -> None:
     limits["day_begin_us"] = round(p.day_begins_utc_h * HOUR_US)
     limits["least_event"], limits["least_wet"] = p.least_event_mm, p.least_wet_samples
     limits["end_share"], limits["record_share"] = p.end_share, p.record_share
-
-
-@njit(cache=True, nogil=True)
-def _fallen_mm(limit: Any, s: Any, value: float) -> float:
-    """Return what fell since the sample before, or NaN when it cannot be known."""
-    if limit.input == INTERVAL:
-        return value if value >= 0.0 else np.nan
-    grown = value - s.total
-    if s.has_total == 0:
-        grown = 0.0
-    elif grown < 0.0:
-        # The counter began anew: at its end, or because somebody or something reset it.
-        grown = grown + limit.rollover if s.total > 0.9 * limit.rollover > 0.0 else value
-    s.has_total, s.total = 1, value
-    return float(grown * limit.factor) if grown >= 0.0 else np.nan
-
-
-@njit(cache=True, nogil=True)
-def _believed(limit: Any, s: Any, time_us: int, period_us: int, fallen_mm: float) -> tuple[int, int]:
-    """Return the rain to add, nm, and a code about the sensor."""
-    if fallen_mm > limit.record_share * most_ever_mm(period_us / HOUR_US):
-        return 0, blame(s, TOO_MUCH, time_us, time_us)
-    amount = int(np.rint(fallen_mm * NM))
-    if amount == 0 or amount != s.same:
-        amount_now = amount + s.waiting
-        s.same, s.same_n, s.same_us, s.waiting = amount, 1, time_us, 0
-        return amount_now, NOTHING
-    s.same_n += 1
-    if amount < _MANY_TIPS * limit.tip:
-        if s.same_n < _SAME_FEW or time_us - s.same_us < _SAME_FEW_US:
-            return amount, NOTHING
-        return 0, blame(s, REPEATED, s.same_us, time_us)
-    if s.same_n < _SAME_MANY:
-        s.waiting += amount
-        return 0, NOTHING
-    s.waiting = 0
-    return 0, blame(s, REPEATED, s.same_us, time_us)
 
 
 @njit(cache=True, nogil=True)
@@ -290,14 +244,14 @@ def take(
         if s.fed != 0 and t < s.last_us:
             s.has_total = s.same_n = s.waiting = 0
         arrives(limit, s, t, received_at_us[i])
-        fallen_mm = _fallen_mm(limit, s, value[i])
+        fallen_mm = fallen_mm_since(limit, s, value[i])
         pass_time(limit, s, t)
         if s.begun == 0 and s.event == 0 and s.fault == 0 and fallen_mm == 0.0:
             s.same = s.same_n = s.waiting = 0
             continue
         amount, code = 0, NOTHING
         if not np.isnan(fallen_mm):
-            amount, code = _believed(limit, s, t, period_us, fallen_mm)
+            amount, code = believed_nm(limit, s, t, period_us, fallen_mm)
         if code == NOTHING:
             code = acquit(s, t, limit.dry_us)
         found = 0

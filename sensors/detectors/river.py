@@ -155,6 +155,11 @@ def settle(parameters: RiverParameters, limits: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _median(three: Any) -> float:
+    return float(max(min(three[0], three[1]), min(max(three[0], three[1]), three[2])))
+
+
+@njit(cache=True, nogil=True)
 def _median_before(s: Any, minute: int, minutes: int) -> float:
     """Return the median of so many minutes ago, or up to half of them earlier; NaN: there is none."""
     for earlier in range(minutes, minutes + minutes // 2 + 1):
@@ -171,7 +176,7 @@ def _rises(limit: Any, s: Any, time_us: int, stage: float) -> None:
     s.samples += 1
     if s.samples < 3:
         return
-    median = max(min(s.last[0], s.last[1]), min(max(s.last[0], s.last[1]), s.last[2]))
+    median = _median(s.last)
     minute = time_us // _MINUTE_US
     at = minute % _MINUTES
     if s.minute[at] == minute:
@@ -208,9 +213,9 @@ def _judge(limit: Any, s: Any, stage: float) -> tuple[int, int, float]:
 @njit(cache=True, nogil=True)
 def _datum(limit: Any, s: Any, time_us: int, value: float, step_us: int) -> int:
     """Watch for jumps that stand still; return a code. While `jumped` nothing is known of the water."""
-    before = s.last[2] + s.shift
     if s.jumped == 0:
-        if s.samples > 0 and step_us <= _LEAD_MINUTES * _MINUTE_US and abs(value - before) > limit.jump:
+        before = _median(s.last) + s.shift
+        if s.samples >= 3 and step_us <= _LEAD_MINUTES * _MINUTE_US and abs(value - before) > limit.jump:
             s.jumped, s.jump_us, s.jump_from, s.jump_to = 1, time_us, before, value
         return NOTHING
     if abs(value - s.jump_to) > limit.still:
