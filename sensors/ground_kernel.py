@@ -1,4 +1,4 @@
-"""Days, seasons and months of a borehole: daily means, seasonal medians, their slope, heat of 12 months."""
+"""Days, seasons and months of a borehole: medians of both, their slope, heat of 12 months."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-DAY_US = 86_400_000_000
+HOURS = 24
+HOUR_US = 3_600_000_000
+DAY_US = HOURS * HOUR_US
 YEAR_US = 31_557_600_000_000
 """365.25 days: seasons and months are equal parts of it, counted from 1970."""
 MONTHS = 12
@@ -21,12 +23,13 @@ _KEPT_MONTHS = 13
 GROUND = [
     ("day", "i8", (2,)),  # of the field and of the reference
     ("day_n", "i8", (2,)),
-    ("day_sum", "f8", (2,)),
+    ("hour", "i8", (2, HOURS)),
+    ("hour_value", "f8", (2, HOURS)),
     ("before_day", "i8"),  # the reference's last full day
-    ("before_mean", "f8"),
+    ("before_value", "f8"),
     ("season", "i8"),
     ("days", "i8"),  # in this season
-    ("day_mean", "f4", (KEPT_DAYS,)),
+    ("day_value", "f8", (KEPT_DAYS,)),
     ("seasons", "i8"),
     ("season_of", "i8", (KEPT_SEASONS,)),
     ("median", "f8", (KEPT_SEASONS,)),
@@ -42,43 +45,49 @@ GROUND = [
 
 
 @njit(cache=True, nogil=True)
-def new_day(s: Any, which: int, day: int, value: float) -> tuple[int, float]:
-    """Take a sample of the field (0) or the reference (1); return the day it closes and its mean, or NaN."""
-    closed, mean = s.day[which], np.nan
+def new_day(s: Any, which: int, time_us: int, value: float) -> tuple[int, float]:
+    """Take a sample of the field (0) or the reference (1); return the day it closes and its median, or NaN.
+
+    Of each hour the first sample counts, so that a spike does not.
+    """
+    day, hour = time_us // DAY_US, time_us // HOUR_US
+    closed, median = s.day[which], np.nan
     if s.day_n[which] > 0 and day != closed:
-        mean = s.day_sum[which] / s.day_n[which]
+        median = daily(s, which, closed)
         if which == 1:
-            s.before_day, s.before_mean = closed, mean
-        s.day_n[which], s.day_sum[which] = 0, 0.0
+            s.before_day, s.before_value = closed, median
+        s.day_n[which] = 0
     s.day[which] = day
-    s.day_n[which] += 1
-    s.day_sum[which] += value
-    return closed, mean
+    n = s.day_n[which]
+    if n == 0 or (n < HOURS and s.hour[which, n - 1] != hour):
+        s.hour[which, n], s.hour_value[which, n] = hour, value
+        s.day_n[which] += 1
+    return closed, median
 
 
 @njit(cache=True, nogil=True)
-def daily_mean(s: Any, which: int, day: int) -> float:
-    """Return the mean of a day, full or not, or NaN."""
+def daily(s: Any, which: int, day: int) -> float:
+    """Return the median of a day, full or not, or NaN."""
     if s.day_n[which] > 0 and s.day[which] == day:
-        return float(s.day_sum[which] / s.day_n[which])
+        return float(np.median(s.hour_value[which, : s.day_n[which]]))
     if which == 1 and s.before_day == day:
-        return float(s.before_mean)
+        return float(s.before_value)
     return np.nan
 
 
 @njit(cache=True, nogil=True)
-def close_day(s: Any, day: int, mean: float) -> None:
-    """Put a daily mean into its season; a season that ends becomes a median, if a third of it is known."""
+def close_day(s: Any, day: int, value: float) -> None:
+    """Put a day into its season; a season that ends becomes a median, if a third of it is known."""
     season = day * DAY_US * SEASONS // YEAR_US
     if season != s.season:
         if s.days >= KEPT_DAYS // 3 and season > s.season:
             at = s.seasons % KEPT_SEASONS
-            s.season_of[at], s.median[at] = s.season, np.median(s.day_mean[: s.days])
+            s.season_of[at], s.median[at] = s.season, np.median(s.day_value[: s.days])
             s.seasons += 1
             _slope(s)
         s.season, s.days = season, 0
     if s.days < KEPT_DAYS:
-        s.day_mean[s.days] = mean
+        s.day_value[s.days] = value
         s.days += 1
 
 

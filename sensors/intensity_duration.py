@@ -27,7 +27,7 @@ class IntensityDuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     def rain_mm(self, duration_h: float) -> float:
         """Return the rain of so many hours that lies on the curve."""
-        return self.a * duration_h ** (1 - self.b)
+        return float(self.a * duration_h ** (1 - self.b))
 
 
 CURVES = {

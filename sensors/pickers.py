@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class Pick(NamedTuple):
     """An arrival."""
 
-    index: int
-    """Of the first sample above the threshold."""
+    at: int
+    """Index of the first sample above the threshold."""
     upwards: bool
     """The first motion goes to higher values."""
 

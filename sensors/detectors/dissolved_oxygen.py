@@ -6,7 +6,7 @@ is eutrophic water, whose nights run short of oxygen.
 
 Oxygen dissolves and is used up over hours. A value that leaves the one before by more than water can within
 half an hour is the sensor's (out of the water, a dead membrane, a rail): what follows is not judged until it
-is back, or has stayed for a day; then it is what there is. One number for half a day is a stuck sensor.
+is back, or has moved there for a day; then it is what there is. One number for half a day is a stuck sensor.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ LIMITS = np.dtype(
 STATE = np.dtype(
     [
         *EPISODE, *curve(_CURVE_POINTS, "value"),
-        ("has_last", "i8"), ("last", "f8"), ("moved_us", "i8"), ("jumped", "i8"), ("jump_us", "i8"),
+        ("has_last", "i8"), ("last", "f8"), ("said", "f8"), ("moved_us", "i8"),
+        ("jumped", "i8"), ("jump_us", "i8"),
         ("hour", "i8"), ("hour_n", "i8"), ("hour_sum", "f8"),
         ("hour_of", "i8", (_HOURS,)), ("mean", "f8", (_HOURS,)), ("swing", "f8"),
     ]
@@ -134,19 +135,20 @@ def _swing(s: Any, time_us: int, value: float) -> None:
 def _sensor(limit: Any, s: Any, time_us: int, step_us: int, value: float) -> int:
     """Watch the sensor; return a code. While `jumped` the water is not judged."""
     if s.has_last == 0:
-        s.has_last, s.last, s.moved_us, s.jumped = 1, value, time_us, 0
+        s.has_last, s.last, s.said, s.moved_us, s.jumped = 1, value, value, time_us, 0
         return NOTHING
+    if value != s.said:
+        s.said, s.moved_us = value, time_us
+    is_still = time_us - s.moved_us >= _HOUR_US
     if s.jumped != 0:
         back = abs(value - s.last) <= limit.jump / 2
-        if not back and time_us - s.jump_us < _HOURS * _HOUR_US:
+        if not back and (is_still or time_us - s.jump_us < _HOURS * _HOUR_US):
             return int(blame(s, JUMPED, s.jump_us, time_us))
         s.jumped = 0
     elif step_us <= _HOUR_US // 2 and abs(value - s.last) > limit.jump:
         s.jumped, s.jump_us = 1, time_us
         return NOTHING
-    if value != s.last:
-        s.moved_us = time_us
-    elif time_us - s.moved_us >= limit.stuck_us:
+    if time_us - s.moved_us >= limit.stuck_us:
         return int(blame(s, STUCK, s.moved_us, time_us))
     s.last = value
     return int(acquit(s, time_us, _HOURS * _HOUR_US))
@@ -209,12 +211,12 @@ def tell(parameters: DissolvedOxygenParameters, state: Any, crossing: Any, subje
     if code == FAULT_BEGIN:
         stuck = int(crossing["extra"][0]) == STUCK
         what = "does not move" if stuck else f"jumped to {value:.2f} mg/L"
-        evidence = {"version": VERSION, "samples": points_of(state, "value")}
+        told = {"version": VERSION, "samples": points_of(state, "value")}
         title = f"Oxygen at {name} {what}; check the sensor"
-        return make_finding(crossing, title, evidence, SENSOR_RULE)
+        return make_finding(crossing, title, told, SENSOR_RULE)
     if code == FAULT_END:
         return make_finding(crossing, f"Oxygen at {name} is credible again", {}, SENSOR_RULE)
-    evidence = {
+    evidence: dict[str, Any] = {
         "formula": FORMULA,
         "version": VERSION,
         "parameters": msgspec.to_builtins(parameters),

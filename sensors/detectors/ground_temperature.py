@@ -3,14 +3,14 @@
 Watched is the temperature of a borehole in the field, by four measures at the end of each day:
 
 - imbalance: heat rejected to the ground less heat extracted, over the larger of both, in the last 12 months;
-- slope: by Theil and Sen over the seasons' medians of daily means, each against the same season of other
+- slope: by Theil and Sen over the seasons' medians of days, each against the same season of other
   years (the seasonal slope estimator of Hirsch et al. 1982, Water Resour. Res. 18, 107-121), so that neither
   the year's wave nor a year that began in summer counts;
-- deviation of the daily mean from the site's standard curve;
+- deviation of the day's median from the site's standard curve;
 - difference from a far reference borehole, which sees the climate and not the field.
 
-No numeric standard was found: the levels are own choice, to be edited for each site. A daily mean that jumps
-by more than ground can (heat is conducted) is a problem of the sensor; what was learnt before is forgotten.
+No numeric standard was found: the levels are own choice, to be edited for each site. A day's median that
+jumps by more than ground can (heat is conducted) is a problem of the sensor; what was learnt is forgotten.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from sensors.ground_kernel import (
     REJECTED,
     add_heat,
     close_day,
-    daily_mean,
+    daily,
     imbalance,
     new_day,
     season_medians,
@@ -67,13 +67,14 @@ VERSION = "1"
 SENSOR_RULE = "ground_temperature_sensor"
 FORMULA = (
     "imbalance = (rejected - extracted) / max(rejected, extracted) over 12 months; slope = median of "
-    "(m_j - m_i) / (j - i) over the medians m of the same season in years i < j; deviation = daily mean - "
-    "standard curve; difference = daily mean - that of the reference - reference_offset_cel; all by size"
+    "(m_j - m_i) / (j - i) over the medians m of the same season in years i < j; deviation = daily median - "
+    "standard curve; difference = daily median - that of the reference - reference_offset_cel; all by size"
 )
 IMBALANCE, SLOPE, DEVIATION, DIFFERENCE = 0, 1, 2, 3
 _NAMES = ("imbalance", "slope_cel_per_year", "deviation_cel", "difference_cel")
 _REFERENCE_ROLE, _TEMPERATURE = 3, 0
 _CURVE_POINTS = 400
+_LEAST_DAYS = 3
 
 
 class GroundTemperatureParameters(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,7 +97,7 @@ class GroundTemperatureParameters(Course, frozen=True, kw_only=True, forbid_unkn
     deviations_cel: tuple[float | None, ...] = (None, 1.5, 3.0, None)
     differences_cel: tuple[float | None, ...] = (None, 3.0, 5.0, None)
     step_cel: float = 3.0
-    """A change of the daily mean from one day to the next that ground does not make."""
+    """A change of the daily median from one day to the next that ground does not make."""
     end_share: float = 0.8
     least_samples: int = 3
     """Days."""
@@ -127,7 +128,7 @@ LIMITS = np.dtype(
 STATE = np.dtype(
     [
         *EPISODE, *GROUND, *curve(_CURVE_POINTS, "value"),
-        ("mean", "f8"), ("has_mean", "i8"), ("stepped", "i8"), ("measure", "f8", (4,)), ("load", "f8"),
+        ("usual", "f8"), ("known", "i8"), ("stepped", "i8"), ("measure", "f8", (4,)), ("load", "f8"),
     ]
 )  # fmt: skip
 
@@ -158,7 +159,7 @@ def settle(parameters: GroundTemperatureParameters, limits: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _measure(limit: Any, s: Any, day: int, mean: float, reference: float) -> tuple[int, int]:
+def _measure(limit: Any, s: Any, day: int, median: float, reference: float) -> tuple[int, int]:
     """Note the four measures of a day; return the level and which of them has it."""
     s.measure[IMBALANCE] = imbalance(s, day)
     s.measure[SLOPE] = seasonal_slope(s, limit.least_pairs)
@@ -167,9 +168,9 @@ def _measure(limit: Any, s: Any, day: int, mean: float, reference: float) -> tup
         at = (day + 0.5) * MONTHS / 365.25 - 0.5
         low = int(np.floor(at))
         before, after = limit.standard[low % MONTHS], limit.standard[(low + 1) % MONTHS]
-        s.measure[DEVIATION] = mean - before - (after - before) * (at - low)
+        s.measure[DEVIATION] = median - before - (after - before) * (at - low)
     if limit.has_reference and not np.isnan(reference):
-        s.measure[DIFFERENCE] = mean - reference - limit.reference_offset
+        s.measure[DIFFERENCE] = median - reference - limit.reference_offset
     level, which, s.load = NO_LEVEL, 0, 0.0
     for k in range(4):
         size = abs(s.measure[k])
@@ -182,17 +183,20 @@ def _measure(limit: Any, s: Any, day: int, mean: float, reference: float) -> tup
 
 
 @njit(cache=True, nogil=True)
-def _steps(limit: Any, s: Any, time_us: int, mean: float) -> int:
-    """Watch for jumps of the daily mean; return a code. While `stepped` nothing is judged."""
-    if s.has_mean == 0 or abs(mean - s.mean) <= limit.step:
-        s.has_mean, s.mean, s.stepped = 1, mean, 0
+def _steps(limit: Any, s: Any, time_us: int, median: float) -> int:
+    """Watch for jumps of the daily median; return a code. While `stepped` nothing is judged."""
+    if s.known == 0 or abs(median - s.usual) <= limit.step:
+        s.known += 1
+        s.usual, s.stepped = median, 0
         return int(acquit(s, time_us, 30 * DAY_US))
     s.stepped += 1
     if s.stepped < 2:
         return NOTHING
-    s.stepped, s.mean = 0, mean
+    # A few days alone do not say which of the two is wrong.
+    is_jump = s.known >= _LEAST_DAYS
+    s.stepped, s.usual, s.known = 0, median, 1
     s.seasons = s.days = 0
-    return int(blame(s, 1, time_us, time_us))
+    return int(blame(s, 1, time_us, time_us)) if is_jump else NOTHING
 
 
 @njit(cache=True, nogil=True)
@@ -217,25 +221,27 @@ def take(
         if meaning in (REJECTED, EXTRACTED):
             add_heat(s, meaning - REJECTED, t, value[i])
         if meaning == _REFERENCE_ROLE:
-            new_day(s, 1, t // DAY_US, value[i])
+            new_day(s, 1, t, value[i])
         if meaning != _TEMPERATURE:
             continue
         if arrives(limit, s, t, received_at_us[i]):
-            s.has_mean = s.stepped = 0
+            s.known = s.stepped = 0
         at, new = next_point(s, t, DAY_US)
         if new:
             s.curve_value[at] = value[i]
-        day, mean = new_day(s, 0, t // DAY_US, value[i])
-        if np.isnan(mean):
+        day, median = new_day(s, 0, t, value[i])
+        if np.isnan(median):
             continue
         found = 0
-        code = _steps(limit, s, t, mean)
+        code = _steps(limit, s, t, median)
         if code != NOTHING:
-            cross(crossings[found], s, slot[i], i, code, t, mean if code == FAULT_BEGIN else 0.0, limit.step)
+            cross(
+                crossings[found], s, slot[i], i, code, t, median if code == FAULT_BEGIN else 0.0, limit.step
+            )
             found += 1
         if s.stepped == 0 and s.fault == 0:
-            close_day(s, day, mean)
-            level, which = _measure(limit, s, day, mean, daily_mean(s, 1, day))
+            close_day(s, day, median)
+            level, which = _measure(limit, s, day, median, daily(s, 1, day))
             amount = s.measure[which]
             if np.isnan(amount):
                 amount = 0.0

@@ -27,7 +27,7 @@ def test_the_recorded_arrival_is_where_baers_picker_has_it(data):
         value, RATE_HZ, least_up=60, most_down=20, threshold=7.0, update_threshold=12.0, settle=200
     )
     assert picked is not None
-    assert picked.index + 1 == 17545  # ObsPy counts from 1
+    assert picked.at + 1 == 17545  # ObsPy counts from 1
     assert picked.upwards
     # Maeda's criterion in the second around it.
     near = pick_aic(value[17400:17600])
@@ -38,13 +38,13 @@ def test_the_recorded_arrival_is_where_baers_picker_has_it(data):
 @pytest.mark.parametrize("seed", range(12))
 def test_synthetic_arrivals_are_where_obspys_picker_has_them(seed):
     value = arrival(seed, at=3000 + 100 * seed, ratio=8.0 + 4 * seed)
-    at, phase = obspy.pk_baer(value.astype(np.float32), RATE_HZ, 20, 60, 7.0, 12.0, 100, 100)
+    theirs, phase = obspy.pk_baer(value.astype(np.float32), RATE_HZ, 20, 60, 7.0, 12.0, 100, 100)
     picked = pick_baer(
         value, RATE_HZ, least_up=60, most_down=20, threshold=7.0, update_threshold=12.0, settle=200
     )
     assert picked is not None
-    assert abs(picked.index + 1 - at) <= 1
-    assert abs(picked.index - (3000 + 100 * seed)) < 25
+    assert abs(picked.at + 1 - theirs) <= 1
+    assert abs(picked.at - (3000 + 100 * seed)) < 25
     assert picked.upwards == (phase[2] == "U")
 
 

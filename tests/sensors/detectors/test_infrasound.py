@@ -50,7 +50,7 @@ def test_the_strongest_frequency_is_that_of_the_spectrum():
 
 @pytest.mark.parametrize(("rms", "level"), [(0.1, "blue"), (0.5, "yellow"), (3.0, "orange")])
 def test_a_flow_is_told_within_a_minute(rms, level):
-    n = 40_000
+    n = 46_000
     found = find(KIND, PLAIN, Input(every(0.01, n), quiet(n) + flow(n, 200, 120, rms)))
     assert found[0].phase == "begin"
     assert [f.level for f in found][-1] == level
@@ -72,7 +72,7 @@ def test_wind_and_thunder_are_no_flows(seed):
 
 
 def test_while_the_anemometer_shows_wind_nothing_counts():
-    n = 40_000
+    n = 46_000
     times, value = every(0.01, n), quiet(n) + flow(n, 200, 120, 0.5)
     for speed, phases in ((3.0, ["begin", "end"]), (12.0, [])):
         wind = Input(times[::6000], np.full(len(times[::6000]), speed), 1)
