@@ -169,11 +169,11 @@ def acquit(s: Any, time_us: int, after_us: int) -> int:
 def cross(
     crossing: Any, s: Any, slot: int, row: int, code: int, at_us: int, value: float, threshold: float
 ) -> None:
-    """Fill a crossing."""
+    """Fill a crossing; a limit that was left out has no number."""
     crossing.slot, crossing.row, crossing.code, crossing.at_us = slot, row, code, at_us
     crossing.level = s.level if code <= END else 0
     crossing.onset_us = s.onset_us if code <= END else s.fault_us
-    crossing.value, crossing.threshold = value, threshold
+    crossing.value, crossing.threshold = value, threshold if np.isfinite(threshold) else 0.0
     crossing.extra[:] = 0.0
 
 

@@ -227,8 +227,7 @@ def take(
             quiet = level == NO_LEVEL or mean < limit.levels.min() * limit.end_share
             code = follow(limit, s, level, quiet, t, mean)
             if code != NOTHING:
-                threshold = limit.levels[level] if level != NO_LEVEL else 0.0
-                cross(crossings[0], s, slot[i], i, code, t, mean, threshold)
+                cross(crossings[0], s, slot[i], i, code, t, mean, limit.levels[s.level])
             s.n = 0
         if role[i] > 0:
             _hear(s, limit.voice[role[i]], day, value[i])

@@ -96,7 +96,7 @@ STATE = np.dtype(
         ("has_last", "i8"), ("last", "f8"), ("said", "f8"), ("moved_us", "i8"),
         ("jumped", "i8"), ("jump_us", "i8"),
         ("hour", "i8"), ("hour_n", "i8"), ("hour_sum", "f8"),
-        ("hour_of", "i8", (_HOURS,)), ("mean", "f8", (_HOURS,)), ("swing", "f8"),
+        ("hour_of", "i8", (_HOURS,)), ("mean", "f8", (_HOURS,)), ("swing", "f8"), ("lowest", "f8"),
     ]
 )  # fmt: skip
 
@@ -189,14 +189,14 @@ def take(
         if s.jumped == 0 and t - s.moved_us < limit.stuck_us:
             _swing(s, t, value[i])
             level, why, amount = highest(limit.low, -value[i]), LOW, value[i]
-            threshold = -limit.low[max(level, 0)]
             by_swing = highest(limit.amplitude, s.swing)
             if by_swing > level:
-                level, why, amount, threshold = by_swing, DIEL, s.swing, limit.amplitude[by_swing]
+                level, why, amount = by_swing, DIEL, s.swing
+            s.lowest = min(s.lowest, value[i]) if s.begun != 0 else value[i]
             quiet = level == NO_LEVEL and value[i] > limit.least_oxygen
             code = follow(limit, s, level, quiet, t, amount)
             if code != NOTHING:
-                threshold = threshold if level != NO_LEVEL else 0.0
+                threshold = -limit.low[s.level] if why == LOW else limit.amplitude[s.level]
                 cross(crossings[found], s, slot[i], i, code, t, amount, threshold)
                 crossings[found].extra[0], crossings[found].extra[1] = why, s.swing
                 found += 1
@@ -224,7 +224,10 @@ def tell(parameters: DissolvedOxygenParameters, state: Any, crossing: Any, subje
     }
     if code == END:
         title = f"Oxygen at {name} is back at its usual"
-        return make_finding(crossing, title, {**evidence, **why_ended(crossing, state)}, SENSOR_RULE)
+        lowest = {"worst": round(float(state["lowest"]), 4)}
+        return make_finding(
+            crossing, title, {**evidence, **why_ended(crossing, state), **lowest}, SENSOR_RULE
+        )
     if code == BEGIN:
         evidence["samples"] = points_of(state, "value")
     what = f"{value:.1f} mg/L"

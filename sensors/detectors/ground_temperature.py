@@ -247,8 +247,7 @@ def take(
                 amount = 0.0
             code = follow(limit, s, level, s.load < limit.end_share, t, amount)
             if code != NOTHING:
-                threshold = limit.levels[which, level] if level != NO_LEVEL else 0.0
-                cross(crossings[found], s, slot[i], i, code, t, amount, threshold)
+                cross(crossings[found], s, slot[i], i, code, t, amount, limit.levels[which, s.level])
                 crossings[found].extra[0] = which
                 found += 1
         if found:

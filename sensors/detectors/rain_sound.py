@@ -27,7 +27,6 @@ from sensors.episodes import (
     EPISODE,
     FAULT_BEGIN,
     FAULT_END,
-    NO_LEVEL,
     NOTHING,
     Course,
     acquit,
@@ -232,8 +231,7 @@ def take(
                 quiet = quiet and s.amount[k] < limit.end_share * limit.levels[k].min()
             code = follow(limit, s, level, quiet, t, s.amount[why])
             if code != NOTHING:
-                threshold = limit.levels[why, level] if level != NO_LEVEL else 0.0
-                cross(crossings[found], s, slot[i], i, code, t, s.amount[why], threshold)
+                cross(crossings[found], s, slot[i], i, code, t, s.amount[why], limit.levels[why, s.level])
                 crossings[found].extra[0] = why
                 found += 1
         if found:

@@ -195,19 +195,34 @@ def _rises(limit: Any, s: Any, time_us: int, stage: float) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _judge(limit: Any, s: Any, stage: float) -> tuple[int, int, float]:
-    """Return the level reached, why, and its threshold."""
+def _is_ahead(limit: Any, s: Any, stage: float) -> bool:
+    """Return whether the rise, carried on, makes people move within the lead time."""
+    return bool((limit.move - stage) * _LEAD_MINUTES * _MINUTE_US <= s.lead_rise * limit.lead_us)
+
+
+@njit(cache=True, nogil=True)
+def _judge(limit: Any, s: Any, stage: float) -> int:
+    """Return the level that a sample reaches."""
     level = highest(limit.levels, stage)
-    why, threshold = STAGE, limit.levels[max(level, 0)]
-    if s.rising >= 1.0 and limit.rise_level > level:
-        level, why, threshold = limit.rise_level, RISE, limit.rise[s.rising_at]
-    if level < _ORANGE and stage >= limit.prepare:
-        level, why, threshold = _ORANGE, PREPARE, limit.prepare
-    if level < _ORANGE and (limit.move - stage) * _LEAD_MINUTES * _MINUTE_US <= s.lead_rise * limit.lead_us:
-        level, why, threshold = _ORANGE, AHEAD, limit.move
-    if stage >= limit.move:
-        level, why, threshold = _RED, MOVE, limit.move
-    return level, why, threshold
+    if s.rising >= 1.0:
+        level = max(level, limit.rise_level)
+    if stage >= limit.prepare or _is_ahead(limit, s, stage):
+        level = max(level, _ORANGE)
+    return _RED if stage >= limit.move else int(level)
+
+
+@njit(cache=True, nogil=True)
+def _reason(limit: Any, s: Any, stage: float) -> tuple[int, float]:
+    """Return why the event has its level, and the threshold of that."""
+    if s.level == _RED and stage >= limit.move:
+        return MOVE, limit.move
+    if s.level == _ORANGE and stage >= limit.prepare:
+        return PREPARE, limit.prepare
+    if s.level == _ORANGE and _is_ahead(limit, s, stage):
+        return AHEAD, limit.move
+    if s.level == limit.rise_level and s.rising >= 1.0:
+        return RISE, limit.rise[s.rising_at]
+    return STAGE, limit.levels[s.level]
 
 
 @njit(cache=True, nogil=True)
@@ -269,16 +284,15 @@ def take(
         if s.jumped != 0:
             continue
         _rises(limit, s, t, stage)
-        level, why, threshold = _judge(limit, s, stage)
+        level = _judge(limit, s, stage)
         if level == NO_LEVEL and s.begun == 0 and s.over_n[0] == 0 and found == 0:
             continue
         quiet = stage < limit.lowest - limit.hysteresis and s.rising < 0.5 and level == NO_LEVEL
         code = follow(limit, s, level, quiet, t, stage)
         if code != NOTHING:
-            cross(crossings[found], s, slot[i], i, code, t, stage, threshold if code != END else limit.lowest)
+            why, threshold = _reason(limit, s, stage)
+            cross(crossings[found], s, slot[i], i, code, t, stage, limit.lowest if code == END else threshold)
             c = crossings[found]
-            if not np.isfinite(c.threshold):
-                c.threshold = 0.0
             c.extra[0], c.extra[1], c.extra[2], c.extra[3] = why, s.rose, s.lead_rise, s.rising_at
             found += 1
         if found:
