@@ -225,21 +225,28 @@ def why_ended(crossing: Any, state: Any) -> dict[str, Any]:
     }
 
 
+def left_out(level: float | None) -> bool:
+    """Return whether there is no such level: null, or infinite where a format has no null, as TOML."""
+    return level is None or level == np.inf
+
+
 def check_levels(name: str, levels: tuple[float | None, ...], *, falling: bool = False) -> None:
-    """Refuse limits that are not one for each level, in order; None leaves a level out.
+    """Refuse limits that are not one for each level, in order, or left out.
 
     Raises
     ------
     ValueError
         The message names them.
     """
-    given = [level for level in levels if level is not None]
+    given = [level for level in levels if not left_out(level)]
     if len(levels) != len(LEVELS):
-        raise ValueError(f"{name} must have {len(LEVELS)} limits: {', '.join(LEVELS)}; null leaves one out")
-    if given != sorted(given, reverse=falling) or not np.isfinite(given).all():
+        raise ValueError(f"{name} must have {len(LEVELS)} limits: {', '.join(LEVELS)}; inf leaves one out")
+    if not np.isfinite(np.array(given, np.float64)).all():
+        raise ValueError(f"{name} must be numbers; inf leaves one out")
+    if given != sorted(given, key=float, reverse=falling):  # type: ignore[arg-type]
         raise ValueError(f"{name} must {'fall' if falling else 'rise'} from level to level")
 
 
-def limits_of(levels: tuple[float | None, ...]) -> list[float]:
-    """Return limits for `highest`: what is left out is never reached."""
-    return [np.inf if level is None else level for level in levels]
+def limits_of(levels: tuple[float | None, ...], sign: float = 1.0) -> list[float]:
+    """Return limits for `highest`, times a sign: what is left out is never reached."""
+    return [np.inf if level is None or left_out(level) else sign * level for level in levels]

@@ -72,7 +72,7 @@ class AlgalBloomParameters(Course, frozen=True, kw_only=True, forbid_unknown_fie
     ph: str = ""
     turbidity: str = ""
     chlorophyll_ug_l: tuple[float | None, ...] = (10.0, 20.0, 50.0, 100.0)
-    """Blue, yellow, orange, red; null leaves one out."""
+    """Blue, yellow, orange, red; null or inf leaves one out."""
     oxygen_swing_mg_l: float = 4.0
     ph_rise: float = 0.3
     ph_high: float = 9.0

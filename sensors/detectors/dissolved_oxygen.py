@@ -60,7 +60,7 @@ _CURVE_POINTS = 288
 
 
 class DissolvedOxygenParameters(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters. Levels: blue, yellow, orange, red; null leaves one out."""
+    """Parameters. Levels: blue, yellow, orange, red; null or inf leaves one out."""
 
     low_mg_l: tuple[float | None, ...] = (5.0, 3.0, 2.0, 1.0)
     """Falling. Own choice around the common 5 mg/L for fish and 2 mg/L for hypoxia."""
@@ -105,10 +105,9 @@ def settle(parameters: DissolvedOxygenParameters, limits: Any) -> None:
     """Fill the limits."""
     p = parameters
     set_course(p, limits)
-    limits["low"] = limits_of(tuple(None if one is None else -one for one in p.low_mg_l))
+    limits["low"] = limits_of(p.low_mg_l, -1.0)
     limits["amplitude"] = limits_of(p.amplitudes_mg_l)
-    limits["least_oxygen"] = max((one for one in p.low_mg_l if one is not None), default=-np.inf)
-    limits["least_oxygen"] += p.hysteresis_mg_l
+    limits["least_oxygen"] = p.hysteresis_mg_l - limits["low"].min()
     limits["jump"] = p.jump_mg_l
     limits["stuck_us"] = round(p.stuck_s * 1e6)
 

@@ -78,7 +78,7 @@ _LEAST_DAYS = 3
 
 
 class GroundTemperatureParameters(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters. Levels (blue, yellow, orange, red; null leaves one out) are own choice."""
+    """Parameters. Levels (blue, yellow, orange, red; null or inf leaves one out) are own choice."""
 
     heat_rejected: str = ""
     """Datastream of a meter of heat put into the ground, a total in kWh."""

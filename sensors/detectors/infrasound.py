@@ -77,7 +77,7 @@ class InfrasoundParameters(WaveParameters, frozen=True, kw_only=True, forbid_unk
     multiple: float = 5.0
     """Of the quiet's root mean square: an energy of 25 times."""
     levels_pa: tuple[float | None, ...] = (0.0, 0.2, 1.0, None)
-    """Root mean square that makes what counts blue, yellow, orange, red; null leaves one out."""
+    """Root mean square that makes what counts blue, yellow, orange, red; null or inf leaves one out."""
     peak_low_hz: float = 4.0
     peak_high_hz: float = 18.0
     wind: str = ""

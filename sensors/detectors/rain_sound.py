@@ -73,7 +73,7 @@ class RainSoundParameters(Course, frozen=True, kw_only=True, forbid_unknown_fiel
     wind_m_s: float = 8.0
     """Own choice."""
     intensities_mm_h: tuple[float | None, ...] = (None, 20.0, 40.0, 80.0)
-    """Blue, yellow, orange, red; null leaves one out. Own choice, as all levels here."""
+    """Blue, yellow, orange, red; null or inf leaves one out. Own choice, as all levels here."""
     rains_mm: tuple[float | None, ...] = (None, 20.0, 40.0, 80.0)
     silent_db: float | None = None
     """A sound microphone hears more than this at all times; null: unknown."""

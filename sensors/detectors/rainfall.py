@@ -39,6 +39,7 @@ from sensors.episodes import (
     cross,
     follow,
     is_number,
+    left_out,
     limits_of,
     make_finding,
     set_course,
@@ -120,7 +121,7 @@ class RainfallParameters(Course, frozen=True, kw_only=True, forbid_unknown_field
         check_levels("antecedent_levels_mm", self.antecedent_levels_mm)
         if self.curve not in {*CURVES, "own", ""} or (self.curve == "own") != (self.own_curve is not None):
             raise ValueError(f"curve must be empty, own (with own_curve), or one of {', '.join(CURVES)}")
-        if not self.curve and not self.table and self.antecedent_levels_mm == (None,) * 4:
+        if not self.curve and not self.table and all(map(left_out, self.antecedent_levels_mm)):
             raise ValueError("a table, a curve or antecedent_levels_mm must be given")
         if min(self.tip_mm, self.interval_s, self.dry_s, self.record_share) <= 0:
             raise ValueError("tip_mm, interval_s, dry_s and record_share must be above 0")

@@ -38,6 +38,7 @@ from sensors.episodes import (
     follow,
     highest,
     is_number,
+    left_out,
     limits_of,
     make_finding,
     set_course,
@@ -74,7 +75,7 @@ class RiverParameters(Course, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Parameters. Levels belong to the site; without them only the rise is judged. Rises are own choice."""
 
     levels_m: tuple[float | None, ...] = (None, None, None, None)
-    """Blue, yellow, orange, red; null leaves one out."""
+    """Blue, yellow, orange, red; null or inf leaves one out."""
     rating: Rating | None = None
     discharge_levels_m3_s: tuple[float | None, ...] = (None, None, None, None)
     prepare_m: float | None = None
@@ -101,7 +102,7 @@ class RiverParameters(Course, frozen=True, kw_only=True, forbid_unknown_fields=T
         self.check()
         check_levels("levels_m", self.levels_m)
         check_levels("discharge_levels_m3_s", self.discharge_levels_m3_s)
-        if self.rating is None and any(one is not None for one in self.discharge_levels_m3_s):
+        if self.rating is None and not all(map(left_out, self.discharge_levels_m3_s)):
             raise ValueError("discharge_levels_m3_s need a rating")
         if self.prepare_m is not None and self.move_m is not None and self.prepare_m > self.move_m:
             raise ValueError("prepare_m must not lie above move_m")
@@ -137,7 +138,7 @@ def settle(parameters: RiverParameters, limits: Any) -> None:
     set_course(p, limits)
     by_stage = limits_of(p.levels_m)
     by_discharge = [
-        np.inf if one is None or p.rating is None else p.rating.stage_m(one)
+        np.inf if one is None or left_out(one) or p.rating is None else p.rating.stage_m(one)
         for one in p.discharge_levels_m3_s
     ]
     limits["levels"] = np.minimum(by_stage, by_discharge)
