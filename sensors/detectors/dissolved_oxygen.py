@@ -119,13 +119,14 @@ def _swing(s: Any, time_us: int, value: float) -> None:
     if s.hour_n > 0 and hour != s.hour:
         at = s.hour % _HOURS
         s.hour_of[at], s.mean[at] = s.hour, s.hour_sum / s.hour_n
-        s.hour_n, s.hour_sum = 0, 0.0
+        s.hour_n = 0
         low, high, known = np.inf, -np.inf, 0
         for k in range(_HOURS):
             if 0 < hour - s.hour_of[k] <= _HOURS:
                 low, high, known = min(low, s.mean[k]), max(high, s.mean[k]), known + 1
         s.swing = high - low if known >= _LEAST_HOURS else 0.0
-    s.hour = hour
+    if s.hour_n == 0:
+        s.hour, s.hour_sum = hour, 0.0
     s.hour_n += 1
     s.hour_sum += value
 

@@ -198,7 +198,8 @@ def _rises(limit: Any, s: Any, time_us: int, stage: float) -> None:
 @njit(cache=True, nogil=True)
 def _is_ahead(limit: Any, s: Any, stage: float) -> bool:
     """Return whether the rise, carried on, makes people move within the lead time."""
-    return bool((limit.move - stage) * _LEAD_MINUTES * _MINUTE_US <= s.lead_rise * limit.lead_us)
+    left = (limit.move - stage) * _LEAD_MINUTES * _MINUTE_US
+    return bool(s.lead_rise > 0.0 and left <= s.lead_rise * limit.lead_us)
 
 
 @njit(cache=True, nogil=True)
@@ -217,8 +218,9 @@ def _reason(limit: Any, s: Any, stage: float) -> tuple[int, float]:
     """Return why the event has its level, and the threshold of that."""
     if s.level == _RED and stage >= limit.move:
         return MOVE, limit.move
-    if s.level == _ORANGE and stage >= limit.prepare:
-        return PREPARE, limit.prepare
+    prepare = min(limit.prepare, limit.move)
+    if s.level == _ORANGE and stage >= prepare:
+        return PREPARE, prepare
     if s.level == _ORANGE and _is_ahead(limit, s, stage):
         return AHEAD, limit.move
     if s.level == limit.rise_level and s.rising >= 1.0:

@@ -40,7 +40,7 @@ def logan(data, name):
         lines = [line.split(",") for line in file if line.strip()]
     times = np.array([line[0].replace(" ", "T") for line in lines], "datetime64[us]").astype(np.int64)
     value = np.array([np.nan if line[at] == "NULL" else float(line[at]) for line in lines])
-    label = np.array([line[at + 2] not in {"NULL", ""} for line in lines])
+    label = np.array([line[at + 2] not in {"NULL", ""} or line[at + 1] == "NULL" for line in lines])
     value[(value < 0) | (value > 20)] = np.nan  # outside of the instrument's span
     order = np.argsort(times, kind="stable")
     return times[order], value[order], label[order]
@@ -51,7 +51,7 @@ def test_a_mountain_river_never_runs_out_of_oxygen(data, name):
     times, value, label = logan(data, name)
     found = find(KIND, DissolvedOxygenParameters(), Input(times, value))
     assert [f for f in found if not f.rule] == []
-    # Where the sensor is blamed, technicians labelled the time, too.
+    # Where the sensor is blamed, technicians labelled the time, or took the values out.
     blames = [f for f in found if f.phase == "begin"]
     for blamed in blames:
         near = np.abs(times - blamed.onset_us) < 24 * HOUR
