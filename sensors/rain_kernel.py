@@ -70,10 +70,9 @@ def pass_time(limit: Any, s: Any, time_us: int) -> None:
 def add_rain(limit: Any, s: Any, time_us: int, period_us: int, amount: int) -> None:
     """Add what fell evenly in the period that ends at `time_us`; time has passed to there."""
     last = (time_us - 1) // BIN_US
-    first = max((time_us - period_us) // BIN_US, last - BINS + 1)
-    first = min(max(first, s.bin - BINS + 1), last)
+    first = min((time_us - period_us) // BIN_US, last)
     n = last - first + 1
-    for b in range(first, last + 1):
+    for b in range(max(first, s.bin - BINS + 1), last + 1):
         part = amount // n + (1 if b - first < amount % n else 0)
         s.bins[b % BINS] += part
         for k in range(WINDOWS):
@@ -84,7 +83,12 @@ def add_rain(limit: Any, s: Any, time_us: int, period_us: int, amount: int) -> N
     s.event += amount
     s.wet += 1
     s.wet_us = time_us
-    s.today += amount
+    today_us = time_us - limit.day_begin_us - s.day * DAY_US
+    s.today += int(amount * min(1.0, today_us / period_us))
+    left_us, kept = period_us - today_us, limit.keep
+    while left_us > 0 and kept > 1e-6:
+        s.before += amount * (min(left_us, DAY_US) / period_us) * kept
+        left_us, kept = left_us - DAY_US, kept * limit.keep
 
 
 @njit(cache=True, nogil=True)

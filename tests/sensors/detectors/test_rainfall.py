@@ -171,6 +171,18 @@ def test_a_total_that_was_away_for_an_hour_brings_its_rain():
     assert found[0].evidence["event_mm"] == pytest.approx(rain.sum())
 
 
+def test_rain_of_ten_days_away_is_not_that_of_a_day():
+    total = np.append(np.zeros(50), np.full(20, 240.0))
+    times = np.append(every(PERIOD_S, 50, BEGIN_US), every(PERIOD_S, 20, BEGIN_US + 10 * DAY))
+    parameters = RainfallParameters(table=COUNTY, curve="", input="total", least_wet_samples=1)
+    assert find(KIND, parameters, Input(times, total)) == []
+    state = state_after(parameters, times, total)
+    gap_d = (times[50] - times[49]) / DAY
+    assert int(state["sum"][3]) / NM == pytest.approx(240 / gap_d, rel=0.1)
+    days = [240 / gap_d * 0.84**i for i in range(1, 11)]
+    assert (state["before"] + state["today"]) / NM == pytest.approx(sum(days), rel=0.05)
+
+
 @pytest.mark.parametrize("value", [60.0, 200.0, 5000.0])
 def test_spikes_are_no_rain(value):
     rain = np.zeros(2000)
