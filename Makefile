@@ -114,7 +114,10 @@ bench-roaming: $(VENV)/.ready-dev  ## leading 10,000 rovers among 4,000 stations
 bench-sessions: $(VENV)/.ready-dev  ## the live list of 10,000 rovers, with telling all of them beside it
 	@$(BIN)/python -m tests.benchmarks.bench_sessions
 
-.PHONY: regions bench-roaming bench-sessions
+bench-sensors: $(VENV)/.ready-dev  ## quality tests of sensor samples, with ioos_qc beside them
+	@$(BIN)/python -m tests.benchmarks.bench_sensors $(ARGS)
+
+.PHONY: regions bench-roaming bench-sessions bench-sensors
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 
