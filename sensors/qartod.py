@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -32,6 +33,7 @@ from sensors.qartod_kernel import COLUMNS, NO_STATE, PARAMETERS, REVISING, STATE
 from sensors.quality.arena import Arena
 from sensors.quality_tests import QualityTests
 
+_Columns = tuple[NDArray[Any], ...]
 _NEVER_US = 2**62
 _SNAPSHOT_SERIES = 64
 _ALWAYS = 1 << COLUMNS["gross_range"]
@@ -139,16 +141,21 @@ class Qartod:
 
     def end(self) -> Judged:
         """Return revisions of the newest samples that only waited for a next one: there is none."""
-        out = _columns(len(self._state))
-        return self._judged(out, settle(self._parameters, self._state, out), 0, 0)
+        changed = np.zeros(len(self._state), np.bool_)
+        settle(self._parameters, self._state, changed)
+        slots = np.flatnonzero(changed).astype(np.int32)
+        line = self._state["line"][slots]
+        revision = line["revision"].astype(np.int32)
+        told = line["time_us"], line["value"], line["received_at_us"], revision, line["flag"], line["flags"]
+        return self._judged((slots, *told), len(slots), 0, 0)
 
-    def _judged(self, out: tuple[NDArray[np.generic], ...], size: int, repeated: int, late: int) -> Judged:
+    def _judged(self, out: _Columns, size: int, repeated: int, late: int) -> Judged:
         series, time_us, value, received_at_us, revision, flag, words = (column[:size] for column in out)
         flags = np.empty((size, len(self._columns)), np.uint8)
         unpack(words, self._columns, flags)
         return Judged(
             series, time_us, value, received_at_us, revision, self._tests, flags, flag, repeated, late
-        )  # type: ignore[arg-type]
+        )
 
     def slots(self, names: Sequence[str]) -> NDArray[np.int32]:
         """Return where each series is; -1: it has no tests."""
@@ -186,7 +193,7 @@ class Qartod:
         self._sites[name] = site
         for test, parameters in tests.tests.items():
             record = row[test]
-            for field in set(record.dtype.names) & set(parameters.__struct_fields__):
+            for field in set(record.dtype.names or ()) & set(parameters.__struct_fields__):
                 if isinstance(given := getattr(parameters, field), int | float):
                     record[field] = given
             parameters.fill(record, facts)
@@ -282,7 +289,7 @@ def _like(part: str) -> str:
     return repr(STATE[part].descr) if part in _PARTS else ""
 
 
-def _columns(n: int) -> tuple[NDArray[np.generic], ...]:
-    """Return what the kernels fill."""
+def _columns(n: int) -> _Columns:
+    """Return what the kernel fills."""
     kinds = (np.int32, np.int64, np.float64, np.int64, np.int32, np.uint8, np.int64)
     return tuple(np.empty(n, kind) for kind in kinds)

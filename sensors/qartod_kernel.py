@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numba import njit
+from numba.extending import intrinsic
 
 from sensors.quality import FAIL, LINE, MISSING, NOT_EVALUATED, PASS, SUSPECT, Sample, Test, every_test
+
+Kernel = Any
+"""Compiled: (parameters, state, all, memory, tables, sample, word of flags) -> the word, after more tests."""
 
 LATE: Final = -1
 """Revision of a sample that came after a newer one."""
@@ -50,13 +54,13 @@ _FAILS: Final = FAIL * _ONES
 _ANY_ORDER_BITS: Final = sum(15 << 4 * column for column, test in enumerate(TESTS) if test.any_order)
 
 
-def _judging(column: int, test: Test, others: Callable[..., int]) -> Callable[..., int]:
+def _judging(column: int, test: Test, others: Kernel) -> Kernel:
     """Return a kernel that makes one test of a sample, then the others."""
     name, kernel = test.name, test.judge
     bit, shift = 1 << column, 4 * column
 
     @njit(inline=_inline(test))
-    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> int:
+    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> Any:
         if p.on & bit:
             failed = word & _FAILS != 0
             flag = kernel(getattr(p, name), getattr(s, name), s.line, every, memory, tables, x, failed)
@@ -66,13 +70,14 @@ def _judging(column: int, test: Test, others: Callable[..., int]) -> Callable[..
     return one
 
 
-def _revising(column: int, test: Test, others: Callable[..., int]) -> Callable[..., int]:
+def _revising(column: int, test: Test, others: Kernel) -> Kernel:
     """Return a kernel that lets one test look at the sample before again, then the others."""
     name, kernel = test.name, test.revise
+    assert kernel is not None, "only tests that revise come here"
     bit, shift = 1 << column, 4 * column
 
     @njit(inline=_inline(test))
-    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> int:
+    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> Any:
         if p.on & bit:
             flag = word >> shift & 15
             now = kernel(getattr(p, name), getattr(s, name), s.line, every, memory, tables, x, flag)
@@ -82,11 +87,9 @@ def _revising(column: int, test: Test, others: Callable[..., int]) -> Callable[.
     return one
 
 
-def _all_of(
-    tests: Sequence[tuple[int, Test]], made: Callable[[int, Test, Callable[..., int]], Callable[..., int]]
-) -> Callable[..., int]:
+def _all_of(tests: Sequence[tuple[int, Test]], made: Callable[[int, Test, Kernel], Kernel]) -> Kernel:
     """Return a kernel of tests in order; those that few series have cost the others a branch a group."""
-    kernel: Callable[..., int] = _none
+    kernel: Kernel = _none
     for usual, together in reversed([(k, list(g)) for k, g in groupby(tests, lambda one: one[1].usual)]):
         others = kernel
         kernel = others if usual else _none
@@ -97,9 +100,9 @@ def _all_of(
     return kernel
 
 
-def _if_any(bits: int, some: Callable[..., int], others: Callable[..., int]) -> Callable[..., int]:
+def _if_any(bits: int, some: Kernel, others: Kernel) -> Kernel:
     @njit(inline="always")
-    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> int:
+    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> Any:
         if p.on & bits:
             word = some(p, s, every, memory, tables, x, word)
         return others(p, s, every, memory, tables, x, word)
@@ -107,7 +110,7 @@ def _if_any(bits: int, some: Callable[..., int], others: Callable[..., int]) -> 
     return one
 
 
-def _inline(test: Test) -> str:
+def _inline(test: Test) -> Literal["always", "never"]:
     return "always" if test.usual else "never"
 
 
@@ -120,6 +123,21 @@ _numbered = list(enumerate(TESTS))
 _judge_all = _all_of(_numbered, _judging)
 _judge_late = _all_of([one for one in _numbered if one[1].any_order], _judging)
 _revise_all = _all_of([one for one in _numbered if one[1].revise is not None], _revising)
+
+
+@intrinsic
+def _borrow(_typing: Any, array: Any) -> Any:
+    """Return an array that does not own its memory, so that handing it on counts no owners."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        made = context.make_array(signature.return_type)(context, builder, arguments[0])
+        made.meminfo = made.meminfo.type(None)
+        return made._getvalue()
+
+    return array(array), generate
+
+
+_borrowed: Any = _borrow
 
 
 @njit(cache=True, nogil=True)
@@ -165,58 +183,66 @@ def judge(
     -------
     Number of rows filled; samples that were repetitions (no row); samples that were late.
     """
+    # Whatever is handed over with an array in it counts its owners, at each sample: so columns stay here.
+    out_series, out_time_us, out_value, out_received_at_us, out_revision, out_flag, out_word = out
+    every, numbers, looked_up = _borrowed(state), _borrowed(memory), _borrowed(tables)
     size, repeated, late = 0, 0, 0
     for i in range(len(series)):
         slot, t, v, received = series[i], time_us[i], value[i], received_at_us[i]
         is_there = np.isfinite(v)
-        word = _ALL_NOT_EVALUATED if is_there else _ALL_MISSING
-        if slot < 0:
-            size = _emit(out, size, slot, t, v, received, 0, NOT_EVALUATED if is_there else MISSING, word)
-            continue
-        p, s = parameters[slot], state[slot]
-        line = s.line
-        word &= ~p.on_bits
-        if line.n > 0 and clock_was_ahead(line.time_us, t, received):
-            state[slot] = no_state[0]
-        if line.n > 0 and t <= line.time_us:
-            if t == line.time_us:
+        word, revision = _ALL_NOT_EVALUATED if is_there else _ALL_MISSING, 0
+        flag = NOT_EVALUATED if is_there else MISSING
+        if slot >= 0:
+            p, s = parameters[slot], every[slot]
+            line = s.line
+            if line.n > 0 and clock_was_ahead(line.time_us, t, received):
+                state[slot] = no_state[0]
+            if line.n > 0 and t == line.time_us:
                 repeated += 1
                 continue
-            late += 1
-            x = Sample(t, v, bits[i], is_there, received, True, p.ioos_qc != 0)
-            word |= (_ALL_NOT_EVALUATED if is_there else _ALL_MISSING) & p.on_bits & ~_ANY_ORDER_BITS
-            word = _judge_late(p, s, state, memory, tables, x, word)
-            size = _emit(out, size, slot, t, v, received, LATE, _overall(p, word, is_there, True), word)
-            continue
-        fresh = line.n == 0 or t - line.time_us > p.max_gap_us
-        x = Sample(t, v, bits[i], is_there, received, fresh, p.ioos_qc != 0)
-        if p.revising != 0 and line.n > 0:
-            revised = line.flags
-            if not fresh:
-                revised = _revise_all(p, s, state, memory, tables, x, revised)
-            size = _settle(p, line, slot, revised, out, size)
-        if fresh:
-            line.n = 0
-        word = _judge_all(p, s, state, memory, tables, x, word)
-        flag = _overall(p, word, is_there, p.revising == 0)
-        size = _emit(out, size, slot, t, v, received, 0, flag, word)
-        line.n += 1
-        line.value_before_that, line.value_before, line.value = line.value_before, line.value, v
-        line.time_before_us, line.time_us = line.time_us, t
-        line.flag_before, line.flag = line.flag, flag
-        line.flags, line.received_at_us, line.revision = word, received, 0
+            is_late = line.n > 0 and t < line.time_us
+            fresh = line.n == 0 or is_late or t - line.time_us > p.max_gap_us
+            x = Sample(t, v, bits[i], is_there, received, fresh, p.ioos_qc != 0)
+            if is_late:
+                late += 1
+                revision = LATE
+                word &= ~(p.on_bits & _ANY_ORDER_BITS)
+                word = _judge_late(p, s, every, numbers, looked_up, x, word)
+                flag = _overall(p, word, is_there, True)
+            else:
+                if p.revising != 0 and line.n > 0:
+                    told = line.flags
+                    if not fresh:
+                        told = _revise_all(p, s, every, numbers, looked_up, x, told)
+                    if _settled(p, line, told):
+                        out_series[size], out_time_us[size] = slot, line.time_us
+                        out_value[size], out_received_at_us[size] = line.value, line.received_at_us
+                        out_revision[size], out_flag[size] = line.revision, line.flag
+                        out_word[size] = told
+                        size += 1
+                if fresh:
+                    line.n = 0
+                word &= ~p.on_bits
+                word = _judge_all(p, s, every, numbers, looked_up, x, word)
+                flag = _overall(p, word, is_there, p.revising == 0)
+                line.n += 1
+                line.value_before_that, line.value_before, line.value = line.value_before, line.value, v
+                line.time_before_us, line.time_us = line.time_us, t
+                line.flag_before, line.flag = line.flag, flag
+                line.flags, line.received_at_us, line.revision = word, received, 0
+        out_series[size], out_time_us[size], out_value[size] = slot, t, v
+        out_received_at_us[size], out_revision[size] = received, revision
+        out_flag[size], out_word[size] = flag, word
+        size += 1
     return size, repeated, late
 
 
 @njit(cache=True, nogil=True)
-def settle(parameters: Any, state: Any, out: Any) -> int:
-    """Say what the newest samples are when none follows; `out` as in `judge`, shape (slots,) each."""
-    size = 0
+def settle(parameters: Any, state: Any, changed: Any) -> None:
+    """Mark the newest samples that are told anew since none follows; `changed` has the shape (slots,)."""
     for slot in range(len(state)):
         p, line = parameters[slot], state[slot].line
-        if p.revising != 0 and line.n > 0:
-            size = _settle(p, line, slot, line.flags, out, size)
-    return size
+        changed[slot] = p.revising != 0 and line.n > 0 and _settled(p, line, line.flags)
 
 
 @njit(cache=True, nogil=True)
@@ -228,24 +254,14 @@ def unpack(words: Any, columns: Any, out: Any) -> None:
 
 
 @njit(inline="always")
-def _settle(p: Any, line: Any, slot: int, word: int, out: Any, size: int) -> int:
-    """Tell what the newest sample is now, where that has changed."""
+def _settled(p: Any, line: Any, word: int) -> bool:
+    """Take the last word on the newest sample; return whether that changes anything."""
     flag = _overall(p, word, np.isfinite(line.value), True)
     if word == line.flags and flag == line.flag:
-        return size
+        return False
     line.flags, line.flag = word, flag
     line.revision += 1
-    return _emit(out, size, slot, line.time_us, line.value, line.received_at_us, line.revision, flag, word)
-
-
-@njit(inline="always")
-def _emit(
-    out: Any, row: int, slot: int, t: int, v: float, received_at_us: int, revision: int, flag: int, word: int
-) -> int:
-    series, time_us, value, received, revisions, flags, words = out
-    series[row], time_us[row], value[row] = slot, t, v
-    received[row], revisions[row], flags[row], words[row] = received_at_us, revision, flag, word
-    return row + 1
+    return True
 
 
 @njit(inline="always")

@@ -101,7 +101,7 @@ class FilterBank:
         self._memory = Arena()
         for row, given in zip(self._parameters, parameters, strict=True):
             given.check()
-            for name in set(row.dtype.names) & set(given.__struct_fields__):
+            for name in set(row.dtype.names or ()) & set(given.__struct_fields__):
                 row[name] = getattr(given, name)
             row["max_gap_us"] = round(given.max_gap_s * 1e6)
             row["memory_at"] = self._memory.take(given.memory_words())

@@ -12,7 +12,7 @@ ioos_qc may take the whole series for a window, which a stream cannot.
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -134,7 +134,7 @@ def _exact(p: Any, s: Any, memory: Any, x: Any) -> float:
         value = memory[p.memory_at + 2 * ((s.next - 1 - back) % p.capacity) + 1]
         if not np.isnan(value):
             squares += (value - mean) * (value - mean)
-    return np.sqrt(squares / n)
+    return sqrt(squares / n)
 
 
 register(

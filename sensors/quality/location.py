@@ -4,7 +4,8 @@ Where it is tell two other series of the site, `longitude` and `latitude` in deg
 `sensors.quality.partner` finds them. Outside of [-180, 180] and [-90, 90] the sample fails; it is suspect
 where the instrument has moved by more than `range_max_m` since the sample before (great circle, haversine).
 
-manual: without a position not evaluated; what has moved is told from the last known position.
+manual: without a position not evaluated; what has moved is told from the last position
+that can be.
 ioos_qc: without a position missing, with half of one a failure; what has moved is told from the sample
 before.
 """
@@ -78,13 +79,14 @@ def _at(p: Any, s: Any, every: Any, time_us: int, ioos_qc: bool) -> int:
     latitude = partner.joined(every, p.latitude, time_us, p.tolerance_us)
     known, before = np.isfinite(longitude + latitude), s.known
     longitude_before, latitude_before = s.longitude, s.latitude
-    if known or ioos_qc:
-        s.known, s.longitude, s.latitude = known, longitude, latitude
+    possible = abs(longitude) <= 180 and abs(latitude) <= 90
+    if possible or ioos_qc:
+        s.known, s.longitude, s.latitude = possible, longitude, latitude
     if not known:
         if not ioos_qc:
             return NOT_EVALUATED
         return MISSING if np.isnan(longitude) and np.isnan(latitude) else FAIL
-    if abs(longitude) > 180 or abs(latitude) > 90:
+    if not possible:
         return FAIL
     if before and distance_m(longitude_before, latitude_before, longitude, latitude) > p.range_m:
         return SUSPECT

@@ -34,7 +34,8 @@ def joined(every: Any, partner: int, time_us: int, tolerance: int) -> float:
     if partner < 0:
         return np.nan
     line = every[partner].line
-    apart, value, flag = abs(line.time_us - time_us), line.value, line.flag
+    value: float = line.value
+    apart, flag = abs(line.time_us - time_us), line.flag
     if line.time_before_us != 0 and abs(line.time_before_us - time_us) < apart:
         apart, value, flag = abs(line.time_before_us - time_us), line.value_before, line.flag_before
     if line.time_us == 0 or apart > tolerance or flag in (FAIL, MISSING):
