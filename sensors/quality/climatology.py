@@ -7,8 +7,8 @@ is not evaluated. Depth is a number (`depth_m`), or another series of the site (
 ends.
 
 manual: outside of `vspan` suspect, no failure. A `tspan` may go over the end of a year: [12, 2].
-ioos_qc: outside of `fspan` a failure. A `tspan` begins before it ends. (Version 3.0 puts a sample without depth
-into all bins with a `zspan`, whatever the season, when others have one; here it is in none.)
+ioos_qc: outside of `fspan` a failure. A `tspan` begins before it ends. (Version 3.0 puts a sample without
+depth into all bins with a `zspan`, whatever the season, when others have one; here it is in none.)
 """
 
 from __future__ import annotations

@@ -48,6 +48,10 @@ def columns(values, times=None, series=0, received=None):
     )
 
 
+def minutes(*numbers):
+    return START_US + np.array(numbers, np.int64) * 60 * S
+
+
 def together(times, *values, order=None):
     """Columns of several series that are sampled at the same times; `order` of the slots in each message."""
     order = list(range(len(values))) if order is None else order
