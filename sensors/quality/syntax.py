@@ -1,9 +1,9 @@
 """QARTOD test 2, syntax: whether the sample could be read.
 
-Length, parity and check sums are looked at where messages are read (`sensors.payloads`). What is damaged as
-a whole has neither series nor time, so it is refused and counted there. Where only the value cannot be read,
-the sample travels on with `UNREADABLE` for a value: a NaN with bits of its own, missing for all but this
-test.
+Length, parity and check sums are looked at where messages are read (`sensors.payloads`), and what is damaged
+is refused and counted there: what comes here has passed. A format that knows the series and the time of a
+value that it cannot read may hand on `UNREADABLE` for it: a NaN with bits of its own, which fails here and is
+missing for all other tests.
 """
 
 from __future__ import annotations
