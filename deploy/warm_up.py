@@ -135,6 +135,7 @@ def _judge_samples(registry: Registry) -> None:
         )
         for flagged in control.on_batch(recent.without(samples)):
             detect.on_batch(flagged)
+    control.on_end()
     recent.snapshot()
 
 

@@ -1,31 +1,21 @@
-"""QARTOD tests of many series at once, sample by sample: gross range, spike, rate of change, flat line.
+"""QARTOD tests of many series at once, sample by sample; what each test does stands in `sensors.quality`.
 
-Source: U.S. IOOS, Manual for Real-Time Quality Control of Water Level Data, version 2.1 (2021), section 3,
-tests 4, 6, 7 and 8. Flags: 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing.
+Flags: 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing. A series chooses its `behaviour`: that of the
+manual, or that of the program ioos_qc 3.0. manual: a long gap makes the tests forget what was before it;
+ioos_qc: nothing is forgotten.
 
-Where the program ioos_qc 3.0 differs from the manual, a series chooses its `behaviour`:
-
-- rate of change. manual: a fixed limit for successive samples (never less than the whole limit, however
-  close they are), or N_DEV standard deviations of the TIM_DEV before; without a sample before it, not
-  evaluated. ioos_qc: change per second of whole seconds; pass without a sample before it.
-- flat line. manual: so many samples before the newest differ from it by less than the tolerance; the first
-  sample is not evaluated, a missing one breaks the line. ioos_qc: the range in a window of so many samples
-  and the newest is below the tolerance; missing ones are skipped.
-- gaps. manual: a long gap makes the tests forget what was before. ioos_qc: nothing is forgotten.
-
-The standard deviation is taken in steps of TIM_DEV / 25, over between 24 and 25 of them, the current one
-included, without samples that failed the gross range.
-
-A spike verdict needs the sample that follows: it comes with that sample, as revision 1 of the one before,
-and until then it is 2. Results do not depend on how samples are cut into batches.
+Results do not depend on how samples are cut into batches. What can be told of a sample only with the next one
+comes with that, as a revision of the one before: a spike, and what a partner of the same site says that is
+behind in the order of arrival.
 
 A sample as old as the newest of its series is a repetition and is not judged again. An older one came too
-late for the tests that need an order: only its range is judged, and it has revision -1, so that it never
-replaces a sample that was judged in order. When the newest lies in the future and the next one does not,
-a device's clock was set back, and the order begins anew.
+late for the tests that need an order: only those that need none judge it, and it has revision -1, so that it
+never replaces a sample that was judged in order. When the newest lies in the future and the next one does
+not, a device's clock was set back, and the order begins anew.
 
-Overall flag: missing is 9; else fail before suspect before not evaluated before pass, over the tests that
-are switched on. A sample passes only when all of them were made.
+Overall flag: missing is 9; else fail before suspect before not evaluated before pass (manual: a sample passes
+only when all of its tests were made), or pass before not evaluated (ioos_qc, as its aggregate has it, as soon
+as nothing more can come). A flag 9 of a value that is there does not count.
 """
 
 from __future__ import annotations
@@ -33,18 +23,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Final
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.qartod_kernel import BINS, PARAMETERS, STATE, judge
+from sensors.qartod_kernel import COLUMNS, NO_STATE, PARAMETERS, REVISING, STATE, judge, settle, unpack
+from sensors.quality.arena import Arena
 from sensors.quality_tests import QualityTests
 
-TESTS: Final = ("gross_range", "spike", "rate_of_change", "flat_line")
+_Columns = tuple[NDArray[Any], ...]
 _NEVER_US = 2**62
 _SNAPSHOT_SERIES = 64
+_ALWAYS = 1 << COLUMNS["gross_range"]
+"""Flags have this column also when no series has any test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +49,24 @@ class Judged:
     value: NDArray[np.float64]
     received_at_us: NDArray[np.int64]
     revision: NDArray[np.int32]
+    tests: list[str]
+    """Those that any series has, in the order of the manual."""
     flags: NDArray[np.uint8]
-    """Shape (n, 4), columns as `TESTS`."""
+    """Shape (n, len(tests))."""
     flag: NDArray[np.uint8]
-    repeated: int
-    late: int
+    repeated: int = 0
+    late: int = 0
 
 
 class _SeriesGroup(msgspec.Struct, array_like=True):
-    """Snapshot of some series: ids, and their rows of each array."""
+    """Snapshot of some series."""
 
-    layout: int
     ids: list[str]
-    widths: list[int]
-    state: bytes
-    ring: bytes
-    bins: bytes
+    states: dict[str, tuple[str, bytes]]
+    """Of the line and each test: what its record is like, and the records."""
+    words: list[dict[str, int]]
+    """Of each series: how many numbers its tests remember; they follow in this order."""
+    memory: bytes
 
 
 class Qartod:
@@ -80,28 +75,40 @@ class Qartod:
     Parameters
     ----------
     ids
-        Names of the series, for snapshots.
+        Names of the series, for snapshots and partners.
     tests
         Of each series.
     sampling_period_s
         Of each series; makes the default of what counts as a gap.
+    sites
+        Of each series: partners are of the same site. None: all are.
     """
 
     def __init__(
-        self, ids: Sequence[str], tests: Sequence[QualityTests], sampling_period_s: Sequence[float]
+        self,
+        ids: Sequence[str],
+        tests: Sequence[QualityTests],
+        sampling_period_s: Sequence[float],
+        sites: Sequence[str] | None = None,
     ) -> None:
         n = len(ids)
-        self._slots = {name: slot for slot, name in enumerate(ids)}
-        self._free: list[int] = []
+        self._slots: dict[str, int] = {}
+        self._free = list(range(n - 1, -1, -1))
         """Rows that nobody has."""
         self._parameters = np.zeros(n, PARAMETERS)
-        for slot, (of_series, period_s) in enumerate(zip(tests, sampling_period_s, strict=True)):
-            self._parameters[slot] = _parameters(of_series, period_s)
         self._state = np.zeros(n, STATE)
-        widths = [t.flat_line.fail_count for t in tests if t.flat_line is not None]
-        self._ring = np.zeros((n, max(widths, default=0)))
-        by_deviations = bool((self._parameters["deviations"] > 0).any())
-        self._bins = np.zeros((n, BINS if by_deviations else 0, 4))
+        self._memory, self._tables = Arena(), Arena()
+        self._remembered: list[dict[str, tuple[int, int]]] = [{} for _ in range(n)]
+        """Of each slot: where the memory of its tests begins, and its length."""
+        self._looked_up: list[list[tuple[int, int]]] = [[] for _ in range(n)]
+        self._sites: dict[str, str] = {}
+        self._partners: dict[str, list[tuple[str, str, str]]] = {}
+        """Of a series: test, field and id of each partner."""
+        for name, of_series, period_s, site in zip(
+            ids, tests, sampling_period_s, sites or repeat("", n), strict=True
+        ):
+            self._lay(name, of_series, period_s, site)
+        self._find()
 
     def judge(
         self,
@@ -114,145 +121,175 @@ class Qartod:
 
         `series` is the slot, or -1 for a series without tests: its samples are flagged 2.
         """
-        n = 2 * len(series)
-        slots, time_out, value_out = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n)
-        received, revision = np.empty(n, np.int64), np.empty(n, np.int32)
-        flag, flags = np.empty(n, np.uint8), np.empty((n, len(TESTS)), np.uint8)
+        out = _columns(2 * len(series))
         # Columns that came off the wire are read-only, for which the kernel would be compiled once more.
+        values = np.array(value, np.float64)
         size, repeated, late = judge(
             np.array(series, np.int32),
             np.array(time_us, np.int64),
-            np.array(value, np.float64),
+            values,
+            values.view(np.int64),
             np.array(received_at_us, np.int64),
             self._parameters,
             self._state,
-            self._ring,
-            self._bins,
-            (slots, time_out, value_out, received, revision, flag),
-            flags,
+            NO_STATE,
+            self._memory.data,
+            self._tables.data,
+            out,
         )
+        return self._judged(out, size, repeated, late)
+
+    def end(self) -> Judged:
+        """Return revisions of the newest samples that only waited for a next one: there is none."""
+        changed = np.zeros(len(self._state), np.bool_)
+        settle(self._parameters, self._state, changed)
+        slots = np.flatnonzero(changed).astype(np.int32)
+        line = self._state["line"][slots]
+        revision = line["revision"].astype(np.int32)
+        told = line["time_us"], line["value"], line["received_at_us"], revision, line["flag"], line["flags"]
+        return self._judged((slots, *told), len(slots), 0, 0)
+
+    def _judged(self, out: _Columns, size: int, repeated: int, late: int) -> Judged:
+        series, time_us, value, received_at_us, revision, flag, words = (column[:size] for column in out)
+        flags = np.empty((size, len(self._columns)), np.uint8)
+        unpack(words, self._columns, flags)
         return Judged(
-            slots[:size],
-            time_out[:size],
-            value_out[:size],
-            received[:size],
-            revision[:size],
-            flags[:size],
-            flag[:size],
-            repeated,
-            late,
+            series, time_us, value, received_at_us, revision, self._tests, flags, flag, repeated, late
         )
 
     def slots(self, names: Sequence[str]) -> NDArray[np.int32]:
         """Return where each series is; -1: it has no tests."""
         return np.fromiter(map(self._slots.get, names, repeat(-1)), np.int32, len(names))
 
-    def change(self, name: str, tests: QualityTests | None, sampling_period_s: float) -> None:
+    def names(self, slots: Sequence[int]) -> list[str]:
+        """Return the series in some slots."""
+        there = {slot: name for name, slot in self._slots.items()}
+        return [there[slot] for slot in slots]
+
+    def change(self, name: str, tests: QualityTests | None, sampling_period_s: float, site: str = "") -> None:
         """Give a series, perhaps a new one, other tests, or none; it begins anew and no other notices."""
-        if tests is None:
-            slot = self._slots.pop(name, None)
-            if slot is not None:
-                self._free.append(slot)
-            return
-        if name not in self._slots:
-            if not self._free:
-                self._grow()
-            self._slots[name] = self._free.pop()
-        slot = self._slots[name]
-        self._parameters[slot] = _parameters(tests, sampling_period_s)
-        self._state[slot] = np.zeros((), STATE)
-        width = 0 if tests.flat_line is None else tests.flat_line.fail_count
-        if width > self._ring.shape[1]:
-            old, self._ring = self._ring, np.zeros((len(self._ring), width))
-            for other in self._slots.values():
-                self._lay(other, old[other])
-        if self._parameters[slot]["deviations"] > 0 and not self._bins.shape[1]:
-            self._bins = np.zeros((len(self._ring), BINS, 4))
-        self._ring[slot], self._bins[slot] = 0.0, 0.0
+        slot = self._slots.pop(name, None)
+        if slot is not None:
+            self._clear(slot)
+            self._free.append(slot)
+        self._partners.pop(name, None)
+        if tests is not None:
+            self._lay(name, tests, sampling_period_s, site)
+        self._find()
+
+    def _lay(self, name: str, tests: QualityTests, period_s: float, site: str) -> None:
+        """Give a series a slot."""
+        if not self._free:
+            self._grow()
+        slot = self._slots[name] = self._free.pop()
+        facts, row = tests.facts(period_s), self._parameters[slot]
+        on = sum(1 << COLUMNS[test] for test in tests.tests)
+        row["on"], row["on_bits"] = on, sum(15 << 4 * COLUMNS[test] for test in tests.tests)
+        row["revising"], row["ioos_qc"] = on & REVISING != 0, facts.ioos_qc
+        gap_s = tests.series.max_gap_s
+        if gap_s is None and not facts.ioos_qc:
+            gap_s = max(5 * period_s, 600.0)
+        row["max_gap_us"] = _NEVER_US if gap_s is None else min(round(gap_s * 1e6), _NEVER_US)
+        self._sites[name] = site
+        for test, parameters in tests.tests.items():
+            record = row[test]
+            for field in set(record.dtype.names or ()) & set(parameters.__struct_fields__):
+                if isinstance(given := getattr(parameters, field), int | float):
+                    record[field] = given
+            parameters.fill(record, facts)
+            if words := parameters.memory_words(facts):
+                record["memory_at"] = self._memory.take(words)
+                self._remembered[slot][test] = (int(record["memory_at"]), words)
+            if len(table := parameters.table()):
+                record["table_at"], record["table_rows"] = self._tables.take(table.size), len(table)
+                self._tables.data[record["table_at"] :][: table.size] = table.ravel()
+                self._looked_up[slot].append((int(record["table_at"]), table.size))
+            for field, partner in parameters.partners().items():
+                self._partners.setdefault(name, []).append((test, field, partner))
+
+    def _find(self) -> None:
+        """Let tests know where their partners are, and flags which tests there are."""
+        for name, partners in self._partners.items():
+            for test, field, partner in partners:
+                there = self._sites.get(partner) == self._sites[name] and partner in self._slots
+                slot = self._slots[partner] if there else -1
+                self._parameters[self._slots[name]][test][field] = slot
+        on = int(np.bitwise_or.reduce(self._parameters["on"])) | _ALWAYS
+        self._tests = [test for test, column in COLUMNS.items() if on >> column & 1]
+        self._columns = np.array([COLUMNS[test] for test in self._tests], np.int64)
+
+    def _clear(self, slot: int) -> None:
+        for begin, words in self._remembered[slot].values():
+            self._memory.give(begin, words)
+        for begin, words in self._looked_up[slot]:
+            self._tables.give(begin, words)
+        self._remembered[slot], self._looked_up[slot] = {}, []
+        self._parameters[slot], self._state[slot] = np.zeros((), PARAMETERS), NO_STATE[0]
 
     def _grow(self) -> None:
         """Make room for as many series again."""
         n = len(self._state)
         self._free = list(range(2 * n + 7, n - 1, -1))
-        for name in ("_parameters", "_state", "_ring", "_bins"):
-            old = getattr(self, name)
-            new = np.zeros((2 * n + 8, *old.shape[1:]), old.dtype)
-            new[:n] = old
-            setattr(self, name, new)
+        self._parameters = np.concatenate([self._parameters, np.zeros(n + 8, PARAMETERS)])
+        self._state = np.concatenate([self._state, np.zeros(n + 8, STATE)])
+        self._remembered += [{} for _ in range(n + 8)]
+        self._looked_up += [[] for _ in range(n + 8)]
 
     def snapshot(self) -> Iterable[bytes]:
         """Return the state of all series that have one, in small pieces."""
-        ids = [name for name, slot in self._slots.items() if self._state["n"][slot] > 0]
+        seen = self._state["line"]["time_us"] != 0
+        ids = [name for name, slot in self._slots.items() if seen[slot]]
         for begin in range(0, len(ids), _SNAPSHOT_SERIES):
             some = ids[begin : begin + _SNAPSHOT_SERIES]
             slots = [self._slots[name] for name in some]
-            yield msgspec.msgpack.encode(
-                _SeriesGroup(
-                    STATE.itemsize,
-                    some,
-                    [self._ring.shape[1], self._bins.shape[1]],
-                    self._state[slots].tobytes(),
-                    self._ring[slots].tobytes(),
-                    self._bins[slots].tobytes(),
-                )
+            remembered = [self._remembered[slot] for slot in slots]
+            pieces = [self._memory.data[at : at + n] for one in remembered for at, n in one.values()]
+            group = _SeriesGroup(
+                some,
+                {part: (_like(part), self._state[part][slots].tobytes()) for part in _PARTS},
+                [{test: words for test, (_, words) in one.items()} for one in remembered],
+                b"".join(piece.tobytes() for piece in pieces),
             )
+            yield msgspec.msgpack.encode(group)
 
     def restore(self, pieces: Iterable[bytes]) -> None:
-        """Take back a snapshot. Series that are gone are dropped; of the last values, as many stay as fit."""
+        """Take back a snapshot.
+
+        Series that are gone are dropped; a test that remembers in another way, since it was configured or
+        written anew, begins anew.
+        """
         for piece in pieces:
-            group = msgspec.msgpack.decode(piece, type=_SeriesGroup)
-            if group.layout != STATE.itemsize:  # written by another version of the program
+            try:
+                group = msgspec.msgpack.decode(piece, type=_SeriesGroup)
+            except msgspec.ValidationError:  # written by another version of the program
                 continue
-            state = np.frombuffer(group.state, STATE)
-            ring = np.frombuffer(group.ring).reshape(len(group.ids), group.widths[0])
-            bins = np.frombuffer(group.bins).reshape(len(group.ids), group.widths[1], 4)
-            for i, name in enumerate(group.ids):
-                slot = self._slots.get(name)
-                if slot is None:
-                    continue
-                self._state[slot] = state[i]
-                if ring.shape[1] == self._ring.shape[1]:
-                    self._ring[slot] = ring[i]
-                else:
-                    self._lay(slot, ring[i])
-                if bins.shape[1] == self._bins.shape[1]:
-                    self._bins[slot] = bins[i]
-
-    def _lay(self, slot: int, ring: NDArray[np.float64]) -> None:
-        """Take the last values from a ring of another width."""
-        state, width = self._state[slot], self._ring.shape[1]
-        kept = min(int(state["ring_n"]), width)
-        if kept:
-            at = np.arange(int(state["ring_at"]) - kept, int(state["ring_at"])) % len(ring)
-            self._ring[slot, :kept] = ring[at]
-        state["ring_n"], state["ring_at"] = kept, kept % width if width else 0
+            alike = {part: data for part, (like, data) in group.states.items() if _like(part) == like}
+            if "line" not in alike:
+                continue
+            states = {part: np.frombuffer(data, STATE[part]) for part, data in alike.items()}
+            memory, begin = np.frombuffer(group.memory), 0
+            for row, (name, remembered) in enumerate(zip(group.ids, group.words, strict=True)):
+                slot = self._slots.get(name, -1)
+                now = {} if slot < 0 else self._remembered[slot]
+                fits = {test for test in COLUMNS if remembered.get(test, 0) == now.get(test, (0, 0))[1]}
+                for test, words in remembered.items():
+                    if test in fits and test in states:
+                        self._memory.data[now[test][0] :][:words] = memory[begin : begin + words]
+                    begin += words
+                if slot >= 0:
+                    for part in states.keys() & (fits | {"line"}):
+                        self._state[part][slot] = states[part][row]
 
 
-def _parameters(tests: QualityTests, period_s: float) -> NDArray[np.void]:
-    p = np.zeros((), PARAMETERS)
-    ioos_qc = tests.series.behaviour == "ioos_qc"
-    p["ioos_qc"] = ioos_qc
-    p["on"] = [getattr(tests, name) is not None for name in TESTS]
-    p["low"], p["high"] = p["user_low"], p["user_high"] = -np.inf, np.inf
-    p["spike_suspect"] = p["spike_fail"] = p["rate_limit"] = p["rate_fail"] = np.inf
-    if (gross := tests.gross_range) is not None:
-        p["low"], p["high"] = gross.span
-        p["user_low"], p["user_high"] = gross.user_span or gross.span
-    if (spike := tests.spike) is not None:
-        p["spike_suspect"] = spike.suspect
-        p["spike_fail"] = np.inf if spike.fail is None else spike.fail
-    if (rate := tests.rate_of_change) is not None:
-        p["rate_per_s"] = rate.per_s
-        p["rate_limit"] = np.inf if rate.limit is None else rate.limit
-        p["rate_fail"] = np.inf if rate.fail_limit is None else rate.fail_limit
-        p["deviations"] = rate.deviations or 0.0
-        p["bin_us"] = round(rate.period_s * 1e6 / BINS)
-    if (flat := tests.flat_line) is not None:
-        p["flat_suspect"], p["flat_fail"] = flat.suspect_count, flat.fail_count
-        p["flat_tolerance"] = flat.tolerance
-    gap_s = tests.series.max_gap_s
-    if gap_s is None:
-        p["max_gap_us"] = _NEVER_US if ioos_qc else round(max(5 * period_s, 600.0) * 1e6)
-    else:
-        p["max_gap_us"] = round(gap_s * 1e6)
-    return p
+_PARTS = [part for part in STATE.names or () if STATE[part].names != ("nothing",)]
+
+
+def _like(part: str) -> str:
+    """Return what the record of the line, or of a test, is like in words; none of a test that is gone."""
+    return repr(STATE[part].descr) if part in _PARTS else ""
+
+
+def _columns(n: int) -> _Columns:
+    """Return what the kernel fills."""
+    kinds = (np.int32, np.int64, np.float64, np.int64, np.int32, np.uint8, np.int64)
+    return tuple(np.empty(n, kind) for kind in kinds)

@@ -1,60 +1,143 @@
-"""The kernel of `sensors.qartod`: one pass over the samples of many series, with their state in arrays."""
+"""The kernel of `sensors.qartod`: one pass over the samples of many series, with their state in arrays.
+
+The kernels of the tests (`sensors.quality`) are put into one, so that a sample is read once and its flags
+stay in a register until all tests are through: a word with 4 bits for each test.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, Final, Literal
 
 import numpy as np
 from numba import njit
+from numba.extending import intrinsic
 
-PASS, NOT_EVALUATED, SUSPECT, FAIL, MISSING = 1, 2, 3, 4, 9
-LATE = -1
+from sensors.quality import FAIL, LINE, MISSING, NOT_EVALUATED, PASS, SUSPECT, Sample, Test, every_test
+
+Kernel = Any
+"""Compiled: (parameters, state, all, memory, tables, sample, word of flags) -> the word, after more tests."""
+
+LATE: Final = -1
 """Revision of a sample that came after a newer one."""
-CLOCK_TOLERANCE_US = 300_000_000
+CLOCK_TOLERANCE_US: Final = 300_000_000
 """How much a device's clock may be ahead."""
-BINS = 25
-"""Steps of the window of the standard deviation."""
 
-PARAMETERS = np.dtype(
+TESTS: Final = every_test()
+COLUMNS: Final = {test.name: column for column, test in enumerate(TESTS)}
+"""Where the bits of a test are in a word, and in `on`."""
+REVISING: Final = sum(1 << COLUMNS[test.name] for test in TESTS if test.revise is not None)
+
+_USUAL_FIRST: Final = sorted(TESTS, key=lambda test: not test.usual)
+"""What is used together lies together."""
+
+PARAMETERS: Final = np.dtype(
     [
+        ("on", "i8"),  # a bit a test that is made
+        ("on_bits", "i8"),  # the same for words of flags, all 4 bits
+        ("revising", "u1"),  # one of them judges a sample again when the next one comes
         ("ioos_qc", "u1"),
-        ("on", "u1", (4,)),
-        ("low", "f8"),
-        ("high", "f8"),
-        ("user_low", "f8"),
-        ("user_high", "f8"),
-        ("spike_suspect", "f8"),
-        ("spike_fail", "f8"),
-        ("rate_limit", "f8"),
-        ("rate_fail", "f8"),
-        ("rate_per_s", "f8"),
-        ("deviations", "f8"),
-        ("bin_us", "i8"),
-        ("flat_suspect", "i8"),
-        ("flat_fail", "i8"),
-        ("flat_tolerance", "f8"),
         ("max_gap_us", "i8"),
-    ]
+        *((test.name, test.parameters) for test in _USUAL_FIRST),
+    ],
+    align=True,
 )
-"""Of one series; a limit that is not there is infinite. `on`: which of the four tests are made."""
-
-STATE = np.dtype(
-    [
-        ("n", "i8"),  # samples since the start or the last gap
-        ("first_us", "i8"),  # of the first sample that the standard deviation knows
-        ("known", "i8"),  # such samples
-        ("time_us", "i8"),  # the newest sample
-        ("value", "f8"),
-        ("received_at_us", "i8"),
-        ("flags", "u1", (4,)),
-        ("value_before", "f8"),  # the one before it
-        ("ring_n", "i8"),  # samples in the ring of the flat line, and where the next one goes
-        ("ring_at", "i8"),
-    ]
-)
+STATE: Final = np.dtype([("line", LINE), *((test.name, test.state) for test in _USUAL_FIRST)], align=True)
 """Of one series; all zero before the first sample."""
+NO_STATE: Final = np.zeros(1, STATE)
 
-_GROSS, _SPIKE, _RATE, _FLAT = 0, 1, 2, 3
+_ONES: Final = 0x111_1111_1111_1111
+_ALL_NOT_EVALUATED: Final = NOT_EVALUATED * _ONES
+_ALL_MISSING: Final = MISSING * _ONES
+_FAILS: Final = FAIL * _ONES
+_ANY_ORDER_BITS: Final = sum(15 << 4 * column for column, test in enumerate(TESTS) if test.any_order)
+
+
+def _judging(column: int, test: Test, others: Kernel) -> Kernel:
+    """Return a kernel that makes one test of a sample, then the others."""
+    name, kernel = test.name, test.judge
+    bit, shift = 1 << column, 4 * column
+
+    @njit(inline=_inline(test))
+    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> Any:
+        if p.on & bit:
+            failed = word & _FAILS != 0
+            flag = kernel(getattr(p, name), getattr(s, name), s.line, every, memory, tables, x, failed)
+            word |= flag << shift
+        return others(p, s, every, memory, tables, x, word)
+
+    return one
+
+
+def _revising(column: int, test: Test, others: Kernel) -> Kernel:
+    """Return a kernel that lets one test look at the sample before again, then the others."""
+    name, kernel = test.name, test.revise
+    assert kernel is not None, "only tests that revise come here"
+    bit, shift = 1 << column, 4 * column
+
+    @njit(inline=_inline(test))
+    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> Any:
+        if p.on & bit:
+            flag = word >> shift & 15
+            now = kernel(getattr(p, name), getattr(s, name), s.line, every, memory, tables, x, flag)
+            word ^= (flag ^ now) << shift
+        return others(p, s, every, memory, tables, x, word)
+
+    return one
+
+
+def _all_of(tests: Sequence[tuple[int, Test]], made: Callable[[int, Test, Kernel], Kernel]) -> Kernel:
+    """Return a kernel of tests in order; those that few series have cost the others a branch a group."""
+    kernel: Kernel = _none
+    for usual, together in reversed([(k, list(g)) for k, g in groupby(tests, lambda one: one[1].usual)]):
+        others = kernel
+        kernel = others if usual else _none
+        for column, test in reversed(together):
+            kernel = made(column, test, kernel)
+        if not usual:
+            kernel = _if_any(sum(1 << column for column, _ in together), kernel, others)
+    return kernel
+
+
+def _if_any(bits: int, some: Kernel, others: Kernel) -> Kernel:
+    @njit(inline="always")
+    def one(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> Any:
+        if p.on & bits:
+            word = some(p, s, every, memory, tables, x, word)
+        return others(p, s, every, memory, tables, x, word)
+
+    return one
+
+
+def _inline(test: Test) -> Literal["always", "never"]:
+    return "always" if test.usual else "never"
+
+
+@njit(inline="always")
+def _none(p: Any, s: Any, every: Any, memory: Any, tables: Any, x: Any, word: int) -> int:
+    return word
+
+
+_numbered = list(enumerate(TESTS))
+_judge_all = _all_of(_numbered, _judging)
+_judge_late = _all_of([one for one in _numbered if one[1].any_order], _judging)
+_revise_all = _all_of([one for one in _numbered if one[1].revise is not None], _revising)
+
+
+@intrinsic
+def _borrow(_typing: Any, array: Any) -> Any:
+    """Return an array that does not own its memory, so that handing it on counts no owners."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        made = context.make_array(signature.return_type)(context, builder, arguments[0])
+        made.meminfo = made.meminfo.type(None)
+        return made._getvalue()
+
+    return array(array), generate
+
+
+_borrowed: Any = _borrow
 
 
 @njit(cache=True, nogil=True)
@@ -68,221 +151,130 @@ def clock_was_ahead(newest_us: int, time_us: int, received_at_us: int) -> bool:
     return newest_us > limit_us and time_us <= limit_us
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def judge(
     series: Any,
     time_us: Any,
     value: Any,
+    bits: Any,
     received_at_us: Any,
     parameters: Any,
     state: Any,
-    ring: Any,
-    bins: Any,
+    no_state: Any,
+    memory: Any,
+    tables: Any,
     out: Any,
-    out_flags: Any,
 ) -> tuple[int, int, int]:
     """Judge samples in order and move the state on.
 
     Parameters
     ----------
-    series, time_us, value, received_at_us
-        Samples, shape (n,); the series is a slot, -1: no tests.
-    parameters, state
-        Shape (slots,), `PARAMETERS` and `STATE`.
-    ring
-        Last values, shape (slots, width), for the flat line.
-    bins
-        Shape (slots, BINS, 4): index of the bin, number, mean and sum of squared deviations; width 0
-        when no series needs a standard deviation.
+    series, time_us, value, bits, received_at_us
+        Samples, shape (n,); the series is a slot, -1: no tests; `bits` are those of the values.
+    parameters, state, no_state
+        Shape (slots,), `PARAMETERS` and `STATE`; `NO_STATE`.
+    memory, tables
+        Numbers that tests remember and those that they look up, where their parameters say.
     out
-        Filled; columns of shape (2 n,): series, time_us, value, received_at_us, revision, overall flag.
-    out_flags
-        Filled; shape (2 n, 4).
+        Filled; columns of shape (2 n,): series, time_us, value, received_at_us, revision, overall flag, and
+        the word of all flags.
 
     Returns
     -------
     Number of rows filled; samples that were repetitions (no row); samples that were late.
     """
+    # Whatever is handed over with an array in it counts its owners, at each sample: so columns stay here.
+    out_series, out_time_us, out_value, out_received_at_us, out_revision, out_flag, out_word = out
+    every, numbers, looked_up = _borrowed(state), _borrowed(memory), _borrowed(tables)
     size, repeated, late = 0, 0, 0
     for i in range(len(series)):
-        slot, t, v = series[i], time_us[i], value[i]
-        if slot < 0:
-            flag = NOT_EVALUATED if np.isfinite(v) else MISSING
-            out_flags[size, :] = flag
-            size = _emit(out, size, slot, t, v, received_at_us[i], 0, flag)
-            continue
-        p, s = parameters[slot], state[slot]
-        flags = out_flags[size]
-        if s.n > 0 and clock_was_ahead(s.time_us, t, received_at_us[i]):
-            s.n = s.ring_n = s.ring_at = s.known = 0
-        if s.n > 0 and t <= s.time_us:
-            if t == s.time_us:
+        slot, t, v, received = series[i], time_us[i], value[i], received_at_us[i]
+        is_there = np.isfinite(v)
+        word, revision = _ALL_NOT_EVALUATED if is_there else _ALL_MISSING, 0
+        flag = NOT_EVALUATED if is_there else MISSING
+        if slot >= 0:
+            p, s = parameters[slot], every[slot]
+            line = s.line
+            if line.n > 0 and clock_was_ahead(line.time_us, t, received):
+                state[slot] = no_state[0]
+            if line.n > 0 and t == line.time_us:
                 repeated += 1
                 continue
-            late += 1
-            flags[:] = NOT_EVALUATED if np.isfinite(v) else MISSING
-            flags[_GROSS] = _gross_range(p, v)
-            size = _emit(out, size, slot, t, v, received_at_us[i], LATE, _overall(p, flags, v))
-            continue
-        if s.n > 0 and t - s.time_us > p.max_gap_us:
-            s.n = s.ring_n = s.ring_at = 0
-        spike = _spike(p, s, v)
-        if spike != NOT_EVALUATED:
-            s.flags[_SPIKE] = spike
-            flags[:] = s.flags
-            revised = _overall(p, flags, s.value)
-            size = _emit(out, size, slot, s.time_us, s.value, s.received_at_us, 1, revised)
-            flags = out_flags[size]
-        flags[_GROSS] = _gross_range(p, v)
-        flags[_SPIKE] = NOT_EVALUATED if np.isfinite(v) else MISSING
-        flags[_RATE] = _rate_of_change(p, s, bins[slot], t, v)
-        flags[_FLAT] = _flat_line(p, s, ring[slot], v)
-        _remember(p, s, ring[slot], bins[slot], t, v, received_at_us[i], flags)
-        size = _emit(out, size, slot, t, v, received_at_us[i], 0, _overall(p, flags, v))
+            is_late = line.n > 0 and t < line.time_us
+            fresh = line.n == 0 or is_late or t - line.time_us > p.max_gap_us
+            x = Sample(t, v, bits[i], is_there, received, fresh, p.ioos_qc != 0)
+            if is_late:
+                late += 1
+                revision = LATE
+                word &= ~(p.on_bits & _ANY_ORDER_BITS)
+                word = _judge_late(p, s, every, numbers, looked_up, x, word)
+                flag = _overall(p, word, is_there, True)
+            else:
+                if p.revising != 0 and line.n > 0:
+                    told = line.flags
+                    if not fresh:
+                        told = _revise_all(p, s, every, numbers, looked_up, x, told)
+                    if _settled(p, line, told):
+                        out_series[size], out_time_us[size] = slot, line.time_us
+                        out_value[size], out_received_at_us[size] = line.value, line.received_at_us
+                        out_revision[size], out_flag[size] = line.revision, line.flag
+                        out_word[size] = told
+                        size += 1
+                if fresh:
+                    line.n = 0
+                word &= ~p.on_bits
+                word = _judge_all(p, s, every, numbers, looked_up, x, word)
+                flag = _overall(p, word, is_there, p.revising == 0)
+                line.n += 1
+                line.value_before_that, line.value_before, line.value = line.value_before, line.value, v
+                line.time_before_us, line.time_us = line.time_us, t
+                line.flag_before, line.flag = line.flag, flag
+                line.flags, line.received_at_us, line.revision = word, received, 0
+        out_series[size], out_time_us[size], out_value[size] = slot, t, v
+        out_received_at_us[size], out_revision[size] = received, revision
+        out_flag[size], out_word[size] = flag, word
+        size += 1
     return size, repeated, late
 
 
 @njit(cache=True, nogil=True)
-def _emit(
-    out: Any, row: int, slot: int, t: int, v: float, received_at_us: int, revision: int, flag: int
-) -> int:
-    series, time_us, value, received, revisions, flags = out
-    series[row], time_us[row], value[row] = slot, t, v
-    received[row], revisions[row], flags[row] = received_at_us, revision, flag
-    return row + 1
+def settle(parameters: Any, state: Any, changed: Any) -> None:
+    """Mark the newest samples that are told anew since none follows; `changed` has the shape (slots,)."""
+    for slot in range(len(state)):
+        p, line = parameters[slot], state[slot].line
+        changed[slot] = p.revising != 0 and line.n > 0 and _settled(p, line, line.flags)
 
 
 @njit(cache=True, nogil=True)
-def _overall(p: Any, flags: Any, v: float) -> int:
-    if not np.isfinite(v):
+def unpack(words: Any, columns: Any, out: Any) -> None:
+    """Take flags out of words; `out` gets the shape (n, columns)."""
+    for i in range(len(words)):
+        for k in range(len(columns)):
+            out[i, k] = words[i] >> 4 * columns[k] & 15
+
+
+@njit(inline="always")
+def _settled(p: Any, line: Any, word: int) -> bool:
+    """Take the last word on the newest sample; return whether that changes anything."""
+    flag = _overall(p, word, np.isfinite(line.value), True)
+    if word == line.flags and flag == line.flag:
+        return False
+    line.flags, line.flag = word, flag
+    line.revision += 1
+    return True
+
+
+@njit(inline="always")
+def _overall(p: Any, word: int, is_there: bool, settled: bool) -> int:
+    """Return the flag of a sample; a 9 of a value that is there does not count."""
+    if not is_there:
         return MISSING
-    worst = 0
-    for test in range(4):
-        if p.on[test]:
-            worst = max(worst, flags[test])
-    return worst or NOT_EVALUATED
-
-
-@njit(cache=True, nogil=True)
-def _gross_range(p: Any, v: float) -> int:
-    if not np.isfinite(v):
-        return MISSING
-    if not p.on[_GROSS]:
-        return NOT_EVALUATED
-    if v < p.low or v > p.high:
+    word &= p.on_bits
+    if word & _FAILS:
         return FAIL
-    return SUSPECT if v < p.user_low or v > p.user_high else PASS
-
-
-@njit(cache=True, nogil=True)
-def _spike(p: Any, s: Any, v: float) -> int:
-    """Return the verdict on the newest sample so far, now that its successor `v` is here."""
-    if not p.on[_SPIKE] or s.n < 2 or not np.isfinite(v + s.value + s.value_before):
-        return NOT_EVALUATED
-    deviation = abs(s.value - (s.value_before + v) / 2)
-    if deviation > p.spike_fail:
-        return FAIL
-    return SUSPECT if deviation > p.spike_suspect else PASS
-
-
-@njit(cache=True, nogil=True)
-def _rate_of_change(p: Any, s: Any, bins: Any, t: int, v: float) -> int:
-    if not np.isfinite(v):
-        return MISSING
-    if not p.on[_RATE]:
-        return NOT_EVALUATED
-    if s.n == 0 or not np.isfinite(s.value):
-        return PASS if p.ioos_qc else NOT_EVALUATED
-    change = abs(v - s.value)
-    if p.deviations > 0:
-        if s.known == 0 or t - s.first_us < BINS * p.bin_us:
-            return NOT_EVALUATED
-        deviation = _standard_deviation(bins, t // p.bin_us)
-        if np.isnan(deviation):
-            return NOT_EVALUATED
-        return SUSPECT if change > p.deviations * deviation else PASS
-    if p.ioos_qc:
-        seconds = (t - s.time_us) // 1_000_000
-        rate = change / seconds if seconds > 0 else (np.inf if change > 0 else 0.0)
-        periods = 1.0 / p.rate_per_s
-    else:
-        rate = change
-        periods = max(1.0, (t - s.time_us) / 1e6 / p.rate_per_s)
-    if rate > p.rate_fail * periods:
-        return FAIL
-    return SUSPECT if rate > p.rate_limit * periods else PASS
-
-
-@njit(cache=True, nogil=True)
-def _standard_deviation(bins: Any, newest: int) -> float:
-    """Join the bins of the window (Chan, Golub and LeVeque 1979); NaN with fewer than two samples."""
-    n, mean, squares = 0.0, 0.0, 0.0
-    for i in range(BINS):
-        at, more, more_mean, more_squares = bins[i, 0], bins[i, 1], bins[i, 2], bins[i, 3]
-        if more == 0 or at <= newest - BINS or at > newest:
-            continue
-        delta = more_mean - mean
-        squares += more_squares + delta * delta * n * more / (n + more)
-        mean += delta * more / (n + more)
-        n += more
-    return np.sqrt(squares / (n - 1)) if n >= 2 else np.nan
-
-
-@njit(cache=True, nogil=True)
-def _flat_line(p: Any, s: Any, ring: Any, v: float) -> int:
-    if not np.isfinite(v):
-        return MISSING
-    if not p.on[_FLAT]:
-        return NOT_EVALUATED
-    width = len(ring)
-    if p.ioos_qc:
-        verdict = PASS
-        low = high = v
-        for back in range(1, min(s.ring_n, p.flat_fail) + 1):
-            earlier = ring[(s.ring_at - back) % width]
-            if np.isfinite(earlier):
-                low, high = min(low, earlier), max(high, earlier)
-            if high - low >= p.flat_tolerance:
-                break
-            if back == p.flat_suspect:
-                verdict = SUSPECT
-            if back == p.flat_fail:
-                verdict = FAIL
-        return verdict
-    if s.ring_n == 0:
-        return NOT_EVALUATED
-    alike = 0
-    while alike < min(s.ring_n, p.flat_fail):
-        earlier = ring[(s.ring_at - 1 - alike) % width]
-        if not abs(v - earlier) < p.flat_tolerance:
-            break
-        alike += 1
-    if alike >= p.flat_fail:
-        return FAIL
-    return SUSPECT if alike >= p.flat_suspect else PASS
-
-
-@njit(cache=True, nogil=True)
-def _remember(
-    p: Any, s: Any, ring: Any, bins: Any, t: int, v: float, received_at_us: int, flags: Any
-) -> None:
-    if p.on[_FLAT]:
-        ring[s.ring_at] = v
-        s.ring_at = (s.ring_at + 1) % len(ring)
-        s.ring_n = min(s.ring_n + 1, len(ring))
-    if p.deviations > 0 and np.isfinite(v) and flags[_GROSS] != FAIL:
-        if s.known == 0:
-            s.first_us = t
-        s.known += 1
-        index = t // p.bin_us
-        entry = bins[index % BINS]
-        if entry[0] != index:
-            entry[0], entry[1], entry[2], entry[3] = index, 0.0, 0.0, 0.0
-        entry[1] += 1
-        delta = v - entry[2]
-        entry[2] += delta / entry[1]
-        entry[3] += delta * (v - entry[2])
-    s.value_before = s.value
-    s.n += 1
-    s.time_us, s.value, s.received_at_us = t, v, received_at_us
-    s.flags[:] = flags
+    if word & word >> 1 & _ONES:  # both bits of a 3
+        return SUSPECT
+    passed = word & ~(word >> 3) & _ONES != 0  # the bit of a 1, not of a 9
+    if p.ioos_qc != 0:
+        return PASS if passed and settled else NOT_EVALUATED
+    return PASS if passed and word & _ONES << 1 == 0 else NOT_EVALUATED

@@ -8,43 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from sensors.model import Datastream, ObservedProperty
+from sensors.quality import Facts, Parameters, every_test
 
 Behaviour = Literal["manual", "ioos_qc"]
-MAX_FLAT_COUNT = 10_000
-
-
-class GrossRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """QARTOD test 4. Outside `span` a sample fails, outside `user_span` it is suspect."""
-
-    span: tuple[float, float]
-    user_span: tuple[float, float] | None = None
-
-
-class Spike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """QARTOD test 6, in the unit of the property: deviation from the mean of both neighbours."""
-
-    suspect: float
-    fail: float | None = None
-
-
-class RateOfChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """QARTOD test 7: either a fixed `limit` or `deviations` (N_DEV) of the last `period_s` (TIM_DEV)."""
-
-    limit: float | None = None
-    """Largest credible change in `per_s` seconds."""
-    per_s: float = 1.0
-    fail_limit: float | None = None
-    """The manual knows no failure of this test; ioos_qc does."""
-    deviations: float | None = None
-    period_s: float = 90_000.0
-
-
-class FlatLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """QARTOD test 8: so many samples before the newest that differ by less than `tolerance`."""
-
-    suspect_count: int
-    fail_count: int
-    tolerance: float
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,14 +22,20 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     10 minutes (manual), or never (ioos_qc)."""
 
 
-class QualityTests(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The tests of one series; None: the test is not made."""
+class QualityTests(msgspec.Struct, frozen=True, kw_only=True):
+    """The tests of one series."""
 
     series: Series = Series()
-    gross_range: GrossRange | None = None
-    spike: Spike | None = None
-    rate_of_change: RateOfChange | None = None
-    flat_line: FlatLine | None = None
+    tests: dict[str, Parameters] = {}
+    """By name; what is not there is not made."""
+
+    def facts(self, sampling_period_s: float) -> Facts:
+        """Return what the parameters of a test are worked out from."""
+        return Facts(sampling_period_s, self.series.behaviour == "ioos_qc")
+
+    def partners(self) -> set[str]:
+        """Return the ids of all series that these tests look at besides their own."""
+        return {name for test in self.tests.values() for name in test.partners().values()}
 
 
 def quality_tests(observed: ObservedProperty, datastream: Datastream | None = None) -> QualityTests:
@@ -90,33 +62,23 @@ def quality_tests(observed: ObservedProperty, datastream: Datastream | None = No
     for parameters in chosen.values():
         parameters.pop("off", None)
     try:
-        tests = msgspec.convert(chosen, QualityTests)
-        _check(tests)
+        return _tests(chosen)
     except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(f"quality tests of {where}: {error}; correct that parameter") from error
-    return tests
 
 
-def _check(tests: QualityTests) -> None:
-    gross, spike, rate, flat = tests.gross_range, tests.spike, tests.rate_of_change, tests.flat_line
-    if gross is not None:
-        low, high = gross.span
-        user_low, user_high = gross.user_span or gross.span
-        if not low <= user_low < user_high <= high:
-            raise ValueError("gross_range needs span and user_span as [low, high], user_span within span")
-    if spike is not None and not 0 < spike.suspect <= (spike.fail or spike.suspect):
-        raise ValueError("spike needs 0 < suspect <= fail")
-    if rate is not None:
-        if (rate.limit is None) == (rate.deviations is None):
-            raise ValueError("rate_of_change needs either limit or deviations")
-        if min(rate.limit or 1.0, rate.deviations or 1.0, rate.per_s, rate.period_s) <= 0:
-            raise ValueError("rate_of_change needs positive parameters")
-        if rate.fail_limit is not None and rate.fail_limit < (rate.limit or 0.0):
-            raise ValueError("rate_of_change needs limit <= fail_limit")
-        if rate.deviations is not None and tests.series.behaviour == "ioos_qc":
-            raise ValueError("ioos_qc knows no rate_of_change by deviations; give limit and per_s")
-    if flat is not None:
-        if not 1 <= flat.suspect_count <= flat.fail_count <= MAX_FLAT_COUNT:
-            raise ValueError(f"flat_line needs 1 <= suspect_count <= fail_count <= {MAX_FLAT_COUNT}")
-        if flat.tolerance < 0:
-            raise ValueError("flat_line needs a tolerance of 0 or more")
+def _tests(chosen: dict[str, dict[str, Any]]) -> QualityTests:
+    series = msgspec.convert(chosen.pop("series", {}), Series)
+    known = {test.name: test.configured for test in every_test()}
+    tests: dict[str, Parameters] = {}
+    for name, parameters in chosen.items():
+        if name not in known:
+            raise ValueError(f"there is no test {name!r}, only {', '.join(known)}")
+        try:
+            tests[name] = msgspec.convert(parameters, known[name])
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{name}: {error}") from error
+        tests[name].check(ioos_qc=series.behaviour == "ioos_qc")
+    if series.max_gap_s is not None and not series.max_gap_s > 0:
+        raise ValueError("series needs a max_gap_s above 0")
+    return QualityTests(series=series, tests=tests)

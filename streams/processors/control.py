@@ -243,7 +243,10 @@ class Control:
             )
         named = after.name or f"{thing.name or after.thing} {after.property.replace('_', ' ')}"
         after = msgspec.structs.replace(after, name=named, unit=after.unit or observed.unit)
-        quality_tests(observed, after.datastream(identity))
+        for partner in sorted(quality_tests(observed, after.datastream(identity)).partners()):
+            other = self._objects.find("datastream", partner, DatastreamDefinition)
+            if other is None or other.thing != after.thing:
+                raise ValueError(f"a test looks at {partner!r}; name a datastream of {after.thing}")
         for name, parameters in after.detectors.items():
             make_detector(name, parameters, Subject(after.name, after.unit))
         return after

@@ -1,4 +1,4 @@
-"""Samples in, the same samples with their QARTOD flags out; a spike verdict follows as revision 1.
+"""Samples in, the same samples with their QARTOD flags out; what the next sample tells of one is a revision.
 
 Samples of a datastream that the registry does not know, or that is paused, are counted and kept, flagged as
 not evaluated.
@@ -7,11 +7,13 @@ not evaluated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensors.model import Datastream, ObservedProperty
-from sensors.qartod import TESTS, Qartod
+from sensors.qartod import Judged, Qartod
 from sensors.quality_tests import QualityTests, quality_tests
 from streams.definitions import DatastreamDefinition
 from streams.objects import Objects, sensors_base
@@ -19,6 +21,15 @@ from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import Changes, FlaggedSamples, Record, SampleBatch
 from streams.topics import FLAGGED_SAMPLES, REGISTRY, SAMPLES, Topic
+
+
+class _Wanted(NamedTuple):
+    """How a datastream is judged."""
+
+    tests: QualityTests
+    period_s: float
+    """Between samples."""
+    site: str
 
 
 class QualityControl:
@@ -34,7 +45,8 @@ class QualityControl:
     Raises
     ------
     ValueError
-        A datastream names a property that the catalogue does not have, or its tests make no sense.
+        A datastream names a property that the catalogue does not have, its tests make no sense, or one of
+        them looks at a datastream that its thing does not have.
     """
 
     name = "quality-control"
@@ -45,6 +57,7 @@ class QualityControl:
         self._catalogue = {observed.id: observed for observed in properties}
         self._objects = Objects(sensors_base(datastreams), ("datastream",))
         self._tests = self._wanted()
+        self._check_partners()
         self._build()
         self.unknown = 0
         """Samples of datastreams that the registry does not know."""
@@ -75,21 +88,7 @@ class QualityControl:
         of_slot[slots] = np.arange(len(ids))
         series = of_slot[judged.series]
         series[judged.series < 0] = batch.series[~known]
-        if not len(series):
-            return []
-        return [
-            FlaggedSamples(
-                datastream_ids=ids,
-                series=series,
-                time_us=judged.time_us,
-                value=judged.value,
-                received_at_us=judged.received_at_us,
-                revision=judged.revision,
-                tests=list(TESTS),
-                flags=judged.flags,
-                flag=judged.flag,
-            )
-        ]
+        return _flagged(ids, series, judged)
 
     def on_time(self, now_us: int) -> Outputs:
         """Nothing is due by time alone."""
@@ -97,8 +96,11 @@ class QualityControl:
         return []
 
     def on_end(self) -> Outputs:
-        """Nothing is pending: the newest sample's spike test stays not evaluated."""
-        return []
+        """Say what the newest samples are, since none follows that could tell more."""
+        judged = self._qartod.end()
+        slots, series = np.unique(judged.series, return_inverse=True)
+        names = self._qartod.names(slots.tolist())
+        return _flagged(names, series.astype(np.int32), judged)
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the state of all series."""
@@ -122,26 +124,37 @@ class QualityControl:
             "unreadable_changes": self._objects.unreadable,
         }
 
-    def _wanted(self) -> dict[str, tuple[QualityTests, float]]:
-        """Return tests and sampling period in s of each datastream that is judged."""
+    def _wanted(self) -> dict[str, _Wanted]:
+        """Return how each datastream that is judged is judged."""
         wanted = {}
         for name, one in self._objects.all("datastream", DatastreamDefinition):
             if not one.paused:
                 wanted[name] = self._tests_of(name, one)
         return wanted
 
-    def _tests_of(self, name: str, one: DatastreamDefinition) -> tuple[QualityTests, float]:
+    def _tests_of(self, name: str, one: DatastreamDefinition) -> _Wanted:
         observed = self._catalogue.get(one.property)
         if observed is None:
             raise ValueError(
                 f"datastream {name}: the catalogue has no property {one.property!r}; "
                 f"choose one of {', '.join(sorted(self._catalogue))}"
             )
-        return quality_tests(observed, one.datastream(name)), observed.sampling_period_s
+        tests = quality_tests(observed, one.datastream(name))
+        return _Wanted(tests, observed.sampling_period_s, one.thing)
+
+    def _check_partners(self) -> None:
+        for name, wanted in self._tests.items():
+            for partner in sorted(wanted.tests.partners()):
+                other = self._objects.find("datastream", partner, DatastreamDefinition)
+                if other is None or other.thing != wanted.site:
+                    raise ValueError(
+                        f"datastream {name}: a test looks at {partner!r}, which is no datastream of thing "
+                        f"{wanted.site}; name one of the same thing"
+                    )
 
     def _build(self) -> None:
-        tests, periods = zip(*self._tests.values(), strict=True) if self._tests else ((), ())
-        self._qartod = Qartod(list(self._tests), tests, periods)
+        tests, periods, sites = zip(*self._tests.values(), strict=True) if self._tests else ((), (), ())
+        self._qartod = Qartod(list(self._tests), tests, periods, sites)
 
     def _change(self, changes: Changes) -> None:
         """Let other tests hold; series whose tests stay the same notice nothing, the others begin anew."""
@@ -153,3 +166,22 @@ class QualityControl:
                 self._tests[name] = now
             if now != before:
                 self._qartod.change(name, *(now or (None, 0.0)))
+
+
+def _flagged(names: list[str], series: NDArray[np.int32], judged: Judged) -> Outputs:
+    """Return what was judged as it travels; `series` are places in `names`."""
+    if not len(series):
+        return []
+    return [
+        FlaggedSamples(
+            datastream_ids=names,
+            series=series,
+            time_us=judged.time_us,
+            value=judged.value,
+            received_at_us=judged.received_at_us,
+            revision=judged.revision,
+            tests=judged.tests,
+            flags=judged.flags,
+            flag=judged.flag,
+        )
+    ]

@@ -1,78 +1,30 @@
-import csv
-import gzip
-from datetime import datetime
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ioos_qc import qartod as ioos
 
 from sensors.model import Datastream, ObservedProperty
-from sensors.qartod import TESTS, Qartod
+from sensors.qartod import Qartod
 from sensors.qartod_kernel import judge
-from sensors.quality_tests import FlatLine, GrossRange, QualityTests, RateOfChange, quality_tests
-
-S = 1_000_000
-START_US = 1_700_000_000 * S
-NAN = float("nan")
-
-
-def engine(tests, n_series=1, period_s=60.0):
-    """One engine; `tests` as in a catalogue, the span from 0 to 10 unless it says otherwise."""
-    observed = ObservedProperty(
-        id="p", name="P", domain="ocean", unit="m", span=(0.0, 10.0), sampling_period_s=period_s, tests=tests
-    )
-    made = quality_tests(observed)
-    return Qartod([f"s{i}" for i in range(n_series)], [made] * n_series, [period_s] * n_series)
-
-
-def only(**tests):
-    return {"gross_range": {"off": True}} | tests
-
-
-def columns(values, times=None, series=0, received=None):
-    n = len(values)
-    times = START_US + np.arange(n) * 60 * S if times is None else np.asarray(times, np.int64)
-    return (
-        np.full(n, series, np.int32),
-        times,
-        np.asarray(values, np.float64),
-        times if received is None else np.asarray(received, np.int64),
-    )
-
-
-def final(*judged):
-    """The flags that a store keeps: for each series and time the highest revision."""
-    kept = {}
-    for part in judged:
-        for i in range(len(part.series)):
-            key = (int(part.series[i]), int(part.time_us[i]))
-            if key not in kept or part.revision[i] >= kept[key][0]:
-                kept[key] = (int(part.revision[i]), part.flags[i].tolist(), int(part.flag[i]))
-    return kept
-
-
-def flags_of(test, judged):
-    kept = final(judged)
-    return [kept[key][1][TESTS.index(test)] for key in sorted(kept)]
-
-
-def rows(judged):
-    return list(
-        zip(
-            judged.series.tolist(),
-            judged.time_us.tolist(),
-            [repr(v) for v in judged.value.tolist()],
-            judged.received_at_us.tolist(),
-            judged.revision.tolist(),
-            [tuple(f) for f in judged.flags.tolist()],
-            judged.flag.tolist(),
-            strict=True,
-        )
-    )
-
+from sensors.quality_tests import QualityTests, quality_tests
+from tests.sensors.judging import (
+    NAN,
+    START_US,
+    S,
+    columns,
+    engine,
+    final,
+    flags_of,
+    in_cuts,
+    minutes,
+    only,
+    overall_of,
+    rows,
+    with_partners,
+)
 
 # --- the manual -----------------------------------------------------------------------------------
 
@@ -87,6 +39,7 @@ def test_a_spike_is_judged_when_its_successor_comes():
     q = engine(only(spike={"suspect": 0.1, "fail": 0.2}))
     first = q.judge(*columns([1.0, 1.15]))
     assert first.revision.tolist() == [0, 0]
+    assert first.tests == ["gross_range", "spike"]
     assert first.flags[:, 1].tolist() == [2, 2]
     times = START_US + np.array([2, 3]) * 60 * S
     second = q.judge(*columns([1.0, 2.0], times))
@@ -166,9 +119,10 @@ def test_the_worst_test_makes_the_overall_flag():
 
 
 def test_what_is_switched_off_does_not_count():
-    kept = final(engine({}).judge(*columns([1.0, 11.0])))
-    assert [kept[key][1] for key in sorted(kept)] == [[1, 2, 2, 2], [4, 2, 2, 2]]
-    assert [kept[key][2] for key in sorted(kept)] == [1, 4]
+    judged = engine({}).judge(*columns([1.0, 11.0]))
+    assert judged.tests == ["gross_range"], "a test that no series has is no column"
+    assert [f for _, f, _ in final(judged).values()] == [[1], [4]]
+    assert overall_of(judged) == [1, 4]
     assert [f for _, _, f in final(engine(only()).judge(*columns([1.0, NAN]))).values()] == [2, 9]
 
 
@@ -183,10 +137,10 @@ def test_a_repetition_is_not_judged_again_and_a_late_sample_never_replaces_one()
     judged = q.judge(*columns([1.0, 1.0, 1.0, 5.0, 11.0, 1.0], times))
     assert (judged.repeated, judged.late) == (1, 1)
     late = judged.revision == -1
-    assert judged.flags[late].tolist() == [[4, 2, 2, 2]]
+    assert judged.flags[late].tolist() == [[4, 2, 2]]
     kept = final(judged)
-    assert kept[0, times[1]] == (1, [1, 1, 2, 3], 3)
-    assert kept[0, times[2]][1] == [1, 1, 2, 4]
+    assert kept[0, times[1]] == (1, [1, 1, 3], 3)
+    assert kept[0, times[2]][1] == [1, 1, 4]
 
 
 def test_a_wrong_time_in_the_future_does_not_make_all_true_ones_late():
@@ -199,8 +153,8 @@ def test_a_wrong_time_in_the_future_does_not_make_all_true_ones_late():
 
 
 def test_samples_of_an_unknown_series_are_kept_unjudged():
-    judged = engine({}).judge(*columns([1.0, NAN], series=-1))
-    assert judged.flags.tolist() == [[2] * 4, [9] * 4]
+    judged = engine({"spike": {"suspect": 1.0}}).judge(*columns([1.0, NAN], series=-1))
+    assert judged.flags.tolist() == [[2] * 2, [9] * 2]
     assert judged.flag.tolist() == [2, 9]
 
 
@@ -208,7 +162,7 @@ def test_columns_that_cannot_be_written_need_no_second_kernel():
     made = columns([1.0, 2.0, 1.0])
     engine({}).judge(*made)
     kernels = len(judge.signatures)
-    for column in made:
+    for column in made[1:]:
         column.flags.writeable = False
     assert flags_of("gross_range", engine({}).judge(*made)) == [1, 1, 1]
     assert len(judge.signatures) == kernels
@@ -245,70 +199,6 @@ def test_cutting_and_restarting_change_nothing(samples, cuts, restart):
             other.restore(list(q.snapshot()))
             q = other
     assert parts == whole
-
-
-# --- ioos_qc beside -------------------------------------------------------------------------------
-
-
-def ioos_flags(values, seconds, gross, user, spike, rate, flat):
-    times = np.asarray(seconds).astype("datetime64[s]")
-    with np.errstate(all="ignore"):
-        return {
-            "gross_range": ioos.gross_range_test(values, gross, user),
-            "spike": ioos.spike_test(values, *spike),
-            "rate_of_change": ioos.rate_of_change_test(values, times, *rate),
-            "flat_line": ioos.flat_line_test(values, times, *flat),
-        }
-
-
-def as_ioos(gross, user, spike, rate, flat, interval_s):
-    return {
-        "series": {"behaviour": "ioos_qc"},
-        "gross_range": {"span": gross, "user_span": user},
-        "spike": dict(zip(("suspect", "fail"), spike, strict=False)),
-        "rate_of_change": dict(zip(("limit", "fail_limit"), rate, strict=False)),
-        "flat_line": {
-            "suspect_count": int(flat[0] / interval_s),
-            "fail_count": int(flat[1] / interval_s),
-            "tolerance": flat[2],
-        },
-    }
-
-
-@given(
-    st.lists(st.one_of(st.integers(-24, 24).map(lambda n: n / 4), st.just(NAN)), min_size=3, max_size=60),
-    st.sampled_from([1, 60, 360, 3600]),
-    st.integers(1, 4),
-    st.integers(0, 6),
-)
-@settings(max_examples=150, deadline=None)
-def test_every_flag_of_ioos_qc_on_regular_series(values, interval_s, suspect, more):
-    seconds = 1_700_000_000 + np.arange(len(values)) * interval_s
-    gross, user, spike = (-5.0, 5.0), (-3.0, 4.0), (0.6, 2.1)
-    rate = (1.1 / interval_s, 3.1 / interval_s)
-    flat = (suspect * interval_s, (suspect + more) * interval_s, 0.3)
-    expected = ioos_flags(values, seconds, gross, user, spike, rate, flat)
-    q = engine(as_ioos(gross, user, spike, rate, flat, interval_s), period_s=float(interval_s))
-    judged = q.judge(*columns(values, seconds * S))
-    for test in TESTS:
-        assert flags_of(test, judged) == expected[test].tolist(), test
-
-
-def test_the_kotzebue_water_level_flag_by_flag(data):
-    with gzip.open(data / "qartod/water_level_kotzebue_expected_flags_ioos_qc_3.0.0.csv.gz", "rt") as file:
-        expected = list(csv.DictReader(file))
-    seconds = np.array([int(datetime.fromisoformat(r["time"]).timestamp()) for r in expected])
-    values = np.array([float(r["value"] or NAN) for r in expected])
-    flat = (10_800, 21_600, 0.001)
-    tests = as_ioos(
-        (-10.0, 10.0), (-2.0, 3.0), (0.8, 3.0), (0.001,), flat, float(np.median(np.diff(seconds)))
-    )
-    judged = engine(tests, period_s=3600.0).judge(*columns(values, seconds * S))
-    beside = ioos_flags(values, seconds, (-10, 10), (-2, 3), (0.8, 3.0), (0.001,), flat)
-    for test in TESTS:
-        stored = [int(r[test]) for r in expected]
-        assert beside[test].tolist() == stored, test
-        assert flags_of(test, judged) == stored, test
 
 
 # --- parameters -----------------------------------------------------------------------------------
@@ -355,44 +245,116 @@ def test_a_datastream_changes_single_parameters_and_switches_tests_off():
         tests={"spike": {"fail": 5.0}, "rate_of_change": {"off": True}},
     )
     tests = quality_tests(observed, series)
-    assert tests.spike is not None
-    assert (tests.spike.suspect, tests.spike.fail) == (1.0, 5.0)
-    assert tests.rate_of_change is None
-    assert tests.gross_range is not None
-    assert tests.gross_range.user_span == (1.0, 9.0)
+    assert tests.tests.keys() == {"gross_range", "spike"}
+    assert (tests.tests["spike"].suspect, tests.tests["spike"].fail) == (1.0, 5.0)
+    assert tests.tests["gross_range"].user_span == (1.0, 9.0)
 
 
 def test_series_whose_tests_change_begin_anew_and_no_other_notices() -> None:
     def made(flat: int, **more: object) -> QualityTests:
-        return QualityTests(
-            gross_range=GrossRange(span=(-5.0, 5.0)),
-            flat_line=FlatLine(suspect_count=2, fail_count=flat, tolerance=0.01),
-            **more,  # type: ignore[arg-type]
+        lines = {"suspect_count": 2, "fail_count": flat, "tolerance": 0.01}
+        observed = ObservedProperty(
+            id="p", name="P", domain="ocean", unit="m", span=(-5.0, 5.0), sampling_period_s=60.0
         )
+        series = Datastream(
+            id="s", thing_id="t", property_id="p", name="S", unit="m", tests={"flat_line": lines} | more
+        )
+        return quality_tests(observed, series)
 
-    def judge(one: Qartod, name: str, begin: int, values: list[float]) -> list[list[int]]:
+    def judge(one: Qartod, name: str, begin: int, values: list[float]) -> list[int]:
         times = np.arange(begin, begin + len(values), dtype=np.int64) * 60_000_000
         slots = one.slots([name] * len(values))
         judged = one.judge(slots, times, np.array(values), times)
-        return judged.flags.tolist()
+        return judged.flags[:, judged.tests.index("flat_line")].tolist()
 
     changed, whole = (Qartod(["a", "b"], [made(4), made(4)], [60.0, 60.0]) for _ in range(2))
     for one in (changed, whole):
         judge(one, "a", 0, [1.0, 1.0, 1.0])
         judge(one, "b", 0, [2.0, 2.0])
-    deviations = RateOfChange(deviations=3.0, period_s=1500.0)
-    changed.change("c", made(9, rate_of_change=deviations), 60.0)  # a wider ring, and bins for all
+    deviations = {"deviations": 3.0, "period_s": 1500.0}
+    changed.change("c", made(9, rate_of_change=deviations), 60.0)  # a longer memory than any before
     changed.change("b", None, 0.0)
     changed.change("d", made(2), 60.0)
     changed.change("b", made(2), 60.0)
     assert judge(changed, "a", 3, [1.0, 1.0, 1.5]) == judge(whole, "a", 3, [1.0, 1.0, 1.5])
-    assert judge(changed, "b", 2, [2.0, 2.0])[-1][3] == 1, "nothing of before is known"
-    assert judge(changed, "b", 4, [2.0])[-1][3] == 4
+    assert judge(changed, "b", 2, [2.0, 2.0])[-1] == 1, "nothing of before is known"
+    assert judge(changed, "b", 4, [2.0])[-1] == 4
     for name in ("e", "f", "g", "h", "i", "j", "k", "l"):
         changed.change(name, made(2), 60.0)
-        assert judge(changed, name, 0, [3.0])[0][3] == 2
+        assert judge(changed, name, 0, [3.0])[0] == 2
     again = Qartod(["a", "b"], [made(4), made(2)], [60.0, 60.0])  # as a restart makes it
     again.restore(changed.snapshot())
     for name in ("a", "b"):
         assert judge(again, name, 9, [1.5, 1.5]) == judge(changed, name, 9, [1.5, 1.5])
     assert changed.slots(["nobody"]).tolist() == [-1]
+
+
+# --- all of them ---
+
+
+EVERYTHING = {
+    "gap": {"interval_s": 90.0},
+    "location": {"longitude": "lon", "latitude": "lat", "range_max_m": 5000.0},
+    "climatology": {
+        "bins": [{"period": "dayofweek", "tspan": [0, 3], "vspan": [2, 8], "zspan": [0, 5]}],
+        "depth": "lat",
+    },
+    "spike": {"suspect": 0.5, "fail": 2.0, "method": "differential"},
+    "rate_of_change": {"limit": 2.0, "per_s": 60.0},
+    "flat_line": {"suspect_count": 2, "fail_count": 4, "tolerance": 0.3},
+    "multi_variate": {"partner": "lon", "period_s": 600.0},
+    "attenuated_signal": {"suspect": 2.0, "fail": 1.0, "period_s": 600.0},
+    "neighbor": {"partner": "lon", "suspect": 1.0, "fail": 3.0},
+    "density_inversion": {"depth": "lat", "suspect": -0.5, "fail": -1.0},
+    "syntax": {},
+}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2), st.integers(-1, 7), st.one_of(st.floats(-1, 11, width=16), st.just(NAN))
+        ),
+        max_size=80,
+    ),
+    st.lists(st.integers(0, 80), max_size=5),
+    st.booleans(),
+    st.sampled_from(["manual", "ioos_qc"]),
+)
+@settings(max_examples=200)
+def test_every_test_at_once_in_any_cut(samples, cuts, restart, behaviour):
+    def begin():
+        return with_partners(EVERYTHING | {"series": {"behaviour": behaviour}}, ["lon", "lat"])
+
+    times = START_US + np.cumsum([step for _, step, _ in samples], dtype=np.int64) * 20 * S
+    made = (
+        np.array([slot for slot, _, _ in samples], np.int32),
+        times,
+        np.array([value for _, _, value in samples]),
+        times + 30 * S,
+    )
+    whole = rows(*in_cuts(begin(), made, []))
+    q, parts = begin(), []
+    for left, right in pairwise([0, *sorted(min(c, len(samples)) for c in cuts), len(samples)]):
+        parts.append(q.judge(*(column[left:right] for column in made)))
+        if restart:
+            pieces = list(q.snapshot())
+            q = begin()
+            q.restore(pieces)
+    parts.append(q.end())
+    assert rows(*parts) == whole
+
+
+def test_a_test_that_remembers_in_another_way_begins_anew_and_the_others_go_on():
+    flat = {"suspect_count": 2, "fail_count": 4, "tolerance": 0.1}
+    tests = {"spike": {"suspect": 0.5}, "flat_line": flat}
+    q = engine(tests)
+    q.judge(*columns([1.0, 1.0, 1.0]))
+    for longer, expected in ((4, 3), (6, 2)):
+        other = engine(tests | {"flat_line": flat | {"fail_count": longer}})
+        other.restore(q.snapshot())
+        judged = other.judge(*columns([1.0], minutes(3)))
+        assert flags_of("flat_line", judged)[-1] == expected
+        assert flags_of("spike", judged) == [1, 2]
+    other.restore([msgspec.msgpack.encode([224, ["s0"], [4, 0], b"", b"", b""])])  # of an older program
+    assert flags_of("spike", other.judge(*columns([1.0], minutes(4)))) == [1, 2]

@@ -69,7 +69,8 @@ def test_it_is_a_processor_and_its_output_can_travel():
     assert isinstance(processor, Processor)
     assert topics_of(flagged) == (FLAGGED_SAMPLES,)
     assert rows_of([codec.decode(codec.encode(flagged))]) == rows_of([flagged])
-    assert (list(processor.on_time(1)), list(processor.on_end())) == ([], [])
+    assert list(processor.on_time(1)) == []
+    assert list(processor.on_end()) == [], "of the newest sample the manual knows no more without a next one"
 
 
 def test_names_stay_with_their_samples_known_or_not():
@@ -141,7 +142,7 @@ def test_snapshots_of_many_series_come_in_small_chunks_and_outlive_a_changed_reg
     out = rows_of(other.on_batch(batch([("s4000", 2, 3.0), ("new", 2, 3.0)])))
     assert [(r[0], r[1], r[4], r[5]) for r in out] == [
         ("s4000", 1, 1, (1, 3, 1, 1)),
-        ("s4000", 2, 0, (1, 2, 3, 1)),
+        ("s4000", 2, 0, (1, 2, 3, 2)),
         ("new", 2, 0, (1, 2, 2, 2)),
     ]
 
@@ -163,3 +164,25 @@ def test_a_datastream_of_an_unknown_property_is_refused_with_what_there_is():
 def test_another_batch_is_refused():
     with pytest.raises(TypeError, match="quality-control does not read"):
         control().on_batch(Detections(detections=[]))
+
+
+def test_the_end_of_the_input_tells_what_the_newest_samples_are():
+    as_ioos_qc = {"series": {"behaviour": "ioos_qc"}}
+    processor = QualityControl([LEVEL], [datastream("a"), datastream("b", tests=as_ioos_qc)])
+    out = rows_of(processor.on_batch(batch([("a", 0, 1.0), ("b", 0, 1.0)])))
+    assert [(r[0], r[4], r[6]) for r in out] == [("a", 0, 2), ("b", 0, 2)]
+    (end,) = processor.on_end()
+    assert [(r[0], r[1], r[4], r[6]) for r in rows_of([end])] == [("b", 0, 1, 1)]
+
+
+def test_a_test_looks_at_datastreams_of_its_own_thing():
+    def gauge(thing, **tests):
+        return Datastream(id="g", thing_id=thing, property_id="level", name="G", unit="m", tests=tests)
+
+    looks = datastream("s0", tests={"neighbor": {"partner": "g", "suspect": 0.1}})
+    processor = QualityControl([LEVEL], [looks, gauge("t")])
+    out = rows_of(processor.on_batch(batch([("g", 0, 1.0), ("s0", 0, 1.5)], ["s0", "g"])))
+    assert [(r[0], r[5]) for r in out] == [("g", (1, 2, 2, 2, 2)), ("s0", (1, 2, 2, 2, 3))]
+    for others in ([], [gauge("elsewhere")]):
+        with pytest.raises(ValueError, match=r"datastream s0: .*'g'.*thing t"):
+            QualityControl([LEVEL], [looks, *others])
