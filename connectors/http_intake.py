@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.body import Body, BodyError, EncodingError, TooLargeError
 from connectors.http_push import MOST_AT_ONCE, HttpPushConfig, Rate, hash_of
 from connectors.sample_rows import GatheredRows
-from sensors.payloads import Rows, first_match, printable
+from sensors.payloads import Mapping, Rows, first_match, opened, printable
 from streams.bus import SampleSink
 from streams.stream_state import StreamState
 
@@ -70,6 +70,9 @@ class _Source:
     config: HttpPushConfig
     state: StreamState
     rate: Rate
+    mappings: list[Mapping]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Mappings that remember take one message at a time."""
     at_once: int = 0
 
 
@@ -97,7 +100,9 @@ class HttpIntake:
 
     def add(self, config: HttpPushConfig, state: StreamState) -> None:
         """Let a source in."""
-        self._sources[config.id] = _Source(config, state, Rate(config.requests_per_s))
+        self._sources[config.id] = _Source(
+            config, state, Rate(config.requests_per_s), opened(config.mappings)
+        )
         state.enter("connecting", self.clock_us())
 
     async def watch(self) -> None:
@@ -159,17 +164,18 @@ class HttpIntake:
 
     async def _taken(self, request: Request, path: str, source: _Source) -> _Answer:
         config, state = source.config, source.state
-        mapping = first_match(config.mappings, path) if len(path) <= MAX_PATH else None
+        mapping = first_match(source.mappings, path) if len(path) <= MAX_PATH else None
         if mapping is None:
             text = f"No mapping reads {printable(path)}: correct the path, or add a mapping."
             raise _RefusalError(404, text)
         payload = await _body(request, config.max_body_bytes)
         received_at_us = self.clock_us()
         try:
-            if len(payload) > THREAD_BYTES:
-                rows = await asyncio.to_thread(mapping.decode, path, payload, received_at_us)
-            else:
-                rows = mapping.decode(path, payload, received_at_us)
+            async with source.turn:
+                if len(payload) > THREAD_BYTES:
+                    rows = await asyncio.to_thread(mapping.decode, path, payload, received_at_us)
+                else:
+                    rows = mapping.decode(path, payload, received_at_us)
         except Exception as bug:
             log.exception("a payload cannot be read", source=config.id)
             state.bad_messages += 1
@@ -178,6 +184,8 @@ class HttpIntake:
         state.messages_received += 1
         state.bytes_received += len(payload)
         state.last_received_us = received_at_us
+        state.notes.update(rows.notes)
+        state.last_note = rows.last_note or state.last_note
         if rows.bad_samples:
             state.bad_messages += 1
             state.bad_samples += rows.bad_samples

@@ -26,7 +26,7 @@ from connectors.http_url import check_url, filled, shown, zone_of
 from connectors.reconnect import BackOff, StreamError, keep_connected
 from connectors.sample_rows import GatheredRows
 from connectors.webhook_message import retry_after_seconds
-from sensors.payloads import Mapping
+from sensors.payloads import Mapping, opened
 from streams.bus import SampleSink
 from streams.records import SampleBatch
 from streams.samples import bits_of, rows_where
@@ -126,7 +126,7 @@ async def run(
     )
     patience = back_off or BackOff(first_s=min(10.0, config.interval_s), most_s=max(60.0, config.interval_s))
     async with client:
-        poller = _Poller(config, sink, state, clock_us, client)
+        poller = _Poller(config, sink, state, clock_us, client, *opened([config.mapping]))
         await keep_connected(poller.session, state, clock_us=clock_us, back_off=patience)
 
 
@@ -145,6 +145,7 @@ class _Poller:
     state: StreamState
     clock_us: Callable[[], int]
     client: httpx.AsyncClient
+    mapping: Mapping
     _newest_us: int | None = None
     _asked: str = ""
     """The address that the validators are of."""
@@ -235,15 +236,17 @@ class _Poller:
 
     async def _take(self, payload: bytes) -> None:
         state, received_at_us = self.state, self.clock_us()
-        mapping, topic = self.config.mapping, self.config.id
+        topic = self.config.id
         state.messages_received += 1
         state.bytes_received += len(payload)
         state.last_received_us = received_at_us
         try:
-            rows = await asyncio.to_thread(mapping.decode, topic, payload, received_at_us)
+            rows = await asyncio.to_thread(self.mapping.decode, topic, payload, received_at_us)
         except Exception as bug:
             state.bad_messages += 1
             raise StreamError(f"{topic}: the answer cannot be read ({bug!r}); report this") from bug
+        state.notes.update(rows.notes)
+        state.last_note = rows.last_note or state.last_note
         if rows.bad_samples:
             state.bad_messages += 1
             state.bad_samples += rows.bad_samples

@@ -13,7 +13,7 @@ from streams.records import SampleBatch
 
 @dataclass(slots=True)
 class GatheredRows:
-    """Messages stay in their order, and rows of each in theirs: mappings put those of a datastream in order."""
+    """Messages stay in their order, and rows of each in theirs, which their mapping has put in order."""
 
     _names: list[str] = field(default_factory=list)
     _time_us: array[int] = field(default_factory=lambda: array("q"))

@@ -16,6 +16,8 @@ from sensors.payloads.commands import (
     configured_encoder,
     register_encoder,
 )
+from sensors.payloads.hj212 import commands as hj212
+from sensors.payloads.sl651 import commands as sl651
 
 AT_US = 1_760_000_000_000_000
 
@@ -107,3 +109,47 @@ def test_a_format_is_registered_once(monkeypatch):
     assert found.encode(command()) == b"set_interval"
     with pytest.raises(ValueError, match="two formats"):
         register_encoder("frame", Frame)
+
+
+def test_frames_of_sl651_are_those_of_its_commands():
+    encoder = configured_encoder({"format": "sl651", "center": 2, "password": "12ab"})
+    station = sl651.Station("0012345678", 2, b"\x12\xab")
+    for name, arguments, expected in (
+        ("set_interval", {"interval_s": 60, "level": "red"}, {"sampling_interval_s": 60}),
+        ("set_parameters", {"report_interval_h": 6}, {"report_interval_h": 6}),
+    ):
+        made = DeviceCommand(thing="t", device="0012345678", name=name, arguments=arguments, at_us=AT_US)
+        assert encoder.encode(made) == sl651.set_parameters(station, AT_US, expected)
+    made = DeviceCommand(thing="t", device="0012345678", name="set_clock", arguments={}, at_us=AT_US)
+    assert encoder.encode(made) == sl651.set_clock(station, AT_US)
+    assert encoder.encode(msgspec.structs.replace(made, name="query_now")) == sl651.query_now(station, AT_US)
+    for wrong, says in (
+        ({"name": "sing"}, "no command 'sing' here; use set_interval"),
+        ({"name": "set_interval"}, "interval_s, a whole number"),
+        ({"name": "set_parameters", "arguments": {"colour": 1}}, "no parameter 'colour'"),
+        ({"device": "12"}, "an address of ten digits"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            encoder.encode(msgspec.structs.replace(made, **wrong))
+
+
+def test_packets_of_hj212_are_those_of_its_commands():
+    encoder = configured_encoder({"format": "hj212", "st": "21", "version": 2})
+    device = hj212.Device("MN1", "21", "123456", 2)
+    made = DeviceCommand(
+        thing="t", device="MN1", name="set_interval", arguments={"interval_s": 30}, at_us=AT_US
+    )
+    assert encoder.encode(made) == hj212.set_real_time_interval(device, AT_US, 30)
+    for name, write in (
+        ("set_clock", hj212.set_clock),
+        ("start", hj212.start_real_time),
+        ("stop", hj212.stop_real_time),
+    ):
+        assert encoder.encode(msgspec.structs.replace(made, name=name)) == write(device, AT_US)
+    for wrong, says in (
+        ({"name": "sing"}, "no command 'sing' here; use set_interval"),
+        ({"arguments": {"interval_s": 1.5}}, "a whole number"),
+        ({"arguments": {"interval_s": 86400}}, "1 to 9999 seconds"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            encoder.encode(msgspec.structs.replace(made, **wrong))
