@@ -63,7 +63,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         permitted = [a for a in await self._resolve(host) if self._allow_private or is_public(a)]
         if not permitted:
             raise RefusedAddressError(
-                f"{host} is a private address; set allow_private = true for this webhook if that is meant"
+                f"{host} is a private address; set allow_private = true there if that is meant"
             )
         extensions = {**request.extensions, "sni_hostname": host}
         for address in permitted[:-1]:

@@ -9,21 +9,20 @@ again what it was not told to be safe.
 from __future__ import annotations
 
 import asyncio
-import ssl
-import zlib
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, NoReturn
+from typing import NoReturn
 
-import msgspec
-import numpy as np
 import structlog
 
+from connectors.mqtt_config import MqttConfig
+from connectors.mqtt_memory import SessionMemory
+from connectors.mqtt_paho import MAX_PACKET_BYTES
 from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
 from connectors.reconnect import BackOff, StreamError, keep_connected
-from sensors.payloads import Mapping, Rows, first_match, opened
+from connectors.sample_rows import GatheredRows
+from sensors.payloads import Mapping, Rows, first_match, opened, printable
 from streams.bus import SampleSink
 from streams.records import SampleBatch
 from streams.stream_state import StreamState
@@ -37,62 +36,13 @@ TURN_BYTES = 20_000
 """Decoded before others have their turn: a byte can cost a microsecond. A larger message goes to a thread."""
 
 
-class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[mqtt]]`: a broker, what to listen to there, and what the payloads mean."""
-
-    host: str
-    port: int = 1883
-    username: str = ""
-    password: str = ""
-    version: Literal["5", "3.1.1"] = "5"
-    client_id: str = ""
-    """Names the session at the broker; each program needs its own. Empty: made from the topics."""
-    topics: list[str] = msgspec.field(default_factory=list)
-    """Topic filters; empty: those of the mappings."""
-    qos: Literal[0, 1] = 1
-    mappings: list[Mapping]
-    tls: bool = False
-    ca_file: str = ""
-    """Certificates to trust in place of the system's."""
-    keepalive_s: int = 30
-    stall_s: float = 600.0
-    """Without a message for so long, the stream is shown as stalled and the subscription renewed."""
-    receive_maximum: int = 1000
-    """Messages under way at one time (MQTT 5; in 3.1.1 the broker's own limit holds)."""
-    session_expiry_s: int = 604_800
-    """How long the broker keeps the session of a program that is away (MQTT 5)."""
-
-    def __post_init__(self) -> None:
-        if not self.host or not 0 < self.port < 65536:
-            raise ValueError("mqtt: host and port name no broker; write for instance 127.0.0.1 and 1883")
-        if not self.mappings:
-            raise ValueError(f"mqtt {self.host}: there is no mapping; add a [[mqtt.mappings]]")
-        if not (5 <= self.keepalive_s <= 65_535 and 1 <= self.receive_maximum <= 65_535 and self.stall_s > 0):
-            raise ValueError(
-                f"mqtt {self.host}: keepalive_s must lie between 5 and 65535, receive_maximum between 1 and "
-                "65535, stall_s above 0"
-            )
-
-    def __repr__(self) -> str:
-        return f"MqttConfig({self.source})"  # the password belongs in no log
-
-    @property
-    def source(self) -> str:
-        """Where it comes from, for people: without credentials."""
-        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
-
-    @property
-    def filters(self) -> list[str]:
-        """What is subscribed to."""
-        return self.topics or list(dict.fromkeys(mapping.topic for mapping in self.mappings))
-
-
 async def run(
     config: MqttConfig,
     sink: SampleSink,
     state: StreamState,
     *,
     clock_us: Callable[[], int],
+    memory: SessionMemory | None = None,
     back_off: BackOff | None = None,
 ) -> NoReturn:
     """Listen until cancelled; `state` says what goes on.
@@ -107,10 +57,12 @@ async def run(
         Of this stream.
     clock_us
         Wall clock, UTC; read when a message comes.
+    memory
+        What brokers may still know of earlier runs.
     back_off
         Between attempts.
     """
-    listener = _Listener(config, sink, state, clock_us)
+    listener = _Listener(config, sink, state, clock_us, memory or SessionMemory())
     await keep_connected(listener.session, state, clock_us=clock_us, back_off=back_off or BackOff())
 
 
@@ -129,6 +81,7 @@ class _Listener:
     sink: SampleSink
     state: StreamState
     clock_us: Callable[[], int]
+    memory: SessionMemory
     options: SessionOptions = field(init=False)
     _mappings: list[Mapping] = field(init=False)
     """Those of the configuration; what they remember outlives a connection, as the broker's session does."""
@@ -137,18 +90,17 @@ class _Listener:
     def __post_init__(self) -> None:
         config = self.config
         self._mappings = opened(config.mappings)
-        made = zlib.crc32("\n".join(sorted(config.filters)).encode())
         self.options = SessionOptions(
             host=config.host,
             port=config.port,
             version=config.version,
-            client_id=config.client_id or f"groundswell-{made:08x}",
+            client_id=config.session_id,
             username=config.username,
             password=config.password,
             keepalive_s=config.keepalive_s,
             receive_maximum=config.receive_maximum,
             session_expiry_s=config.session_expiry_s,
-            tls=ssl.create_default_context(cafile=config.ca_file or None) if config.tls else None,
+            tls=config.tls_context(),
         )
 
     async def session(self) -> NoReturn:
@@ -178,14 +130,30 @@ class _Listener:
         raise StreamError("the connection to the broker has ended")
 
     async def _subscribe(self, session: Session, subscription: _Subscription) -> NoReturn:
-        """Subscribe, and again when that is asked for; what comes before the answer is read meanwhile."""
+        """Subscribe, and again when that is asked for; what comes before the answer is read meanwhile.
+
+        Subscriptions of an earlier run that are not wanted any more end behind it: a filter that takes the
+        place of another leaves no gap.
+        """
+        wanted, name = self.config.filters, self.config.session
         while True:
             subscription.renew.clear()
-            await session.subscribe(self.config.filters, self.config.qos)
+            self._remember(name, [*self.memory.filters(name), *wanted])
+            await session.subscribe(wanted, self.config.qos)
+            if gone := set(self.memory.filters(name)) - set(wanted):
+                await session.unsubscribe(sorted(gone))
+                log.info("subscriptions that are not configured any more have ended", topics=sorted(gone))
+                self._remember(name, wanted)
             if not subscription.is_there:
                 subscription.is_there = True
                 self.state.enter("streaming", self.clock_us())
             await subscription.renew.wait()
+
+    def _remember(self, name: str, filters: list[str]) -> None:
+        try:
+            self.memory.remember(name, filters)
+        except OSError as error:  # samples are worth more
+            log.error("subscriptions cannot be written down", file=str(self.memory.file), error=str(error))
 
     async def _listen(self, session: Session, subscription: _Subscription) -> NoReturn:
         while True:
@@ -222,10 +190,8 @@ class _Listener:
 
     async def _read(self, messages: Sequence[Arrived], begin: int = 0) -> tuple[SampleBatch, int]:
         """Return a batch of the messages from `begin` on, and where the next one begins."""
-        end = begin
-        names: list[str] = []
-        time_us, value = array("q"), array("d")
-        received_at_us, counts, errors, decoded_bytes = [], [], 0, 0
+        end, errors, decoded_bytes = begin, 0, 0
+        gathered = GatheredRows()
         for message in islice(messages, begin, None):
             end += 1
             decoded_bytes += (size := len(message.payload))
@@ -240,31 +206,22 @@ class _Listener:
             except Exception as bug:  # noqa: BLE001 - it would come again and again, and hold up all others
                 rows, error = None, f"topic {message.topic}: cannot be read ({bug!r}); report this"
             if rows:
-                names += rows.datastream_ids
-                time_us += rows.time_us
-                value += rows.value
-                received_at_us.append(message.received_at_us)
-                counts.append(len(rows))
+                gathered.add(rows, message.received_at_us)
             if error:
                 errors += 1
                 self.state.last_error = error
-            if len(value) >= BATCH_ROWS:
+            if len(gathered) >= BATCH_ROWS:
                 break
         if errors:
             self.state.bad_messages += errors
             log.warning("bad messages", broker=self.config.source, count=errors, last=self.state.last_error)
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        batch = SampleBatch(
-            datastream_ids=list(numbers),
-            series=np.fromiter(map(numbers.__getitem__, names), np.int32, len(names)),
-            time_us=np.array(time_us),
-            value=np.array(value),
-            received_at_us=np.repeat(np.array(received_at_us, np.int64), counts),
-        )
-        return batch, end
+        return gathered.batch(), end
 
     def _decode(self, message: Arrived) -> tuple[Rows | None, str]:
         mapping = self._mapping(message.topic)
+        if message.lost_bytes:
+            text = f"topic {printable(message.topic)}: {message.lost_bytes} bytes in one message, and at most"
+            return None, f"{text} {MAX_PACKET_BYTES} are read; let the device send less at once"
         if mapping is None:
             return None, f"topic {message.topic!r}: no mapping reads it; add one or narrow the topics"
         if message.retained and not mapping.tells_time:

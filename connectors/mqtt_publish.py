@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import aiomqtt
 
+from connectors.mqtt_config import MqttConfig
+
 Publish = Callable[[str, bytes], Awaitable[None]]
+
+ANSWER_S = 3.0
+"""That a broker has for all of some messages: who asked over the API waits for five."""
+AT_ONCE = 20
+"""Messages that wait for their confirmation: as many as Mosquitto takes by default."""
 
 
 @asynccontextmanager
@@ -20,3 +29,53 @@ async def publisher(host: str, port: int, client_id: str) -> AsyncIterator[Publi
             await client.publish(topic, payload, qos=1)
 
         yield publish
+
+
+class Outgoing(NamedTuple):
+    """A message to be published."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+async def publish_all(config: MqttConfig, messages: Sequence[Outgoing]) -> int:
+    """Publish with QoS 1 over a connection of its own; return how many the broker has confirmed at least.
+
+    The connection that listens would not do: while samples cannot be stored it reads nothing, confirmations
+    neither. Commands are seldom, so each time is a new one, and none can have died unnoticed.
+
+    Raises
+    ------
+    OSError
+        The broker cannot be reached, or refuses, in words; nothing was published.
+    """
+    version5 = config.version == "5"
+    confirmed = 0
+    try:
+        async with (
+            asyncio.timeout(ANSWER_S),
+            aiomqtt.Client(
+                config.host,
+                config.port,
+                identifier=f"{config.session_id}-commands",
+                username=config.username or None,
+                password=config.password or None,
+                protocol=aiomqtt.ProtocolVersion.V5 if version5 else aiomqtt.ProtocolVersion.V311,
+                keepalive=config.keepalive_s,
+                tls_context=config.tls_context(),
+                timeout=ANSWER_S,
+            ) as client,
+        ):
+            client.pending_calls_threshold = 2 * AT_ONCE  # a warning below that would say nothing
+            for begin in range(0, len(messages), AT_ONCE):
+                some = messages[begin : begin + AT_ONCE]
+                await asyncio.gather(
+                    *(client.publish(one.topic, one.payload, qos=1, retain=one.retain) for one in some)
+                )
+                confirmed += len(some)
+    except (aiomqtt.MqttError, TimeoutError, OSError, ValueError) as error:
+        if not confirmed:
+            reason = str(error) or f"no answer within {ANSWER_S:g} s"
+            raise OSError(f"{config.source} does not take commands ({reason})") from error
+    return confirmed

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
@@ -23,18 +23,18 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from connectors.mqtt_paho import BufferedSocket, Published, acknowledge, hasten
+from connectors.mqtt_paho import MAX_PACKET_BYTES, BufferedSocket, Published, acknowledge, hasten
 from connectors.reconnect import StreamError
 
 INBOX_MESSAGES = 4096
 INBOX_BYTES = 8_000_000
-MAX_PACKET_BYTES = 1_000_000
 ANSWER_S = 10.0
 """That a broker has for the answer to a subscription."""
 PACKETS_AT_ONCE = 100
 """Read without letting others have their turn."""
 
 _Codes = tuple[int, ...] | list[ReasonCode]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,17 @@ class SessionOptions:
     tls: ssl.SSLContext | None
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """Is closed when its handshake fails: paho lets go of it, open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class Arrived(NamedTuple):
     """A message that waits for its acknowledgement."""
 
@@ -62,6 +73,8 @@ class Arrived(NamedTuple):
     retained: bool
     mid: int
     received_at_us: int
+    lost_bytes: int = 0
+    """Of a message that was too large to be taken: it comes without its payload."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +106,7 @@ class Session:
             # Retained messages only for a new subscription, not at each reconnection.
             options = SubscribeOptions(qos=qos, retainHandling=1) if self.version5 else None
             try:
-                codes = await self._answered(
+                codes: _Codes = await self._answered(
                     self.client.subscribe(topic, 0 if options else qos, options, timeout=math.inf)
                 )
             except (aiomqtt.MqttError, ValueError) as error:
@@ -101,7 +114,21 @@ class Session:
             if any(getattr(code, "value", code) >= 128 for code in codes):
                 raise StreamError(f"the broker refuses the subscription to {topic!r}; check its access rules")
 
-    async def _answered(self, question: Coroutine[Any, Any, _Codes]) -> _Codes:
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """End subscriptions, also those that only the broker knows; to be called as `subscribe`.
+
+        Raises
+        ------
+        StreamError
+            The broker does not answer.
+        """
+        for topic in topics:
+            try:
+                await self._answered(self.client.unsubscribe(topic, timeout=math.inf))
+            except (aiomqtt.MqttError, ValueError) as error:
+                raise StreamError(f"cannot end the subscription to {topic!r}: {error}") from error
+
+    async def _answered(self, question: Coroutine[Any, Any, T]) -> T:
         """Wait for an answer; time in which the inbox was full does not count, since nothing was read."""
         task = asyncio.ensure_future(question)
         try:
@@ -165,7 +192,8 @@ class Session:
 
     def take(self, message: Published) -> None:
         """Take a message, and read no more when the inbox is full."""
-        self._inbox.append(Arrived(*message, self.clock_us()))
+        topic, payload, qos, retained, mid, lost_bytes = message
+        self._inbox.append(Arrived(topic, payload, qos, retained, mid, self.clock_us(), lost_bytes))
         self._inbox_bytes += len(message.payload)
         self._arrival.set()
         if len(self._inbox) >= INBOX_MESSAGES or self._inbox_bytes >= INBOX_BYTES:
@@ -213,6 +241,8 @@ async def connect(options: SessionOptions, clock_us: Callable[[], int]) -> Async
         The broker cannot be reached or refuses, in words.
     """
     version5 = options.version == "5"
+    if options.tls is not None:
+        options.tls.sslsocket_class = _ClosingSocket
     client = aiomqtt.Client(
         options.host,
         options.port,

@@ -332,6 +332,16 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     comment: str = ""
 
 
+class DeviceCommandBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the devices of a site are to do."""
+
+    command: str
+    """Its name as the devices know it; `sampling_level` with the argument `level` sets their interval."""
+    device: str = ""
+    """Empty: all that the site has."""
+    arguments: dict[str, str | int | float | bool] = {}
+
+
 class SilenceBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Alerts that call nobody for a while. All that is given must match."""
 

@@ -24,7 +24,8 @@ _STREAM_COUNTERS: tuple[tuple[str, str, Callable[[StreamState], int]], ...] = (
     ("bad_messages", "Messages that could not be used.", lambda s: s.bad_messages),
     ("refused_connections", "Senders that were not let in.", lambda s: s.refused_connections),
     ("overload_drops", "Chunks that were not judged for want of time.", lambda s: s.overload_drops),
-    ("bad_samples", "Samples in messages of a broker that could not be used.", lambda s: s.bad_samples),
+    ("bad_samples", "Samples in messages of sensors that could not be used.", lambda s: s.bad_samples),
+    ("repeated_samples", "Samples that an answer before had already.", lambda s: s.repeated_samples),
     ("reconnects", "Connections made anew.", lambda s: s.reconnects),
 )
 

@@ -16,6 +16,7 @@ from deploy.accounts_command import accounts
 from deploy.changes_command import changes
 from deploy.db_command import db
 from deploy.deadletter_command import deadletter
+from deploy.devices_command import devices
 from deploy.refusal import Refusal
 from deploy.sessions_command import sessions
 from deploy.sourcetable_command import sourcetable
@@ -55,6 +56,7 @@ app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
 app.add_typer(sessions, name="sessions")
+app.add_typer(devices, name="devices")
 app.add_typer(stations, name="stations")
 app.command()(sourcetable)
 
@@ -350,6 +352,18 @@ def report(
     from deploy.report import Asked, run_report
 
     run_report(Asked(data, station, begin, end, html=html, json=json, csv=csv, language=language.value))
+
+
+@app.command("push-token")
+def push_token() -> None:
+    """Make a token for a sensor that posts samples, and what the configuration keeps of it."""
+    import secrets
+
+    from connectors.http_push import hash_of
+
+    token = secrets.token_urlsafe(32)
+    print(f"token, for the sender alone:  {token}")
+    print(f'in its [[http_push]]:         token_hash = "{hash_of(token)}"')
 
 
 @app.command()

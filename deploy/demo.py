@@ -16,7 +16,7 @@ from rich.table import Table
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from connectors.embedded_broker import embedded_broker
-from connectors.mqtt import MqttConfig
+from connectors.mqtt_config import MqttConfig
 from connectors.mqtt_publish import publisher
 from connectors.webhook import WebhookConfig
 from deploy import demo_sources as sources

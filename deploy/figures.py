@@ -10,6 +10,7 @@ import structlog
 
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
+from connectors.http_intake import HttpIntake
 from connectors.webhook_post import WebhookState
 from dashboards.metrics import Figure
 from gnss.assembly.run import is_observation
@@ -109,6 +110,11 @@ def caster_figures(caster: Caster, relay: Relay) -> list[Figure]:
         counter("caster_sent_bytes", "Bytes of frames sent.", lambda: sent.bytes_out),
         counter("caster_sent_frames", "Frames sent.", lambda: sent.frames_out),
     ]
+
+
+def posting_figure(posting: HttpIntake) -> Figure:
+    """Return who knocked at the door of sensors without being anybody's sender."""
+    return counter("http_push_strangers", "Requests for unknown sources.", lambda: posting.strangers)
 
 
 def webhook_figures(states: Mapping[str, WebhookState]) -> list[Figure]:

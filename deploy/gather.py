@@ -8,20 +8,25 @@ import socket
 from pathlib import Path
 
 import structlog
+from starlette.routing import Route
 
 from connectors.caster import frames_kernel
 from connectors.caster.relay import Relay
 from connectors.gathering.hall import prepare
+from connectors.http_intake import PATH
+from connectors.mqtt_memory import SessionMemory
 from deploy.addresses import Addresses
 from deploy.casting import casting, feeding
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store
+from deploy.device_commands import devices_over_kafka
 from deploy.edge import Edge
+from deploy.figures import posting_figure
 from deploy.following import following
 from deploy.following_above import following_above
 from deploy.kafka_access import kafka_access
 from deploy.kafka_figures import above_figures, follower_figures, gatherer_figures, outlet_figures
-from deploy.partitioning import site_of
+from deploy.partitioning import site_of, site_of_subject
 from deploy.raw_keeper import RawKeeper
 from deploy.refusal import Refusal
 from deploy.registry import Registry
@@ -30,7 +35,7 @@ from deploy.session_keeping import kept_over_kafka
 from deploy.session_link import sharing
 from deploy.settings import Settings
 from deploy.source_link import telling
-from deploy.sources import Sources
+from deploy.sources import MQTT_SESSIONS, Sources
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.verdicts import following_verdicts
@@ -56,6 +61,8 @@ def run_gather(
 async def _run(
     settings: Settings, folder: Path, addresses: Addresses, http: str | None, seconds: float | None
 ) -> None:
+    if settings.http_push and http is None:
+        raise Refusal("there is no address where samples can be posted; give --http HOST:PORT")
     stop = stop_on_signals()
     cut_off_s = settings.caster.cut_off_hours * 3600
     registry = Registry.of(settings)
@@ -101,7 +108,7 @@ async def _run(
         keeper = RawKeeper(sink, archive, store, wall_clock_us)
         archiving = asyncio.create_task(keeper.run(), name="raw archive")
         stack.push_async_callback(_cancelled, archiving)
-        sources = Sources(keeper, sink, relay)
+        sources = Sources(keeper, sink, relay, memory=SessionMemory(folder / MQTT_SESSIONS))
         stack.push_async_callback(sources.stop)
         edge.sources = sources
         if edge.caster is not None:
@@ -110,6 +117,8 @@ async def _run(
             following(edge, access, kafka.prefix, folder / "registry", keep_s=cut_off_s)
         )
         own_name = settings.gather.name or socket.gethostname()
+        devices = devices_over_kafka(settings, site_of_subject(registry), access, folder)
+        await stack.enter_async_context(devices)
         await stack.enter_async_context(telling(sources, own_name, access, kafka.prefix))
         figures = gatherer_figures(sink.health, keeper) + follower_figures(follower, edge)
         if edge.caster is not None:
@@ -120,8 +129,15 @@ async def _run(
             figures += above_figures(await stack.enter_async_context(above), edge)
         if outlet is not None:
             figures += outlet_figures(outlet)
+        figures.append(posting_figure(sources.posting))
         await stack.enter_async_context(
-            watched(http, figures, lambda: sink.health.full or keeper.error, sources.streams)
+            watched(
+                http,
+                figures,
+                lambda: sink.health.full or keeper.error,
+                sources.streams,
+                [Route(PATH, sources.posting)] if settings.http_push else (),
+            )
         )
         edge.connect()
         log.info(

@@ -55,3 +55,9 @@ def site_of(registry: Registry) -> Callable[[str], str]:
         return datastream_id[:end] if end > 0 else datastream_id
 
     return find
+
+
+def site_of_subject(registry: Registry) -> Callable[[str], str]:
+    """Return what tells the site of an alert's subject: a datastream, or the site itself."""
+    sites, find = {thing.id for thing in registry.things}, site_of(registry)
+    return lambda subject: subject if subject in sites else find(subject)

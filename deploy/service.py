@@ -10,26 +10,30 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 from connectors.caster.relay import Relay
+from connectors.device_desk import DeviceDesk
+from connectors.mqtt_memory import SessionMemory
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store, refusing_damage
+from deploy.device_commands import WithDevices, sampling_by_alerts
 from deploy.edge import Edge
 from deploy.figures import (
     DetectorFaults,
     caster_figures,
     pipeline_figures,
+    posting_figure,
     station_figures,
 )
 from deploy.http_server import bind, serving
-from deploy.partitioning import pipeline
+from deploy.partitioning import pipeline, site_of_subject
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures
 from deploy.session_keeping import forgetting, kept_in_store
 from deploy.settings import Settings
-from deploy.sources import Sources
+from deploy.sources import MQTT_SESSIONS, Sources
 from deploy.station_list import StationList
 from deploy.upkeep import kept_in_shape
 from deploy.verdicts import verdict_listener
@@ -94,7 +98,8 @@ async def opened(
         figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
         figures += await stack.enter_async_context(forgetting(store, settings.caster.privacy))
         relay = Relay(asyncio.get_running_loop().time)
-        sources = Sources(runtime, runtime, relay)
+        sources = Sources(runtime, runtime, relay, memory=SessionMemory(data / MQTT_SESSIONS))
+        figures.append(posting_figure(sources.posting))
         sources.changed = lambda change: runtime.note(SourceChanges(changes=[change]))
         edge = Edge(settings, registry, sources)
         service = Service(settings, registry, store, runtime, sources, addresses, edge)
@@ -113,6 +118,12 @@ async def opened(
             if caster.roaming is not None:
                 runtime.listeners.append(verdict_listener(caster.roaming))
             caster.desk = sources.desk
+        desk = DeviceDesk(settings.mqtt)
+        commands = WithDevices(runtime, desk, runtime.keep)
+        sampling = sampling_by_alerts(
+            desk, site_of_subject(registry), commands, data, runtime.listeners, store.open_alerts
+        )
+        await stack.enter_async_context(sampling)
         await edge.take(runtime.standing)
         runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()
@@ -126,7 +137,7 @@ async def opened(
         if listener is not None and addresses.http is not None:
             app = create_app(
                 store,
-                commands=runtime,
+                commands=commands,
                 hub=hub,
                 feed=feed,
                 streams=sources.streams,
@@ -138,6 +149,7 @@ async def opened(
                 open_writes=is_loopback(addresses.http[0]),
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
+                posting=sources.posting if settings.http_push else None,
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service

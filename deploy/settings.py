@@ -10,7 +10,9 @@ import msgspec
 from connectors.caster.proxy_header import networks
 from connectors.caster.push import PushConfig
 from connectors.caster.roaming.config import RoamingConfig
-from connectors.mqtt import MqttConfig
+from connectors.http_poll import HttpPollConfig
+from connectors.http_push import HttpPushConfig
+from connectors.mqtt_config import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
 from connectors.tcp_listen import TcpListenConfig
@@ -267,6 +269,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)
+    http_push: list[HttpPushConfig] = msgspec.field(default_factory=list)
+    http_poll: list[HttpPollConfig] = msgspec.field(default_factory=list)
     webhook: list[WebhookConfig] = msgspec.field(default_factory=list)
 
 

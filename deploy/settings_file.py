@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from connectors.mqtt import MqttConfig
+from connectors.mqtt_config import MqttConfig
 from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
 from sensors.payloads import configured
+from sensors.payloads.commands import Encoder, configured_encoder
 from streams.definitions import check_name, check_push
 
 _ID = re.compile(r"[\w.:-]{1,100}")
@@ -52,7 +52,7 @@ def load(path: Path) -> Settings:
         ) from error
     try:
         raw = _with_environment(msgspec.toml.decode(text))
-        settings = msgspec.convert(raw, Settings, dec_hook=configured)
+        settings = msgspec.convert(raw, Settings, dec_hook=_configured)
         _check(settings)
     except Refusal as refusal:
         raise Refusal(f"{path}: {refusal}") from refusal
@@ -61,6 +61,10 @@ def load(path: Path) -> Settings:
     except msgspec.DecodeError as error:
         raise Refusal(f"{path}: {error}; correct that line of the TOML file") from error
     return settings
+
+
+def _configured(kind: type, entry: Any) -> Any:
+    return configured_encoder(entry) if kind is Encoder else configured(kind, entry)
 
 
 def _with_environment(value: Any) -> Any:
@@ -110,13 +114,14 @@ def _check(settings: Settings) -> None:
                     f"{kind} id {name!r} does not serve; use at most 100 letters, digits, _ . : and -"
                 )
     _each_its_own("station", [s.id for s in settings.station])
-    _each_its_own("mqtt", [_session(m) for m in settings.mqtt])
+    _each_its_own("http_push", [p.id for p in settings.http_push])
+    _each_its_own("http_poll", [p.id for p in settings.http_poll])
+    _each_its_own("mqtt", [m.session for m in settings.mqtt])
     for station in settings.station:
         _check_station(station)
     _each_its_own_port(settings.station)
     for broker in settings.mqtt:
-        if broker.ca_file:
-            _check_certificates(broker)
+        _check_certificates(broker)
     check_security(settings.kafka, settings.kafka.servers, "[kafka]")
     if settings.regions is not None:
         try:
@@ -151,11 +156,6 @@ def _each_its_own_port(stations: Iterable[StationSettings]) -> None:
             by_source[port] = station.id
 
 
-def _session(broker: MqttConfig) -> str:
-    """Return what must not occur twice: the broker would let two of them throw each other out."""
-    return f"{broker.client_id or ' '.join(sorted(broker.filters))} at {broker.source}"
-
-
 def _check_station(station: StationSettings) -> None:
     check_station_id(station.id)
     station.connection()
@@ -171,10 +171,12 @@ def _check_station(station: StationSettings) -> None:
 
 def _check_certificates(broker: MqttConfig) -> None:
     try:
-        ssl.create_default_context(cafile=broker.ca_file)
+        broker.tls_context()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
+        named = [("ca_file", broker.ca_file), ("cert_file", broker.cert_file), ("key_file", broker.key_file)]
+        files = " or ".join(f"{name} {path}" for name, path in named if path)
         raise Refusal(
-            f"mqtt {broker.host}: the certificates of ca_file {broker.ca_file} cannot be read ({reason}); "
-            "name a readable PEM file"
+            f"mqtt {broker.host}: the certificates of {files} cannot be read ({reason}); "
+            "name readable PEM files that belong together"
         ) from error

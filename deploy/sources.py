@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from connectors import mqtt, ntrip_client, tcp, tcp_listen
+from connectors import http_poll, mqtt, ntrip_client, tcp, tcp_listen
 from connectors.caster.push import PushConfig, PushDesk
 from connectors.caster.relay import Relay
 from connectors.conversion import converter_for
 from connectors.doors import Doors
 from connectors.gatherer import StationIntake
 from connectors.gathering.hall import Hall
+from connectors.http_intake import HttpIntake
+from connectors.mqtt_memory import SessionMemory
 from connectors.selecting.gate import Gate
 from connectors.selecting.selector import Changed, Selector
 from deploy.clock import wall_clock_us
@@ -35,6 +38,8 @@ log = structlog.get_logger()
 LOOK_S = 0.25
 """Between two looks whether a source that is connected on call is called."""
 RATES_S = 2.0
+MQTT_SESSIONS = "mqtt-sessions.json"
+"""In the data folder."""
 
 Way = tuple[object, ...]
 
@@ -90,6 +95,10 @@ class Sources:
     streams: StreamStates = field(default_factory=StreamStates)
     desk: PushDesk = field(default_factory=lambda: PushDesk(wall_clock_us))
     """Where stations push; the caster is to know it."""
+    memory: SessionMemory = field(default_factory=SessionMemory)
+    """What brokers may still know of earlier runs."""
+    posting: HttpIntake = field(init=False)
+    """Where sensors post samples; a web server is to have it."""
     changed: Callable[[SourceChange], None] = lambda _: None
     """Is told when another source of a station is chosen."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -100,6 +109,9 @@ class Sources:
     _gathered: dict[str, _Gathered] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _is_looking: bool = False
+
+    def __post_init__(self) -> None:
+        self.posting = HttpIntake(self.samples, wall_clock_us, time.monotonic)
 
     def intake(
         self, station_id: str, kind: str, source: str, converter: Converter | None = None, name: str = MAIN
@@ -126,7 +138,19 @@ class Sources:
             name = f"{broker.source}#{i + 1}"  # several sessions at one broker are several streams
             state = self.streams.add(name, "mqtt", broker.source)
             told = msgspec.structs.replace(broker, mappings=expecting(broker.mappings, units))
-            self.start(mqtt.run(told, self.samples, state, clock_us=wall_clock_us), name)
+            work = mqtt.run(told, self.samples, state, clock_us=wall_clock_us, memory=self.memory)
+            self.start(work, name)
+        self.memory.warn_of_others(broker.session for broker in settings.mqtt)
+        for poll in settings.http_poll:
+            state = self.streams.add(f"http-poll/{poll.id}", "http-poll", poll.source)
+            asking = msgspec.structs.replace(poll, mapping=expecting([poll.mapping], units)[0])
+            self.start(http_poll.run(asking, self.samples, state, clock_us=wall_clock_us), state.id)
+        for push in settings.http_push:
+            state = self.streams.add(f"http-push/{push.id}", "http-push", f"/api/v1/samples/{push.id}")
+            posting = msgspec.structs.replace(push, mappings=expecting(push.mappings, units))
+            self.posting.add(posting, state)
+        if settings.http_push:
+            self.start(self.posting.watch(), "silence of senders")
         self.start(self._measure(), "rates of streams")
 
     def connect_station(self, station: StationSettings) -> None:

@@ -22,6 +22,7 @@ async def watched(
     figures: Sequence[Figure],
     trouble: Callable[[], str],
     streams: Iterable[StreamState] = (),
+    more: Sequence[Route] = (),
 ) -> AsyncIterator[None]:
     """Serve figures while the context lasts.
 
@@ -33,6 +34,8 @@ async def watched(
         What is wrong in one sentence, or an empty text.
     streams
         What comes in to this process.
+    more
+        Routes that this process serves besides.
 
     Raises
     ------
@@ -53,7 +56,8 @@ async def watched(
         found = trouble()
         return PlainTextResponse(f"{found or 'ok'}\n", 503 if found else 200)
 
-    app = Starlette(routes=[Route("/metrics", metrics), Route("/healthz", healthy), Route("/readyz", ready)])
+    own = [Route("/metrics", metrics), Route("/healthz", healthy), Route("/readyz", ready)]
+    app = Starlette(routes=[*own, *more])
     with bind(*address(where, "--http"), "--http") as listener:
         async with serving(app, listener, lambda: None):
             yield

@@ -164,6 +164,16 @@ class EmbeddedRuntime:
         if not self._inbox.offer(batch, NOTE_BYTES):
             log.warning("there was no room to keep something", what=type(batch).__name__)
 
+    async def keep(self, batch: Record) -> None:
+        """Return when something that is only to be kept is durable.
+
+        Raises
+        ------
+        StoppedError
+            It was not stored in time.
+        """
+        await self._inbox.deliver(batch, COMMAND_BYTES)
+
     async def put_samples(self, batch: SampleBatch) -> None:
         """Return when the batch is durable (streams.bus.SampleSink).
 

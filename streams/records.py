@@ -362,9 +362,9 @@ class Command(Record, frozen=True, kw_only=True):
     """What a person or program wants changed. Validated, audited, answered."""
 
     id: str
-    kind: Literal["acknowledge_alert"] | ChangeVerb
+    kind: Literal["acknowledge_alert", "device_command"] | ChangeVerb
     target: str
-    """An alert; of a change `kind/id`, for instance `station/WUHN00CHN`."""
+    """An alert; a site, whose devices are meant; of a change `kind/id`, for instance `station/WUHN00CHN`."""
     by: str
     at_us: TimeUs
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -19,7 +19,7 @@ class StreamState:
 
     id: str
     kind: str
-    """ntrip, tcp, push, tcp-listen, replay or mqtt."""
+    """ntrip, tcp, push, tcp-listen, replay, mqtt, http-push or http-poll."""
     source: str
     """Where it comes from, without credentials."""
     phase: StreamPhase = "stopped"
@@ -30,9 +30,12 @@ class StreamState:
     """Frames of a station, messages of a broker."""
     bad_messages: int = 0
     bad_samples: int = 0
-    """Single samples, in messages of a broker, that could not be used."""
+    """Single samples, in messages of sensors, that could not be used."""
+    repeated_samples: int = 0
+    """That the answer before had already, where answers are asked for."""
     overload_drops: int = 0
-    """Chunks that were not judged because the program was too slow; rovers got them all the same."""
+    """Chunks that were not judged because the program was too slow, which rovers got all the same; requests
+    that were turned away for it."""
     refused_connections: int = 0
     """Of strangers, and of a second one that wanted to send for the same station."""
     reconnects: int = 0

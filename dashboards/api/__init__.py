@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import Depends, FastAPI
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from connectors.caster.session_book import Sessions
+from connectors.http_intake import PATH
 from dashboards import problems
 from dashboards.api import (
     alerts,
     changes,
+    device_commands,
     live,
     operations,
     pages,
@@ -50,6 +54,7 @@ def create_app(
     sessions: Callable[[], Sessions] = lambda: Sessions(""),
     privacy: PrivacyDefinition = PrivacyDefinition(),
     told: Callable[[], Iterable[StreamState]] = tuple,
+    posting: ASGIApp | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -86,6 +91,8 @@ def create_app(
         What is told and kept of rovers unless a command said otherwise.
     told
         Returns the incoming streams of other processes, as they tell.
+    posting
+        Answers sensors that post samples; None: this process takes none.
     """
     app = FastAPI(
         title="Groundswell",
@@ -131,12 +138,15 @@ def create_app(
         alerts.router(context),
         changes.router(context),
         station_sources.router(context),
+        device_commands.router(context),
         operations.streams_router(context),
         sessions_routes.router(context),
         live.router(context, snapshot),
         operations.health_router(context),
     ):
         app.include_router(routes)
+    if posting is not None:
+        app.router.routes.append(Route(PATH, posting))
     pages.install(app)
     app.add_middleware(Guard, requests=context.metrics.requests)
     return app

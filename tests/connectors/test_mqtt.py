@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from connectors import mqtt, mqtt_session
-from connectors.mqtt import MqttConfig
+from connectors.mqtt_config import MqttConfig
+from connectors.mqtt_memory import SessionMemory
 from connectors.mqtt_session import Arrived, Session
 from connectors.reconnect import StreamError
 from dashboards.metrics import exposition
@@ -29,7 +30,8 @@ UNTIMED = JsonMapping(topic="rain/+", datastream="{1}.rain", value="mm")
 
 def listener(*mappings: JsonMapping, **more: object) -> mqtt._Listener:
     config = MqttConfig(**{"host": "broker", "mappings": list(mappings or (TIMED, UNTIMED)), **more})
-    return mqtt._Listener(config, None, StreamState("b", "mqtt", config.source), lambda: NOW_US)
+    state = StreamState("b", "mqtt", config.source)
+    return mqtt._Listener(config, None, state, lambda: NOW_US, SessionMemory())
 
 
 def arrived(topic: str, payload: object, mid: int = 1, *, retained: bool = False) -> Arrived:
@@ -50,6 +52,11 @@ def arrived(topic: str, payload: object, mid: int = 1, *, retained: bool = False
         ({"version": "3.1"}, "Invalid enum value"),
         ({"qos": 2}, "Invalid enum value"),
         ({"hots": "x"}, "unknown field"),
+        ({"share": "g"}, "need a client_id each"),
+        ({"topics": ["$share/g/a"]}, "need a client_id each"),
+        ({"share": "g/h", "client_id": "one"}, "the name of a group"),
+        ({"ca_file": "a.pem"}, "certificates are of no use without tls = true"),
+        ({"tls": True, "key_file": "a.key"}, "name both"),
     ],
 )
 def test_a_wrong_configuration_is_refused_in_words(wrong, says):
@@ -68,6 +75,29 @@ def test_no_password_is_shown():
 def test_what_is_subscribed_to_follows_from_the_mappings():
     assert MqttConfig(host="h", mappings=[TIMED, UNTIMED, TIMED]).filters == ["tide/+/level", "rain/+"]
     assert MqttConfig(host="h", mappings=[TIMED], topics=["#"]).filters == ["#"]
+
+
+def test_a_shared_subscription_is_that_of_its_group():
+    one = MqttConfig(host="h", mappings=[TIMED, UNTIMED], share="g", client_id="a")
+    assert one.filters == ["$share/g/tide/+/level", "$share/g/rain/+"]
+    assert one.session == "a at mqtt://h:1883"
+
+
+def test_subscriptions_are_remembered_and_a_broken_memory_is_no_reason_to_stand_still(tmp_path):
+    file = tmp_path / "sessions.json"
+    memory = SessionMemory(file)
+    memory.remember("a at b", ["x/#", "y", "x/#"])
+    memory.remember("c at b", ["z"])
+    again = SessionMemory(file)
+    assert again.filters("a at b") == ["x/#", "y"]
+    assert again.filters("c at b") == ["z"]
+    assert again.filters("other") == []
+    for broken in (b"{", b'{"a at b": 1}', b"\xff"):
+        file.write_bytes(broken)
+        assert SessionMemory(file).filters("a at b") == []
+    file.unlink()
+    file.mkdir()
+    assert SessionMemory(file).filters("a at b") == []
 
 
 def test_the_session_has_the_same_name_after_a_restart_and_another_for_other_topics():
@@ -116,6 +146,29 @@ async def test_bad_messages_are_counted_and_the_good_ones_stay():
         assert bad.topic in one.state.last_error
     assert len((await one._read([bad]))[0]) == 0
     assert one.state.bad_samples == 3, "of messages that a mapping reads"
+
+
+async def test_samples_of_a_message_go_on_oldest_first_and_messages_in_their_order():
+    many = JsonMapping(
+        topic="b/+", datastream="{1}.x", samples="", value="v", time="t", time_format="epoch_s"
+    )
+    newest_first = [{"t": t, "v": t} for t in (30, 20, 20, 10)]
+    batch, _ = await listener(many)._read(
+        [arrived("b/a", newest_first, 1), arrived("b/c", newest_first[1:], 2), arrived("b/a", [], 3)]
+    )
+    seconds = (batch.time_us // 10**6).tolist()
+    assert seconds == [10, 20, 20, 30, 10, 20, 20]
+    assert batch.value.tolist() == seconds
+    assert [batch.datastream_ids[i] for i in batch.series] == ["a.x"] * 4 + ["c.x"] * 3
+    assert (batch.received_at_us - NOW_US).tolist() == [1] * 4 + [2] * 3
+
+
+async def test_a_message_that_was_too_large_is_counted_and_named():
+    one = listener()
+    large = Arrived("rain/apia", b"", 1, False, 1, NOW_US, 30_000_000)
+    batch, end = await one._read([large, arrived("rain/apia", {"mm": 1}, 2)])
+    assert (len(batch), end, one.state.bad_messages) == (1, 2, 1)
+    assert "topic rain/apia: 30000000 bytes in one message" in one.state.last_error
 
 
 async def test_an_error_of_the_program_does_not_hold_up_the_others(monkeypatch):

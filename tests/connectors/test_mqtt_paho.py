@@ -134,6 +134,46 @@ def test_plain_messages_take_the_quick_way_and_all_others_come_too(version5):
         way.close()
 
 
+@pytest.mark.parametrize("version5", [True, False])
+@pytest.mark.parametrize("cut", [1, 1000, 5000])
+def test_of_a_large_message_only_its_topic_is_kept_and_what_follows_is_read(version5, cut, monkeypatch):
+    monkeypatch.setattr(mqtt_paho, "READ_BYTES", 64)
+    monkeypatch.setattr(mqtt_paho, "MAX_PACKET_BYTES", 2000)
+    monkeypatch.setattr(mqtt_paho, "_HEAD_BYTES", 100)
+    way = Way(version5=version5, hastened=True)
+    none = b"\x00" if version5 else b""
+    large = b"\x00\x03a/b\x01\x02" + none + b"x" * 20_000
+    stream = packet(0x33, large) + packet(0x32, b"\x00\x01c\x01\x03" + none + b"{}")
+    most = 0
+    try:
+        for begin in range(0, len(stream), cut):
+            way.far.sendall(stream[begin : begin + cut])
+            for _ in range(cut // 64 + 3):
+                assert way.client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+                most = max(most, len(way.client._in_packet["packet"]))
+        assert way.seen == [
+            Published("a/b", b"", 1, True, 258, len(large)),
+            Published("c", b"{}", 1, False, 259),
+        ]
+        assert most <= 64 * 100, "paho's own turn is a hundred pieces"
+    finally:
+        way.close()
+
+
+@pytest.mark.parametrize("command", [0x34, 0x90])
+def test_a_large_packet_that_nobody_asked_for_ends_the_connection(command, monkeypatch):
+    monkeypatch.setattr(mqtt_paho, "READ_BYTES", 64)
+    monkeypatch.setattr(mqtt_paho, "MAX_PACKET_BYTES", 2000)
+    monkeypatch.setattr(mqtt_paho, "_HEAD_BYTES", 100)
+    way = Way(version5=True, hastened=True)
+    try:
+        code = way.feed(packet(command, b"\x00\x01a\x01\x02" + b"x" * 20_000))
+        assert code == MQTTErrorCode.MQTT_ERR_PROTOCOL
+        assert not way.seen
+    finally:
+        way.close()
+
+
 def test_the_socket_is_asked_in_large_pieces_and_says_when_something_is_left(monkeypatch):
     monkeypatch.setattr(mqtt_paho, "READ_BYTES", 8)
     near, far = socket.socketpair()

@@ -1,12 +1,16 @@
 """What a person can get wrong in the configuration, and what the program says about it."""
 
+from pathlib import Path
+
 import pytest
 
+from connectors.http_push import hash_of
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, address, check_station_id, without_password
 from deploy.settings_file import load
+from sensors.payloads.commands import JsonCommand
 
 STATION = """
 [[station]]
@@ -35,6 +39,30 @@ id = "duty"
 url = "https://alerts.example/hook"
 secret = "whsec_Z3JvdW5kc3dlbGwtZGVtby1zZWNyZXQtMjAyNg=="
 """
+PUSH = f"""
+[[http_push]]
+id = "gateway"
+token_hash = "sha256:{"0" * 64}"
+  [[http_push.mappings]]
+  topic = "gateway"
+  datastream = "a"
+  value = "v"
+"""
+POLL = """
+[[http_poll]]
+id = "buoy"
+url = "https://data.example/{now:%Y}"
+  [http_poll.mapping]
+  topic = "#"
+  datastream = "a"
+  value = "v"
+"""
+DEVICES = """
+  [[mqtt.devices]]
+  things = ["harbour"]
+  topic = "down/{thing}"
+  encoder = { format = "json" }
+"""
 
 
 @pytest.fixture
@@ -56,6 +84,21 @@ def test_a_whole_configuration(read):
     assert (config.username, config.password, config.version) == ("user", "pass@word", "auto")
     (datastream,) = settings.thing[0].datastreams()
     assert (datastream.id, datastream.name) == ("harbour.water_level", "harbour water level")
+
+
+def test_every_way_in_and_down(read):
+    settings = read(PUSH + POLL + MQTT + DEVICES)
+    assert settings.http_push[0].mappings[0].topic == "gateway"
+    assert settings.http_poll[0].mapping.topic == "#"
+    assert settings.mqtt[0].devices[0].encoder == JsonCommand()
+
+
+def test_what_the_description_of_the_intake_shows_is_taken(read):
+    shown = Path("docs/intake.md").read_text().split("```toml\n")[1:]
+    kinds = [read(one.partition("```")[0]) for one in shown]
+    assert len(kinds) == 5
+    assert sum(len(one.mqtt) + len(one.http_push) + len(one.http_poll) for one in kinds) == 5
+    assert kinds[2].http_push[0].token_hash == hash_of("test")
 
 
 def test_links_in_webhooks_begin_with_an_address_of_a_page(read):
@@ -125,6 +168,14 @@ WRONG = {
         "two entries of kind datastream have the id 'harbour.water_level'",
     ),
     "two webhooks of one id": (WEBHOOK * 2, "two entries of kind webhook have the id 'duty'"),
+    "two senders of one name": (PUSH * 2, "two entries of kind http_push have the id 'gateway'"),
+    "a token as it is": (PUSH.replace("sha256:", ""), "http_push number 1: "),
+    "an address that names no host": (POLL.replace("data.example", ""), "http_poll number 1: "),
+    "an unknown format of commands": (
+        MQTT + DEVICES.replace("json", "morse"),
+        "mqtt number 1, devices number 1, encoder: there is no format 'morse' of commands, only",
+    ),
+    "a level that there is not": (MQTT + DEVICES + "  intervals_s = { green = 1 }", "'green' is no level"),
     "two sessions of one name": (MQTT * 2, "two entries of kind mqtt have the client_id"),
     "a slash in a station": (
         STATION.replace("ALPH00CHN", "ALPH/00", 1),

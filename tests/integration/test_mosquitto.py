@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from connectors import mqtt, mqtt_session
-from connectors.mqtt import MqttConfig
+from connectors.mqtt_config import MqttConfig
 from connectors.mqtt_publish import publisher
 from connectors.reconnect import BackOff
 from sensors.payloads.json import JsonMapping
