@@ -25,6 +25,7 @@ from functools import partial
 import numpy as np
 import structlog
 
+from streams.call_records import CallReceipts, Resumed
 from streams.inbox import Health, Inbox, Item, StoppedError
 from streams.partition_time import time_of
 from streams.partitions import rows_of
@@ -114,6 +115,8 @@ class EmbeddedRuntime:
         """Restore the state and begin to work."""
         self._inbox.open()
         await asyncio.get_running_loop().run_in_executor(None, self._restore)
+        if self.ticks:
+            self._inbox.offer(Resumed(now_us=self.clock_us()), NOTE_BYTES)
         self._thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
         self._thread.start()
 
@@ -194,6 +197,14 @@ class EmbeddedRuntime:
             raise TimeoutError(str(error)) from error
         finally:
             self._commands.pop(command.id, None)
+
+    async def put_receipts(self, batch: CallReceipts) -> None:
+        """Return when what was said of calls is durable (streams.bus.ReceiptSink)."""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                await self._inbox.deliver(batch, COMMAND_BYTES * len(batch.receipts))
+        except StoppedError as error:
+            raise TimeoutError(str(error)) from error
 
     async def drained(self) -> None:
         """Return when everything that was put before this call is durable."""

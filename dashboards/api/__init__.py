@@ -10,6 +10,7 @@ from connectors.caster.session_book import Sessions
 from dashboards import problems
 from dashboards.api import (
     alerts,
+    calls,
     changes,
     live,
     operations,
@@ -27,7 +28,8 @@ from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from storage.store import Store
-from streams.bus import CommandSink
+from streams.bus import CommandSink, ReceiptSink
+from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
 from streams.stream_state import StreamState, StreamStates
 
@@ -50,6 +52,8 @@ def create_app(
     sessions: Callable[[], Sessions] = lambda: Sessions(""),
     privacy: PrivacyDefinition = PrivacyDefinition(),
     told: Callable[[], Iterable[StreamState]] = tuple,
+    receipts: ReceiptSink | None = None,
+    links: CallLinks | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -86,6 +90,10 @@ def create_app(
         What is told and kept of rovers unless a command said otherwise.
     told
         Returns the incoming streams of other processes, as they tell.
+    receipts
+        Where answers to calls go; None: this process takes none.
+    links
+        Knows the signed links by which people answer; None: none serves.
     """
     app = FastAPI(
         title="Groundswell",
@@ -119,6 +127,8 @@ def create_app(
         sessions=sessions,
         privacy=privacy,
         told=told,
+        receipts=receipts,
+        links=links,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -129,6 +139,8 @@ def create_app(
         app.include_router(routes, dependencies=needed)
     for routes in (
         alerts.router(context),
+        calls.router(context),
+        calls.page_router(context),
         changes.router(context),
         station_sources.router(context),
         operations.streams_router(context),

@@ -19,7 +19,7 @@ from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
 from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import Changes, Commands, Record, SampleBatch, Tick
-from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
+from streams.topics import CALL_RECEIPTS, COMMANDS, DETECTIONS, PRESENCES, RAW, SAMPLES, Topic
 
 _VERSION = 1
 DATASTREAMS_REMEMBERED = DATASTREAMS // SAMPLES.partitions
@@ -37,7 +37,7 @@ class Group:
 
 SCORE = Group("score", (RAW,))
 SENSE = Group("sense", (SAMPLES,))
-ALERT = Group("alert", (DETECTIONS, COMMANDS))
+ALERT = Group("alert", (DETECTIONS, COMMANDS, CALL_RECEIPTS, PRESENCES))
 GROUPS = (SCORE, SENSE, ALERT)
 
 
