@@ -115,7 +115,8 @@ def _read(file: Path) -> dict[str, dict[str, dict[str, Any]]]:
     except (OSError, ValueError) as error:
         raise Refusal(f"{file} cannot be read ({error}); name a TOML file") from error
     unknown = sorted(made.keys() - _PATHS.keys())
-    if unknown or not all(isinstance(one, dict) for part in made.values() for one in part.values()):
+    parts = [part.values() if isinstance(part, dict) else [None] for part in made.values()]
+    if unknown or not all(isinstance(one, dict) for part in parts for one in part):
         what = f"has {unknown[0]!r}" if unknown else "is not made of tables"
         raise Refusal(f"{file} {what}; write [person.ID], [group.ID], [roster.ID] and [plan.ID]")
     return made

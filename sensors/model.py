@@ -49,7 +49,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """0: that of its property."""
     level: Literal["blue", "yellow", "orange", "red"] = "blue"
     """Of the alert `no_data`."""
-    gateway: Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[\w.:-]*\Z")] = ""
+    gateway: Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[\w.-]*\Z")] = ""
     """What all come through that name it: when all are silent, it is one alert, about the gateway."""
 
 

@@ -18,6 +18,8 @@ from streams.call_records import AnswerName, CallAnswer, CallOrder, Calls, Purpo
 
 MESSAGE_US = 6 * 3_600_000_000
 """A message that could not be brought for so long is no news any more."""
+LONGEST_US = 86_400_000_000
+"""No call waits for longer, whenever the next one comes."""
 
 People = Callable[[Step, int], list[tuple[str, list[Contact]]]]
 """Whom a step calls at a time, with the ways to each."""
@@ -35,6 +37,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """Of the calls that have not failed."""
     over: bool = False
     """Refused, failed, or too late; who is late may still answer."""
+    has_answered: bool = False
 
 
 class Calling(msgspec.Struct, kw_only=True):
@@ -175,7 +178,8 @@ class Calling(msgspec.Struct, kw_only=True):
                     )
                 )
         if self.place < len(steps):
-            is_in_vain = step.answer and not orders
+            is_asked = any(one.answer for one in steps[: self.place])
+            is_in_vain = is_asked and all(one.over for one in self.attempts)  # nobody is left to wait for
             wait_s = 0.0 if is_in_vain else steps[self.place].after_s - step.after_s
             self.next_us = at_us + round(wait_s * 1e6)
         elif any(one.answer for one in steps):
@@ -191,7 +195,7 @@ class Calling(msgspec.Struct, kw_only=True):
             return MESSAGE_US
         for later in self.escalation.steps[self.place :]:
             if later.answer and later.after_s > step.after_s:
-                return round((later.after_s - step.after_s) * 1e6)
+                return min(round((later.after_s - step.after_s) * 1e6), LONGEST_US)
         return round(self.escalation.deadline_s * 1e6)
 
     def _order(

@@ -46,7 +46,7 @@ from streams.records import (
 )
 from streams.rounds import Journal, Keeper, Repetitions, Round, joined
 from streams.storing import AbandonedError, Storing
-from streams.topics import RAW
+from streams.topics import PRESENCES, RAW
 
 __all__ = ["EmbeddedRuntime", "Health", "Keeper", "Listener", "Round", "StoppedError"]
 
@@ -115,7 +115,7 @@ class EmbeddedRuntime:
         """Restore the state and begin to work."""
         self._inbox.open()
         await asyncio.get_running_loop().run_in_executor(None, self._restore)
-        if self.ticks:
+        if self.ticks and any(PRESENCES in one.reads for one in self.pipeline.processors):
             self._inbox.offer(Resumed(now_us=self.clock_us()), NOTE_BYTES)
         self._thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
         self._thread.start()

@@ -178,7 +178,8 @@ class Alert:
         before = self._alert(name)
         self._measure(before, detection)
         step = advance(before, detection)
-        if detection.detected_at_us < self._lowered_us.get(name, 0) and detection.phase != "end":
+        lowered_us = self._lowered_us.get(name)
+        if lowered_us is not None and detection.detected_at_us < lowered_us and detection.phase != "end":
             return steps
         if step is not None and (consultation := self._consultation(step)) is not None:
             step = propose(before, step, consultation)
@@ -186,7 +187,9 @@ class Alert:
 
     def _measure(self, alert: AlertTransition | None, detection: Detection) -> None:
         """Note how long a level lower than the alert's has been measured."""
-        if alert is None or alert.state == "closed" or detection.phase == "end" or alert.historic:
+        if alert is None or alert.state == "closed" or alert.ended_at_us is not None:
+            return
+        if detection.phase == "end" or detection.historic:
             return
         before = self._easing.pop(alert.alert_id, None)
         after = measured(before, alert.level, detection.level, detection.detected_at_us)

@@ -193,25 +193,26 @@ class CallPeople:
             known.waits = True
             return []
         name = _group(identity, plan, alert, self._plans.site_of(alert.subject_id))
+        left = [self._leave(known, alert)] if known.group != name else []  # its plan is another one now
         calling = self._callings.get(name)
         members = [] if calling is None else self._members(name, calling)
         others = [one for one in members if one != alert.alert_id]
         if calling is not None and not higher(alert.level, calling.level) and _goes_on(calling, plan, at_us):
             if len(others) >= MOST_TOGETHER:
                 known.waits = True
-                return []
+                return left
             if alert.alert_id not in members:
-                calling.also.append(alert.alert_id)
+                calling.also = [one for one in others if one != calling.alert_id] + [alert.alert_id]
             known.called, known.group = calling.level, name
-            return []
+            return left
         begin_us = at_us
         if not known.turn:
             begin_us = max(at_us, alert.opened_at_us + round(plan.persist_s * 1e6))
         known.turn += 1
         known.called, known.group = alert.level, name
-        made = [self._end(name, at_us)]  # of a lower level, or long done
+        made = [*left, self._end(name, at_us)]  # of a lower level, or long done
         self._callings[name] = Calling.begin(
-            [alert.alert_id, *others][:MOST_TOGETHER],
+            [alert.alert_id, *others],
             alert.subject_id,
             self._plans.site_of(alert.subject_id),
             alert.level,
@@ -278,6 +279,9 @@ class CallPeople:
         """Return that somebody acknowledged; who was not called did so, too."""
         for one in calling.attempts:
             if self._plans.is_person(step.by, one.person):
+                if one.has_answered:  # for another alert of the group
+                    return []
+                one.has_answered = True
                 return [calling.answer(one, "acknowledged", step.at_us)]
         if not calling.attempts:
             return []

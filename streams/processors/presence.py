@@ -114,6 +114,9 @@ class Presence:
     def _hear(self, batch: SampleBatch) -> list[SeriesPresence]:
         if not len(batch):
             return []
+        if not self._index:
+            self._now_us = max(self._now_us, int(batch.received_at_us.max()))
+            return []
         self._begin(int(batch.received_at_us[0]))
         self._now_us = max(self._now_us, int(batch.received_at_us.max()))
         index = np.array([self._index.get(name, -1) for name in batch.datastream_ids], np.int64)
@@ -167,7 +170,9 @@ class Presence:
 
     def _arrange(self, known: dict[str, tuple[int, bool]]) -> None:
         """Make the columns of all series that are watched."""
-        self._index, self._watched, within_us, rows = {}, [], [], []
+        self._index, self._watched = {}, []
+        within_us: list[int] = []
+        rows: list[tuple[int, bool]] = []
         for identity, made in self._objects.all("datastream", DatastreamDefinition):
             promise = self._promise(identity)
             if promise is None:
