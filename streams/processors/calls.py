@@ -7,7 +7,6 @@ another one, or found in late data calls nobody; it does when that ends and it s
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -15,9 +14,10 @@ import msgspec
 
 from sensors.detectors import Level
 from sensors.model import Datastream
-from streams.call_definitions import Consultation, Contact, Escalation, PlanDefinition, Step
+from streams.call_definitions import Consultation, Escalation, PlanDefinition, Step
 from streams.call_records import AnswerName, CallAnswer, CallReceipt, CallReceipts, Calls
-from streams.calling import Calling, People, joined
+from streams.calling import Calling, joined
+from streams.callings import Callings
 from streams.plans import Plans, escalation_of, higher
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
@@ -27,7 +27,6 @@ from streams.topics import ALERTS, CALL_RECEIPTS, CALLS, COMMANDS, REGISTRY, Top
 MOST_TOGETHER = 100
 """Alerts of one calling; more begin one of their own when it is over."""
 _NOW = b"now:"
-_CALLING = b"call:"
 
 
 class _Known(msgspec.Struct):
@@ -46,11 +45,6 @@ class _Known(msgspec.Struct):
     """It is muted, or the calling that it belongs to is full."""
 
 
-class _Group(msgspec.Struct):
-    name: str
-    calling: Calling
-
-
 class CallPeople:
     """Implements `streams.processor.Processor`.
 
@@ -67,10 +61,7 @@ class CallPeople:
     def __init__(self, datastreams: Iterable[Datastream] = ()) -> None:
         self._plans = Plans(datastreams, ("plan", "person", "roster", "group", "datastream"))
         self._known: dict[str, _Known] = {}
-        self._callings: dict[str, Calling] = {}
-        self._now_us = 0
-        self._exhausted = 0
-        self._unreached = 0
+        self._callings = Callings(self._plans, self._begin_turn)
 
     def on_batch(self, batch: Record) -> Outputs:
         """Take steps of alerts, receipts, decisions, and changes of plans and people."""
@@ -78,21 +69,21 @@ class CallPeople:
             return []
         made: list[Calls] = []
         if isinstance(batch, Changes):
-            made += self._reach(max((one.at_us for one in batch.changes), default=0))
+            made += self._callings.reach(max((one.at_us for one in batch.changes), default=0))
             if self._plans.take(batch):
-                made += self._look_at_all(self._now_us)
+                made += self._look_at_all(self._callings.now_us)
         elif isinstance(batch, AlertTransitions):
             for step in batch.transitions:
-                made += self._reach(step.at_us)
+                made += self._callings.reach(step.at_us)
                 made += self._follow(step)
         elif isinstance(batch, CallReceipts):
             for one in batch.receipts:
-                made += self._reach(one.at_us)
+                made += self._callings.reach(one.at_us)
                 made.append(self._received(one))
         elif isinstance(batch, Commands):
             for command in batch.commands:
                 if command.kind == "decide_alert":
-                    made += self._reach(command.at_us)
+                    made += self._callings.reach(command.at_us)
                     made.append(self._decision(command))
         else:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
@@ -100,7 +91,7 @@ class CallPeople:
 
     def on_time(self, now_us: int) -> Outputs:
         """Call whoever is next."""
-        return _told(self._reach(now_us))
+        return _told(self._callings.reach(now_us))
 
     def on_end(self) -> Outputs:
         """Nobody is called because the input is over."""
@@ -109,10 +100,8 @@ class CallPeople:
     def snapshot(self) -> Iterator[bytes]:
         """Return alerts that are not closed, and callings."""
         known = (msgspec.msgpack.encode(one) for one in self._known.values())
-        callings = (
-            _CALLING + msgspec.msgpack.encode(_Group(name, one)) for name, one in self._callings.items()
-        )
-        return split([self._plans.snapshot(), _NOW + self._now_us.to_bytes(8, "little"), *callings, *known])
+        now = _NOW + self._callings.now_us.to_bytes(8, "little")
+        return split([self._plans.snapshot(), now, *self._callings.snapshot(), *known])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
@@ -120,19 +109,16 @@ class CallPeople:
         self._callings.clear()
         for piece in join(chunks):
             if piece.startswith(_NOW):
-                self._now_us = int.from_bytes(piece[len(_NOW) :], "little")
-            elif piece.startswith(_CALLING):
-                group = msgspec.msgpack.decode(piece[len(_CALLING) :], type=_Group)
-                self._callings[group.name] = group.calling
-            elif not self._plans.restored(piece):
+                self._callings.now_us = int.from_bytes(piece[len(_NOW) :], "little")
+            elif not (self._plans.restored(piece) or self._callings.restored(piece)):
                 one = msgspec.msgpack.decode(piece, type=_Known)
                 self._known[one.alert.alert_id] = one
 
     def counts(self) -> dict[str, int]:
         """Callings that nobody answered to the end; steps that reached nobody; newer changes."""
         return {
-            "calls_exhausted": self._exhausted,
-            "calls_to_nobody": self._unreached,
+            "calls_exhausted": self._callings.exhausted,
+            "calls_to_nobody": self._callings.unreached,
             "unreadable_changes": self._plans.unreadable,
         }
 
@@ -147,10 +133,10 @@ class CallPeople:
         known.alert = msgspec.structs.replace(step, evidence={})
         made = []
         if before.proposed is not None and step.proposed is None:
-            made.append(self._end(_consulting(step.alert_id), step.at_us))
+            made.append(self._callings.end(_consulting(step.alert_id), step.at_us))
         if step.state == "closed":
             made.append(self._leave(known, step))
-            made.append(self._end(_consulting(step.alert_id), step.at_us))
+            made.append(self._callings.end(_consulting(step.alert_id), step.at_us))
             del self._known[step.alert_id]
             return [*made, *self._look_at_waiting(step.at_us)]
         if step.state == "acknowledged":
@@ -158,9 +144,9 @@ class CallPeople:
             made += self._tell_who_has_it(known, step)
         elif step.silenced:
             made.append(self._leave(known, step))
-            made.append(self._end(_consulting(step.alert_id), step.at_us))
+            made.append(self._callings.end(_consulting(step.alert_id), step.at_us))
             known.called = None
-        elif step.change == "ended" and known.group and not self._callings[known.group].has_begun:
+        elif step.change == "ended" and self._waits_to_begin(known):
             made.append(self._leave(known, step))
         if step.proposed is not None and not step.silenced:
             made += self._consult(known, step.at_us)
@@ -210,8 +196,8 @@ class CallPeople:
             begin_us = max(at_us, alert.opened_at_us + round(plan.persist_s * 1e6))
         known.turn += 1
         known.called, known.group = alert.level, name
-        made = [*left, self._end(name, at_us)]  # of a lower level, or long done
-        self._callings[name] = Calling.begin(
+        made = [*left, self._callings.end(name, at_us)]  # of a lower level, or long done
+        begun = Calling.begin(
             [alert.alert_id, *others],
             alert.subject_id,
             self._plans.site_of(alert.subject_id),
@@ -221,7 +207,7 @@ class CallPeople:
             escalation,
             begin_us,
         )
-        return [*made, *self._reach_one(name, max(self._now_us, at_us))]
+        return [*made, *self._callings.begin(name, begun, at_us)]
 
     def _members(self, name: str, calling: Calling) -> list[str]:
         """Return the alerts that a calling is still about."""
@@ -250,7 +236,7 @@ class CallPeople:
             msgspec.structs.replace(escalation, steps=[first]),
             step.at_us,
         )
-        return [calling.advance(self._people(step.subject_id))]
+        return [calling.advance(self._callings.people(calling.site))]
 
     def _is_muted(self, alert: AlertTransition, plan: PlanDefinition) -> bool:
         site = self._plans.site_of(alert.subject_id)
@@ -273,7 +259,7 @@ class CallPeople:
         if remaining := self._members(name, calling):
             calling.also = [one for one in remaining if one != calling.alert_id]
             return Calls(answers=answers)
-        return joined([Calls(answers=answers), self._end(name, step.at_us)])
+        return joined([Calls(answers=answers), self._callings.end(name, step.at_us)])
 
     def _answered(self, calling: Calling, step: AlertTransition) -> list[CallAnswer]:
         """Return that somebody acknowledged; who was not called did so, too."""
@@ -298,7 +284,7 @@ class CallPeople:
             return []
         assert alert.proposed is not None
         known.turn += 1
-        self._callings[name] = Calling.begin(
+        begun = Calling.begin(
             [alert.alert_id],
             alert.subject_id,
             self._plans.site_of(alert.subject_id),
@@ -309,101 +295,34 @@ class CallPeople:
             at_us,
             "consultation",
         )
-        return self._reach_one(name, max(self._now_us, at_us))
+        return self._callings.begin(name, begun, at_us)
 
     def _decision(self, command: Command) -> Calls:
         answer: AnswerName = "declined" if command.arguments.get("answer") == "decline" else "confirmed"
-        return self._decided(command.target, command.by.strip(), answer)
-
-    def _decided(self, alert_id: str, by: str, answer: AnswerName) -> Calls:
-        """Return what somebody says in a consultation, and which calls are not needed any more."""
-        calling = self._callings.get(_consulting(alert_id))
-        if calling is None:
-            return Calls()
-        for one in calling.attempts:
-            if self._plans.is_person(by, one.person):
-                one.over, withdrawn, one.ids = True, one.ids, []
-                return Calls(answers=[calling.answer(one, answer, self._now_us)], withdrawn=withdrawn)
-        return Calls()
+        return self._callings.decide(_consulting(command.target), command.by.strip(), answer)
 
     def _received(self, one: CallReceipt) -> Calls:
         if one.purpose == "consultation" and one.state in {"answered", "refused"}:
             answer: AnswerName = "confirmed" if one.state == "answered" else "declined"
-            return self._decided(next(iter(one.alert_ids), ""), one.person, answer)
+            return self._callings.decide(_consulting(next(iter(one.alert_ids), "")), one.person, answer)
         if one.state in {"refused", "failed"}:
-            return self._said(one.call_id, is_refused=one.state == "refused")
+            return self._callings.receive(one.call_id, refused=one.state == "refused")
         return Calls()  # who answered has acknowledged, which comes as a step of the alert
 
-    # --- time -------------------------------------------------------------------------------------------
+    # --- turns ------------------------------------------------------------------------------------------
 
-    def _said(self, identity: str, *, is_refused: bool) -> Calls:
-        for name, calling in self._callings.items():
-            if identity in calling.ids():
-                made = calling.receive(identity, refused=is_refused, at_us=self._now_us)
-                return joined([made, *self._reach_one(name, self._now_us)])
-        return Calls()
+    def _begin_turn(self, name: str, calling: Calling) -> None:
+        """Let a turn be that of an alert that waits: the one before may have been answered meanwhile."""
+        lead = next(iter(self._members(name, calling)), calling.alert_id)
+        if lead != calling.alert_id:
+            calling.also = [one for one in calling.also if one != lead]
+            calling.alert_id, calling.turn = lead, self._known[lead].turn + 1
+        if (known := self._known.get(lead)) is not None:
+            known.turn = calling.turn
 
-    def _reach(self, now_us: int) -> list[Calls]:
-        """Let time go on; return what becomes due until then, in the order of its times."""
-        if now_us <= self._now_us:
-            return []
-        made = []
-        due = [
-            (at_us, name)
-            for name, one in self._callings.items()
-            if (at_us := one.due_us) is not None and at_us <= now_us
-        ]
-        heapq.heapify(due)
-        while due:
-            at_us, name = heapq.heappop(due)
-            self._now_us = max(self._now_us, at_us)
-            made.append(self._advance(name))
-            if (next_us := self._callings[name].due_us) is not None and next_us <= now_us:
-                heapq.heappush(due, (next_us, name))
-        self._now_us = now_us
-        return made
-
-    def _reach_one(self, name: str, now_us: int) -> list[Calls]:
-        """Return what is due of one calling."""
-        made = []
-        while (due_us := self._callings[name].due_us) is not None and due_us <= now_us:
-            made.append(self._advance(name))
-        return made
-
-    def _advance(self, name: str) -> Calls:
-        calling = self._callings[name]
-        turn, place = calling.turn, calling.place
-        made = calling.advance(self._people(calling.subject_id))
-        self._exhausted += calling.exhausted and calling.due_us is None and calling.purpose == "call"
-        self._unreached += calling.place > place and not made.orders
-        if calling.turn > turn:
-            lead = next(iter(self._members(name, calling)), calling.alert_id)
-            if lead != calling.alert_id:  # the first one has been answered: its turns are its own
-                calling.also = [one for one in calling.also if one != lead]
-                calling.alert_id, calling.turn = lead, self._known[lead].turn + 1
-            if (known := self._known.get(lead)) is not None:
-                known.turn = calling.turn
-        return made
-
-    def _end(self, name: str, at_us: int) -> Calls:
-        """Forget a calling; return which of its calls are not needed any more."""
-        calling = self._callings.pop(name, None)
-        if calling is None:
-            return Calls()
-        late = [one for one in calling.attempts if not one.over and one.deadline_us <= at_us]
-        return Calls(
-            answers=[calling.answer(one, "unreachable", one.deadline_us) for one in late],
-            withdrawn=calling.ids(),
-        )
-
-    def _people(self, subject_id: str) -> People:
-        site = self._plans.site_of(subject_id)
-
-        def people(step: Step, at_us: int) -> list[tuple[str, list[Contact]]]:
-            names = self._plans.people(step.to, at_us, site)
-            return [(name, self._plans.contacts(name, step.channels)) for name in names]
-
-        return people
+    def _waits_to_begin(self, known: _Known) -> bool:
+        calling = self._callings.get(known.group)
+        return calling is not None and not calling.has_begun
 
 
 def _told(made: list[Calls]) -> Outputs:
