@@ -221,6 +221,8 @@ class EmbeddedRuntime:
             if isinstance(processor, Control):
                 self.standing = processor.standing
         self._forgotten.begin(self.standing)
+        # those that are new in this program
+        Pipeline([p for p in self._remembered.processors if p.name not in snapshots]).begin(self.standing)
 
     def _work(self) -> None:
         try:
