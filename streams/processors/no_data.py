@@ -82,6 +82,7 @@ class NoData:
         elif isinstance(batch, Changes):
             if self._objects.take(batch):
                 self._arrange()
+                found += self._let_go(max(change.at_us for change in batch.changes))
         elif not isinstance(batch, Resumed):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         return _told(found)
@@ -130,15 +131,21 @@ class NoData:
         found = []
         if silent is not None and silent.told is not None:
             found.append(_ended(silent.told, presence.at_us, f"{presence.name} speaks again"))
-        gateway = self._gateways.pop(presence.gateway, None)
+        is_there = presence.datastream_id in self._members.get(presence.gateway, ())  # else it was let go of
+        gateway = self._gateways.pop(presence.gateway, None) if is_there else None
         if gateway is not None:
-            why = f"{presence.name} speaks again"
-            found.append(_ended(gateway, presence.at_us, why))
+            found.append(_ended(gateway, presence.at_us, f"{presence.name} speaks again"))
             for one in self._silent.values():  # they have time to follow
                 if one.presence.gateway == presence.gateway and one.told is None:
                     wait_s = max(self._peers(one.presence).values(), default=0.0) + SLACK_S
                     one.decide_us = presence.at_us + round(wait_s * 1e6)
         return found
+
+    def _let_go(self, at_us: int) -> list[Detection]:
+        """End what was told of gateways behind which nobody is expected any more."""
+        gone = [gateway for gateway in self._gateways if gateway not in self._members]
+        why = "nobody is expected behind it any more"
+        return [_ended(self._gateways.pop(gateway), at_us, why) for gateway in gone]
 
     def _reach(self, now_us: int) -> list[Detection]:
         """Let time go on; return what is found until then."""

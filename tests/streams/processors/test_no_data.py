@@ -163,6 +163,20 @@ def test_pausing_or_letting_go_of_a_promise_ends_its_alarm():
     assert findings(run(line, [], 9999)) == []
 
 
+def test_pausing_one_of_a_silent_gateway_ends_nothing_and_pausing_all_does():
+    line = pipeline(promised("a", 60, 30, "lora"), promised("b", 60, 30, "lora"))
+    run(line, [("a", 0), ("b", 0)], 1)
+    assert findings(run(line, [], 200)) == [("lora", "begin", 90)]
+    after = DatastreamDefinition.of(datastream())
+    found = [
+        findings(
+            line.run([Changes(changes=[change("datastream", name, after, i, at_us=at_s * S)])], at_s * S)
+        )
+        for i, (name, at_s) in enumerate((("a", 300), ("b", 400)), 1)
+    ]
+    assert found == [[], [("lora", "end", 400)]]
+
+
 ROWS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 200)), max_size=40)
 
 
