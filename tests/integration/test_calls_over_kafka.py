@@ -10,10 +10,11 @@ import pytest
 
 from streams.kafka import admin
 from streams.kafka.output import Message, Output
-from streams.partitions import partition_of, pieces
-from streams.topics import SAMPLES
+from streams.partitions import pieces
+from streams.records import Detection, Detections
+from streams.topics import DETECTIONS
 from tests.integration.processes import eventually, started
-from tests.integration.test_distributed import clock_us, tsunami, watch_at
+from tests.integration.test_distributed import clock_us, watch_at
 from tests.program import free_port
 from tests.servers import KafkaServer
 
@@ -91,9 +92,14 @@ async def test_a_channel_that_is_not_there_is_told_and_the_next_ones_are_called(
             await eventually(is_put, path, tmp_path)  # the server may not listen for answers yet
         output = Output(kafka.access, "devices")
         stack.push_async_callback(output.close)
-        partition = partition_of("gauge", SAMPLES)
-        made = pieces(tsunami(clock_us()))
-        await output.send([Message(prefix + SAMPLES.name, partition, one) for one in made])
+        now_us = clock_us()
+        found_now = Detection(
+            detector="sea_level", version="1", subject_id="gauge.water_level", phase="begin", level="orange",
+            onset_us=now_us, at_us=now_us, detected_at_us=now_us, title="High water", value=1.0,
+            threshold=0.5, unit="m", evidence={},
+        )  # fmt: skip
+        made = pieces(Detections(detections=[found_now]))
+        await output.send([Message(prefix + DETECTIONS.name, 0, one) for one in made])
 
         async def called() -> dict[str, list[dict[str, object]]] | None:
             items = (await client.get(f"{api}/alerts")).json()["items"]
@@ -114,7 +120,6 @@ async def test_a_channel_that_is_not_there_is_told_and_the_next_ones_are_called(
         assert [(one["person"], one["answer"]) for one in found["answers"]] == [
             ("li", "unreachable"), ("wang", "unreachable"),
         ]  # fmt: skip
-        # three seconds after wang by the clock of the notifier's ticks: nothing else arrives
         at = [one["at"] for one in found["calls"]]
         assert at == sorted(at)
         notifier.kill()
