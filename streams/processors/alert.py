@@ -12,6 +12,7 @@ import msgspec
 
 from sensors.model import Datastream
 from streams.alerts import (
+    SHOWN_AFTER_ANSWER_US,
     WAITING,
     Answer,
     acknowledge,
@@ -89,6 +90,8 @@ class Alert:
         self._easing: dict[str, Easing] = {}
         self._votes: dict[str, dict[str, bool]] = {}
         """Of the consultations that go on: who confirms."""
+        self._answered: dict[str, None] = {}
+        """Those that are over and acknowledged, and close soon."""
         self._lowered_us: dict[str, int] = {}
         """When a level was lowered or declined: what was found before does not raise it again."""
         self._closed_unanswered = 0
@@ -114,11 +117,10 @@ class Alert:
         raise TypeError(f"{self.name} does not read {type(batch).__name__}")
 
     def on_time(self, now_us: int) -> Outputs:
-        """Close what is over and was answered a while ago; look what else is due."""
+        """Do what is due; close what nobody answers where there is too much of it."""
         steps = self._reach(now_us)
         self._silences.forget(now_us)
         over = [alert for alert in self._open.values() if alert.ended_at_us is not None]
-        steps += [self._keep(step) for alert in over if (step := expire(alert, now_us)) is not None]
         unanswered = [alert for alert in over if alert.state == "open"]
         too_many = unanswered[: max(len(unanswered) - UNANSWERED_LIMIT, 0)]
         steps += [self._keep(close(alert, now_us)) for alert in too_many]
@@ -138,8 +140,9 @@ class Alert:
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
-        for one in (self._open, self._closed, self._easing, self._votes, self._lowered_us):
-            one.clear()
+        tables = (self._open, self._closed, self._easing, self._votes, self._answered, self._lowered_us)
+        for table in tables:
+            table.clear()
         for piece in join(chunks):
             if piece.startswith(_NOW):
                 self._now_us = int.from_bytes(piece[len(_NOW) :], "little")
@@ -292,7 +295,9 @@ class Alert:
         return steps
 
     def _timed(self) -> Iterator[tuple[int, str]]:
-        """Yield when the levels of which alerts change by themselves."""
+        """Yield when what becomes of which alerts by itself."""
+        for name in self._answered:
+            yield self._open[name].at_us + SHOWN_AFTER_ANSWER_US, name
         for name in self._votes:
             if (until_us := self._open[name].decide_until_us) is not None:
                 yield until_us, name
@@ -303,6 +308,8 @@ class Alert:
 
     def _pass_time(self, due_us: int, name: str) -> AlertTransition:
         alert = self._open[name]
+        if name in self._answered and (closing := expire(alert, due_us)) is not None:
+            return self._keep(closing)
         at_us = max(due_us, alert.at_us)
         if name in self._votes and alert.decide_until_us == due_us:
             consultation = self._consultation(alert)
@@ -352,6 +359,10 @@ class Alert:
             self._votes.pop(name, None)
         else:
             self._votes.setdefault(name, {})
+        if step.state == "acknowledged" and step.ended_at_us is not None:
+            self._answered[name] = None
+        else:
+            self._answered.pop(name, None)
         easing = self._easing.get(name)
         if easing is not None and (step.state == "closed" or step.ended_at_us is not None):
             del self._easing[name]
