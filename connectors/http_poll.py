@@ -126,7 +126,8 @@ async def run(
     )
     patience = back_off or BackOff(first_s=min(10.0, config.interval_s), most_s=max(60.0, config.interval_s))
     async with client:
-        poller = _Poller(config, sink, state, clock_us, client, *opened([config.mapping]))
+        (mapping,) = opened([config.mapping])
+        poller = _Poller(config, sink, state, clock_us, client, mapping)
         await keep_connected(poller.session, state, clock_us=clock_us, back_off=patience)
 
 

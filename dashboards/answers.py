@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from streams.records import AlertStateName, ChangeVerb, LevelName, ObjectKind, Reason, StationStateName
+from streams.records import (
+    AlertChange,
+    AlertStateName,
+    ChangeVerb,
+    LevelName,
+    ObjectKind,
+    Reason,
+    StationStateName,
+)
 from streams.stream_state import StreamPhase
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -211,7 +219,7 @@ class TransitionAnswer(Answer, frozen=True, kw_only=True):
     """One step of an alert's life."""
 
     number: int
-    change: Literal["opened", "level", "acknowledged", "ended", "closed", "silenced", "unsilenced"]
+    change: AlertChange
     state: AlertStateName
     level: LevelName
     at: Time
@@ -243,6 +251,8 @@ class AlertAnswer(Answer, frozen=True, kw_only=True):
     closed_at: Time | None
     historic: bool
     """Found in late data: it called nobody."""
+    proposed: LevelName | None
+    """The level that was found and that people are asked about; null: none is."""
     silenced: bool
     """A silence covers it: it calls nobody for a while."""
     number: int

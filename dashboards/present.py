@@ -249,6 +249,7 @@ def alert(
         ended_at=None if now.ended_at_us is None else time_of(now.ended_at_us),
         closed_at=time_of(now.at_us) if now.state == "closed" else None,
         historic=now.historic,
+        proposed=now.proposed,
         silenced=bool(now.silenced),
         number=now.number,
         evidence=now.evidence,

@@ -17,7 +17,10 @@ changes = typer.Typer(
 ObjectArgument = Annotated[
     str, typer.Argument(metavar="KIND/ID", help="station/WUHN, rule/gauge.level/sea_level, silence/... .")
 ]
-_KINDS = {"station", "thing", "datastream", "rule", "silence", "account", "privacy"}
+_KINDS = {
+    "station", "thing", "datastream", "rule", "silence", "account", "privacy",
+    "person", "roster", "group", "plan",
+}  # fmt: skip
 
 
 @changes.command("list")

@@ -13,11 +13,13 @@ import typer
 
 from deploy import kernel_cache
 from deploy.accounts_command import accounts
+from deploy.calls_command import calls
 from deploy.changes_command import changes
 from deploy.db_command import db
 from deploy.deadletter_command import deadletter
 from deploy.devices_command import devices
 from deploy.refusal import Refusal
+from deploy.roster_command import roster
 from deploy.sessions_command import sessions
 from deploy.sourcetable_command import sourcetable
 from deploy.stations_command import stations
@@ -55,6 +57,8 @@ app.add_typer(deadletter, name="deadletter")
 app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
+app.add_typer(roster, name="roster")
+app.add_typer(calls, name="calls")
 app.add_typer(sessions, name="sessions")
 app.add_typer(devices, name="devices")
 app.add_typer(stations, name="stations")

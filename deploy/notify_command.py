@@ -1,20 +1,25 @@
-"""`groundswell notify`: tells webhooks of alerts; one does it, others stand by."""
+"""`groundswell notify`: tells webhooks of alerts and brings calls to people; one does it, others stand by."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
+from deploy.calling import Caller
 from deploy.clock import wall_clock_us
 from deploy.kafka_access import kafka_access
+from deploy.kafka_calling import KafkaCalling, KafkaReceipts
 from deploy.kafka_figures import notifier_figures
 from deploy.notifier import Notifier
 from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
+from streams.bus import CallDoor
 from streams.kafka.lease import Lease
+from streams.kafka.output import Output
 from streams.topics import ALERTS
 
 log = structlog.get_logger()
@@ -25,15 +30,39 @@ def run_notify(settings: Settings, *, http: str | None, seconds: float | None) -
     run_async(_run(settings, http, seconds))
 
 
-async def _run(settings: Settings, http: str | None, seconds: float | None) -> None:
+async def _run(
+    settings: Settings,
+    http: str | None,
+    seconds: float | None,
+    doors: Mapping[str, CallDoor] | None = None,
+) -> None:
     stop = stop_on_signals()
     kafka = settings.kafka
     access = kafka_access(kafka, kafka.servers)
     page = settings.server.public_url or resolve(settings, None, None, None)[0].page
     notifier = Notifier(access, kafka.prefix, settings.webhook, wall_clock_us, page)
     group = f"{kafka.prefix}groundswell-notify"
-    lease = Lease(access, kafka.prefix + ALERTS.name, group, notifier.work)
-    async with watched(http, notifier_figures(notifier, lease), lambda: lease.error or notifier.trouble):
+    output = Output(access, "groundswell-calls")
+    receipts = KafkaReceipts(output, kafka.prefix)
+    caller = Caller(doors or {}, receipts, wall_clock_us, settings.calls.links(page))
+    calling = KafkaCalling(access, kafka.prefix, caller, output, wall_clock_us)
+
+    async def both() -> None:
+        """Do both until one ends, which has to begin anew then."""
+        tasks = [asyncio.create_task(notifier.work()), asyncio.create_task(calling.work())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    lease = Lease(access, kafka.prefix + ALERTS.name, group, both)
+    figures = notifier_figures(notifier, lease) + caller.figures()
+    trouble = lambda: lease.error or notifier.trouble or output.error or caller.error  # noqa: E731
+    async with watched(http, figures, trouble):
         work = asyncio.create_task(lease.run())
         stopping = asyncio.create_task(until_stopped(stop, seconds))
         log.info("notifying", kafka=kafka.servers, prefix=kafka.prefix, webhooks=len(settings.webhook))
@@ -44,4 +73,5 @@ async def _run(settings: Settings, http: str | None, seconds: float | None) -> N
         for task in (stopping, work):
             task.cancel()
         await asyncio.gather(stopping, work, return_exceptions=True)
+        await output.close()
         log.info("stopped")

@@ -10,8 +10,11 @@ from streams.kafka.tasks import ALERT, GROUPS, SCORE, SENSE, Group
 from streams.pipeline import Pipeline
 from streams.processor import Processor
 from streams.processors.alert import Alert
+from streams.processors.calls import CallPeople
 from streams.processors.control import Control
 from streams.processors.detect import Detect
+from streams.processors.no_data import NoData
+from streams.processors.presence import Presence
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
 
@@ -32,9 +35,12 @@ def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
             made.append(ScoreStations(registry.stations))
         if SENSE in groups:
             made.append(QualityControl(registry.properties, registry.datastreams))
+            made.append(Presence(registry.properties, registry.datastreams))
             made.append(Detect(registry.datastreams, registry.things))
         if ALERT in groups:
+            made.append(NoData(registry.properties, registry.datastreams))
             made.append(Alert(registry.datastreams))
+            made.append(CallPeople(registry.datastreams))
     except ValueError as error:
         raise Refusal(str(error)) from error
     return Pipeline(made)

@@ -11,11 +11,11 @@ from deploy.refusal import Refusal
 from deploy.settings import Settings
 from sensors.catalogue import parse_catalogue
 from sensors.model import Datastream, ObservedProperty, Station, Thing
+from streams.definition import Definition
 from streams.definitions import (
     PRIVACY_ID,
     AccountDefinition,
     DatastreamDefinition,
-    Definition,
     StationDefinition,
     ThingDefinition,
 )

@@ -23,6 +23,7 @@ from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
 from deploy.http_server import bind, serving
 from deploy.kafka_access import kafka_access
+from deploy.kafka_calling import KafkaReceipts
 from deploy.late_store import late_postgres
 from deploy.refusal import Refusal
 from deploy.registry import Registry
@@ -112,6 +113,8 @@ async def _run(
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
             told=told.states,
+            receipts=KafkaReceipts(output, kafka.prefix),
+            links=settings.calls.links(settings.server.public_url or addresses.page),
             figures=[
                 Figure(
                     "unheard_streams",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -15,6 +15,7 @@ from connectors.mqtt_memory import SessionMemory
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses
+from deploy.calling import MOST_DUE, Caller, calling
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store, refusing_damage
@@ -41,6 +42,7 @@ from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
+from streams.bus import CallDoor
 from streams.embedded import EmbeddedRuntime
 from streams.loopback import is_loopback
 from streams.records import SourceChanges
@@ -67,6 +69,7 @@ async def opened(
     *,
     ticks: bool = True,
     end_of_input: bool = False,
+    doors: Mapping[str, CallDoor] | None = None,
 ) -> AsyncIterator[Service]:
     """Open the store, the runtime, the caster, the page and the webhooks; close them in reverse order."""
     registry = Registry.of(settings)
@@ -129,9 +132,14 @@ async def opened(
         hub, feed = LiveHub(), LiveFeed()
         runtime.viewers.append(feed.listen)
         sources.start(run_live(feed, hub, wall_clock_us), "live")
-        webhooks = await stack.enter_async_context(
-            sending(settings, store, settings.server.public_url or addresses.page)
-        )
+        page_url = settings.server.public_url or addresses.page
+        links = settings.calls.links(page_url)
+        caller = await stack.enter_async_context(calling(Caller(doors or {}, runtime, wall_clock_us, links)))
+        if ticks:  # a replay calls nobody
+            caller.book.add(store.due_calls(wall_clock_us(), MOST_DUE))
+            runtime.listeners.append(caller.listen)
+        figures += caller.figures()
+        webhooks = await stack.enter_async_context(sending(settings, store, page_url))
         runtime.listeners.append(webhooks.listen)
         figures += webhooks.figures
         if listener is not None and addresses.http is not None:
@@ -150,6 +158,8 @@ async def opened(
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
                 posting=sources.posting if settings.http_push else None,
+                receipts=runtime,
+                links=links,
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service

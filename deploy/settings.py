@@ -19,7 +19,8 @@ from connectors.tcp_listen import TcpListenConfig
 from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
-from sensors.model import Datastream
+from sensors.model import Datastream, Promise
+from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition, StationDefinition, ThingDefinition, check_id
 from streams.kafka.security import Security
 from streams.regions import RegionTree
@@ -94,6 +95,22 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True):
                     "report_days, sample_days, and for hour_days minute_days"
                 )
             finer = days or _FOR_EVER
+
+
+class CallSettings(_Section, frozen=True, kw_only=True):
+    """`[calls]`: people who are called about alerts (docs/alerts.md)."""
+
+    link_secret: str = ""
+    """Signs the links by which they answer, at least 32 characters; empty: there are no links."""
+    link_hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 31)] = 24.0
+    """That a link serves."""
+
+    def links(self, base_url: str) -> CallLinks | None:
+        """Return what makes and reads links; None: there are none."""
+        return CallLinks(self.link_secret, base_url, self.link_hours) if self.link_secret else None
+
+    def __post_init__(self) -> None:
+        self.links("")
 
 
 class RelaySettings(_Section, frozen=True, kw_only=True):
@@ -232,6 +249,7 @@ class DatastreamSettings(_Section, frozen=True, kw_only=True):
     unit: str = ""
     tests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    promise: Promise | None = None
 
 
 class ThingSettings(ThingDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,6 +269,7 @@ class ThingSettings(ThingDefinition, frozen=True, kw_only=True, forbid_unknown_f
                 unit=d.unit,
                 tests=d.tests,
                 detectors=d.detectors,
+                promise=d.promise,
             )
             for d in self.datastream
         ]
@@ -262,6 +281,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     caster: CasterSettings = CasterSettings()
     relay: RelaySettings = RelaySettings()
+    calls: CallSettings = CallSettings()
     kafka: KafkaSettings = KafkaSettings()
     gather: GatherSettings = GatherSettings()
     database: DatabaseSettings = DatabaseSettings()

@@ -19,6 +19,8 @@ from streams.kafka.reader import Read, Reader, following
 from streams.records import CommandOutcomes, Commands, Record
 from streams.topics import (
     ALERTS,
+    CALL_RECEIPTS,
+    CALLS,
     COMMAND_OUTCOMES,
     COMMANDS,
     DELIVERIES,
@@ -36,7 +38,7 @@ log = structlog.get_logger()
 
 STORED = (
     STATION_REPORTS, STATION_PERIODS, FLAGGED_SAMPLES, DETECTIONS, REGIONAL_DETECTIONS, ALERTS, DELIVERIES,
-    COMMANDS, REGISTRY, COMMAND_OUTCOMES, KEPT_SESSIONS, SOURCE_CHANGES,
+    COMMANDS, REGISTRY, COMMAND_OUTCOMES, KEPT_SESSIONS, SOURCE_CHANGES, CALLS, CALL_RECEIPTS,
 )  # fmt: skip
 WAIT_S = 1.0
 RETRY_S = 1.0

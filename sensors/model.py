@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -40,6 +40,19 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
+class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often a series speaks, and what it means when it does not. It is never a hazard."""
+
+    grace_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] = 600.0
+    """After the period it may stay away for so long."""
+    period_s: Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)] = 0.0
+    """0: that of its property."""
+    level: Literal["blue", "yellow", "orange", "red"] = "blue"
+    """Of the alert `no_data`."""
+    gateway: Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[\w.-]*\Z")] = ""
+    """What all come through that name it: when all are silent, it is one alert, about the gateway."""
+
+
 class Datastream(msgspec.Struct, frozen=True, kw_only=True):
     """One observed property of one thing."""
 
@@ -52,6 +65,8 @@ class Datastream(msgspec.Struct, frozen=True, kw_only=True):
     """Deviations from the property's tests; a test set to `{"off": true}` is left out."""
     detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     """Detectors that watch this series and their parameters, by the detector's name."""
+    promise: Promise | None = None
+    """How often it speaks; None: it may be silent for any time."""
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):

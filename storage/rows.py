@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from sensors.model import Datastream, Station
+from streams.call_records import CallOrder, CallReceipt
 from streams.records import AlertTransition, Command, StationFigures, StationReport, StationStateName
 
 T = TypeVar("T")
@@ -32,6 +33,17 @@ class Delivery:
     transition: AlertTransition
     attempts: int
     next_attempt_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call about an alert with all that was said of it."""
+
+    order: CallOrder
+    receipts: list[CallReceipt]
+    """The oldest first."""
+    is_withdrawn: bool
+    """It was not needed any more."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):

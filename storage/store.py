@@ -9,6 +9,7 @@ from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import (
     Aggregate,
     AlertHistory,
+    CallRow,
     CommandRow,
     Counts,
     DatastreamRow,
@@ -21,6 +22,7 @@ from storage.rows import (
     StationRow,
 )
 from storage.upkeep import Kept
+from streams.call_records import CallAnswer, CallOrder
 from streams.definitions import PrivacyDefinition
 from streams.records import (
     AlertStateName,
@@ -270,6 +272,26 @@ class Store(Protocol):
 
     def detections(self, *, after: str | None = None, limit: int = 100) -> Page[Detection]:
         """Return detections, the newest first."""
+        ...
+
+    def due_calls(self, now_us: int, limit: int = 100) -> list[CallOrder]:
+        """Return calls of which no channel has said anything and that are still needed, the oldest first."""
+        ...
+
+    def call(self, call_id: str) -> CallOrder | None:
+        """Return one call."""
+        ...
+
+    def alert_calls(self, alert_id: str) -> list[CallRow]:
+        """Return all calls about an alert with what was said of each, the oldest first."""
+        ...
+
+    def alert_answers(self, alert_id: str) -> list[CallAnswer]:
+        """Return how calling about an alert ended with each person, the first called first."""
+        ...
+
+    def answers(self, start_us: int, end_us: int, limit: int = 100_000) -> list[CallAnswer]:
+        """Return how it ended with who was called in a time, the newest first."""
         ...
 
     def commands(self, limit: int = 100) -> list[CommandRow]:

@@ -1,9 +1,11 @@
 """What an alert is: how it opens, gets worse, is acknowledged, and ends. Pure functions over values.
 
-An alert is one event found by one rule about one subject. It opens when the detector begins, its level
-rises at once and never falls while it lasts. Acknowledging says that a person has it in hand; it does not
-end it. An alert closes when the hazard is over *and* somebody has answered: one that nobody answered stays
-open although its hazard is over (a latched alarm, as in ISA-18.2), since it may have gone unseen.
+An alert is one event found by one rule about one subject. It opens when the detector begins. Its level rises
+at once; it falls only where a plan lets it (`streams.easing`), and from red only by a person. Where people
+have to be asked about a level first, the alert stands below it meanwhile (`propose`). Acknowledging says that
+a person has it in hand; it does not end it. An alert closes when the hazard is over *and* somebody has
+answered: one that nobody answered stays open although its hazard is over (a latched alarm, as in ISA-18.2),
+since it may have gone unseen.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sensors.detectors import LEVELS
+from sensors.detectors import LEVELS, Level
+from streams.call_definitions import Consultation
 from streams.records import AlertTransition, Command, Detection
 
 
@@ -40,7 +43,7 @@ def advance(alert: AlertTransition | None, detection: Detection) -> AlertTransit
     if over or (detection.historic and not alert.historic):
         return None
     if detection.phase == "end":
-        waits_for_an_answer = alert.state == "open" and not alert.historic
+        waits_for_an_answer = alert.state in WAITING and not alert.historic
         return msgspec.structs.replace(
             alert,
             number=alert.number + 1,
@@ -51,6 +54,8 @@ def advance(alert: AlertTransition | None, detection: Detection) -> AlertTransit
             by="",
             comment="",
             evidence={**alert.evidence, "end": detection.evidence},
+            proposed=None,
+            decide_until_us=None,
         )
     if LEVELS.index(detection.level) <= LEVELS.index(alert.level):
         return None
@@ -67,6 +72,8 @@ def advance(alert: AlertTransition | None, detection: Detection) -> AlertTransit
     )
 
 
+WAITING = frozenset({"open", "consultation"})
+"""States in which nobody has answered."""
 SHOWN_AFTER_ANSWER_US = 600_000_000
 """An alert whose hazard was over when it was answered stays for so long, so that others see the answer."""
 
@@ -82,7 +89,68 @@ def expire(alert: AlertTransition, now_us: int) -> AlertTransition | None:
 def close(alert: AlertTransition, at_us: int) -> AlertTransition:
     """Return the closing step."""
     return msgspec.structs.replace(
-        alert, number=alert.number + 1, state="closed", at_us=at_us, change="closed", by="", comment=""
+        alert,
+        number=alert.number + 1,
+        state="closed",
+        at_us=at_us,
+        change="closed",
+        by="",
+        comment="",
+        proposed=None,
+        decide_until_us=None,
+    )
+
+
+def propose(
+    before: AlertTransition | None, step: AlertTransition, consultation: Consultation
+) -> AlertTransition | None:
+    """Return a step that raises a level as one that asks people first; None: they are asked already.
+
+    A step about which nobody has to be asked is returned as it is.
+    """
+    is_rise = step.change in {"opened", "level"} and not step.historic
+    if not is_rise or LEVELS.index(step.level) < LEVELS.index(consultation.level):
+        return step
+    asked = None if before is None else before.proposed
+    if asked is not None and LEVELS.index(step.level) <= LEVELS.index(asked):
+        return None
+    held = LEVELS[LEVELS.index(consultation.level) - 1]
+    until_us = None if before is None else before.decide_until_us
+    return msgspec.structs.replace(
+        step,
+        state="consultation" if step.state == "open" else step.state,
+        change="opened" if before is None else "consultation",
+        level=held if before is None else max(before.level, held, key=LEVELS.index),
+        proposed=step.level,
+        decide_until_us=until_us or step.at_us + round(consultation.deadline_s * 1e6),
+    )
+
+
+def decide(
+    alert: AlertTransition, at_us: int, by: str, comment: str, *, is_confirmed: bool
+) -> AlertTransition:
+    """Return the step that ends a consultation."""
+    assert alert.proposed is not None
+    return msgspec.structs.replace(
+        alert,
+        number=alert.number + 1,
+        state="open" if alert.state == "consultation" else alert.state,
+        level=alert.proposed if is_confirmed else alert.level,
+        at_us=at_us,
+        change="level" if is_confirmed else "declined",
+        by=by,
+        comment=comment,
+        proposed=None,
+        decide_until_us=None,
+    )
+
+
+def fall(
+    alert: AlertTransition, level: Level, at_us: int, by: str = "", comment: str = ""
+) -> AlertTransition:
+    """Return the step to a lower level."""
+    return msgspec.structs.replace(
+        alert, number=alert.number + 1, level=level, at_us=at_us, change="level", by=by, comment=comment
     )
 
 
@@ -132,18 +200,10 @@ COMMENT_LIMIT = 2000
 
 def acknowledge(alert: AlertTransition | None, command: Command) -> Answer:
     """Return the answer to an acknowledgement; asking again is fine and changes nothing."""
-    by = command.by.strip()
-    comment = command.arguments.get("comment") or ""
-    if not by:
-        return Answer(False, "An acknowledgement needs a name: say in `by` who has the alert in hand.")
-    if len(by) > NAME_LIMIT:
-        return Answer(False, f"The name in `by` is too long: use at most {NAME_LIMIT} characters.")
-    if not isinstance(comment, str) or len(comment) > COMMENT_LIMIT:
-        return Answer(False, f"The comment must be text: use at most {COMMENT_LIMIT} characters.")
-    if alert is None:
-        return Answer(False, f"There is no alert {command.target[:64]!r}: look it up in the list of alerts.")
-    if alert.state == "closed":
-        return Answer(False, f"Alert {alert.alert_id} is closed: only an open alert can be acknowledged.")
+    if (why := unfit(alert, command, "acknowledged")) is not None:
+        return Answer(False, why)
+    assert alert is not None
+    by, comment = said(command)
     if alert.state == "acknowledged":
         return Answer(True, f"Alert {alert.alert_id} was acknowledged before.")
     transition = msgspec.structs.replace(
@@ -156,3 +216,47 @@ def acknowledge(alert: AlertTransition | None, command: Command) -> Answer:
         comment=comment,
     )
     return Answer(True, f"Alert {alert.alert_id} is acknowledged by {by}.", transition)
+
+
+def lower(alert: AlertTransition | None, command: Command) -> Answer:
+    """Return the answer to a person who lowers a level, which red needs."""
+    if (why := unfit(alert, command, "lowered")) is not None:
+        return Answer(False, why)
+    assert alert is not None
+    level = command.arguments.get("level")
+    if level not in LEVELS:
+        return Answer(False, f"There is no level {str(level)[:20]!r}: choose one of {', '.join(LEVELS)}.")
+    if level == alert.level:
+        return Answer(True, f"Alert {alert.alert_id} is {level} already.")
+    if LEVELS.index(level) > LEVELS.index(alert.level):
+        return Answer(False, f"Alert {alert.alert_id} is {alert.level}: it can be lowered and not raised.")
+    by, comment = said(command)
+    step = fall(alert, level, command.at_us, by, comment)
+    return Answer(True, f"Alert {alert.alert_id} is {level} now.", step)
+
+
+def said(command: Command) -> tuple[str, str]:
+    """Return who says something, and the comment."""
+    return command.by.strip(), command.arguments.get("comment") or ""
+
+
+def unfit(alert: AlertTransition | None, command: Command, done: str) -> str | None:
+    """Return why nothing can be done about an alert, in a sentence; None: it can.
+
+    Parameters
+    ----------
+    done
+        What is asked for, as a participle.
+    """
+    by, comment = said(command)
+    if not by:
+        return "This needs a name: say in `by` who does it."
+    if len(by) > NAME_LIMIT:
+        return f"The name in `by` is too long: use at most {NAME_LIMIT} characters."
+    if not isinstance(comment, str) or len(comment) > COMMENT_LIMIT:
+        return f"The comment must be text: use at most {COMMENT_LIMIT} characters."
+    if alert is None:
+        return f"There is no alert {command.target[:64]!r}: look it up in the list of alerts."
+    if alert.state == "closed":
+        return f"Alert {alert.alert_id} is closed: only an open alert can be {done}."
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from streams.call_records import CallOrder, CallReceipt, CallReceipts
 from streams.records import Command, CommandOutcome, RawChunk, SampleBatch
 
 
@@ -26,6 +27,32 @@ class SampleSink(Protocol):
         """Return when the batch and everything that follows from it is durably stored.
 
         Only then may the sender be told (MQTT: acknowledged) that its message has arrived.
+        """
+        ...
+
+
+class CallDoor(Protocol):
+    """What brings a call to a person, by one channel or by several."""
+
+    async def send(self, order: CallOrder) -> CallReceipt:
+        """Carry an order out; return what is known at once, mostly that it was accepted.
+
+        The same order may come again, after a restart: its `call_id` tells that it is the same, and the
+        person must not be called twice. An error means that trying again may help.
+        """
+        ...
+
+
+class ReceiptSink(Protocol):
+    """Where it is told what became of calls."""
+
+    async def put_receipts(self, batch: CallReceipts) -> None:
+        """Return when it is durable.
+
+        Raises
+        ------
+        TimeoutError
+            That is not known; telling it again is always right.
         """
         ...
 

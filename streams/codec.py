@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from streams.call_records import CallBatch
 from streams.records import AlertTransitions, Batch, Changes, Commands, Detections, Record
 
 VERSION = 1
@@ -65,7 +66,7 @@ def _array(expected: type, value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
-_decoder = msgspec.msgpack.Decoder(Batch, ext_hook=_from_ext, dec_hook=_array)
+_decoder = msgspec.msgpack.Decoder(Batch | CallBatch, ext_hook=_from_ext, dec_hook=_array)
 
 
 def encode(batch: Record) -> bytes:

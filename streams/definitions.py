@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from gnss import area
-from sensors.model import Datastream, Station, Thing
+from sensors.model import Datastream, Promise, Station, Thing
+from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
+from streams.definition import Definition
 from streams.records import Command, ObjectKind, TimeUs
 from streams.station_sources import (
     ChangeOver,
@@ -60,19 +62,6 @@ _SECRETS: dict[str, tuple[str, ...]] = {
     "account": ("password", "password_hash"),
     "station": ("push_password", "push_password_hash"),
 }
-
-
-class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all definitions; an unknown key is an error, not a surprise."""
-
-    def check(self) -> None:
-        """Look at what needs no other object.
-
-        Raises
-        ------
-        ValueError
-            It makes no sense; the message says what to do.
-        """
 
 
 class StationDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,6 +169,8 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
     detectors: Parameters = {}
     paused: bool = False
     """Its samples are kept and not judged."""
+    promise: Promise | None = None
+    """How often it speaks; None: it may be silent for any time."""
 
     @classmethod
     def of(cls, datastream: Datastream) -> DatastreamDefinition:
@@ -192,6 +183,7 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
             unit=known.unit,
             tests=known.tests,
             detectors=known.detectors,
+            promise=known.promise,
         )
 
     def datastream(self, identity: str) -> Datastream:
@@ -204,6 +196,7 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
             unit=self.unit,
             tests=self.tests,
             detectors=self.detectors,
+            promise=self.promise,
         )
 
 
@@ -301,6 +294,10 @@ KINDS: dict[ObjectKind, type[Definition]] = {
     "silence": SilenceDefinition,
     "account": AccountDefinition,
     "privacy": PrivacyDefinition,
+    "person": PersonDefinition,
+    "roster": RosterDefinition,
+    "group": GroupDefinition,
+    "plan": PlanDefinition,
 }
 PRIVACY_ID = "rovers"
 """Of the only object of its kind."""
@@ -321,6 +318,7 @@ _LATER: dict[type[Definition], dict[str, Any]] = {
     AccountDefinition: _usual(
         AccountDefinition, frozenset({"password", "password_hash", "mountpoints", "enabled"}), but=True
     ),
+    DatastreamDefinition: _usual(DatastreamDefinition, frozenset({"promise"})),
     StationDefinition: _usual(StationDefinition, frozenset({"sources", "source_paused", "change_over"})),
 }
 """What older programs do not know: they can read, and disable, what makes no use of it."""

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from sensors.model import Datastream, Station, Thing
+from streams.definition import Definition
 from streams.definitions import (
     CONTROL,
     DatastreamDefinition,
-    Definition,
     StationDefinition,
     ThingDefinition,
 )

@@ -25,6 +25,7 @@ from functools import partial
 import numpy as np
 import structlog
 
+from streams.call_records import CallReceipts, Resumed
 from streams.inbox import Health, Inbox, Item, StoppedError
 from streams.partition_time import time_of
 from streams.partitions import rows_of
@@ -45,7 +46,7 @@ from streams.records import (
 )
 from streams.rounds import Journal, Keeper, Repetitions, Round, joined
 from streams.storing import AbandonedError, Storing
-from streams.topics import RAW
+from streams.topics import PRESENCES, RAW
 
 __all__ = ["EmbeddedRuntime", "Health", "Keeper", "Listener", "Round", "StoppedError"]
 
@@ -114,6 +115,8 @@ class EmbeddedRuntime:
         """Restore the state and begin to work."""
         self._inbox.open()
         await asyncio.get_running_loop().run_in_executor(None, self._restore)
+        if self.ticks and any(PRESENCES in one.reads for one in self.pipeline.processors):
+            self._inbox.offer(Resumed(now_us=self.clock_us()), NOTE_BYTES)
         self._thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
         self._thread.start()
 
@@ -205,6 +208,14 @@ class EmbeddedRuntime:
         finally:
             self._commands.pop(command.id, None)
 
+    async def put_receipts(self, batch: CallReceipts) -> None:
+        """Return when what was said of calls is durable (streams.bus.ReceiptSink)."""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                await self._inbox.deliver(batch, COMMAND_BYTES * len(batch.receipts))
+        except StoppedError as error:
+            raise TimeoutError(str(error)) from error
+
     async def drained(self) -> None:
         """Return when everything that was put before this call is durable."""
         await self._inbox.deliver(Tick(now_us=self._now_us), 0)
@@ -220,6 +231,8 @@ class EmbeddedRuntime:
             if isinstance(processor, Control):
                 self.standing = processor.standing
         self._forgotten.begin(self.standing)
+        # those that are new in this program
+        Pipeline([p for p in self._remembered.processors if p.name not in snapshots]).begin(self.standing)
 
     def _work(self) -> None:
         try:

@@ -13,10 +13,10 @@ import msgspec
 
 from sensors.detectors import detector_names
 from sensors.model import Datastream
+from streams.definition import Definition
 from streams.definitions import (
     DAY_US,
     DatastreamDefinition,
-    Definition,
     RuleDefinition,
     SilenceDefinition,
     definition,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.call_records import CallReceipts, Presences, Resumed
 from streams.records import Commands, Detections, RawBatch, Record, SampleBatch, Tick
 
 UNKNOWN_US = 0
@@ -21,7 +22,11 @@ def time_of(batch: Record) -> int:
         return max((c.at_us for c in batch.commands), default=UNKNOWN_US)
     if isinstance(batch, Detections):
         return max((d.detected_at_us for d in batch.detections), default=UNKNOWN_US)
-    return batch.now_us if isinstance(batch, Tick) else UNKNOWN_US
+    if isinstance(batch, CallReceipts):
+        return max((r.at_us for r in batch.receipts), default=UNKNOWN_US)
+    if isinstance(batch, Presences):
+        return max((p.at_us for p in batch.presences), default=UNKNOWN_US)
+    return batch.now_us if isinstance(batch, Tick | Resumed) else UNKNOWN_US
 
 
 def believed(batch: Commands, stamp_us: int) -> Commands:

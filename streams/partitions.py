@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams import codec
+from streams.call_records import CallReceipts, Calls, Presences
 from streams.records import (
     AlertTransitions,
     Changes,
@@ -49,6 +50,9 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     SourceChanges: ("changes",),
     SourceStates: ("states", "gone"),
     Descriptions: ("descriptions",),
+    Calls: ("orders", "answers", "withdrawn"),
+    CallReceipts: ("receipts",),
+    Presences: ("presences",),
 }
 """Batches that are lists of records, and where these stand."""
 _WHOLE = Tick | NetworkShare
@@ -58,7 +62,7 @@ _IN_LINE_KINDS: dict[str, tuple[str, ...]] = {
     SAMPLES.name: ("thing", "datastream", "rule"),
 }
 """Changes that those who read a topic need to know: nobody's password travels further than it must."""
-_KEYS = ("station_id", "webhook_id", "alert_id", "subject_id", "target", "id")
+_KEYS = ("station_id", "webhook_id", "alert_id", "subject_id", "target", "id", "call_id", "datastream_id")
 _ROWS: dict[type[Record], tuple[str, ...]] = {
     SampleBatch: ("series", "time_us", "value", "received_at_us"),
     FlaggedSamples: ("series", "time_us", "value", "received_at_us", "revision", "flags", "flag"),

@@ -16,8 +16,14 @@ from sensors.detectors import Level, Phase
 from streams.stream_state import StreamPhase
 
 StationStateName = State
-AlertStateName = Literal["open", "acknowledged", "closed"]
-ObjectKind = Literal["station", "thing", "datastream", "rule", "silence", "account", "privacy"]
+AlertStateName = Literal["open", "consultation", "acknowledged", "closed"]
+AlertChange = Literal[
+    "opened", "level", "consultation", "declined", "acknowledged", "ended", "closed", "silenced", "unsilenced"
+]
+ObjectKind = Literal[
+    "station", "thing", "datastream", "rule", "silence", "account", "privacy",
+    "person", "roster", "group", "plan",
+]  # fmt: skip
 """What can be changed while the program runs."""
 ChangeVerb = Literal["put", "patch", "delete", "revert"]
 LevelName = Level
@@ -320,7 +326,7 @@ class AlertTransition(Record, frozen=True, kw_only=True):
     onset_us: TimeUs
     opened_at_us: TimeUs
     at_us: TimeUs
-    change: Literal["opened", "level", "acknowledged", "ended", "closed", "silenced", "unsilenced"]
+    change: AlertChange
     ended_at_us: TimeUs | None = None
     """When the hazard was found to be over. Without an answer the alert stays open all the same."""
     by: str = ""
@@ -329,6 +335,10 @@ class AlertTransition(Record, frozen=True, kw_only=True):
     historic: bool = False
     silenced: str = ""
     """The silence that covers it: stored and shown, and nobody is called. Empty: none does."""
+    proposed: LevelName | None = None
+    """The level that was found and that people have to confirm first; None: none is."""
+    decide_until_us: TimeUs | None = None
+    """When what was proposed is decided without them."""
 
 
 class AlertTransitions(Record, frozen=True, kw_only=True, tag="alerts"):
@@ -362,7 +372,7 @@ class Command(Record, frozen=True, kw_only=True):
     """What a person or program wants changed. Validated, audited, answered."""
 
     id: str
-    kind: Literal["acknowledge_alert", "device_command"] | ChangeVerb
+    kind: Literal["acknowledge_alert", "lower_alert", "decide_alert", "device_command"] | ChangeVerb
     target: str
     """An alert; a site, whose devices are meant; of a change `kind/id`, for instance `station/WUHN00CHN`."""
     by: str

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from streams import records
+from streams import call_records, records
 
 MESSAGE_BYTES = 1_000_000
 """No message is larger: Kafka refuses what is beyond 1 MiB with its overhead."""
@@ -47,6 +47,14 @@ REGISTRY = Topic("registry", records.Changes, "kind/id", partitions=1, retention
 """What is changed by command: a message holds the newest change of one object."""
 SOURCE_CHANGES = Topic("source-changes", records.SourceChanges, "station_id", partitions=1)
 """Which source of a station is gathered since when, and why."""
+CALLS = Topic("calls", call_records.Calls, "alert_id", partitions=1, retention_s=30 * _DAY_S, personal=True)
+"""Who is to be reached about alerts, and how that ended. It has people's addresses."""
+CALL_RECEIPTS = Topic(
+    "call-receipts", call_records.CallReceipts, "call_id", partitions=1, retention_s=7 * _DAY_S, personal=True
+)
+"""What channels and people say of calls; who carries calls out ticks here, so that deadlines pass."""
+PRESENCES = Topic("presences", call_records.Presences, "datastream_id", partitions=1)
+"""Series that say nothing any more, and those that speak again."""
 
 TOPICS = (
     RAW,
@@ -61,6 +69,9 @@ TOPICS = (
     COMMAND_OUTCOMES,
     REGISTRY,
     SOURCE_CHANGES,
+    CALLS,
+    CALL_RECEIPTS,
+    PRESENCES,
 )
 
 SNAPSHOTS = Topic("snapshots", None, "chunk", retention_s=-1, compacted=True)
@@ -167,6 +178,7 @@ IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {
     records.EphemerisMessages: (RAW,),
     records.NetworkShare: (RAW,),
     records.Changes: (RAW, SAMPLES),
+    call_records.Resumed: (PRESENCES,),
 }
 """Batches of which each partition of these topics gets a copy, in line with what comes there.
 

@@ -13,6 +13,7 @@ from connectors.http_intake import PATH
 from dashboards import problems
 from dashboards.api import (
     alerts,
+    calls,
     changes,
     device_commands,
     live,
@@ -31,7 +32,8 @@ from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from storage.store import Store
-from streams.bus import CommandSink
+from streams.bus import CommandSink, ReceiptSink
+from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
 from streams.stream_state import StreamState, StreamStates
 
@@ -55,6 +57,8 @@ def create_app(
     privacy: PrivacyDefinition = PrivacyDefinition(),
     told: Callable[[], Iterable[StreamState]] = tuple,
     posting: ASGIApp | None = None,
+    receipts: ReceiptSink | None = None,
+    links: CallLinks | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -93,6 +97,10 @@ def create_app(
         Returns the incoming streams of other processes, as they tell.
     posting
         Answers sensors that post samples; None: this process takes none.
+    receipts
+        Where answers to calls go; None: this process takes none.
+    links
+        Knows the signed links by which people answer; None: none serves.
     """
     app = FastAPI(
         title="Groundswell",
@@ -126,6 +134,8 @@ def create_app(
         sessions=sessions,
         privacy=privacy,
         told=told,
+        receipts=receipts,
+        links=links,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -136,6 +146,8 @@ def create_app(
         app.include_router(routes, dependencies=needed)
     for routes in (
         alerts.router(context),
+        calls.router(context),
+        calls.page_router(context),
         changes.router(context),
         station_sources.router(context),
         device_commands.router(context),

@@ -144,7 +144,7 @@ def _whole(history: AlertHistory, headers: Mapping[str, str] | None = None) -> R
 
 def shown(store: Store, row: AlertTransition) -> answers.AlertAnswer:
     """Return an alert of a list; who took note of it stands in an earlier transition."""
-    if row.state == "open" or row.change == "acknowledged":
+    if row.state in {"open", "consultation"} or row.change == "acknowledged":
         return present.alert(row)
     history = store.alert(row.alert_id)
     return present.alert(row) if history is None else present.alert_history(history, with_transitions=False)

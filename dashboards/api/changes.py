@@ -24,15 +24,17 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
-from dashboards.api.writes import check_writer, read_body
+from dashboards.api.writes import check_writer, may_write, read_body
+from dashboards.call_answers import without_addresses
 from dashboards.fallback import database_needed
 from dashboards.present import time_of
 from dashboards.problems import ProblemError
 from storage.rows import CommandRow
+from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
+from streams.definition import Definition
 from streams.definitions import (
     KINDS,
     DatastreamDefinition,
-    Definition,
     PrivacyDefinition,
     RuleDefinition,
     SilenceDefinition,
@@ -63,6 +65,10 @@ _PATHS: dict[ObjectKind, str] = {
     "silence": "/silences/{silence_id}",
     "account": "/accounts/{name}",
     "privacy": "/privacy/{name}",
+    "person": "/persons/{person_id}",
+    "roster": "/rosters/{roster_id}",
+    "group": "/groups/{group_id}",
+    "plan": "/plans/{plan_id}",
 }
 _BODIES: dict[ObjectKind, type] = {
     "station": StationDefinition,
@@ -72,6 +78,10 @@ _BODIES: dict[ObjectKind, type] = {
     "silence": answers.SilenceBody,
     "account": answers.AccountBody,
     "privacy": PrivacyDefinition,
+    "person": PersonDefinition,
+    "roster": RosterDefinition,
+    "group": GroupDefinition,
+    "plan": PlanDefinition,
 }
 TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 
@@ -83,6 +93,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/changes", responses=schemas.many(answers.ChangeAnswer), dependencies=needed)
     def changes(
+        request: Request,
         kind: Kind = None,
         identity: Annotated[str | None, Query(alias="id", description="Only of this object.")] = None,
         after: After = None,
@@ -90,7 +101,9 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """What commands changed, the newest first: who, when, and what was before and after."""
         page = ask(lambda: store.changes(kind=kind, identity=identity, after=after, limit=limit))
-        return json_response(ListAnswer(items=[shown_change(one) for one in page.items], next=page.next))
+        is_whole = may_write(request, context)
+        items = [shown_change(one, is_whole=is_whole) for one in page.items]
+        return json_response(ListAnswer(items=items, next=page.next))
 
     @routes.get("/commands", responses=schemas.many(answers.CommandAnswer), dependencies=needed)
     def commands(limit: Limit = 100) -> Response:
@@ -117,7 +130,7 @@ def router(context: Context) -> APIRouter:
         made = _made(await read_body(request, answers.SilenceBody), context)
         return await ask_for(context, request, "put", ("silence", uuid.uuid4().hex), values_of(made), by)
 
-    for kind in ("silence", "account", "rule"):
+    for kind in ("silence", "account", "rule", "person", "roster", "group", "plan"):
         _add_reading(routes, context, kind)
     for kind in KINDS:
         _add_writing(routes, context, kind)
@@ -136,13 +149,16 @@ def _described(kind: ObjectKind, **more: Any) -> dict[str, Any]:
 
 
 def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
-    def every(after: After = None, limit: Limit = 100) -> Response:
+    def every(request: Request, after: After = None, limit: Limit = 100) -> Response:
         page = ask(lambda: context.store.objects(kind, after=after, limit=limit))
-        return json_response(ListAnswer(items=[shown_change(one) for one in page.items], next=page.next))
+        is_whole = may_write(request, context)
+        items = [shown_change(one, is_whole=is_whole) for one in page.items]
+        return json_response(ListAnswer(items=items, next=page.next))
 
     def one(request: Request) -> Response:
         identity = _identity(request)
-        return json_response(shown_change(found(context.store.object(kind, identity), kind, identity)))
+        change = found(context.store.object(kind, identity), kind, identity)
+        return json_response(shown_change(change, is_whole=may_write(request, context)))
 
     path, needed = _PATHS[kind].partition("/{")[0], [Depends(database_needed(context.fallback))]
     text = "Those that commands made, by id, each with its newest change."
@@ -317,8 +333,12 @@ def some_of(body: type, values: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def shown_change(change: Change) -> answers.ChangeAnswer:
-    """Return a change as it is sent."""
+def shown_change(change: Change, *, is_whole: bool = False) -> answers.ChangeAnswer:
+    """Return a change as it is sent; people's addresses are whole for who may change them only."""
+    before, after = change.before, change.after
+    if not is_whole:
+        before = without_addresses(change.kind, before)
+        after = without_addresses(change.kind, after)
     return answers.ChangeAnswer(
         kind=change.kind,
         id=change.id,
@@ -326,8 +346,8 @@ def shown_change(change: Change) -> answers.ChangeAnswer:
         verb=change.verb,
         by=change.by,
         at=time_of(change.at_us),
-        before=change.before,
-        after=change.after,
+        before=before,
+        after=after,
         command_id=change.command_id,
     )
 

@@ -15,7 +15,8 @@ from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
 from dashboards.problems import ProblemError
 from storage.store import Store
-from streams.bus import CommandSink
+from streams.bus import CommandSink, ReceiptSink
+from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
 from streams.regions import region_of
 from streams.stream_state import StreamState, StreamStates
@@ -46,6 +47,8 @@ class Context:
     sessions: Callable[[], Sessions] = lambda: Sessions("")
     privacy: PrivacyDefinition = field(default_factory=PrivacyDefinition)
     told: Callable[[], Iterable[StreamState]] = tuple
+    receipts: ReceiptSink | None = None
+    links: CallLinks | None = None
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

@@ -8,8 +8,10 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from dashboards import answers
+from dashboards import answers, call_answers
 from dashboards.problems import MEDIA_TYPE, Problem
+from streams.answer_statistics import AnswerFigures
+from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
 from streams.definitions import (
     DatastreamDefinition,
     PrivacyDefinition,
@@ -46,6 +48,16 @@ _TYPES = (
     DatastreamDefinition,
     RuleDefinition,
     PrivacyDefinition,
+    PersonDefinition,
+    RosterDefinition,
+    GroupDefinition,
+    PlanDefinition,
+    AnswerFigures,
+    call_answers.AlertCalls,
+    call_answers.DutyAnswer,
+    call_answers.LowerBody,
+    call_answers.DecisionBody,
+    call_answers.ReceiptBody,
     answers.ThingAnswer,
     Problem,
 )

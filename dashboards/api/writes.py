@@ -62,6 +62,15 @@ def check_writer(request: Request, context: Context, what: str = "Changing somet
         )
 
 
+def may_write(request: Request, context: Context) -> bool:
+    """Return whether a request could change something, and so may be shown more."""
+    try:
+        check_writer(request, context)
+    except ProblemError:
+        return False
+    return True
+
+
 async def read_body(request: Request, kind: type[T]) -> T:
     """Return the decoded body of at most 64 kB; none is an empty object.
 

@@ -91,8 +91,9 @@ class Card {
     const over = alert.ended_at ? `Over since ${moment(alert.ended_at, time)}` : "";
     const answered = alert.state === "acknowledged" ? `Acknowledged${alert.acknowledged_by ? ` by ${alert.acknowledged_by}` : ""}` : "";
     const silenced = alert.silenced && "silenced: it calls nobody";
-    setText(this.seen, [over, answered || (over && "not answered yet"), silenced].filter(Boolean).join(", "));
-    this.button.hidden = alert.state !== "open" || model.writes === "closed";
+    const proposed = alert.proposed && `people are asked about ${alert.proposed}`;
+    setText(this.seen, [over, answered || (over && "not answered yet"), proposed, silenced].filter(Boolean).join(", "));
+    this.button.hidden = !(alert.state === "open" || alert.state === "consultation") || model.writes === "closed";
     if (changed) {
       this.evidence.replaceChildren(...facts(alert.evidence, time, model.datastreams.get(alert.subject_id)?.unit));
       this.particulars.replaceChildren(...particulars(alert.evidence, time));

@@ -9,6 +9,7 @@ from storage.postgres.timescale import status as timescale_status
 from storage.postgres.writing import PostgresWriting
 from storage.rows import Counts
 from storage.sql.alerts import AlertQueries
+from storage.sql.calls import CallQueries
 from storage.sql.changes import ChangeQueries
 from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
@@ -19,6 +20,7 @@ class PostgresStore(
     PostgresStationQueries,
     PostgresSensorQueries,
     AlertQueries,
+    CallQueries,
     ChangeQueries,
     KeptSessionTables,
     RawIndexTables,

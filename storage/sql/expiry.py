@@ -16,10 +16,14 @@ _LEVELS: dict[str, tuple[Kind, int]] = {
     "samples": (SAMPLES, ROWS),
     **{kind.table(level): (kind, level) for kind in KINDS for level in (0, 1, 2)},
 }
+_WITH_AN_ALERT = (
+    "drop_call_receipts", "drop_call_alerts", "drop_calls", "drop_call_answers",
+    "drop_alert_deliveries", "drop_alert_transitions", "drop_alert",
+)  # fmt: skip
 QUIET_US = DAY_US
 """So much later than the newest row it may be now; a clock that says more is not believed."""
 TABLES = (*_LEVELS, "station_figures", "station_periods", ALERTS)
-"""What can expire. With closed alerts go their transitions, their deliveries, and detections of that time."""
+"""What can expire. With closed alerts go their transitions, deliveries and calls; detections of that time."""
 
 
 class Expiring(Rolling):
@@ -92,7 +96,7 @@ class Expiring(Rolling):
             with self._keeping() as connection:
                 expired = connection.execute(self._queries["expired_alerts"], asked).fetchall()
                 rows = [{"alert_id": alert_id} for (alert_id,) in expired]
-                for name in ("drop_alert_deliveries", "drop_alert_transitions", "drop_alert"):
+                for name in _WITH_AN_ALERT:
                     connection.executemany(self._queries[name], rows)
                 detections = connection.execute(self._queries["drop_detections"], asked).rowcount
             dropped[ALERTS] += len(rows)

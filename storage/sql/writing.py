@@ -15,10 +15,12 @@ import msgspec
 from gnss.geodesy import ecef_to_geodetic
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import RawSegment
+from storage.sql.calls import put_calls, put_receipts
 from storage.sql.database import Connection
 from storage.sql.descriptions import DescriptionWriting, row_of
 from storage.sql.kept_sessions import put_kept_sessions
 from storage.sql.packing import pack, unpack
+from streams.call_records import CallReceipts, Calls
 from streams.definitions import (
     DAY_US,
     DatastreamDefinition,
@@ -89,6 +91,10 @@ class Writing(DescriptionWriting):
                     self._put_source_changes(connection, batch)
                 elif isinstance(batch, Descriptions):
                     self._put_descriptions(connection, batch)
+                elif isinstance(batch, Calls):
+                    put_calls(connection, self._queries, batch)
+                elif isinstance(batch, CallReceipts):
+                    put_receipts(connection, self._queries, batch)
                 elif isinstance(batch, KeptSessions):
                     put_kept_sessions(connection, self._queries, batch)
             self._put_segments(connection, raw_segments)

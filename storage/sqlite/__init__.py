@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from storage.sql.alerts import AlertQueries
+from storage.sql.calls import CallQueries
 from storage.sql.changes import ChangeQueries
 from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
@@ -16,6 +17,7 @@ class SqliteStore(
     SqliteStationQueries,
     SensorQueries,
     AlertQueries,
+    CallQueries,
     ChangeQueries,
     KeptSessionTables,
     RawIndexTables,

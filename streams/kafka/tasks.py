@@ -19,7 +19,7 @@ from streams.pipeline import Failure, Pipeline
 from streams.processors.snapshots import join, split
 from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import Changes, Commands, Record, SampleBatch, Tick
-from streams.topics import COMMANDS, DETECTIONS, RAW, SAMPLES, Topic
+from streams.topics import CALL_RECEIPTS, COMMANDS, DETECTIONS, PRESENCES, RAW, SAMPLES, Topic
 
 _VERSION = 1
 DATASTREAMS_REMEMBERED = DATASTREAMS // SAMPLES.partitions
@@ -37,7 +37,7 @@ class Group:
 
 SCORE = Group("score", (RAW,))
 SENSE = Group("sense", (SAMPLES,))
-ALERT = Group("alert", (DETECTIONS, COMMANDS))
+ALERT = Group("alert", (DETECTIONS, COMMANDS, CALL_RECEIPTS, PRESENCES))
 GROUPS = (SCORE, SENSE, ALERT)
 
 
@@ -69,6 +69,8 @@ class Task:
     recent: RecentSamples = field(default_factory=lambda: RecentSamples(most=DATASTREAMS_REMEMBERED))
     read_again: int = 0
     """Messages that were left out, since the snapshot stands for them."""
+    restored: frozenset[str] = frozenset()
+    """Processors whose state the snapshot had."""
 
     @property
     def name(self) -> str:
@@ -121,9 +123,16 @@ class Task:
         batches = () if isinstance(batch, Tick) else (batch,)
         return self.pipeline.run(batches, self.now_us or None)
 
-    def begin(self, changes: Changes) -> None:
-        """Know what was changed by command before the first message that is read."""
-        self.pipeline.begin(changes)
+    def begin(self, changes: Changes, *, only_new: bool = False) -> None:
+        """Know what was changed by command before the first message that is read.
+
+        Parameters
+        ----------
+        only_new
+            Let those alone know it that the snapshot says nothing of: they are new in this program.
+        """
+        some = [p for p in self.pipeline.processors if not (only_new and p.name in self.restored)]
+        Pipeline(some).begin(changes)
 
     def failures(self) -> list[Failure]:
         """Take away what failed since the last call."""
@@ -162,6 +171,7 @@ class Task:
         if len(pieces) != 1 + sum(head.chunks.values()):
             raise SnapshotError(f"the snapshot of {self.name} is not whole")
         self.pipeline.restore(_divided(pieces[1:], head.chunks))
+        self.restored = frozenset(head.chunks)
         self.now_us, self.next_offset = head.now_us, head.next_offset
         self.origins = Origins(head.origins)
         self.recent = RecentSamples(head.recent, DATASTREAMS_REMEMBERED)

@@ -370,6 +370,7 @@ class Worker:
                 log.error("a state was lost", task=task.name, error=repr(error))
                 task, found = Task(group, partition, self.make(group)), None
         if found is not None:  # changes since the snapshot come in line, those that are not kept there do not
+            task.begin(standing, only_new=True)
             until_us = self.clock_us() - RAW.retention_s * 1_000_000
             standing = Changes(changes=[one for one in standing.changes if one.at_us < until_us])
         task.begin(standing)

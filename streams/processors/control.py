@@ -16,11 +16,11 @@ from sensors.detectors import Subject, make_detector
 from sensors.model import ObservedProperty
 from sensors.quality_tests import quality_tests
 from streams.alerts import NAME_LIMIT
+from streams.definition import Definition
 from streams.definitions import (
     KINDS,
     AccountDefinition,
     DatastreamDefinition,
-    Definition,
     RuleDefinition,
     StationDefinition,
     ThingDefinition,

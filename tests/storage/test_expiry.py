@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from storage.rows import StoredTimes
+from streams.call_records import CallReceipt, CallReceipts, Calls
 from streams.records import (
     AlertTransitions,
     Detection,
@@ -16,6 +17,7 @@ from streams.records import (
 )
 from tests.storage.test_rollups import DAY, HOUR, LATER, ask, roll
 from tests.storage.timescaledb import ALL_STORES
+from tests.streams.calls import answer, order
 
 pytestmark = ALL_STORES
 
@@ -141,6 +143,10 @@ def test_alerts_that_are_over_go_with_all_that_is_theirs(store, make):
         now_us=1,
         webhook_ids=["w"],
     )
+    calls = [order("c1", alert_id="old", also=["open"]), order("c2", alert_id="open")]
+    said = CallReceipts(receipts=[CallReceipt.of(one, "accepted", 5) for one in calls])
+    ended = [answer(alert_id="old"), answer(alert_id="open")]
+    store.commit([Calls(orders=calls, answers=ended), said], None, now_us=1)
     for message in ("old.1", "old.2"):
         store.settle_delivery("w", message, delivered_at_us=2)
     assert store.drop_expired(make.t0 + DAY - DAY // 2, {"alerts": DAY_S}) == {"alerts": 0, "detections": 0}
@@ -154,6 +160,10 @@ def test_alerts_that_are_over_go_with_all_that_is_theirs(store, make):
     assert {a.alert_id for a in store.alerts().items} == {"open", "due"}, "due: somebody is still to be told"
     assert ask(store, "SELECT count(*) FROM deliveries WHERE alert_id = 'old'") == [(0,)]
     assert store.detections().items == []
+    assert (store.call("c1"), store.alert_calls("old"), store.alert_answers("old")) == (None, [], [])
+    assert [row.order.call_id for row in store.alert_calls("open")] == ["c2"]
+    assert len(store.alert_answers("open")) == 1
+    assert ask(store, "SELECT call_id FROM call_receipts") == [("c2",)]
 
 
 def test_what_cannot_expire_is_refused(store):

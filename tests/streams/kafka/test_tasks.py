@@ -17,10 +17,13 @@ from streams import codec
 from streams.kafka import tasks
 from streams.kafka.origin import Origin, Origins, origin_of
 from streams.kafka.tasks import ALERT, DATASTREAMS_REMEMBERED, SENSE, SnapshotError, Task
+from streams.pipeline import Pipeline
 from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import (
     AlertTransition,
     AlertTransitions,
+    Change,
+    Changes,
     Command,
     Commands,
     Detection,
@@ -31,6 +34,7 @@ from streams.records import (
     SampleBatch,
     Tick,
 )
+from streams.topics import REGISTRY as CHANGED
 from streams.topics import SAMPLES
 
 T0_US = 1_700_000_000_000_000
@@ -256,3 +260,37 @@ def test_the_tasks_of_a_worker_remember_no_more_datastreams_than_one_program(mon
     again = Task(SENSE, 0, pipeline(REGISTRY, [SENSE]))
     again.restore(task.snapshot())
     assert [*msgspec.msgpack.decode(again.recent.snapshot())] == newest
+
+
+def test_a_processor_that_is_new_in_the_program_knows_what_was_changed_before():
+    seen = []
+
+    class New:
+        name, reads, writes = "new", (CHANGED,), ()
+
+        def on_batch(self, batch):
+            seen.append(batch)
+            return []
+
+        def on_time(self, now_us):
+            return []
+
+        def snapshot(self):
+            return [b"state"]
+
+        def restore(self, chunks):
+            seen.append(list(chunks))
+
+    class Old(New):
+        name = "old"
+
+    before = Task(ALERT, 0, Pipeline([Old()]))
+    after = Task(ALERT, 0, Pipeline([Old(), New()]))
+    after.restore(before.snapshot())
+    change = Change(
+        kind="silence", id="s", version=1, verb="delete", before=None, after=None, by="li", at_us=1,
+        command_id="c",
+    )  # fmt: skip
+    changes = Changes(changes=[change])
+    after.begin(changes, only_new=True)
+    assert seen == [[b"state"], changes]
