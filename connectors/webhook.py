@@ -18,14 +18,14 @@ from typing import Any, Protocol, TypeVar
 import httpx
 import structlog
 
-from connectors.webhook_message import retry_delay_s, sign
+from connectors.webhook_message import retry_delay_s
 from connectors.webhook_post import PLACES, WebhookConfig, WebhookState, client_of, post
 from streams.records import AlertTransition
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
-__all__ = ["Delivery", "DeliveryStore", "WebhookConfig", "WebhookSender", "WebhookState", "sign"]
+__all__ = ["Delivery", "DeliveryStore", "WebhookConfig", "WebhookSender", "WebhookState"]
 
 POLL_S = 1.0
 STORE_RETRY_S = 5.0

@@ -1,11 +1,7 @@
-"""A webhook's message and its manners: body, signature, schedule (Standard Webhooks 1.0)."""
+"""A webhook's message and its manners: body and schedule (Standard Webhooks 1.0)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections import Counter
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,31 +20,6 @@ IN_ORDER_ATTEMPTS = 5760
 JITTER = 0.1
 MAX_RETRY_AFTER_S = 3600.0
 MAX_PAYLOAD_BYTES = 20_000
-
-
-def secret_key(secret: str) -> bytes:
-    """Return the key of a `whsec_` secret.
-
-    Raises
-    ------
-    ValueError
-        Not such a secret.
-    """
-    text = secret.removeprefix("whsec_")
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise ValueError("a webhook's secret must be whsec_ and 24 to 64 random bytes in base64")
-    return key
-
-
-def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
-    """Return the `webhook-signature`: HMAC-SHA256 over `id.timestamp.body` (Standard Webhooks 1.0)."""
-    signed = f"{message_id}.{timestamp_s}.".encode() + body
-    digest = hmac.new(secret_key(secret), signed, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 def payload(transition: AlertTransition, api_url: str = "") -> bytes:

@@ -12,7 +12,8 @@ import msgspec
 import structlog
 
 from connectors.address_guard import GuardedTransport
-from connectors.webhook_message import payload, retry_after_seconds, secret_key, sign
+from connectors.webhook_message import payload, retry_after_seconds
+from connectors.webhook_signature import Secrets, check_secrets, signatures
 from streams.records import AlertTransition
 
 log = structlog.get_logger()
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 PLACES = 4
 """Requests at one time to one webhook."""
 _HEADER_VALUE = re.compile(r"[!-~]+")
-_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+BUSY = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,8 +29,8 @@ class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     id: str
     url: str
-    secret: str
-    """`whsec_` and 24 to 64 random bytes in base64."""
+    secret: Secrets
+    """`whsec_` and 24 to 64 random bytes in base64, or a `whsk_` key; of several, each signs."""
     timeout_s: float = 15.0
     allow_private: bool = False
     """Let the URL lead to private, loopback or link-local addresses."""
@@ -40,7 +41,7 @@ class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"webhook {self.id}: url must begin with https:// or http:// and name a host")
         if not 0 < self.timeout_s <= 60:
             raise ValueError(f"webhook {self.id}: timeout_s must lie between 0 and 60")
-        secret_key(self.secret)
+        check_secrets(self.secret)
 
     def __repr__(self) -> str:
         return f"WebhookConfig({self.id})"  # the secret belongs in no log, and often nor does the URL
@@ -76,7 +77,7 @@ class Failure:
     @property
     def refused(self) -> bool:
         """Whether the receiver is there and does not want this message; else it is away or busy."""
-        return self.status > 0 and self.status not in _BUSY
+        return self.status > 0 and self.status not in BUSY
 
 
 def client_of(config: WebhookConfig) -> httpx.AsyncClient:
@@ -113,7 +114,7 @@ async def post(
             "content-type": "application/json",
             "webhook-id": message_id,
             "webhook-timestamp": str(now_us // 1_000_000),
-            "webhook-signature": sign(config.secret, message_id, now_us // 1_000_000, body),
+            "webhook-signature": signatures(config.secret, message_id, now_us // 1_000_000, body),
         }
     except Exception as error:  # noqa: BLE001 - whatever it is, what waits behind this message must go out
         log.error("a message cannot be made", webhook=config.id, message=message_id, error=repr(error))

@@ -23,9 +23,9 @@ from connectors.webhook_message import (
     payload,
     retry_after_seconds,
     retry_delay_s,
-    sign,
 )
 from connectors.webhook_post import Failure
+from connectors.webhook_signature import sign
 from tests.waiting import until
 from tests.webhook_store import MemoryStore, transition
 
