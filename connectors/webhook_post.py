@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from connectors.address_guard import GuardedTransport
-from connectors.webhook_message import payload, retry_after_seconds
+from connectors.webhook_message import Envelope, payload, retry_after_seconds
 from connectors.webhook_signature import Secrets, check_secrets, signatures
 from streams.records import AlertTransition
 
@@ -31,6 +31,8 @@ class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     url: str
     secret: Secrets
     """`whsec_` and 24 to 64 random bytes in base64, or a `whsk_` key; of several, each signs."""
+    envelope: Envelope = "standard"
+    """Or `cloudevents` (structured) or `cloudevents-binary`."""
     timeout_s: float = 15.0
     allow_private: bool = False
     """Let the URL lead to private, loopback or link-local addresses."""
@@ -55,6 +57,8 @@ class WebhookState:
     failed_attempts: int = 0
     given_up: int = 0
     last_error: str = ""
+    disabled: str = ""
+    """Why nothing is sent until a person says so; empty: it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,9 @@ class Failure:
     """No request can be made of the message: the receiver has nothing to do with it."""
 
     @property
-    def final(self) -> bool:
-        """Whether to try again is of no use: no request can be made, or the receiver wants no more."""
-        return self.is_unsendable or self.status == httpx.codes.GONE
+    def is_gone(self) -> bool:
+        """Whether the receiver wants no more messages at all."""
+        return self.status == httpx.codes.GONE
 
     @property
     def refused(self) -> bool:
@@ -109,12 +113,12 @@ async def post(
     try:
         if not _HEADER_VALUE.fullmatch(message_id):
             raise ValueError("its id does not fit into a header")
-        body = payload(transition, api_url)
+        made = payload(transition, api_url, config.envelope)
         headers = {
-            "content-type": "application/json",
+            **made.headers,
             "webhook-id": message_id,
             "webhook-timestamp": str(now_us // 1_000_000),
-            "webhook-signature": signatures(config.secret, message_id, now_us // 1_000_000, body),
+            "webhook-signature": signatures(config.secret, message_id, now_us // 1_000_000, made.body),
         }
     except Exception as error:  # noqa: BLE001 - whatever it is, what waits behind this message must go out
         log.error("a message cannot be made", webhook=config.id, message=message_id, error=repr(error))
@@ -122,7 +126,7 @@ async def post(
     try:
         async with (
             asyncio.timeout(config.timeout_s),  # over all: a receiver may also drip its answer
-            client.stream("POST", config.url, content=body, headers=headers) as answer,
+            client.stream("POST", config.url, content=made.body, headers=headers) as answer,
         ):
             if answer.is_success:
                 return None

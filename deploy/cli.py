@@ -22,6 +22,7 @@ from deploy.sourcetable_command import sourcetable
 from deploy.stations_command import stations
 from deploy.stopping import leave_on_signals
 from deploy.topics_command import topics
+from deploy.webhooks_command import webhooks
 
 app = typer.Typer(
     name="groundswell",
@@ -56,6 +57,7 @@ app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
 app.add_typer(sessions, name="sessions")
 app.add_typer(stations, name="stations")
+app.add_typer(webhooks, name="webhooks")
 app.command()(sourcetable)
 
 

@@ -14,6 +14,7 @@ from streams.processors.control import Control
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
+from streams.processors.webhook_orders import WebhookOrders
 
 
 def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
@@ -35,6 +36,7 @@ def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
             made.append(Detect(registry.datastreams, registry.things))
         if ALERT in groups:
             made.append(Alert(registry.datastreams))
+            made.append(WebhookOrders())
     except ValueError as error:
         raise Refusal(str(error)) from error
     return Pipeline(made)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from connectors.caster.relay import Relay
 from dashboards.api import create_app
+from dashboards.api.context import CapSource
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses
+from deploy.cap_areas import cap_areas
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store, refusing_damage
@@ -138,6 +140,9 @@ async def opened(
                 open_writes=is_loopback(addresses.http[0]),
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
+                cap=CapSource(settings.cap, cap_areas(settings.cap)),
+                public_url=settings.server.public_url,
+                webhooks=[one.id for one in settings.webhook],
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service

@@ -10,6 +10,7 @@ import msgspec
 from connectors.caster.proxy_header import networks
 from connectors.caster.push import PushConfig
 from connectors.caster.roaming.config import RoamingConfig
+from connectors.channels import ChannelConfig
 from connectors.mqtt import MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
@@ -18,6 +19,7 @@ from connectors.webhook import WebhookConfig
 from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream
+from streams.cap.config import CapConfig
 from streams.definitions import PrivacyDefinition, StationDefinition, ThingDefinition, check_id
 from streams.kafka.security import Security
 from streams.regions import RegionTree
@@ -268,6 +270,9 @@ class Settings(_Section, frozen=True, kw_only=True):
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)
     webhook: list[WebhookConfig] = msgspec.field(default_factory=list)
+    channels: dict[str, ChannelConfig] = msgspec.field(default_factory=dict)
+    """`[channels.NAME]`: ways to reach one person."""
+    cap: CapConfig = CapConfig()
 
 
 def check_station_id(station_id: str) -> None:

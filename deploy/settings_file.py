@@ -12,14 +12,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors import channels
 from connectors.mqtt import MqttConfig
+from deploy.cap_areas import cap_areas
 from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
-from sensors.payloads import configured
+from sensors import payloads
 from streams.definitions import check_name, check_push
 
 _ID = re.compile(r"[\w.:-]{1,100}")
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _WORDS = (
     (re.compile(r"Object contains unknown field `(.*)`"), r"there is no key \1 here"),
     (re.compile(r"Object missing required field `(.*)`"), r"the key \1 is missing"),
@@ -52,7 +55,7 @@ def load(path: Path) -> Settings:
         ) from error
     try:
         raw = _with_environment(msgspec.toml.decode(text))
-        settings = msgspec.convert(raw, Settings, dec_hook=configured)
+        settings = msgspec.convert(raw, Settings, dec_hook=_configured)
         _check(settings)
     except Refusal as refusal:
         raise Refusal(f"{path}: {refusal}") from refusal
@@ -74,6 +77,11 @@ def _with_environment(value: Any) -> Any:
             raise Refusal(f"the environment variable {name} is not set; set it or write the value")
         return os.environ[name]
     return value
+
+
+def _configured(kind: type, entry: Any) -> Any:
+    """Return what stands behind a name of its own kind; a `dec_hook` of msgspec."""
+    return channels.configured(entry) if kind is channels.ChannelConfig else payloads.configured(kind, entry)
 
 
 def _in_words(error: str) -> str:
@@ -109,6 +117,12 @@ def _check(settings: Settings) -> None:
                 raise Refusal(
                     f"{kind} id {name!r} does not serve; use at most 100 letters, digits, _ . : and -"
                 )
+    for name in settings.channels:
+        if not _CHANNEL.fullmatch(name):
+            raise Refusal(
+                f"channel name {name!r} does not serve; use at most 40 small letters, digits, _ and -"
+            )
+    cap_areas(settings.cap)
     _each_its_own("station", [s.id for s in settings.station])
     _each_its_own("mqtt", [_session(m) for m in settings.mqtt])
     for station in settings.station:

@@ -53,6 +53,7 @@ class Surroundings:
     """Where the API is reached from outside; gateways call back there."""
 
 
+@runtime_checkable
 class ChannelConfig(Protocol):
     """What a configuration says of a channel."""
 
@@ -94,9 +95,9 @@ def configured(entry: Any) -> ChannelConfig:
     if kind not in _kinds:
         raise ValueError(f"there is no kind of channel {kind!r}, only {', '.join(sorted(_kinds))}")
     try:
-        config: Any = msgspec.convert(rest, _kinds[kind])
+        config = msgspec.convert(rest, _kinds[kind])
     except msgspec.ValidationError as error:  # said again, so that msgspec adds the place of this entry
         message, _, place = str(error).partition(" - at `$.")
         raise ValueError(f"{place.rstrip('`')}: {message}" if place else message) from error
-    made: ChannelConfig = config
-    return made
+    assert isinstance(config, ChannelConfig), f"the channel {kind} lacks something"
+    return config

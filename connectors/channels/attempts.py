@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from connectors.channels.message import CallMessage, CallReceipt, ReceiptState
@@ -70,7 +71,7 @@ class Attempts:
 
     async def send(self, message: CallMessage) -> CallReceipt:
         """Return what became of a message, at its deadline at the latest."""
-        last = "there was no time for an attempt"
+        message, last = _encodable(message), "there was no time for an attempt"
         for tried in range(MOST_ATTEMPTS):
             left_s = (message.deadline_us - self.clock_us()) * 1e-6
             if left_s <= 0:
@@ -110,6 +111,14 @@ class Attempts:
         return CallReceipt(
             call_id=message.call_id, state=state, at_us=self.clock_us(), detail=_hidden(message, detail)
         )
+
+
+def _encodable(message: CallMessage) -> CallMessage:
+    """Return a message without half surrogate pairs, which JSON can spell and no wire takes."""
+    texts = {name: getattr(message, name) for name in ("subject", "text", "link", "alert_id")}
+    return msgspec.structs.replace(
+        message, **{name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
+    )
 
 
 def _hidden(message: CallMessage, text: str) -> str:

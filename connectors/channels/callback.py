@@ -11,7 +11,6 @@ PATH = "/api/v1/call-receipts"
 VALID_S = 86_400
 """Gateways report what a telephone did for a day at most."""
 SHORTEST_SECRET = 24
-MOST_BODY_BYTES = 65_536
 
 
 class ReceiptError(ValueError):

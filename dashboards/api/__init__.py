@@ -10,6 +10,7 @@ from connectors.caster.session_book import Sessions
 from dashboards import problems
 from dashboards.api import (
     alerts,
+    call_receipts,
     changes,
     live,
     operations,
@@ -19,9 +20,12 @@ from dashboards.api import (
     sensors,
     station_sources,
     stations,
+    warnings,
 )
 from dashboards.api import sessions as sessions_routes
-from dashboards.api.context import PREFIX, Context
+from dashboards.api import webhooks as webhooks_routes
+from dashboards.api.call_receipts import Callbacks
+from dashboards.api.context import PREFIX, CapSource, Context
 from dashboards.api.guard import Guard
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
@@ -50,6 +54,10 @@ def create_app(
     sessions: Callable[[], Sessions] = lambda: Sessions(""),
     privacy: PrivacyDefinition = PrivacyDefinition(),
     told: Callable[[], Iterable[StreamState]] = tuple,
+    cap: CapSource = CapSource(),
+    public_url: str = "",
+    webhooks: Sequence[str] = (),
+    callbacks: Callbacks | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -86,6 +94,14 @@ def create_app(
         What is told and kept of rovers unless a command said otherwise.
     told
         Returns the incoming streams of other processes, as they tell.
+    cap
+        How alerts become messages of the Common Alerting Protocol.
+    public_url
+        Where people reach this, for links; empty: where they asked.
+    webhooks
+        Names of the subscribers of alerts.
+    callbacks
+        What gateways' calls need; None: nobody takes them here.
     """
     app = FastAPI(
         title="Groundswell",
@@ -119,6 +135,9 @@ def create_app(
         sessions=sessions,
         privacy=privacy,
         told=told,
+        cap=cap,
+        public_url=public_url,
+        webhooks=webhooks,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -128,8 +147,10 @@ def create_app(
     for routes in (stations.router(context), reports.router(context), sensors.router(context)):
         app.include_router(routes, dependencies=needed)
     for routes in (
+        warnings.router(context),  # before the alerts, whose ids would take in its endings
         alerts.router(context),
         changes.router(context),
+        webhooks_routes.router(context),
         station_sources.router(context),
         operations.streams_router(context),
         sessions_routes.router(context),
@@ -137,6 +158,8 @@ def create_app(
         operations.health_router(context),
     ):
         app.include_router(routes)
+    if callbacks is not None:
+        app.include_router(call_receipts.router(callbacks))
     pages.install(app)
     app.add_middleware(Guard, requests=context.metrics.requests)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from dashboards.metrics import Metrics
 from dashboards.problems import ProblemError
 from storage.store import Store
 from streams.bus import CommandSink
+from streams.cap.areas import NamedArea
+from streams.cap.config import CapConfig
 from streams.definitions import PrivacyDefinition
 from streams.regions import region_of
 from streams.stream_state import StreamState, StreamStates
@@ -24,6 +26,14 @@ T = TypeVar("T")
 
 PREFIX = "/api/v1"
 MAX_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CapSource:
+    """How alerts become messages of the Common Alerting Protocol."""
+
+    config: CapConfig = field(default_factory=CapConfig)
+    areas: Sequence[NamedArea] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,9 @@ class Context:
     sessions: Callable[[], Sessions] = lambda: Sessions("")
     privacy: PrivacyDefinition = field(default_factory=PrivacyDefinition)
     told: Callable[[], Iterable[StreamState]] = tuple
+    cap: CapSource = field(default_factory=CapSource)
+    public_url: str = ""
+    webhooks: Sequence[str] = ()
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

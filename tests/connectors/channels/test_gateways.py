@@ -61,6 +61,14 @@ async def test_what_a_message_says_in_braces_stays_text():
     assert json.loads(gateway.requests[0].body) == {"a": "{to} {callback} {"}
 
 
+@pytest.mark.parametrize("form", ["json", "form"])
+async def test_half_a_surrogate_pair_goes_as_a_question_mark(form):
+    entry = sms("", format=form, body={"a": "{text}"})
+    async with receiving((200, b"")) as gateway, channel({**entry, "url": gateway.url}) as one:
+        assert (await one.send(message(text="4\ud800 m"))).state == "accepted"
+    assert gateway.requests[0].body in {b'{"a":"4? m"}', b"a=4%3F+m"}
+
+
 async def test_an_answer_may_say_that_it_was_refused_or_that_it_is_busy(monkeypatch):
     quick(monkeypatch)
     rules = {"path": "result.0.code", "equals": [0], "busy": [7], "detail": "result.0.id"}
