@@ -1,4 +1,4 @@
-"""An HTTP transport that refuses to reach into private networks (server-side request forgery).
+"""Connections that do not reach into private networks (server-side request forgery), over HTTP and else.
 
 The name is resolved here, the addresses are judged, and the connection is made to the very address that
 was judged: a name that resolves differently a moment later (DNS rebinding) gains nothing.
@@ -60,11 +60,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             The name does not resolve, or no address can be reached.
         """
         host = request.url.host
-        permitted = [a for a in await self._resolve(host) if self._allow_private or is_public(a)]
-        if not permitted:
-            raise RefusedAddressError(
-                f"{host} is a private address; set allow_private = true there if that is meant"
-            )
+        permitted = _permitted(host, await self._resolve(host), self._allow_private)
         extensions = {**request.extensions, "sni_hostname": host}
         for address in permitted[:-1]:
             try:
@@ -79,12 +75,57 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _resolve(self, host: str) -> list[IpAddress]:
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._threads, _addresses, host)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host)
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(f"{host} does not resolve: {error}") from error
-        return found
+
+
+async def connected(
+    host: str, port: int, *, allow_private: bool, threads: ThreadPoolExecutor
+) -> socket.socket:
+    """Return a socket that is connected to a host, at the first permitted address that can be reached.
+
+    Parameters
+    ----------
+    allow_private
+        Connect to any address.
+    threads
+        Where the name is resolved.
+
+    Raises
+    ------
+    RefusedAddressError
+        No address of the host is permitted.
+    OSError
+        The name does not resolve, or no address can be reached.
+    """
+    loop = asyncio.get_running_loop()
+    last: OSError | None = None
+    for address in _permitted(host, await loop.run_in_executor(threads, _addresses, host), allow_private):
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            await loop.sock_connect(sock, (str(address), port))
+        except OSError as error:
+            sock.close()
+            last = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise last or OSError(f"{host} has no address")
+
+
+def _permitted(host: str, found: list[IpAddress], allow_private: bool) -> list[IpAddress]:
+    permitted = [address for address in found if allow_private or is_public(address)]
+    if not permitted:
+        raise RefusedAddressError(
+            f"{host} is a private address; set allow_private = true there if that is meant"
+        )
+    return permitted
 
 
 def _addresses(host: str) -> list[IpAddress]:

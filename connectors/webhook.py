@@ -3,33 +3,36 @@
 https://www.standardwebhooks.com. A delivery stays in the store until the receiver took it, so nothing is
 lost by a restart; it may come twice, with the same `webhook-id`. For one alert and webhook the order is
 kept, because the store offers only the oldest open delivery. Each webhook has its own connections and
-its own few places, so a receiver that hangs delays no other.
+its own few places, so a receiver that hangs delays no other. One that answers 410 is not sent to until a
+person says so; what there is to be told waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import httpx
 import structlog
 
-from connectors.webhook_message import retry_delay_s, sign
-from connectors.webhook_post import PLACES, WebhookConfig, WebhookState, client_of, post
-from streams.records import AlertTransition
+from connectors.webhook_gate import Gate
+from connectors.webhook_message import IN_ORDER_ATTEMPTS, retry_delay_s
+from connectors.webhook_post import PLACES, Failure, WebhookConfig, WebhookState, client_of, post
+from streams.records import LATEST_US, AlertTransition
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
-__all__ = ["Delivery", "DeliveryStore", "WebhookConfig", "WebhookSender", "WebhookState", "sign"]
+__all__ = ["Delivery", "DeliveryStore", "WebhookConfig", "WebhookSender", "WebhookState"]
 
 POLL_S = 1.0
 STORE_RETRY_S = 5.0
-_PAGE, _MAX_PAGE = 100, 10_000
 
 
 class Delivery(Protocol):
@@ -55,12 +58,46 @@ class Delivery(Protocol):
         """That failed so far."""
         ...
 
+    @property
+    def refusals(self) -> int:
+        """Those of them that were answered by a refusal of this message."""
+        ...
+
+
+class Webhook(Protocol):
+    """What the store says of a webhook."""
+
+    @property
+    def webhook_id(self) -> str:
+        """Whose it is."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """`active` or `disabled`."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it is disabled."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Deliveries that wait."""
+        ...
+
 
 class DeliveryStore(Protocol):
     """Where deliveries wait. The calls block and come from a worker thread, one at a time."""
 
-    def due_deliveries(self, now_us: int, limit: int = 100) -> Sequence[Delivery]:
-        """Return deliveries whose time has come: for each alert and webhook only the oldest open one."""
+    def due_deliveries(
+        self, now_us: int, limit: int = 100, *, webhook_id: str | None = None
+    ) -> Sequence[Delivery]:
+        """Return deliveries whose time has come: for each alert and webhook only the oldest open one.
+
+        Those of steps that happened first come first; none of a webhook that is disabled.
+        """
         ...
 
     def settle_delivery(
@@ -70,9 +107,17 @@ class DeliveryStore(Protocol):
         ...
 
     def postpone_delivery(
-        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str
+        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str, refused: bool = False
     ) -> None:
-        """Count a failed attempt and set the time of the next."""
+        """Count a failed attempt, and whether it was a refusal; set the time of the next."""
+        ...
+
+    def disable_webhook(self, webhook_id: str, at_us: int, reason: str) -> None:
+        """Offer no deliveries of a webhook until it is resumed."""
+        ...
+
+    def webhooks(self) -> Sequence[Webhook]:
+        """Return the webhooks that there is something to say of."""
         ...
 
 
@@ -90,17 +135,23 @@ class WebhookSender:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _store_thread: ThreadPoolExecutor = field(init=False)
     _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
-    _places: dict[str, int] = field(init=False)
+    _gates: dict[str, Gate] = field(init=False)
+    _are_states_known: bool = False
     _in_flight: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.states = {config.id: WebhookState() for config in self.configs}
-        self._places = {config.id: PLACES for config in self.configs}
+        self._gates = {config.id: Gate(PLACES) for config in self.configs}
         # Not the loop's own threads: names that do not resolve could hold all of those.
         self._store_thread = ThreadPoolExecutor(1, "webhook-store")
 
     def wake(self) -> None:
         """Look for due deliveries now: an alert was just stored. Call it in the event loop."""
+        self._woken.set()
+
+    def ordered(self) -> None:
+        """Look whether webhooks were resumed, and for deliveries: an order was just stored; as `wake`."""
+        self._are_states_known = False
         self._woken.set()
 
     async def run(self) -> None:
@@ -111,7 +162,9 @@ class WebhookSender:
             while True:
                 self._woken.clear()
                 try:
-                    for delivery in await self._next(by_id):
+                    if not self._are_states_known:
+                        await self._read_states()
+                    for delivery in await self._next():
                         self._start(by_id[delivery.webhook_id], delivery)
                 except Exception as error:  # noqa: BLE001 - alerts must go on going out
                     log.error("cannot read the deliveries that are due, trying again", error=repr(error))
@@ -127,37 +180,24 @@ class WebhookSender:
             await asyncio.gather(*(client.aclose() for client in self._clients.values()))
             self._store_thread.shutdown(wait=False)
 
-    async def _next(self, by_id: dict[str, WebhookConfig]) -> list[Delivery]:
-        """Choose deliveries for the places that are free.
-
-        What is in flight, or waits for a place of a receiver that hangs, is still due: the page grows
-        until it shows something else.
-        """
-        room = {webhook_id: places for webhook_id, places in self._places.items() if places > 0}
+    async def _next(self) -> list[Delivery]:
+        """Choose deliveries for the places that are free. What is in flight is still due."""
+        now_us, under_way = self.clock_us(), Counter(webhook_id for webhook_id, _ in self._in_flight)
         chosen: list[Delivery] = []
-        limit = _PAGE
-        while room:
-            due = await self._with_store(self.store.due_deliveries, self.clock_us(), limit)
-            for delivery in due:
-                if delivery.webhook_id not in by_id:
-                    await self._settle(delivery, None, "this webhook is no longer configured")
-                elif (delivery.webhook_id, delivery.message_id) not in self._in_flight and room.get(
-                    delivery.webhook_id, 0
-                ):
-                    room[delivery.webhook_id] -= 1
-                    chosen.append(delivery)
-            if chosen or len(due) < limit or limit >= _MAX_PAGE:
-                break
-            limit *= 4
+        for name, gate in self._gates.items():
+            if (room := gate.room(now_us, under_way[name])) == 0:
+                continue
+            ask = partial(self.store.due_deliveries, now_us, room + under_way[name], webhook_id=name)
+            due = await self._with_store(ask)
+            new = [d for d in due if (d.webhook_id, d.message_id) not in self._in_flight]
+            chosen += new[:room]
         return chosen
 
     def _start(self, config: WebhookConfig, delivery: Delivery) -> None:
         key = (delivery.webhook_id, delivery.message_id)
-        self._places[config.id] -= 1
 
         def finished(task: asyncio.Task[None]) -> None:
             del self._in_flight[key]
-            self._places[config.id] += 1
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("a delivery failed", webhook=config.id, message=key[1], error=repr(error))
             else:
@@ -168,28 +208,67 @@ class WebhookSender:
         task.add_done_callback(finished)
 
     async def _deliver(self, config: WebhookConfig, delivery: Delivery) -> None:
-        state = self.states[config.id]
+        state, gate = self.states[config.id], self._gates[config.id]
         client = self._clients[config.id]
         failure = await post(client, config, delivery.transition, self.clock_us(), self.api_url)
         if failure is None:
+            gate.answered()
             await self._settle(delivery, self.clock_us(), "")
             state.delivered += 1
             return
         state.failed_attempts += 1
         state.last_error = failure.error
         log.warning("a webhook failed", webhook=config.id, message=delivery.message_id, error=failure.error)
-        delay_s = retry_delay_s(delivery.attempts, self.draw(), failure.retry_after_s)
-        if failure.final or delay_s is None:
+        now_us, draw = self.clock_us(), self.draw()
+        if failure.is_gone:
+            state.disabled = f"{failure.error}: it wants no more messages"
+            await self._note(lambda: self.store.disable_webhook(config.id, now_us, state.disabled))
+            await self._postpone(delivery, now_us, failure)
+            return
+        delay_s: float | None = None
+        if failure.refused:
+            gate.answered()
+            delay_s = retry_delay_s(delivery.refusals, draw, failure.retry_after_s)
+        elif not failure.is_unsendable and delivery.attempts < IN_ORDER_ATTEMPTS:
+            delay_s = (gate.failed(now_us, draw, failure.retry_after_s) - now_us) * 1e-6
+        if delay_s is None:
             await self._settle(delivery, None, failure.error)
             state.given_up += 1
             return
-        next_attempt_us = self.clock_us() + int(delay_s * 1e6)
+        await self._postpone(delivery, now_us + int(delay_s * 1e6), failure)
+
+    async def _read_states(self) -> None:
+        """Learn which webhooks are disabled, by whom so ever."""
+        self._are_states_known = True
+        try:
+            rows = await self._with_store(self.store.webhooks)
+        except BaseException:
+            self._are_states_known = False
+            raise
+        disabled = {row.webhook_id: row.reason for row in rows if row.state == "disabled"}
+        for row in rows:
+            if row.webhook_id not in self.states and row.pending:
+                await self._give_up(row.webhook_id)
+        for name, state in self.states.items():
+            if state.disabled and name not in disabled:
+                self._gates[name] = Gate(PLACES)
+            state.disabled = disabled.get(name, "")
+
+    async def _give_up(self, webhook_id: str) -> None:
+        """Settle what waits for a webhook that is not configured any more."""
+        ask = partial(self.store.due_deliveries, LATEST_US, webhook_id=webhook_id)
+        while due := await self._with_store(ask):
+            for delivery in due:
+                await self._settle(delivery, None, "this webhook is no longer configured")
+
+    async def _postpone(self, delivery: Delivery, next_attempt_us: int, failure: Failure) -> None:
         await self._note(
             lambda: self.store.postpone_delivery(
                 delivery.webhook_id,
                 delivery.message_id,
                 next_attempt_us=next_attempt_us,
                 error=failure.error,
+                refused=failure.refused,
             )
         )
 

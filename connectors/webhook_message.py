@@ -1,19 +1,18 @@
-"""A webhook's message and its manners: body, signature, schedule (Standard Webhooks 1.0)."""
+"""A webhook's message and its manners: body and schedule (Standard Webhooks 1.0)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections import Counter
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
 from streams.records import AlertTransition
+
+Envelope = Literal["standard", "cloudevents", "cloudevents-binary"]
 
 RETRY_DELAYS_S = (5, 15, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Quicker at first than the specification proposes: an alert is of use in the first minute."""
@@ -26,33 +25,15 @@ MAX_RETRY_AFTER_S = 3600.0
 MAX_PAYLOAD_BYTES = 20_000
 
 
-def secret_key(secret: str) -> bytes:
-    """Return the key of a `whsec_` secret.
+class Content(NamedTuple):
+    """What is posted."""
 
-    Raises
-    ------
-    ValueError
-        Not such a secret.
-    """
-    text = secret.removeprefix("whsec_")
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise ValueError("a webhook's secret must be whsec_ and 24 to 64 random bytes in base64")
-    return key
+    headers: dict[str, str]
+    body: bytes
 
 
-def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
-    """Return the `webhook-signature`: HMAC-SHA256 over `id.timestamp.body` (Standard Webhooks 1.0)."""
-    signed = f"{message_id}.{timestamp_s}.".encode() + body
-    digest = hmac.new(secret_key(secret), signed, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def payload(transition: AlertTransition, api_url: str = "") -> bytes:
-    """Return the JSON body of a transition, below 20 kB: what is large in the evidence gives way.
+def payload(transition: AlertTransition, api_url: str = "", envelope: Envelope = "standard") -> Content:
+    """Return what is posted of a transition, below 20 kB: what is large in the evidence gives way to a link.
 
     Of what JSON or a calendar cannot tell, the evidence is left out (`evidence_trimmed`) or a time is null.
 
@@ -62,6 +43,9 @@ def payload(transition: AlertTransition, api_url: str = "") -> bytes:
         The step and the alert as it is after it.
     api_url
         Where the API is reached from outside; the alert's `url` is made of it.
+    envelope
+        `standard` has `type`, `timestamp` and `data`; the others are CloudEvents 1.0 over HTTP, structured
+        (everything in the body) or binary (the alert in the body, all else in headers).
     """
     try:
         msgspec.json.encode(transition.evidence)
@@ -86,21 +70,53 @@ def payload(transition: AlertTransition, api_url: str = "") -> bytes:
         "evidence": evidence,
         "url": f"{api_url.rstrip('/')}/api/v1/alerts/{transition.alert_id}" if api_url else "",
     }
-    change = "level_changed" if transition.change == "level" else transition.change
-    message = {"type": f"alert.{change}", "timestamp": _iso(transition.at_us), "data": alert}
     if is_trimmed:
-        alert["evidence_trimmed"] = True
-    body = msgspec.json.encode(message)
-    if len(body) < MAX_PAYLOAD_BYTES:
-        return body
-    alert["evidence_trimmed"] = True
+        _trim(alert)
+    content = _enveloped(transition, alert, api_url, envelope)
+    if len(content.body) < MAX_PAYLOAD_BYTES:
+        return content
+    _trim(alert)
     sizes = Counter({key: len(msgspec.json.encode(value)) for key, value in evidence.items()})
     for key, _ in sizes.most_common():
         del evidence[key]
-        body = msgspec.json.encode(message)
-        if len(body) < MAX_PAYLOAD_BYTES:
+        content = _enveloped(transition, alert, api_url, envelope)
+        if len(content.body) < MAX_PAYLOAD_BYTES:
             break
-    return body
+    return content
+
+
+def _trim(alert: dict[str, Any]) -> None:
+    alert["evidence_trimmed"] = True
+    alert["evidence_url"] = alert["url"]
+
+
+def _enveloped(
+    transition: AlertTransition, alert: dict[str, Any], api_url: str, envelope: Envelope
+) -> Content:
+    change = "level_changed" if transition.change == "level" else transition.change
+    kind, at = f"alert.{change}", _iso(transition.at_us)
+    if envelope == "standard":
+        body = msgspec.json.encode({"type": kind, "timestamp": at, "data": alert})
+        return Content({"content-type": "application/json"}, body)
+    attributes = {
+        "specversion": "1.0",
+        "id": f"{transition.alert_id}.{transition.number}",
+        "source": f"{api_url.rstrip('/')}/api/v1/alerts",
+        "type": f"groundswell.{kind}",
+        "subject": transition.subject_id[:200],
+        "time": at,
+    }
+    said = {name: value for name, value in attributes.items() if value}  # none of them may be empty
+    if envelope == "cloudevents":
+        whole = {**said, "datacontenttype": "application/json", "data": alert}
+        return Content({"content-type": "application/cloudevents+json"}, msgspec.json.encode(whole))
+    headers = {f"ce-{name}": _header(value) for name, value in said.items()}
+    return Content({"content-type": "application/json", **headers}, msgspec.json.encode(alert))
+
+
+def _header(value: str) -> str:
+    """Return a value as CloudEvents has it in a header (HTTP binding, 3.1.3.2)."""
+    return "".join(c if "!" <= c <= "~" and c not in '"%' else quote(c, safe="") for c in value)
 
 
 def retry_delay_s(attempts: int, jitter: float, retry_after_s: float = 0.0) -> float | None:
@@ -126,9 +142,12 @@ def in_order_delay_s(attempts: int, jitter: float, retry_after_s: float = 0.0) -
 
     For a sender that tells a receiver one message after the other.
     """
-    if attempts >= IN_ORDER_ATTEMPTS:
-        return None
-    delay_s = IN_ORDER_DELAYS_S[min(attempts, len(IN_ORDER_DELAYS_S) - 1)]
+    return None if attempts >= IN_ORDER_ATTEMPTS else paused_s(attempts, jitter, retry_after_s)
+
+
+def paused_s(failures: int, jitter: float, retry_after_s: float = 0.0) -> float:
+    """Return the seconds for which a receiver is left alone after so many failures before this one."""
+    delay_s = IN_ORDER_DELAYS_S[min(failures, len(IN_ORDER_DELAYS_S) - 1)]
     return max(delay_s * (1 - JITTER + 2 * JITTER * jitter), min(retry_after_s, MAX_RETRY_AFTER_S))
 
 

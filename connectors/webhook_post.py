@@ -12,7 +12,8 @@ import msgspec
 import structlog
 
 from connectors.address_guard import GuardedTransport
-from connectors.webhook_message import payload, retry_after_seconds, secret_key, sign
+from connectors.webhook_message import Envelope, payload, retry_after_seconds
+from connectors.webhook_signature import Secrets, check_secrets, signatures
 from streams.records import AlertTransition
 
 log = structlog.get_logger()
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 PLACES = 4
 """Requests at one time to one webhook."""
 _HEADER_VALUE = re.compile(r"[!-~]+")
-_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+BUSY = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,8 +29,10 @@ class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     id: str
     url: str
-    secret: str
-    """`whsec_` and 24 to 64 random bytes in base64."""
+    secret: Secrets
+    """`whsec_` and 24 to 64 random bytes in base64, or a `whsk_` key; of several, each signs."""
+    envelope: Envelope = "standard"
+    """Or `cloudevents` (structured) or `cloudevents-binary`."""
     timeout_s: float = 15.0
     allow_private: bool = False
     """Let the URL lead to private, loopback or link-local addresses."""
@@ -40,7 +43,7 @@ class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"webhook {self.id}: url must begin with https:// or http:// and name a host")
         if not 0 < self.timeout_s <= 60:
             raise ValueError(f"webhook {self.id}: timeout_s must lie between 0 and 60")
-        secret_key(self.secret)
+        check_secrets(self.secret)
 
     def __repr__(self) -> str:
         return f"WebhookConfig({self.id})"  # the secret belongs in no log, and often nor does the URL
@@ -54,6 +57,8 @@ class WebhookState:
     failed_attempts: int = 0
     given_up: int = 0
     last_error: str = ""
+    disabled: str = ""
+    """Why nothing is sent until a person says so; empty: it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,14 @@ class Failure:
     """No request can be made of the message: the receiver has nothing to do with it."""
 
     @property
-    def final(self) -> bool:
-        """Whether to try again is of no use: no request can be made, or the receiver wants no more."""
-        return self.is_unsendable or self.status == httpx.codes.GONE
+    def is_gone(self) -> bool:
+        """Whether the receiver wants no more messages at all."""
+        return self.status == httpx.codes.GONE
 
     @property
     def refused(self) -> bool:
         """Whether the receiver is there and does not want this message; else it is away or busy."""
-        return self.status > 0 and self.status not in _BUSY
+        return self.status > 0 and self.status not in BUSY
 
 
 def client_of(config: WebhookConfig) -> httpx.AsyncClient:
@@ -108,12 +113,12 @@ async def post(
     try:
         if not _HEADER_VALUE.fullmatch(message_id):
             raise ValueError("its id does not fit into a header")
-        body = payload(transition, api_url)
+        made = payload(transition, api_url, config.envelope)
         headers = {
-            "content-type": "application/json",
+            **made.headers,
             "webhook-id": message_id,
             "webhook-timestamp": str(now_us // 1_000_000),
-            "webhook-signature": sign(config.secret, message_id, now_us // 1_000_000, body),
+            "webhook-signature": signatures(config.secret, message_id, now_us // 1_000_000, made.body),
         }
     except Exception as error:  # noqa: BLE001 - whatever it is, what waits behind this message must go out
         log.error("a message cannot be made", webhook=config.id, message=message_id, error=repr(error))
@@ -121,7 +126,7 @@ async def post(
     try:
         async with (
             asyncio.timeout(config.timeout_s),  # over all: a receiver may also drip its answer
-            client.stream("POST", config.url, content=body, headers=headers) as answer,
+            client.stream("POST", config.url, content=made.body, headers=headers) as answer,
         ):
             if answer.is_success:
                 return None

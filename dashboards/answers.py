@@ -518,6 +518,50 @@ class PrivacyAnswer(Answer, frozen=True, kw_only=True):
     """That sessions are kept after their end; 0: nothing is kept."""
 
 
+class WebhookAnswer(Answer, frozen=True, kw_only=True):
+    """A subscriber of alerts, without its address."""
+
+    id: str
+    state: Literal["active", "disabled"]
+    """disabled: it answered 410, and nothing is sent until somebody resumes it."""
+    since: Time | None
+    reason: str
+    pending: int
+    """Messages that wait."""
+    delivered: int
+    given_up: int
+    oldest_pending_at: Time | None
+    last_delivered_at: Time | None
+
+
+class DeliveryAnswer(Answer, frozen=True, kw_only=True):
+    """One step of an alert on its way to a webhook."""
+
+    id: str
+    """`webhook-id` of the message."""
+    alert_id: str
+    number: int
+    state: Literal["pending", "delivered", "given_up"]
+    attempts: int
+    at: Time
+    next_attempt_at: Time | None
+    """Of one that is pending."""
+    delivered_at: Time | None
+    error: str
+    """Of the last attempt that failed."""
+
+
+class ReplayBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be told once more: an alert, one step of it, or what happened in a time."""
+
+    alert_id: str = ""
+    number: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of a step of the alert; 0: all."""
+    start: Time | None = None
+    end: Time | None = None
+    """Not in it."""
+
+
 class OutcomeAnswer(Answer, frozen=True, kw_only=True):
     """What became of a change."""
 

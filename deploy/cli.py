@@ -25,6 +25,7 @@ from deploy.sourcetable_command import sourcetable
 from deploy.stations_command import stations
 from deploy.stopping import leave_on_signals
 from deploy.topics_command import topics
+from deploy.webhooks_command import webhooks
 
 app = typer.Typer(
     name="groundswell",
@@ -62,6 +63,7 @@ app.add_typer(calls, name="calls")
 app.add_typer(sessions, name="sessions")
 app.add_typer(devices, name="devices")
 app.add_typer(stations, name="stations")
+app.add_typer(webhooks, name="webhooks")
 app.command()(sourcetable)
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from connectors.caster.relay import Relay
 from connectors.mqtt_publish import Publish
-from connectors.webhook import sign
+from connectors.webhook_signature import sign
 from deploy.demo_world import SECOND_US, DemoSensor
 from deploy.http_server import serving
 from gnss.simulate import Emission, SimulatedStation

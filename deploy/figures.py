@@ -123,9 +123,14 @@ def webhook_figures(states: Mapping[str, WebhookState]) -> list[Figure]:
     def values(figure: Callable[[WebhookState], int]) -> Callable[[], Mapping[tuple[str, ...], float]]:
         return lambda: {(name,): figure(state) for name, state in states.items()}
 
+    disabled = values(lambda state: int(bool(state.disabled)))
+    text = "1: nothing is sent to it until somebody resumes it."
     return [
-        Figure(f"webhook_{name}", text, "counter", values(figure), ("webhook",))
-        for name, text, figure in _WEBHOOKS
+        *(
+            Figure(f"webhook_{name}", text, "counter", values(figure), ("webhook",))
+            for name, text, figure in _WEBHOOKS
+        ),
+        Figure("webhook_disabled", text, "gauge", disabled, ("webhook",)),
     ]
 
 

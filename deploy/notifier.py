@@ -19,6 +19,7 @@ import structlog
 
 from connectors.webhook_message import MAX_RETRY_AFTER_S, in_order_delay_s
 from connectors.webhook_post import Failure, WebhookConfig, WebhookState, client_of, post
+from deploy.notifier_orders import Orders
 from streams import deliveries
 from streams.deliveries import Announced, Item, Progress, State
 from streams.kafka.access import Access
@@ -26,7 +27,7 @@ from streams.kafka.alert_queue import AlertQueue
 from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
 from streams.partitions import pieces
-from streams.records import Deliveries, DeliveryStep
+from streams.records import Deliveries, DeliveryStep, WebhookStep
 from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
 
 log = structlog.get_logger()
@@ -76,10 +77,13 @@ class Notifier:
     """Transitions that were passed over: they came again."""
     error: str = ""
     """Why it cannot begin; empty when all is well."""
+    found: dict[bytes, State] = field(default_factory=dict)
+    """States that were read at the start, by key."""
     _output: Output | None = None
     _sure_s: float = 0.0
     """When no other had begun, in the event loop's time."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _resumed: dict[str, asyncio.Event] = field(default_factory=dict)
     _unwritten: list[Message] = field(default_factory=list)
     _asked: int = 0
     _written: int = 0
@@ -108,6 +112,7 @@ class Notifier:
         """
         name = f"{self.prefix}groundswell-notify"
         self._output = Output(self.kafka, "groundswell-notify", name, once=True)
+        self._resumed = {config.id: asyncio.Event() for config in self.configs}
         self._lock, self._unwritten = asyncio.Lock(), []
         try:
             await self._output.insist(_nothing)  # from now on no other writes the state
@@ -124,6 +129,7 @@ class Notifier:
             await _together(
                 [
                     self._announce(),
+                    Orders(self).work(),
                     *(self._tell(configs[name]) for name in configs),
                     *(self._give_up_all(name) for name in self.progress if name not in configs),
                 ]
@@ -148,32 +154,36 @@ class Notifier:
             await states.stop()
             await alerts.stop()
         names = [config.id for config in self.configs]
+        self.found = found
         self.announced, self.progress, new = deliveries.restored(found.values(), names, end, recent)
-        await self._write(new)
+        for name in names:
+            self._show(name)
+        await self.write(new)
 
     async def _announce(self) -> None:
         """Say of new transitions that they are to be told."""
         names = [config.id for config in self.configs]
-        async with self._queue(deliveries.Place(self.announced.offset)) as queue:
+        async with self.queue(deliveries.Place(self.announced.offset)) as queue:
             while True:
                 found = await queue.take_all()
                 self.unreadable, self.repeated = queue.unreadable, queue.repeated
                 if queue.read_to > self.announced.offset:
                     announced = Announced(offset=queue.read_to)
                     steps = deliveries.announcements(found, names, self.clock_us())
-                    await self._write([announced], steps)
+                    await self.write([announced], steps)
                     self.announced = announced
 
     async def _tell(self, config: WebhookConfig) -> None:
         """Tell one webhook everything, in order."""
-        async with self._queue(self.progress[config.id].place) as queue, client_of(config) as client:
+        async with self.queue(self.progress[config.id].place) as queue, client_of(config) as client:
             while True:
+                await self.enabled(config.id)
                 head = await queue.get()
                 if head is None:
                     self._pass(config.id, queue.read_to)
                     continue
-                await self._pause(self.progress[config.id].next_attempt_us)
-                failure = await self._post(client, config, head)
+                await self.pause(lambda: self.progress[config.id].next_attempt_us)
+                failure = await self.post(client, config, head)
                 if failure is None:
                     await self._settle(config.id, queue, head)
                 else:
@@ -197,14 +207,17 @@ class Notifier:
         state.last_error = failure.error
         log.warning("a webhook failed", webhook=config.id, message=_id_of(head), error=failure.error)
         delay_s = in_order_delay_s(now.attempts, self.draw(), failure.retry_after_s)
-        if failure.final or delay_s is None:
+        if failure.is_gone:
+            await self.disable(config.id, failure)
+            return
+        if failure.is_unsendable or delay_s is None:
             await self._settle(config.id, queue, head, failure.error)
             return
         if failure.refused and now.refusals + 1 >= deliveries.REFUSALS:
             # Does it refuse everything, or this message? In the first case all wait on, in their order.
             second = await queue.get(1, 0.0)
-            if second is not None and await self._post(client, config, second) is None:
-                again = await self._post(client, config, head)  # or it has recovered just now
+            if second is not None and await self.post(client, config, second) is None:
+                again = await self.post(client, config, head)  # or it has recovered just now
                 if again is None or again.refused:
                     given_up = None if again is None else f"{again.error}, and took the next message"
                     await self._settle(config.id, queue, head, given_up)
@@ -213,12 +226,37 @@ class Notifier:
                 failure, delay_s = again, max(delay_s, min(again.retry_after_s, MAX_RETRY_AFTER_S))
         next_attempt_us = self.clock_us() + int(delay_s * 1e6)
         after, step = deliveries.postponed(now, head, next_attempt_us, failure.error, refused=failure.refused)
-        await self._write([after], [step])
+        await self.write([after], [step])
         self.progress[config.id] = after
+
+    async def enabled(self, webhook_id: str) -> None:
+        """Return when a webhook is not disabled."""
+        while self.progress[webhook_id].disabled:
+            self._resumed[webhook_id].clear()
+            await self._resumed[webhook_id].wait()
+
+    async def disable(self, webhook_id: str, failure: Failure) -> None:
+        """Tell a webhook nothing more, since it wants so, until a person says otherwise."""
+        reason = f"{failure.error}: it wants no more messages"
+        after, told = deliveries.disabled(self.progress[webhook_id], self.clock_us(), reason)
+        self.progress[webhook_id] = after
+        self._show(webhook_id)
+        await self.write([after], (), [told])
+
+    async def resume(self, webhook_id: str, others: Sequence[State]) -> None:
+        """Tell a webhook again, since a person says so; `others` is written with it."""
+        after, told = deliveries.resumed(self.progress[webhook_id], self.clock_us())
+        await self.write([after, *others], (), [told])
+        self.progress[webhook_id] = after
+        self._show(webhook_id)
+        self._resumed[webhook_id].set()
+
+    def _show(self, webhook_id: str) -> None:
+        self.states[webhook_id].disabled = self.progress[webhook_id].disabled
 
     async def _give_up_all(self, webhook_id: str) -> None:
         """Settle what waits for a webhook that is not configured any more."""
-        async with self._queue(self.progress[webhook_id].place) as queue:
+        async with self.queue(self.progress[webhook_id].place) as queue:
             end = self.announced.offset
             while (head := await queue.get()) is not None or queue.read_to < end:
                 if head is None:
@@ -227,13 +265,14 @@ class Notifier:
                     break
                 await self._settle(webhook_id, queue, head, _NOT_CONFIGURED)
         over = Progress(webhook_id=webhook_id, offset=end, over=True)
-        await self._write([over])
+        await self.write([over])
         self.progress[webhook_id] = over
 
-    async def _post(self, client: httpx.AsyncClient, config: WebhookConfig, item: Item) -> Failure | None:
+    async def post(self, client: httpx.AsyncClient, config: WebhookConfig, item: Item) -> Failure | None:
+        """Send a message as the only one that may; None: it was taken."""
         if asyncio.get_running_loop().time() - self._sure_s > SURE_S:
             # it fails when another one has begun while this one stood still
-            await self._write([self.announced])
+            await self.write([self.announced])
         try:
             return await post(client, config, item.transition, self.clock_us(), self.api_url)
         except Exception as error:  # noqa: BLE001 - whatever one receiver does, the others are told
@@ -244,25 +283,36 @@ class Notifier:
     ) -> None:
         """Note that a message was taken, or why it was given up."""
         after, step = deliveries.settled(self.progress[webhook_id], item, self.clock_us(), given_up)
-        await self._write([after], [step])
+        await self.write([after], [step])
         self.progress[webhook_id] = after
         queue.drop()
-        if (state := self.states.get(webhook_id)) is not None:
-            state.delivered += given_up is None
-            state.given_up += given_up is not None
+        self.count(webhook_id, is_delivered=given_up is None)
 
-    async def _pause(self, until_us: int) -> None:
-        while 0 < (left_us := until_us - self.clock_us()) <= _LONGEST_PAUSE_US:  # noqa: ASYNC110
+    def count(self, webhook_id: str, *, is_delivered: bool) -> None:
+        """Count a message that was taken, or given up."""
+        if (state := self.states.get(webhook_id)) is not None:
+            state.delivered += is_delivered
+            state.given_up += not is_delivered
+
+    async def pause(self, until_us: Callable[[], int]) -> None:
+        """Wait until a time, which may be changed meanwhile."""
+        while 0 < (left_us := until_us() - self.clock_us()) <= _LONGEST_PAUSE_US:  # noqa: ASYNC110
             await asyncio.sleep(min(left_us * 1e-6, NAP_S))  # a clock may be set meanwhile
 
-    async def _write(self, states: Sequence[State], steps: Sequence[DeliveryStep] = ()) -> None:
+    async def write(
+        self,
+        states: Sequence[State],
+        steps: Sequence[DeliveryStep] = (),
+        webhooks: Sequence[WebhookStep] = (),
+    ) -> None:
         """Return when these are in Kafka, all or nothing; what others write meanwhile goes with it."""
         assert self._output is not None
         for state in states:
             key, value = deliveries.encode(state)
             self._unwritten.append(Message(self.prefix + DELIVERY_STATE.name, 0, value, (), key))
         topic = self.prefix + DELIVERIES.name
-        self._unwritten += [Message(topic, 0, piece) for piece in pieces(Deliveries(steps=list(steps)))]
+        told = Deliveries(steps=list(steps), webhooks=list(webhooks))
+        self._unwritten += [Message(topic, 0, piece) for piece in pieces(told)]
         self._asked += 1
         own = self._asked
         async with self._lock:
@@ -278,7 +328,8 @@ class Notifier:
             self._written, self._sure_s = last, begun_s
 
     @contextlib.asynccontextmanager
-    async def _queue(self, begin: deliveries.Place) -> AsyncIterator[AlertQueue]:
+    async def queue(self, begin: deliveries.Place) -> AsyncIterator[AlertQueue]:
+        """Read the topic of alerts from a place on."""
         queue = AlertQueue(self.kafka, self.prefix, begin)
         try:
             await queue.start()

@@ -17,6 +17,7 @@ from streams.processors.no_data import NoData
 from streams.processors.presence import Presence
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
+from streams.processors.webhook_orders import WebhookOrders
 
 
 def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
@@ -41,6 +42,7 @@ def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
             made.append(NoData(registry.properties, registry.datastreams))
             made.append(Alert(registry.datastreams))
             made.append(CallPeople(registry.datastreams))
+            made.append(WebhookOrders())
     except ValueError as error:
         raise Refusal(str(error)) from error
     return Pipeline(made)

@@ -14,11 +14,13 @@ import structlog
 
 from dashboards.alert_memory import AlertMemory
 from dashboards.api import create_app
+from dashboards.api.context import CapSource
 from dashboards.api.live import Snapshot
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
 from dashboards.metrics import Figure
 from deploy.addresses import Addresses
+from deploy.cap_areas import cap_areas
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
 from deploy.http_server import bind, serving
@@ -115,6 +117,9 @@ async def _run(
             told=told.states,
             receipts=KafkaReceipts(output, kafka.prefix),
             links=settings.calls.links(settings.server.public_url or addresses.page),
+            cap=CapSource(settings.cap, cap_areas(settings.cap)),
+            public_url=settings.server.public_url,
+            webhooks=[one.id for one in settings.webhook],
             figures=[
                 Figure(
                     "unheard_streams",

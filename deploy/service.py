@@ -13,9 +13,11 @@ from connectors.caster.relay import Relay
 from connectors.device_desk import DeviceDesk
 from connectors.mqtt_memory import SessionMemory
 from dashboards.api import create_app
+from dashboards.api.context import CapSource
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses
 from deploy.calling import MOST_DUE, Caller, calling
+from deploy.cap_areas import cap_areas
 from deploy.casting import casting
 from deploy.clock import wall_clock_us
 from deploy.data_folder import locked, open_store, refusing_damage
@@ -160,6 +162,9 @@ async def opened(
                 posting=sources.posting if settings.http_push else None,
                 receipts=runtime,
                 links=links,
+                cap=CapSource(settings.cap, cap_areas(settings.cap)),
+                public_url=settings.server.public_url,
+                webhooks=[one.id for one in settings.webhook],
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service

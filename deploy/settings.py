@@ -10,6 +10,7 @@ import msgspec
 from connectors.caster.proxy_header import networks
 from connectors.caster.push import PushConfig
 from connectors.caster.roaming.config import RoamingConfig
+from connectors.channels import ChannelConfig
 from connectors.http_poll import HttpPollConfig
 from connectors.http_push import HttpPushConfig
 from connectors.mqtt_config import MqttConfig
@@ -21,6 +22,7 @@ from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream, Promise
 from streams.call_links import CallLinks
+from streams.cap.config import CapConfig
 from streams.definitions import PrivacyDefinition, StationDefinition, ThingDefinition, check_id
 from streams.kafka.security import Security
 from streams.regions import RegionTree
@@ -292,6 +294,9 @@ class Settings(_Section, frozen=True, kw_only=True):
     http_push: list[HttpPushConfig] = msgspec.field(default_factory=list)
     http_poll: list[HttpPollConfig] = msgspec.field(default_factory=list)
     webhook: list[WebhookConfig] = msgspec.field(default_factory=list)
+    channels: dict[str, ChannelConfig] = msgspec.field(default_factory=dict)
+    """`[channels.NAME]`: ways to reach one person."""
+    cap: CapConfig = CapConfig()
 
 
 def check_station_id(station_id: str) -> None:

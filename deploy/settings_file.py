@@ -11,15 +11,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors import channels
 from connectors.mqtt_config import MqttConfig
+from deploy.cap_areas import cap_areas
 from deploy.kafka_security import check_security
 from deploy.refusal import Refusal
 from deploy.settings import Settings, StationSettings, check_station_id
-from sensors.payloads import configured
+from sensors import payloads
 from sensors.payloads.commands import Encoder, configured_encoder
 from streams.definitions import check_name, check_push
 
 _ID = re.compile(r"[\w.:-]{1,100}")
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _WORDS = (
     (re.compile(r"Object contains unknown field `(.*)`"), r"there is no key \1 here"),
     (re.compile(r"Object missing required field `(.*)`"), r"the key \1 is missing"),
@@ -63,10 +66,6 @@ def load(path: Path) -> Settings:
     return settings
 
 
-def _configured(kind: type, entry: Any) -> Any:
-    return configured_encoder(entry) if kind is Encoder else configured(kind, entry)
-
-
 def _with_environment(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _with_environment(item) for key, item in value.items()}
@@ -78,6 +77,13 @@ def _with_environment(value: Any) -> Any:
             raise Refusal(f"the environment variable {name} is not set; set it or write the value")
         return os.environ[name]
     return value
+
+
+def _configured(kind: type, entry: Any) -> Any:
+    """Return what stands behind a name of its own kind; a `dec_hook` of msgspec."""
+    if kind is channels.ChannelConfig:
+        return channels.configured(entry)
+    return configured_encoder(entry) if kind is Encoder else payloads.configured(kind, entry)
 
 
 def _in_words(error: str) -> str:
@@ -113,6 +119,12 @@ def _check(settings: Settings) -> None:
                 raise Refusal(
                     f"{kind} id {name!r} does not serve; use at most 100 letters, digits, _ . : and -"
                 )
+    for name in settings.channels:
+        if not _CHANNEL.fullmatch(name):
+            raise Refusal(
+                f"channel name {name!r} does not serve; use at most 40 small letters, digits, _ and -"
+            )
+    cap_areas(settings.cap)
     _each_its_own("station", [s.id for s in settings.station])
     _each_its_own("http_push", [p.id for p in settings.http_push])
     _each_its_own("http_poll", [p.id for p in settings.http_poll])

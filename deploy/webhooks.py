@@ -12,7 +12,7 @@ from dashboards.metrics import Figure
 from deploy.clock import wall_clock_us
 from deploy.figures import webhook_figures
 from deploy.settings import Settings
-from streams.records import AlertTransitions, Record
+from streams.records import AlertTransitions, Deliveries, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ async def sending(settings: Settings, store: DeliveryStore, page: str) -> AsyncI
     def listen(outputs: Sequence[Record]) -> None:
         if any(isinstance(batch, AlertTransitions) for batch in outputs):
             sender.wake()
+        if any(isinstance(batch, Deliveries) for batch in outputs):
+            sender.ordered()
 
     task = asyncio.create_task(sender.run(), name="webhooks")
     try:

@@ -12,6 +12,7 @@ from streams.call_records import CallOrder, CallReceipt
 from streams.records import AlertTransition, Command, StationFigures, StationReport, StationStateName
 
 T = TypeVar("T")
+DeliveryStateName = Literal["pending", "delivered", "given_up"]
 Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
 
 
@@ -33,6 +34,41 @@ class Delivery:
     transition: AlertTransition
     attempts: int
     next_attempt_us: int
+    refusals: int = 0
+    """Attempts that were answered by a refusal of this message."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """How far the telling of one step to one webhook is."""
+
+    alert_id: str
+    number: int
+    state: DeliveryStateName
+    attempts: int
+    at_us: int
+    """When it happened, or was to be told first."""
+    next_attempt_us: int
+    delivered_at_us: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRow:
+    """How one webhook is doing."""
+
+    webhook_id: str
+    state: Literal["active", "disabled"]
+    since_us: int
+    """0: for ever."""
+    reason: str
+    pending: int
+    delivered: int
+    given_up: int
+    oldest_us: int | None
+    """Of what is pending."""
+    delivered_at_us: int | None
+    """The last one."""
 
 
 @dataclass(frozen=True, slots=True)

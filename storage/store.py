@@ -14,12 +14,15 @@ from storage.rows import (
     Counts,
     DatastreamRow,
     Delivery,
+    DeliveryRow,
+    DeliveryStateName,
     Observation,
     ObservationWindow,
     Page,
     QualityWindow,
     RawSegment,
     StationRow,
+    WebhookRow,
 )
 from storage.upkeep import Kept
 from streams.call_records import CallAnswer, CallOrder
@@ -82,7 +85,8 @@ class Store(Protocol):
         A figure beyond what its column holds is stored as the largest that it does hold.
         Each new alert transition that is not historic becomes a pending `Delivery` for each webhook; one
         that was stored before does not become a second delivery. A `DeliveryStep` from elsewhere is kept as
-        it is: one that is behind what is stored changes nothing, nor does anything after the settling.
+        it is: one that is behind what is stored changes nothing, nor does anything after the settling, unless
+        it is to be told again. A `WebhookOrder` is carried out for these webhooks: others have their sender.
         What a region's description says holds where this installation describes nothing under the same id.
 
         Parameters
@@ -131,8 +135,18 @@ class Store(Protocol):
         """
         ...
 
-    def due_deliveries(self, now_us: int, limit: int = 100) -> list[Delivery]:
-        """Return deliveries whose time has come: for each alert and webhook only the oldest open one."""
+    def due_deliveries(
+        self, now_us: int, limit: int = 100, *, webhook_id: str | None = None
+    ) -> list[Delivery]:
+        """Return deliveries whose time has come: for each alert and webhook only the oldest open one.
+
+        Those of steps that happened first come first; none of a webhook that is disabled.
+
+        Parameters
+        ----------
+        webhook_id
+            Only of this one.
+        """
         ...
 
     def settle_delivery(
@@ -142,9 +156,28 @@ class Store(Protocol):
         ...
 
     def postpone_delivery(
-        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str
+        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str, refused: bool = False
     ) -> None:
-        """Count a failed attempt and set the time of the next."""
+        """Count a failed attempt, and whether it was a refusal of this message; set the time of the next."""
+        ...
+
+    def disable_webhook(self, webhook_id: str, at_us: int, reason: str) -> None:
+        """Offer no deliveries of a webhook until it is resumed."""
+        ...
+
+    def webhooks(self) -> list[WebhookRow]:
+        """Return the webhooks that there is something to say of, by name."""
+        ...
+
+    def deliveries(
+        self,
+        webhook_id: str,
+        *,
+        state: DeliveryStateName | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[DeliveryRow]:
+        """Return how the telling of a webhook went, the newest first."""
         ...
 
     # --- stations -----------------------------------------------------------------------------------
@@ -407,6 +440,8 @@ __all__ = [
     "Counts",
     "DatastreamRow",
     "Delivery",
+    "DeliveryRow",
+    "DeliveryStateName",
     "Observation",
     "ObservationWindow",
     "Page",
@@ -418,5 +453,6 @@ __all__ = [
     "StorageFullError",
     "Store",
     "StoreVersionError",
+    "WebhookRow",
     "WritableStore",
 ]

@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from streams.records import AlertTransition, AlertTransitions, DeliveryStep
+from streams.records import AlertTransition, AlertTransitions, DeliveryStep, WebhookOrder, WebhookStep
 
 REFUSALS = 8
 """So often a receiver refuses a message, before it is asked whether it takes the next one."""
 ALERTS_REMEMBERED = 5_000
-_ANNOUNCED_KEY = b"*"
+_ANNOUNCED_KEY, _ORDERED_KEY = b"*", b"+"
+"""No id of a webhook is so, nor begins with `=`."""
 
 
 class Place(NamedTuple):
@@ -79,6 +80,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
     next_attempt_us: int = 0
     over: bool = False
     """It is not configured any more and nothing of it waits; when it comes back it begins anew."""
+    disabled: str = ""
+    """Why nothing is told until a person says so; empty: it is told."""
 
     @property
     def place(self) -> Place:
@@ -86,7 +89,33 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
         return Place(self.offset, self.row)
 
 
-State = Announced | Progress
+class Ordered(msgspec.Struct, frozen=True, kw_only=True, tag="ordered"):
+    """All orders of people before this offset of the topic of deliveries were taken."""
+
+    offset: int
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
+    """How far the telling once more of some steps is."""
+
+    order: WebhookOrder
+    offset: int
+    """As of `Progress`."""
+    end: int
+    """The first offset that is not in it: what stands from there on is told anyway."""
+    row: int = 0
+    attempts: int = 0
+    refusals: int = 0
+    next_attempt_us: int = 0
+    over: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.offset, self.row)
+
+
+State = Announced | Progress | Ordered | Replay
 
 
 class UnreadableStateError(ValueError):
@@ -95,7 +124,12 @@ class UnreadableStateError(ValueError):
 
 def encode(state: State) -> tuple[bytes, bytes]:
     """Return key and value of a state's message."""
-    key = _ANNOUNCED_KEY if isinstance(state, Announced) else state.webhook_id.encode()
+    if isinstance(state, Progress):
+        key = state.webhook_id.encode()
+    elif isinstance(state, Replay):
+        key = b"=" + state.order.id.encode()
+    else:
+        key = _ANNOUNCED_KEY if isinstance(state, Announced) else _ORDERED_KEY
     return key, msgspec.msgpack.encode(state)
 
 
@@ -152,7 +186,7 @@ def restored(
     for state in found:
         if isinstance(state, Announced):
             announced = state
-        else:
+        elif isinstance(state, Progress):
             known[state.webhook_id] = state
     new: list[State] = []
     if announced is None:
@@ -162,7 +196,7 @@ def restored(
         announced = Announced(offset=recent)
         for name, one in known.items():
             if one.offset > end:
-                known[name] = Progress(webhook_id=name, offset=recent, over=one.over)
+                known[name] = Progress(webhook_id=name, offset=recent, over=one.over, disabled=one.disabled)
         new = [announced, *known.values()]
     progress = {name: one for name, one in known.items() if not one.over}
     for name in webhook_ids:
@@ -181,7 +215,9 @@ def settled(
     now: Progress, item: Item, at_us: int, given_up: str | None = None
 ) -> tuple[Progress, DeliveryStep]:
     """Return what is when a message was taken, or given up for a reason: the next one is due at once."""
-    after = Progress(webhook_id=now.webhook_id, offset=item.behind.offset, row=item.behind.row)
+    after = Progress(
+        webhook_id=now.webhook_id, offset=item.behind.offset, row=item.behind.row, disabled=now.disabled
+    )
     attempts = now.attempts + 1
     if given_up is None:
         return after, _step(now.webhook_id, item, "delivered", at_us, attempts)
@@ -201,6 +237,31 @@ def postponed(
         next_attempt_us=next_attempt_us,
     )
     return after, _step(now.webhook_id, item, "pending", next_attempt_us, after.attempts, error)
+
+
+def disabled(now: Progress, at_us: int, reason: str) -> tuple[Progress, WebhookStep]:
+    """Return what is when a receiver wants no more messages: what is next, and all behind it, waits."""
+    after = msgspec.structs.replace(now, disabled=reason)
+    return after, WebhookStep(webhook_id=now.webhook_id, state="disabled", at_us=at_us, reason=reason)
+
+
+def resumed(now: Progress, at_us: int) -> tuple[Progress, WebhookStep]:
+    """Return what is when a person wants a webhook to be told again: what waits is due at once."""
+    after = msgspec.structs.replace(now, disabled="", attempts=0, refusals=0, next_attempt_us=0)
+    return after, WebhookStep(webhook_id=now.webhook_id, state="active", at_us=at_us)
+
+
+def again(
+    item: Item,
+    webhook_id: str,
+    state: Literal["pending", "delivered", "given_up"],
+    at_us: int,
+    attempts: int = 0,
+    error: str = "",
+) -> DeliveryStep:
+    """Return a step of telling something once more."""
+    step = _step(webhook_id, item, state, at_us, attempts, error)
+    return msgspec.structs.replace(step, again=True)
 
 
 def _step(

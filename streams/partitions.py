@@ -43,7 +43,7 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     StationPeriods: ("periods",),
     Detections: ("detections",),
     AlertTransitions: ("transitions",),
-    Deliveries: ("steps",),
+    Deliveries: ("steps", "webhooks", "orders"),
     Commands: ("commands",),
     CommandOutcomes: ("outcomes",),
     Changes: ("changes",),

@@ -360,21 +360,69 @@ class DeliveryStep(Record, frozen=True, kw_only=True):
     attempts: int = 0
     error: str = ""
     """Of the last attempt that failed."""
+    again: bool = False
+    """A person wants it told once more, whatever became of it before."""
+
+
+class WebhookStep(Record, frozen=True, kw_only=True):
+    """A webhook is disabled, or sent to again. Key: webhook_id."""
+
+    webhook_id: str
+    state: Literal["active", "disabled"]
+    at_us: TimeUs
+    reason: str = ""
+
+
+class WebhookOrder(Record, frozen=True, kw_only=True):
+    """What a person wants of a webhook's sender. Key: webhook_id."""
+
+    id: str
+    """Of the command."""
+    webhook_id: str
+    what: Literal["resume", "replay"]
+    at_us: TimeUs
+    alert_id: str = ""
+    """Of a replay: only this alert; empty: all."""
+    number: int = 0
+    """And of it only this step; 0: all."""
+    start_us: TimeUs = EARLIEST_US
+    end_us: TimeUs = LATEST_US
+    """Of a replay: steps that happened in this time, the end not in it."""
+
+    def wants(self, step: AlertTransition) -> bool:
+        """Return whether a step is to be told once more."""
+        return (
+            self.start_us <= step.at_us < self.end_us
+            and self.alert_id in {"", step.alert_id}
+            and self.number in {0, step.number}
+        )
 
 
 class Deliveries(Record, frozen=True, kw_only=True, tag="deliveries"):
-    """Steps in order."""
+    """Steps in order, what is so of whole webhooks, and what people want of their sender."""
 
     steps: list[DeliveryStep]
+    webhooks: list[WebhookStep] = []
+    orders: list[WebhookOrder] = []
 
 
 class Command(Record, frozen=True, kw_only=True):
     """What a person or program wants changed. Validated, audited, answered."""
 
     id: str
-    kind: Literal["acknowledge_alert", "lower_alert", "decide_alert", "device_command"] | ChangeVerb
+    kind: (
+        Literal[
+            "acknowledge_alert",
+            "lower_alert",
+            "decide_alert",
+            "resume_webhook",
+            "replay_webhook",
+            "device_command",
+        ]
+        | ChangeVerb
+    )
     target: str
-    """An alert; a site, whose devices are meant; of a change `kind/id`, for instance `station/WUHN00CHN`."""
+    """An alert, a webhook, or a site, whose devices are meant; of a change `kind/id`: `station/WUHN00CHN`."""
     by: str
     at_us: TimeUs
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)

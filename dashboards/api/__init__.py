@@ -13,6 +13,7 @@ from connectors.http_intake import PATH
 from dashboards import problems
 from dashboards.api import (
     alerts,
+    call_receipts,
     calls,
     changes,
     device_commands,
@@ -24,9 +25,12 @@ from dashboards.api import (
     sensors,
     station_sources,
     stations,
+    warnings,
 )
 from dashboards.api import sessions as sessions_routes
-from dashboards.api.context import PREFIX, Context
+from dashboards.api import webhooks as webhooks_routes
+from dashboards.api.call_receipts import Callbacks
+from dashboards.api.context import PREFIX, CapSource, Context
 from dashboards.api.guard import Guard
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
@@ -59,6 +63,10 @@ def create_app(
     posting: ASGIApp | None = None,
     receipts: ReceiptSink | None = None,
     links: CallLinks | None = None,
+    cap: CapSource = CapSource(),
+    public_url: str = "",
+    webhooks: Sequence[str] = (),
+    callbacks: Callbacks | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -101,6 +109,14 @@ def create_app(
         Where answers to calls go; None: this process takes none.
     links
         Knows the signed links by which people answer; None: none serves.
+    cap
+        How alerts become messages of the Common Alerting Protocol.
+    public_url
+        Where people reach this, for links; empty: where they asked.
+    webhooks
+        Names of the subscribers of alerts.
+    callbacks
+        What gateways' calls need; None: nobody takes them here.
     """
     app = FastAPI(
         title="Groundswell",
@@ -136,6 +152,9 @@ def create_app(
         told=told,
         receipts=receipts,
         links=links,
+        cap=cap,
+        public_url=public_url,
+        webhooks=webhooks,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -145,10 +164,12 @@ def create_app(
     for routes in (stations.router(context), reports.router(context), sensors.router(context)):
         app.include_router(routes, dependencies=needed)
     for routes in (
+        warnings.router(context),  # before the alerts, whose ids would take in its endings
         alerts.router(context),
         calls.router(context),
         calls.page_router(context),
         changes.router(context),
+        webhooks_routes.router(context),
         station_sources.router(context),
         device_commands.router(context),
         operations.streams_router(context),
@@ -159,6 +180,8 @@ def create_app(
         app.include_router(routes)
     if posting is not None:
         app.router.routes.append(Route(PATH, posting))
+    if callbacks is not None:
+        app.include_router(call_receipts.router(callbacks))
     pages.install(app)
     app.add_middleware(Guard, requests=context.metrics.requests)
     return app

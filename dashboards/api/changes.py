@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboards import answers
 from dashboards.api import schemas
+from dashboards.api.commanding import commanded
 from dashboards.api.context import (
     MAX_LIMIT,
     PREFIX,
@@ -45,11 +46,10 @@ from streams.definitions import (
     values_of,
 )
 from streams.passwords import hashed
-from streams.records import Change, ChangeVerb, Command, ObjectKind
+from streams.records import Change, ChangeVerb, ObjectKind
 
 T = TypeVar("T")
 
-MAX_NAME = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 By = Annotated[str, Query(description="Who makes the change, for the audit.")]
 Kind = Annotated[ObjectKind | None, Query(description="Only of this kind.")]
@@ -227,32 +227,14 @@ async def ask_for(
         409 it is refused, 422 the name or the id does not serve, 503 nobody confirms it.
     """
     check_writer(request, context)
-    name = by.strip()
-    if len(name) > MAX_NAME:
-        raise ProblemError(422, f"by: write a name of at most {MAX_NAME} characters.")
     try:
         check_id(*key)
     except ValueError as error:
         raise ProblemError(422, f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    command = Command(
-        id=uuid.uuid4().hex,
-        kind=verb,
-        target="/".join(key),
-        by=name or f"unnamed, from {request.client.host if request.client else 'this machine'}",
-        at_us=context.clock_us(),
-        arguments=dict(values),
+    answer = await commanded(
+        context, request, verb, "/".join(key), values, by, identity=key[1], look_at="/api/v1/changes"
     )
-    try:
-        outcome = await context.commands.command(command)
-    except TimeoutError:
-        raise ProblemError(
-            503,
-            "The change was not confirmed in time and may still take effect: look at /api/v1/changes.",
-            {"Retry-After": "5"},
-        ) from None
-    if not outcome.ok:
-        raise ProblemError(409, outcome.message)
-    return json_response(answers.OutcomeAnswer(command_id=command.id, id=key[1], message=outcome.message))
+    return json_response(answer)
 
 
 def _made(body: object, context: Context) -> Definition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from dashboards.problems import ProblemError
 from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink
 from streams.call_links import CallLinks
+from streams.cap.areas import NamedArea
+from streams.cap.config import CapConfig
 from streams.definitions import PrivacyDefinition
 from streams.regions import region_of
 from streams.stream_state import StreamState, StreamStates
@@ -25,6 +27,14 @@ T = TypeVar("T")
 
 PREFIX = "/api/v1"
 MAX_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CapSource:
+    """How alerts become messages of the Common Alerting Protocol."""
+
+    config: CapConfig = field(default_factory=CapConfig)
+    areas: Sequence[NamedArea] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,9 @@ class Context:
     told: Callable[[], Iterable[StreamState]] = tuple
     receipts: ReceiptSink | None = None
     links: CallLinks | None = None
+    cap: CapSource = field(default_factory=CapSource)
+    public_url: str = ""
+    webhooks: Sequence[str] = ()
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

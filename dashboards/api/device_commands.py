@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from dashboards import answers
 from dashboards.api import schemas
-from dashboards.api.changes import MAX_NAME, TOKEN, By
+from dashboards.api.changes import TOKEN, By
+from dashboards.api.commanding import MAX_NAME
 from dashboards.api.context import PREFIX, Context, json_response, known_parameters_only
 from dashboards.api.writes import check_writer, read_body
 from dashboards.problems import ProblemError

@@ -79,6 +79,23 @@ async def read_body(request: Request, kind: type[T]) -> T:
     ProblemError
         408 too slow, 413 too large, 400 not JSON, 422 not what is asked for.
     """
+    body = await bytes_of(request)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise ProblemError(422, f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProblemError(400, f"The body is not JSON: {error}.") from None
+
+
+async def bytes_of(request: Request) -> bytes:
+    """Return the body of at most 64 kB.
+
+    Raises
+    ------
+    ProblemError
+        408 too slow, 413 too large.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
@@ -88,12 +105,7 @@ async def read_body(request: Request, kind: type[T]) -> T:
                     raise ProblemError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send less.")
     except TimeoutError:
         raise ProblemError(408, f"The body did not come within {BODY_S:g} s: send it at once.") from None
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except msgspec.ValidationError as error:
-        raise ProblemError(422, f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, f"The body is not JSON: {error}.") from None
+    return bytes(body)
 
 
 def _is_json(request: Request) -> bool:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from storage import paging
-from storage.rows import AlertHistory, CommandRow, Counts, Delivery, Page
+from storage.rows import (
+    AlertHistory,
+    CommandRow,
+    Counts,
+    Delivery,
+    DeliveryRow,
+    DeliveryStateName,
+    Page,
+    WebhookRow,
+)
 from storage.sql.database import Database
 from storage.sql.packing import STATES, unpack
 from streams.records import AlertStateName, AlertTransition, Command, Detection
@@ -51,11 +60,13 @@ class AlertQueries(Database):
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("detections", rows[limit - 1][1:]) if more else None)
 
-    def due_deliveries(self, now_us: int, limit: int = 100) -> list[Delivery]:
+    def due_deliveries(
+        self, now_us: int, limit: int = 100, *, webhook_id: str | None = None
+    ) -> list[Delivery]:
         """Return deliveries whose time has come: for each alert and webhook only the oldest open one."""
         paging.check_limit(limit)
         with self._reading() as connection:
-            asked = {"now_us": now_us, "limit": limit}
+            asked = {"now_us": now_us, "limit": limit, "webhook_id": webhook_id}
             rows = connection.execute(self._queries["due_deliveries"], asked).fetchall()
         return [
             Delivery(
@@ -64,9 +75,37 @@ class AlertQueries(Database):
                 transition=unpack(transition, AlertTransition),
                 attempts=attempts,
                 next_attempt_us=next_attempt_us,
+                refusals=refusals,
             )
-            for webhook_id, alert_id, number, transition, attempts, next_attempt_us in rows
+            for webhook_id, alert_id, number, transition, attempts, next_attempt_us, refusals in rows
         ]
+
+    def webhooks(self) -> list[WebhookRow]:
+        """Return the webhooks that there is something to say of."""
+        with self._reading() as connection:
+            return [WebhookRow(*row) for row in connection.execute(self._queries["webhooks"]).fetchall()]
+
+    def deliveries(
+        self,
+        webhook_id: str,
+        *,
+        state: DeliveryStateName | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[DeliveryRow]:
+        """Return how the telling of a webhook went, the newest first."""
+        paging.check_limit(limit)
+        first = (_NEWEST, "", 0)
+        start = first if after is None else paging.decode_cursor("deliveries", after, (int, str, int))
+        asked = {"webhook_id": webhook_id, "state": state, "limit": limit + 1}
+        asked |= {"at_us": start[0], "alert_id": start[1], "number": start[2]}
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["deliveries"], asked).fetchall()
+        items = [DeliveryRow(*row) for row in rows[:limit]]
+        if len(rows) <= limit:
+            return Page(items)
+        last = items[-1]
+        return Page(items, paging.encode_cursor("deliveries", (last.at_us, last.alert_id, last.number)))
 
     def commands(self, limit: int = 100) -> list[CommandRow]:
         """Return the newest commands first."""

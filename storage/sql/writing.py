@@ -44,6 +44,7 @@ from streams.records import (
     Record,
     SourceChanges,
     StationReport,
+    WebhookOrder,
 )
 
 SOURCE_CHANGES_KEPT_US = 366 * DAY_US
@@ -76,6 +77,7 @@ class Writing(DescriptionWriting):
                         self._put_transition(connection, transition, webhook_ids, now_us)
                 elif isinstance(batch, Deliveries):
                     self._put_deliveries(connection, batch)
+                    self._put_orders(connection, batch.orders, webhook_ids, now_us)
                 elif isinstance(batch, Commands):
                     commands = [
                         {"id": c.id, "at_us": c.at_us, "command": pack(without_secrets(c))}
@@ -137,13 +139,19 @@ class Writing(DescriptionWriting):
             connection.execute(self._queries["settle_delivery"], {**key, **change})
 
     def postpone_delivery(
-        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str
+        self, webhook_id: str, message_id: str, *, next_attempt_us: int, error: str, refused: bool = False
     ) -> None:
         """Count a failed attempt and set the time of the next."""
-        change = {"next_attempt_us": next_attempt_us, "error": error}
+        change = {"next_attempt_us": next_attempt_us, "error": error, "refusals": int(refused)}
         key = _delivery_key(webhook_id, message_id)
         with self._transaction() as connection:
             connection.execute(self._queries["postpone_delivery"], {**key, **change})
+
+    def disable_webhook(self, webhook_id: str, at_us: int, reason: str) -> None:
+        """Offer no deliveries of a webhook until it is resumed."""
+        step = {"webhook_id": webhook_id, "state": "disabled", "at_us": at_us, "reason": reason}
+        with self._transaction() as connection:
+            connection.execute(self._queries["put_webhook"], step)
 
     def _put_changes(self, connection: Connection, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -213,7 +221,9 @@ class Writing(DescriptionWriting):
         face = {"state": t.state, "level": t.level, "opened_at_us": t.opened_at_us}
         connection.execute(self._queries["put_alert"], {**key, **face})
         if known is None and not t.historic and not t.silenced:
-            deliveries = [{**key, "webhook_id": one, "next_attempt_us": now_us} for one in webhook_ids]
+            deliveries = [
+                {**key, "webhook_id": one, "next_attempt_us": now_us, "at_us": t.at_us} for one in webhook_ids
+            ]
             connection.executemany(self._queries["add_delivery"], deliveries)
 
     def _put_deliveries(self, connection: Connection, batch: Deliveries) -> None:
@@ -227,10 +237,28 @@ class Writing(DescriptionWriting):
                 "next_attempt_us": s.next_attempt_us,
                 "delivered_at_us": s.next_attempt_us if s.state == "delivered" else None,
                 "error": s.error,
+                "again": s.again,
             }
             for s in batch.steps
         ]
         connection.executemany(self._queries["put_delivery"], steps)
+        webhooks = [msgspec.structs.asdict(one) for one in batch.webhooks]
+        connection.executemany(self._queries["put_webhook"], webhooks)
+
+    def _put_orders(
+        self, connection: Connection, orders: Sequence[WebhookOrder], webhook_ids: Sequence[str], now_us: int
+    ) -> None:
+        """Do what people want of webhooks that are told from this store; others' sender does it."""
+        for one in orders:
+            if one.webhook_id not in webhook_ids:
+                continue
+            key = {"webhook_id": one.webhook_id}
+            if one.what == "resume":
+                step = {"state": "active", "at_us": max(one.at_us, now_us), "reason": ""}
+                connection.execute(self._queries["put_webhook"], {**key, **step})
+            else:
+                what = {name: getattr(one, name) for name in ("alert_id", "number", "start_us", "end_us")}
+                connection.execute(self._queries["replay_deliveries"], {**key, **what, "now_us": now_us})
 
     def _put_segments(self, connection: Connection, segments: Sequence[RawSegment]) -> None:
         grown = [{"path": s.path, "length": s.offset + s.length} for s in segments]

@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 import httpx
 import msgspec
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+from cloudevents.core.formats.json import JSONFormat
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from connectors import address_guard, webhook
 from connectors.address_guard import is_public
@@ -23,9 +28,9 @@ from connectors.webhook_message import (
     payload,
     retry_after_seconds,
     retry_delay_s,
-    sign,
 )
 from connectors.webhook_post import Failure
+from connectors.webhook_signature import check_secrets, new_key, public_key, sign, signatures
 from tests.waiting import until
 from tests.webhook_store import MemoryStore, transition
 
@@ -75,11 +80,72 @@ def test_no_secret_is_shown():
     assert SECRET not in repr(config())
 
 
+@pytest.mark.parametrize("size", [32, 64])
+def test_an_ed25519_signature_is_that_of_the_public_key(size):
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    raw = bytes(range(32)) + (key.public_key().public_bytes_raw() if size == 64 else b"")
+    secret = "whsk_" + base64.b64encode(raw).decode()
+    version, _, signature = sign(secret, "a1.1", 5, b"{}").partition(",")
+    assert version == "v1a"
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key(secret).removeprefix("whpk_")))
+    public.verify(base64.b64decode(signature), b"a1.1.5.{}")
+    with pytest.raises(InvalidSignature):
+        public.verify(base64.b64decode(signature), b"a1.1.6.{}")
+
+
+def test_ed25519_keys_are_those_of_the_rfc():
+    # RFC 8032, 7.1, test 1
+    seed = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+    public = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+    assert (
+        public_key("whsk_" + base64.b64encode(seed).decode()) == "whpk_" + base64.b64encode(public).decode()
+    )
+
+
+def test_a_new_key_signs():
+    one, other = new_key(), new_key()
+    assert one != other
+    check_secrets([one, other])
+
+
+def test_while_a_secret_is_changed_both_sign():
+    old = "whsec_" + base64.b64encode(b"o" * 32).decode()
+    now, body = datetime.now(UTC), b'{"a":1}'
+    header = signatures([SECRET, old, new_key()], "a1.1", int(now.timestamp()), body)
+    assert [one.partition(",")[0] for one in header.split(" ")] == ["v1", "v1", "v1a"]
+    headers = {
+        "webhook-id": "a1.1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": header,
+    }
+    for secret in (SECRET, old):
+        assert Webhook(secret).verify(body, headers) == {"a": 1}
+    with pytest.raises(WebhookVerificationError):
+        Webhook("whsec_" + base64.b64encode(b"x" * 32).decode()).verify(body, headers)
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        [],
+        [SECRET] * 6,
+        [SECRET, "whsec_short"],
+        "whpk_" + base64.b64encode(b"k" * 32).decode(),
+        "whsk_" + base64.b64encode(b"k" * 31).decode(),
+        "whsk_" + base64.b64encode(b"k" * 64).decode(),
+        "whsk_!",
+    ],
+)
+def test_secrets_that_cannot_sign_are_refused_in_words(secrets):
+    with pytest.raises(ValueError, match="webhook"):
+        check_secrets(secrets)
+
+
 # --- body ---------------------------------------------------------------------------------------------
 
 
 def test_the_body_tells_the_alert():
-    body = json.loads(payload(transition(evidence={"bad": float("nan")}), "https://warn.example/"))
+    body = json.loads(payload(transition(evidence={"bad": float("nan")}), "https://warn.example/").body)
     assert body["type"] == "alert.opened"
     assert datetime.fromisoformat(body["timestamp"]) == datetime(2011, 3, 11, 16, 39, tzinfo=UTC)
     alert = body["data"]
@@ -91,29 +157,70 @@ def test_the_body_tells_the_alert():
 
 
 def test_a_change_of_level_has_its_own_type():
-    assert json.loads(payload(transition(change="level")))["type"] == "alert.level_changed"
+    assert json.loads(payload(transition(change="level")).body)["type"] == "alert.level_changed"
 
 
 def test_large_evidence_gives_way_and_small_evidence_stays():
     evidence = {"series": list(range(20_000)), "picture": "x" * 30_000, "threshold_m": 0.05}
-    body = payload(transition(evidence=evidence, title="t" * 9000, comment="水" * 9000))
+    body = payload(
+        transition(evidence=evidence, title="t" * 9000, comment="水" * 9000), "https://w.example"
+    ).body
     assert len(body) < MAX_PAYLOAD_BYTES
     alert = json.loads(body)["data"]
     assert alert["evidence"] == {"threshold_m": 0.05}
     assert alert["evidence_trimmed"] is True
+    assert alert["evidence_url"] == "https://w.example/api/v1/alerts/a1"
 
 
 @pytest.mark.parametrize("time_us", [400_000_000_000_000_000, -(10**17), 2**63 - 1, -(2**63)])
 def test_a_time_that_no_calendar_has_is_left_out_of_the_body(time_us):
-    body = json.loads(payload(transition(onset_us=time_us, at_us=time_us)))
+    body = json.loads(payload(transition(onset_us=time_us, at_us=time_us)).body)
     assert (body["timestamp"], body["data"]["onset_at"], body["data"]["at"]) == (None, None, None)
     assert (body["data"]["id"], body["data"]["opened_at"]) == ("a1", "2011-03-11T16:39:00.000+00:00")
 
 
 def test_evidence_that_cannot_be_told_is_left_out_of_the_body():
-    alert = json.loads(payload(transition(evidence={"curve": {None: 1.0}, "threshold_m": 0.05})))["data"]
+    alert = json.loads(payload(transition(evidence={"curve": {None: 1.0}, "threshold_m": 0.05})).body)["data"]
     assert (alert["title"], alert["evidence"]) == ("Tsunami at the gauge", {})
     assert alert["evidence_trimmed"] is True
+
+
+def event_of(made, parse):
+    return parse(HTTPMessage(headers=made.headers, body=made.body), JSONFormat())
+
+
+@pytest.mark.parametrize("envelope", ["cloudevents", "cloudevents-binary"])
+def test_a_cloud_event_is_read_by_the_reference_library(envelope):
+    one = transition(subject_id="海 gauge/%1", change="level")
+    made = payload(one, "https://warn.example/", envelope)
+    event = event_of(made, from_http_event)
+    attributes = event.get_attributes()
+    assert attributes["id"] == "a1.1"
+    assert attributes["type"] == "groundswell.alert.level_changed"
+    assert attributes["source"] == "https://warn.example/api/v1/alerts"
+    assert attributes["subject"] == "海 gauge/%1"
+    assert attributes["time"] == datetime(2011, 3, 11, 16, 39, tzinfo=UTC)
+    said = event.get_data()
+    alert = json.loads(said) if isinstance(said, str | bytes) else said
+    assert alert == json.loads(payload(one, "https://warn.example/").body)["data"]
+    assert ("ce-id" in made.headers) == (envelope == "cloudevents-binary")
+
+
+@pytest.mark.parametrize("envelope", ["standard", "cloudevents", "cloudevents-binary"])
+def test_no_envelope_is_too_large(envelope):
+    evidence = {"picture": "x" * 19_400, "threshold_m": 0.05}
+    made = payload(transition(evidence=evidence, comment="水" * 900), "https://w.example", envelope)
+    assert len(made.body) < MAX_PAYLOAD_BYTES
+    assert b'"threshold_m":0.05' in made.body
+
+
+@pytest.mark.parametrize("envelope", ["cloudevents", "cloudevents-binary"])
+def test_a_cloud_event_has_no_empty_attribute(envelope):
+    made = payload(transition(subject_id="", at_us=2**62), "", envelope)
+    event = event_of(made, from_http_event)
+    assert event.get_attributes().get("subject") is None
+    said = made.headers.keys() | json.loads(made.body).keys()
+    assert {"time", "subject", "ce-time", "ce-subject"}.isdisjoint(said)
 
 
 # --- schedule -----------------------------------------------------------------------------------------
@@ -135,13 +242,13 @@ def test_told_in_order_a_receiver_is_asked_each_minute_for_four_days():
 
 
 @pytest.mark.parametrize(
-    ("status", "refused", "final"),
+    ("status", "refused", "gone"),
     [(0, False, False), (429, False, False), (503, False, False), (500, True, False), (401, True, False),
      (410, True, True)],
 )  # fmt: skip
-def test_a_refusal_is_no_absence(status, refused, final):
+def test_a_refusal_is_no_absence(status, refused, gone):
     failure = Failure("", 0.0, status)
-    assert (failure.refused, failure.final) == (refused, final)
+    assert (failure.refused, failure.is_gone) == (refused, gone)
 
 
 def test_retry_after_is_honoured_up_to_an_hour():
@@ -269,17 +376,29 @@ async def test_after_the_last_attempt_it_is_given_up_and_the_next_transition_goe
     assert sender.states["duty"].given_up == 1
 
 
-async def test_410_gives_up_at_once(monkeypatch):
-    store = MemoryStore()
-    store.add("duty", transition())
+async def test_after_410_nothing_is_sent_until_a_person_says_so(monkeypatch):
+    store, asked, wants = MemoryStore(), [], [False]
+    store.add("duty", transition(), transition(number=2, change="closed"), transition("a2"))
 
-    async def handler(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(410)
+    async def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["webhook-id"])
+        return httpx.Response(204 if wants[0] else 410)
 
-    async with sending(monkeypatch, store, handler, config()):
-        await until(lambda: store.settled)
-    assert store.settled["duty", "a1.1"] == (None, "duty answered 410")
-    assert not store.postponed
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        await until(lambda: sender.states["duty"].disabled and len(store.postponed) == len(asked))
+        before = len(asked)
+        assert sender.states["duty"].disabled == "duty answered 410: it wants no more messages"
+        store.add("duty", transition("a3"))
+        sender.wake()
+        await asyncio.sleep(0.1)
+        assert len(asked) == before <= 2  # both alerts may have been on their way
+        wants[0] = True
+        store.disabled.clear()
+        sender.ordered()
+        await until(lambda: len(store.settled) == 4)
+        assert sender.states["duty"].disabled == ""
+    assert asked[before:].index("a1.1") < asked[before:].index("a1.2")
+    assert not store.open
 
 
 @pytest.mark.parametrize("alert_id", ["", "a\nb", "海啸"])
@@ -297,6 +416,104 @@ async def test_what_cannot_be_sent_is_given_up_at_once(monkeypatch, alert_id):
     assert settled_us is None
     assert "no message can be made" in error
     assert (seen, store.postponed, sender.states["duty"].given_up) == (["a1.1"], [], 1)
+
+
+async def test_a_receiver_that_is_down_for_an_hour_gets_every_alert_in_order_within_minutes(monkeypatch):
+    store, taken, asked = MemoryStore(), [], []
+    hour_us, step_us = 3600 * 1_000_000, 10_000_000
+    begun_us, names = START_US, [f"h{n:02}" for n in range(12)]
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        name = request.headers["webhook-id"]
+        if sender.clock_us() < begun_us + hour_us:
+            asked.append(name)
+            raise httpx.ConnectError("down")
+        taken.append(name)
+        return httpx.Response(200)
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        for tick in range((hour_us + 120_000_000) // step_us):
+            now_us = sender.clock_us.now_us = begun_us + tick * step_us
+            if tick % 30 == 0 and names:
+                name = names.pop(0)
+                closed = {"number": 2, "change": "closed", "state": "closed", "at_us": now_us + 1}
+                store.add("duty", transition(name, at_us=now_us), transition(name, **closed))
+            sender.wake()
+            for _ in range(3):
+                await asyncio.sleep(0)
+        await until(lambda: not store.open)
+    wanted = [f"h{n:02}.{step}" for n in range(12) for step in (1, 2)]
+    assert sorted(taken) == wanted
+    assert [name for name in taken if name.endswith(".1")] == [w for w in wanted if w.endswith(".1")]
+    for n in range(12):
+        assert taken.index(f"h{n:02}.1") < taken.index(f"h{n:02}.2")
+    assert len(asked) < 80  # one message a minute knocks for all
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_busy_receiver_is_asked_less(monkeypatch, status):
+    store, at_once, most, calm = MemoryStore(), 0, [], [False]
+    store.add("duty", *(transition(f"b{n:03}") for n in range(60)))
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        nonlocal at_once
+        at_once += 1
+        most.append(at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        return httpx.Response(200) if calm[0] else httpx.Response(status, headers={"retry-after": "90"})
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        await until(lambda: len(store.postponed) == webhook.PLACES)
+        await asyncio.sleep(0.1)
+        assert len(most) == webhook.PLACES  # then nothing for as long as it asked
+        assert {at for _, at, _ in store.postponed} == {START_US + 90_000_000}
+        calm[0] = True
+        most.clear()
+        sender.clock_us.now_us += 90_000_000
+        await until(lambda: not store.open)
+    assert most[0] == 1
+    assert max(most[1:3]) <= 2
+    assert max(most) == webhook.PLACES
+
+
+async def test_a_long_queue_of_a_receiver_that_is_away_hides_no_other(monkeypatch):
+    store = MemoryStore()
+    store.add("away", *(transition(f"s{n:04}") for n in range(3000)))
+    store.add("duty", transition("new", at_us=START_US))
+    asked = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["webhook-id"])
+        if asked[-1] == "new.1":
+            return httpx.Response(200)
+        raise httpx.ConnectError("down")
+
+    async with sending(monkeypatch, store, handler, config("away"), config()) as sender:
+        await until(lambda: sender.states["duty"].delivered == 1)
+        await until(lambda: len(store.postponed) == webhook.PLACES)
+        await asyncio.sleep(0.1)
+    assert len(asked) == webhook.PLACES + 1
+
+
+async def test_an_absence_does_not_use_up_the_attempts_of_a_message(monkeypatch):
+    store, status = MemoryStore(), [0]
+    store.add("duty", transition())
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        if not status[0]:
+            raise httpx.ConnectError("down")
+        return httpx.Response(status[0])
+
+    async with sending(monkeypatch, store, handler, config()) as sender:
+        for status[0] in (0,) * 30 + (500,) * 3 + (200,):
+            n = len(store.postponed) + len(store.settled)
+            sender.wake()
+            await until(lambda n=n: len(store.postponed) + len(store.settled) > n)
+            if store.postponed:
+                sender.clock_us.now_us = store.postponed[-1][1]
+    assert store.settled["duty", "a1.1"][1] == ""
+    assert len(store.postponed) == 33
 
 
 async def test_a_hanging_receiver_with_a_long_queue_delays_nobody(monkeypatch):

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from connectors import webhook_post
 from connectors.webhook_post import Failure, WebhookConfig
 from deploy import notifier as module
+from deploy import notifier_orders
 from deploy.notifier import Notifier
 from streams import codec, deliveries
 from streams.kafka import alert_queue
 from streams.kafka.access import Access
 from streams.kafka.reader import Read
-from streams.records import AlertTransitions, Deliveries
+from streams.records import AlertTransitions, Deliveries, WebhookOrder
 from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
 from tests.webhook_store import transition
 
@@ -44,8 +45,11 @@ class Broker:
         self.alerts: list[bytes | None] = []
         """None: the mark of a transaction, which has an offset too."""
         self.states: list[bytes] = []
+        self.told: list[bytes | None] = []
+        """The topic of deliveries."""
         self.recent = 0
         self.rows: dict[tuple[str, str], Any] = {}
+        self.webhooks: dict[str, str] = {}
         self.kills: list[tuple[int, bool]] = []
         self.writes = 0
         for message in messages:
@@ -53,6 +57,11 @@ class Broker:
 
     def add(self, *transitions: Any) -> None:
         self.alerts += [codec.encode(AlertTransitions(transitions=list(transitions))), None]
+
+    def order(self, what: str, webhook_id: str, **more: Any) -> None:
+        """Say what a person wants, as a worker does."""
+        one = WebhookOrder(id=f"o{len(self.told)}", webhook_id=webhook_id, what=what, at_us=1, **more)
+        self.told.append(codec.encode(Deliveries(steps=[], orders=[one])))
 
     def take(self, messages: Sequence[Any]) -> None:
         """Keep a transaction; die before or after it."""
@@ -65,10 +74,12 @@ class Broker:
                 self.states.append(message.value)
             else:
                 assert message.topic == DELIVERIES.name
+                self.told.append(message.value)
                 batch = codec.decode(message.value)
                 assert isinstance(batch, Deliveries)
                 for step in batch.steps:
                     self._project(step)
+                self.webhooks.update({one.webhook_id: one.state for one in batch.webhooks})
         if dies:
             raise KilledError
 
@@ -76,7 +87,7 @@ class Broker:
         """Do what the stores do (`put_delivery`)."""
         key = (step.webhook_id, f"{step.alert_id}.{step.number}")
         known = self.rows.get(key)
-        if known is None or (known.state == "pending" and step.attempts >= known.attempts):
+        if known is None or step.again or (known.state == "pending" and step.attempts >= known.attempts):
             self.rows[key] = step
 
 
@@ -97,6 +108,8 @@ class World:
         monkeypatch.setattr(alert_queue, "Reader", self.reader)
         monkeypatch.setattr(module, "Output", self.output)
         monkeypatch.setattr(module, "client_of", lambda _: contextlib.nullcontext())
+        monkeypatch.setattr(notifier_orders, "Reader", self.reader)
+        monkeypatch.setattr(notifier_orders, "client_of", lambda _: contextlib.nullcontext())
         monkeypatch.setattr(module, "post", self.post)
 
     def pending(self) -> list[Any]:
@@ -153,7 +166,7 @@ class World:
 
     def reader(self, _: str, topics: Sequence[Any], begin: Any, __: str) -> Any:
         broker, topic = self.broker, topics[0]
-        held = broker.alerts if topic is ALERTS else broker.states
+        held = {ALERTS: broker.alerts, DELIVERIES: broker.told}.get(topic, broker.states)
         place = len(held) if begin is None else begin.get(topic.name, {}).get(0, 0)
 
         async def nothing() -> None: ...
@@ -299,12 +312,97 @@ async def test_a_receiver_that_refuses_everything_for_long_loses_nothing(monkeyp
     assert world.taken["a"] == ids(*made)
 
 
-async def test_a_receiver_that_wants_nothing_more_is_not_asked_twice_for_a_message(monkeypatch):
-    world = await begun(monkeypatch, "a")
+async def test_a_receiver_that_wants_nothing_more_is_asked_again_when_a_person_says_so(monkeypatch):
+    world = await begun(monkeypatch, "a", "b")
     world.answers["a"] = [GONE]
-    world.broker.add(transition("x0"), transition("x1"))
-    await world.until(lambda: [row.state for row in world.broker.rows.values()] == ["given_up"] * 2)
-    assert world.asked == [("a", "x0.1"), ("a", "x1.1")]
+    steps = [transition("x0"), transition("x1"), transition("x0", 2, **CLOSED)]
+    for step in steps:
+        world.broker.add(step)
+    await world.until(lambda: len(world.taken["b"]) == 3 and world.broker.webhooks == {"a": "disabled"})
+    for _ in range(3):  # whoever comes next knows it too
+        one = world.notifier()
+        work = asyncio.create_task(one.work())
+        for _ in range(300):
+            await asyncio.sleep(0)
+        assert one.states["a"].disabled.endswith("it wants no more messages")
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+    assert [name for name, _ in world.asked].count("a") == 1
+    world.answers["a"] = [None]
+    world.broker.order("resume", "b")
+    world.broker.order("resume", "unknown")
+    world.broker.order("resume", "a")
+    await world.until(lambda: len(world.taken["a"]) == 3)
+    assert world.taken["a"] == ids(*steps)
+    assert world.broker.webhooks == {"a": "active", "b": "active"}
+    assert world.pending() == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    refused=answers,
+    kills=st.lists(st.tuples(st.integers(1, 12), st.booleans()), max_size=4),
+    start=st.integers(0, 6),
+    number=st.integers(0, 7),
+)
+def test_what_a_person_asks_for_is_told_once_more_in_order_whenever_it_is_killed(
+    refused, kills, start, number
+):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        asyncio.run(_replayed(monkeypatch, refused, kills, start, start + number))
+
+
+async def _replayed(monkeypatch, refused, kills, start, end):
+    world = await begun(monkeypatch, "a", "b")
+    monkeypatch.setattr(notifier_orders, "WAIT_S", 0.0)
+    steps = [transition(f"x{i % 3}", i // 3 + 1, at_us=i) for i in range(9)]
+    for step in steps[:6]:
+        world.broker.add(step)
+    await world.until(lambda: len(world.taken["a"]) == len(world.taken["b"]) == 6)
+    world.taken["a"].clear()
+    world.answers["a"] = [*refused, None]
+    first = world.broker.writes
+    world.broker.kills = sorted((first + n, after) for n, after in kills)
+    world.broker.order("replay", "a", start_us=start, end_us=end)
+    for step in steps[6:]:
+        world.broker.add(step)
+    again = ids(*steps[start:end][: max(6 - start, 0)])
+    everything = set(ids(*steps))
+
+    def is_done() -> bool:
+        a, b = set(world.taken["a"]), set(world.taken["b"])
+        is_told = set(again) | set(ids(*steps[6:])) <= a and b == everything
+        return is_told and not world.pending() and _is_over(world.broker)
+
+    await world.until(is_done)
+    told = list(dict.fromkeys(name for name in world.taken["a"] if name in again))
+    assert told == again
+    new = list(dict.fromkeys(name for name in world.taken["a"] if name not in again))
+    assert new == ids(*steps[6:])
+    assert len(world.taken["a"]) <= len(again) + 3 + len(kills) * 2
+
+
+def _is_over(broker):
+    last = {}
+    for value in broker.states:
+        key, _ = deliveries.encode(state := deliveries.decode(value))
+        last[key] = state
+    found = [state for state in last.values() if isinstance(state, deliveries.Replay)]
+    return bool(found) and all(state.over for state in found)
+
+
+async def test_one_message_can_be_told_again_after_it_was_given_up(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    monkeypatch.setattr("connectors.webhook_message.IN_ORDER_ATTEMPTS", 2)
+    world.answers["a"] = [AWAY, AWAY, AWAY, None]
+    world.broker.add(transition("x0"))
+    world.broker.add(transition("x1"))
+    await world.until(lambda: world.taken["a"] == ["x1.1"])
+    assert world.broker.rows["a", "x0.1"].state == "given_up"
+    world.broker.order("replay", "a", alert_id="x0", number=1)
+    await world.until(lambda: world.broker.rows["a", "x0.1"].state == "delivered")
+    assert world.taken["a"] == ["x1.1", "x0.1"]
 
 
 async def test_after_four_days_a_message_is_given_up(monkeypatch):
@@ -489,7 +587,7 @@ async def test_what_cannot_be_read_is_passed_over_and_counted(monkeypatch):
     work = asyncio.create_task(one.work())
     for _ in range(2000):
         await asyncio.sleep(0)
-        if world.taken["a"] and one.waiting("a") == 0 and one.unreadable:
+        if one.states["a"].delivered and one.waiting("a") == 0 and one.unreadable:
             break
     assert (world.taken["a"], one.unreadable, one.waiting("a")) == (["x0.1"], 1, 0)
     assert (one.states["a"].delivered, one.states["a"].failed_attempts) == (1, 0)

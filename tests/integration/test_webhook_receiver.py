@@ -77,14 +77,17 @@ async def test_a_wrong_secret_does_not_verify(monkeypatch, tmp_path):
         assert "No matching signature" in duty.requests()[0]["event"]["error"]
 
 
-async def test_410_ends_it(monkeypatch, tmp_path):
+async def test_410_ends_it_until_somebody_resumes_it(monkeypatch, tmp_path):
     store = MemoryStore()
     store.add("duty", transition())
-    with receiver(tmp_path / "log", SECRET, "410") as duty:
-        async with sending(monkeypatch, store, ("duty", duty.url)):
+    with receiver(tmp_path / "log", SECRET, "410", "200") as duty:
+        async with sending(monkeypatch, store, ("duty", duty.url)) as sender:
+            await until(lambda: store.disabled)
+            assert len(duty.requests()) == 1
+            store.disabled.clear()
+            sender.ordered()
             await until(lambda: store.settled)
-        assert len(duty.requests()) == 1
-    assert store.settled["duty", "a1.1"] == (None, "duty answered 410")
+        assert [one["id"] for one in duty.requests()] == ["a1.1", "a1.1"]
 
 
 async def test_a_hanging_receiver_delays_no_other(monkeypatch, tmp_path):

@@ -33,6 +33,8 @@ from streams.records import (
     StationReports,
     ThingDescription,
     Tick,
+    WebhookOrder,
+    WebhookStep,
 )
 from tests.storage.timescaledb import ALL_STORES
 
@@ -445,6 +447,8 @@ def test_deliveries_go_out_in_order_for_each_alert_and_webhook(store, make):
     transitions = [make.transition(1), make.transition(2), make.transition(1, alert_id="b.1")]
     commit(store, AlertTransitions(transitions=transitions), webhook_ids=["w1", "w2"], now_us=100)
     assert store.due_deliveries(99) == []
+    assert [d.message_id for d in store.due_deliveries(100, webhook_id="w2")] == ["a1.1", "b.1.1"]
+    assert store.due_deliveries(100, webhook_id="w") == []
     assert {(d.webhook_id, d.message_id) for d in store.due_deliveries(100)} == {
         ("w1", "a1.1"),
         ("w2", "a1.1"),
@@ -462,6 +466,101 @@ def test_deliveries_go_out_in_order_for_each_alert_and_webhook(store, make):
     assert again.attempts == 1
     assert again.transition == transitions[0]
     assert store.counts().deliveries_given_up == 1
+
+
+def test_the_oldest_step_goes_out_first_whenever_it_was_tried(store, make):
+    steps = [make.transition(1, alert_id=f"a{i}", at_us=10 + i) for i in range(3)]
+    commit(store, AlertTransitions(transitions=steps), webhook_ids=["w"], now_us=20)
+    store.postpone_delivery("w", "a0.1", next_attempt_us=50, error="503")
+    assert [d.message_id for d in store.due_deliveries(60)] == ["a0.1", "a1.1", "a2.1"]
+
+
+def test_refusals_are_counted_apart(store, make):
+    commit(store, AlertTransitions(transitions=[make.transition(1)]), webhook_ids=["w"], now_us=1)
+    store.postpone_delivery("w", "a1.1", next_attempt_us=2, error="away")
+    store.postpone_delivery("w", "a1.1", next_attempt_us=3, error="500", refused=True)
+    (one,) = store.due_deliveries(3)
+    assert (one.attempts, one.refusals) == (2, 1)
+
+
+def order(what, webhook_id="w", at_us=50, **more):
+    one = WebhookOrder(id="o", webhook_id=webhook_id, what=what, at_us=at_us, **more)
+    return Deliveries(steps=[], orders=[one])
+
+
+def test_nothing_of_a_disabled_webhook_is_due_until_it_is_resumed(store, make):
+    commit(store, AlertTransitions(transitions=[make.transition(1)]), webhook_ids=["v", "w"], now_us=1)
+    store.disable_webhook("w", 40, "410")
+    assert [d.webhook_id for d in store.due_deliveries(END)] == ["v"]
+    by_name = {row.webhook_id: row for row in store.webhooks()}
+    assert (by_name["w"].state, by_name["w"].since_us, by_name["w"].reason) == ("disabled", 40, "410")
+    assert (by_name["v"].state, by_name["v"].pending) == ("active", 1)
+    commit(store, order("resume", "v"), order("resume", "other"), webhook_ids=["v", "w"], now_us=50)
+    assert len(store.due_deliveries(END)) == 1
+    commit(store, order("resume"), webhook_ids=["v"], now_us=50)
+    assert len(store.due_deliveries(END)) == 1, "another sender does it"
+    commit(store, order("resume"), webhook_ids=["v", "w"], now_us=50)
+    assert len(store.due_deliveries(END)) == 2
+    assert {row.webhook_id: row.state for row in store.webhooks()}["w"] == "active"
+    late = WebhookStep(webhook_id="w", state="disabled", at_us=3, reason="late")
+    commit(store, Deliveries(steps=[], webhooks=[late]))
+    assert len(store.due_deliveries(END)) == 2, "what is older changes nothing"
+
+
+def test_what_a_person_asks_for_is_due_once_more(store, make):
+    steps = [make.transition(1, alert_id=f"a{i}", at_us=10 * i) for i in range(4)] + [
+        make.transition(2, alert_id="a1", at_us=35)
+    ]
+    commit(store, AlertTransitions(transitions=steps), webhook_ids=["v", "w"], now_us=40)
+
+    def settle():
+        for name in ("v", "w"):
+            while due := [d for d in store.due_deliveries(END) if d.webhook_id == name]:
+                for one in due:
+                    given_up = one.message_id == "a2.1"
+                    store.settle_delivery(name, one.message_id, delivered_at_us=None if given_up else 60)
+
+    def due_after(**what):
+        settle()
+        commit(store, order("replay", **what), webhook_ids=["v", "w"], now_us=90)
+        found = store.due_deliveries(90)
+        assert {(d.webhook_id, d.attempts, d.refusals) for d in found} <= {("w", 0, 0)}
+        assert store.due_deliveries(89) == []
+        return [d.message_id for d in found]
+
+    assert due_after(start_us=10, end_us=30) == ["a1.1", "a2.1"]
+    assert due_after(alert_id="a1") == ["a1.1"], "its next step goes behind it"
+    assert due_after(alert_id="a1", number=2) == ["a1.2"]
+    assert due_after(start_us=1000) == []
+    settle()
+    rows = store.deliveries("w").items
+    assert [(r.alert_id, r.number, r.state, r.attempts) for r in rows] == [
+        ("a1", 2, "delivered", 1), ("a3", 1, "delivered", 1), ("a2", 1, "given_up", 1),
+        ("a1", 1, "delivered", 1), ("a0", 1, "delivered", 1),
+    ]  # fmt: skip
+    page = store.deliveries("w", state="delivered", limit=3)
+    assert [r.at_us for r in page.items] == [35, 30, 10]
+    rest = store.deliveries("w", state="delivered", limit=3, after=page.next)
+    assert ([r.at_us for r in rest.items], rest.next) == ([0], None)
+    (row,) = [row for row in store.webhooks() if row.webhook_id == "w"]
+    assert (row.pending, row.delivered, row.given_up, row.oldest_us, row.delivered_at_us) == (
+        0,
+        4,
+        1,
+        None,
+        60,
+    )
+
+
+def test_a_step_that_is_told_again_replaces_what_was_settled(store):
+    def put(state, **more):
+        one = DeliveryStep(webhook_id="w", alert_id="a", number=1, state=state, next_attempt_us=5, **more)
+        commit(store, Deliveries(steps=[one]))
+        return store.deliveries("w").items[0].state
+
+    assert put("given_up", attempts=9) == "given_up"
+    assert put("delivered", attempts=1) == "given_up"
+    assert put("delivered", attempts=1, again=True) == "delivered"
 
 
 def test_a_transition_makes_a_delivery_once_and_history_calls_nobody(store, make):

@@ -85,18 +85,18 @@ SET number = excluded.number, state = excluded.state, level = excluded.level,
 WHERE excluded.number >= known.number;
 
 -- name: add_delivery
-INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us)
-VALUES (%(webhook_id)s, %(alert_id)s, %(number)s, %(next_attempt_us)s)
+INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us, at_us)
+VALUES (%(webhook_id)s, %(alert_id)s, %(number)s, %(next_attempt_us)s, %(at_us)s)
 ON CONFLICT (webhook_id, alert_id, number) DO NOTHING;
 
 -- name: put_delivery
-INSERT INTO deliveries AS known (webhook_id, alert_id, number, state, attempts, next_attempt_us, delivered_at_us, error)
+INSERT INTO deliveries AS known (webhook_id, alert_id, number, state, attempts, next_attempt_us, delivered_at_us, error, at_us)
 VALUES (%(webhook_id)s, %(alert_id)s, %(number)s, %(state)s, %(attempts)s,
-    %(next_attempt_us)s, %(delivered_at_us)s, %(error)s)
+    %(next_attempt_us)s, %(delivered_at_us)s, %(error)s, %(next_attempt_us)s)
 ON CONFLICT (webhook_id, alert_id, number) DO UPDATE
 SET state = excluded.state, attempts = excluded.attempts, next_attempt_us = excluded.next_attempt_us,
     delivered_at_us = excluded.delivered_at_us, error = excluded.error
-WHERE known.state = 'pending' AND excluded.attempts >= known.attempts;
+WHERE %(again)s OR (known.state = 'pending' AND excluded.attempts >= known.attempts);
 
 -- name: settle_delivery
 UPDATE deliveries
@@ -105,8 +105,22 @@ WHERE webhook_id = %(webhook_id)s AND alert_id = %(alert_id)s AND number = %(num
 
 -- name: postpone_delivery
 UPDATE deliveries
-SET next_attempt_us = %(next_attempt_us)s, error = %(error)s, attempts = attempts + 1
+SET next_attempt_us = %(next_attempt_us)s, error = %(error)s, attempts = attempts + 1,
+    refusals = refusals + %(refusals)s
 WHERE webhook_id = %(webhook_id)s AND alert_id = %(alert_id)s AND number = %(number)s AND state = 'pending';
+
+-- name: replay_deliveries
+UPDATE deliveries
+SET state = 'pending', attempts = 0, refusals = 0, next_attempt_us = %(now_us)s, delivered_at_us = NULL, error = ''
+WHERE webhook_id = %(webhook_id)s AND at_us >= %(start_us)s AND at_us < %(end_us)s
+    AND %(alert_id)s IN ('', alert_id) AND %(number)s IN (0, number);
+
+-- name: put_webhook
+INSERT INTO webhooks (webhook_id, state, at_us, reason)
+VALUES (%(webhook_id)s, %(state)s, %(at_us)s, %(reason)s)
+ON CONFLICT (webhook_id) DO UPDATE
+SET state = excluded.state, at_us = excluded.at_us, reason = excluded.reason
+WHERE excluded.at_us >= webhooks.at_us;
 
 -- name: add_command
 INSERT INTO commands (id, at_us, command) VALUES (%(id)s, %(at_us)s, %(command)s) ON CONFLICT (id) DO NOTHING;

@@ -20,15 +20,39 @@ WHERE (detected_at_us, rowid) < (:detected_at_us, :number)
 ORDER BY detected_at_us DESC, rowid DESC LIMIT :limit;
 
 -- name: due_deliveries
-SELECT d.webhook_id, d.alert_id, d.number, t.transition, d.attempts, d.next_attempt_us
+SELECT d.webhook_id, d.alert_id, d.number, t.transition, d.attempts, d.next_attempt_us, d.refusals
 FROM deliveries AS d JOIN alert_transitions AS t USING (alert_id, number)
 WHERE d.state = 'pending' AND d.next_attempt_us <= :now_us
+    AND (:webhook_id IS NULL OR d.webhook_id = :webhook_id)
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS older
         WHERE older.state = 'pending' AND older.webhook_id = d.webhook_id AND older.alert_id = d.alert_id
             AND older.number < d.number
     )
-ORDER BY d.next_attempt_us, d.alert_id, d.webhook_id LIMIT :limit;
+    AND NOT EXISTS (
+        SELECT 1 FROM webhooks AS w WHERE w.webhook_id = d.webhook_id AND w.state = 'disabled'
+    )
+ORDER BY d.at_us, d.alert_id, d.webhook_id LIMIT :limit;
+
+-- name: webhooks
+SELECT webhook_id, coalesce(w.state, 'active'), coalesce(w.at_us, 0), coalesce(w.reason, ''),
+    coalesce(d.pending, 0), coalesce(d.delivered, 0), coalesce(d.given_up, 0), d.oldest_us, d.delivered_at_us
+FROM (SELECT webhook_id FROM webhooks UNION SELECT webhook_id FROM deliveries) AS named
+LEFT JOIN webhooks AS w USING (webhook_id)
+LEFT JOIN (
+    SELECT webhook_id, sum(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS pending,
+        sum(CASE WHEN state = 'delivered' THEN 1 ELSE 0 END) AS delivered,
+        sum(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END) AS given_up,
+        min(CASE WHEN state = 'pending' THEN at_us END) AS oldest_us, max(delivered_at_us) AS delivered_at_us
+    FROM deliveries GROUP BY webhook_id
+) AS d USING (webhook_id)
+ORDER BY webhook_id;
+
+-- name: deliveries
+SELECT alert_id, number, state, attempts, at_us, next_attempt_us, delivered_at_us, error FROM deliveries
+WHERE webhook_id = :webhook_id AND (:state IS NULL OR state = :state)
+    AND (at_us, alert_id, number) < (:at_us, :alert_id, :number)
+ORDER BY at_us DESC, alert_id DESC, number DESC LIMIT :limit;
 
 -- name: commands
 SELECT command, ok, message FROM commands ORDER BY at_us DESC, id DESC LIMIT :limit;

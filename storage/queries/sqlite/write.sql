@@ -98,18 +98,18 @@ SET number = excluded.number, state = excluded.state, level = excluded.level,
 WHERE excluded.number >= alerts.number;
 
 -- name: add_delivery
-INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us)
-VALUES (:webhook_id, :alert_id, :number, :next_attempt_us)
+INSERT INTO deliveries (webhook_id, alert_id, number, next_attempt_us, at_us)
+VALUES (:webhook_id, :alert_id, :number, :next_attempt_us, :at_us)
 ON CONFLICT (webhook_id, alert_id, number) DO NOTHING;
 
 -- name: put_delivery
-INSERT INTO deliveries (webhook_id, alert_id, number, state, attempts, next_attempt_us, delivered_at_us, error)
+INSERT INTO deliveries (webhook_id, alert_id, number, state, attempts, next_attempt_us, delivered_at_us, error, at_us)
 VALUES (:webhook_id, :alert_id, :number, :state, :attempts,
-    :next_attempt_us, :delivered_at_us, :error)
+    :next_attempt_us, :delivered_at_us, :error, :next_attempt_us)
 ON CONFLICT (webhook_id, alert_id, number) DO UPDATE
 SET state = excluded.state, attempts = excluded.attempts, next_attempt_us = excluded.next_attempt_us,
     delivered_at_us = excluded.delivered_at_us, error = excluded.error
-WHERE deliveries.state = 'pending' AND excluded.attempts >= deliveries.attempts;
+WHERE :again OR (deliveries.state = 'pending' AND excluded.attempts >= deliveries.attempts);
 
 -- name: settle_delivery
 UPDATE deliveries
@@ -118,8 +118,22 @@ WHERE webhook_id = :webhook_id AND alert_id = :alert_id AND number = :number AND
 
 -- name: postpone_delivery
 UPDATE deliveries
-SET next_attempt_us = :next_attempt_us, error = :error, attempts = attempts + 1
+SET next_attempt_us = :next_attempt_us, error = :error, attempts = attempts + 1,
+    refusals = refusals + :refusals
 WHERE webhook_id = :webhook_id AND alert_id = :alert_id AND number = :number AND state = 'pending';
+
+-- name: replay_deliveries
+UPDATE deliveries
+SET state = 'pending', attempts = 0, refusals = 0, next_attempt_us = :now_us, delivered_at_us = NULL, error = ''
+WHERE webhook_id = :webhook_id AND at_us >= :start_us AND at_us < :end_us
+    AND :alert_id IN ('', alert_id) AND :number IN (0, number);
+
+-- name: put_webhook
+INSERT INTO webhooks (webhook_id, state, at_us, reason)
+VALUES (:webhook_id, :state, :at_us, :reason)
+ON CONFLICT (webhook_id) DO UPDATE
+SET state = excluded.state, at_us = excluded.at_us, reason = excluded.reason
+WHERE excluded.at_us >= webhooks.at_us;
 
 -- name: add_command
 INSERT INTO commands (id, at_us, command) VALUES (:id, :at_us, :command) ON CONFLICT (id) DO NOTHING;
