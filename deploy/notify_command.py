@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from connectors.channels import Channel
+from deploy.call_channels import channels_of, doors_of
 from deploy.calling import Caller
 from deploy.clock import wall_clock_us
 from deploy.kafka_access import kafka_access
@@ -17,7 +19,6 @@ from deploy.settings import Settings
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
-from streams.bus import CallDoor
 from streams.kafka.lease import Lease
 from streams.kafka.output import Output
 from streams.topics import ALERTS
@@ -34,7 +35,13 @@ async def _run(
     settings: Settings,
     http: str | None,
     seconds: float | None,
-    doors: Mapping[str, CallDoor] | None = None,
+) -> None:
+    async with channels_of(settings) as channels:
+        await _notify(settings, http, seconds, channels)
+
+
+async def _notify(
+    settings: Settings, http: str | None, seconds: float | None, channels: Mapping[str, Channel]
 ) -> None:
     stop = stop_on_signals()
     kafka = settings.kafka
@@ -44,7 +51,7 @@ async def _run(
     group = f"{kafka.prefix}groundswell-notify"
     output = Output(access, "groundswell-calls")
     receipts = KafkaReceipts(output, kafka.prefix)
-    caller = Caller(doors or {}, receipts, wall_clock_us, settings.calls.links(page))
+    caller = Caller(doors_of(channels), receipts, wall_clock_us, settings.calls.links(page))
     calling = KafkaCalling(access, kafka.prefix, caller, output, wall_clock_us)
 
     async def both() -> None:

@@ -20,6 +20,7 @@ from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
 from dashboards.metrics import Figure
 from deploy.addresses import Addresses
+from deploy.call_channels import callbacks_of, channels_of
 from deploy.cap_areas import cap_areas
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
@@ -99,6 +100,8 @@ async def _run(
             asyncio.create_task(watch.run(), name="looking after the database"),
         ]
         stack.push_async_callback(_cancel, tasks)
+        receipts = KafkaReceipts(output, kafka.prefix)
+        channels = await stack.enter_async_context(channels_of(settings))
         app = create_app(
             store,
             commands=StoredCommands(commands, store, lambda: watch.away),
@@ -115,11 +118,12 @@ async def _run(
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
             told=told.states,
-            receipts=KafkaReceipts(output, kafka.prefix),
+            receipts=receipts,
             links=settings.calls.links(settings.server.public_url or addresses.page),
             cap=CapSource(settings.cap, cap_areas(settings.cap)),
             public_url=settings.server.public_url,
             webhooks=[one.id for one in settings.webhook],
+            callbacks=callbacks_of(channels, store, receipts),
             figures=[
                 Figure(
                     "unheard_streams",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -16,6 +16,7 @@ from dashboards.api import create_app
 from dashboards.api.context import CapSource
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.addresses import Addresses
+from deploy.call_channels import callbacks_of, channels_of, doors_of
 from deploy.calling import MOST_DUE, Caller, calling
 from deploy.cap_areas import cap_areas
 from deploy.casting import casting
@@ -44,7 +45,6 @@ from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
-from streams.bus import CallDoor
 from streams.embedded import EmbeddedRuntime
 from streams.loopback import is_loopback
 from streams.records import SourceChanges
@@ -71,7 +71,6 @@ async def opened(
     *,
     ticks: bool = True,
     end_of_input: bool = False,
-    doors: Mapping[str, CallDoor] | None = None,
 ) -> AsyncIterator[Service]:
     """Open the store, the runtime, the caster, the page and the webhooks; close them in reverse order."""
     registry = Registry.of(settings)
@@ -136,7 +135,9 @@ async def opened(
         sources.start(run_live(feed, hub, wall_clock_us), "live")
         page_url = settings.server.public_url or addresses.page
         links = settings.calls.links(page_url)
-        caller = await stack.enter_async_context(calling(Caller(doors or {}, runtime, wall_clock_us, links)))
+        channels = await stack.enter_async_context(channels_of(settings))
+        caller = Caller(doors_of(channels), runtime, wall_clock_us, links)
+        await stack.enter_async_context(calling(caller))
         if ticks:  # a replay calls nobody
             caller.book.add(store.due_calls(wall_clock_us(), MOST_DUE))
             runtime.listeners.append(caller.listen)
@@ -165,6 +166,7 @@ async def opened(
                 cap=CapSource(settings.cap, cap_areas(settings.cap)),
                 public_url=settings.server.public_url,
                 webhooks=[one.id for one in settings.webhook],
+                callbacks=callbacks_of(channels, store, runtime),
             )
             await stack.enter_async_context(serving(app, listener, hub.close))
         yield service
