@@ -64,9 +64,11 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
     open_files.allow_many()
     patience = Patience()
     patience.begin()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
-    patience.end()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+    finally:
+        patience.end()
     ignore_signals()
 
 
