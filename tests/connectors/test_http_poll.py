@@ -20,13 +20,19 @@ from streams.stream_state import StreamState
 from tests.waiting import until
 
 NOW_US = 1_760_000_000_000_000
+BEGIN_S = NOW_US // 10**6 - 86_400 * 2
 MAPPING = JsonMapping(
     topic="#", datastream="buoy.{id}", samples="", value="v", time="t", time_format="epoch_s"
 )
 
 
 def samples(*seconds: int) -> bytes:
-    return json.dumps([{"id": "level", "t": s, "v": s * 0.5} for s in seconds]).encode()
+    return told([(s, s * 0.5) for s in seconds])
+
+
+def told(rows: list[tuple[int, object]]) -> bytes:
+    """Return an answer with values at so many seconds after `BEGIN_S`."""
+    return json.dumps([{"id": "level", "t": BEGIN_S + s, "v": value} for s, value in rows]).encode()
 
 
 @dataclass
@@ -108,7 +114,7 @@ class Sink:
             self.failures -= 1
             raise OSError("disk full")
         self.batches += 1
-        self.times += (batch.time_us // 10**6).tolist()
+        self.times += (batch.time_us // 10**6 - BEGIN_S).tolist()
         self.values += batch.value.tolist()
 
 
@@ -159,7 +165,7 @@ async def test_what_was_in_the_answer_before_is_left_out_and_the_oldest_comes_fi
 
 
 async def test_another_value_at_the_same_time_is_a_revision_and_goes_on():
-    revised = json.dumps([{"id": "level", "t": 10, "v": 99}, {"id": "level", "t": 20, "v": 10}]).encode()
+    revised = told([(10, 99), (20, 10)])
     async with serving(lambda _, n: Answer(samples(10, 20) if n == 1 else revised)) as server:
         sink = Sink()
         async with polling(server.url, sink):
@@ -210,7 +216,7 @@ async def test_an_address_of_another_day_is_not_asked_by_the_validators_of_this_
         assert targets[0] == targets[1] == f"/{NOW_US // 10**6 - 86_400}", "no further back than the lookback"
         assert "if-none-match" in server.requests[1].headers
     newest = NOW_US // 10**6 - 60
-    async with serving(lambda *_: Answer(samples(newest), headers={"ETag": '"one"'})) as server:
+    async with serving(lambda *_: Answer(samples(newest - BEGIN_S), headers={"ETag": '"one"'})) as server:
         async with polling(f"{server.url}/{{since:epoch_s}}", Sink()):
             await until(lambda: len(server.requests) >= 2)
         assert server.requests[1].target == f"/{newest}"
@@ -334,7 +340,7 @@ async def test_no_private_address_is_asked_unless_that_is_allowed():
 
 
 async def test_what_can_be_used_is_taken_and_the_rest_counted():
-    mixed = json.dumps([{"id": "level", "t": 10, "v": 1}, {"id": "level", "t": 20, "v": "deep"}]).encode()
+    mixed = told([(10, 1), (20, "deep")])
     async with serving(lambda *_: Answer(mixed)) as server:
         sink = Sink()
         async with polling(server.url, sink) as state:
