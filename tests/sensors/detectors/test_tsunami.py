@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from sensors.detectors import Samples, Subject, detector_names, make_detector
+from sensors.detectors import Samples, Subject, detector_names, find_kind, make_detector
+from sensors.detectors.tsunami import SeaLevelParameters
 from sensors.simulate import TideGauge, Tsunami
+from tests.sensors.detectors.contract import Input, assert_cuts_do_not_matter, assert_survives
 
 S = 1_000_000
 MINUTE = 60 * S
@@ -148,6 +150,15 @@ def test_a_stuck_gauge_is_no_tsunami(quiet):
     assert not [f for f in feed(detector(), times, level) if not f.rule]
 
 
+@pytest.mark.parametrize("hours", [1, 4, 12])
+@pytest.mark.parametrize("at", [900, 1100, 1300])
+def test_a_gauge_that_was_stuck_is_no_tsunami_when_it_moves_again(quiet, at, hours):
+    times, level = quiet
+    level = level.copy()
+    level[at : at + 60 * hours] = level[at]
+    assert {f.rule for f in feed(detector(), times, level)} == {"sea_level_sensor"}
+
+
 def test_unusable_samples_are_left_out(quiet):
     times, level = quiet
     level, usable = level.copy(), np.ones(len(times), bool)
@@ -238,3 +249,53 @@ def test_cutting_and_restarting_change_nothing(quiet, size):
         state, watch = watch.snapshot(), detector()
         watch.restore(state)
     assert parts == whole
+
+
+# --- what is too fast to be a tsunami ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("step_s", [10, 30])
+def test_seismic_waves_are_no_tsunami(seed, step_s):
+    times = minutes(86_400 // step_s, step_s)
+    rng = np.random.default_rng(seed)
+    since_s = np.maximum((times - times[0]) / S - 40_000, 0)
+    shaking = np.zeros(len(times))
+    for _ in range(5):
+        shaking += 0.15 * np.sin(2 * np.pi * since_s / rng.uniform(15, 150) + rng.uniform(0, 6))
+    values = tide(times, seed=seed) + shaking * (since_s > 0) * np.exp(-since_s / 800)
+    assert feed(detector(), times, values) == []
+
+
+@pytest.mark.parametrize("period_s", [480, 900, 3600])
+@pytest.mark.parametrize("step_s", [10, 60])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_tsunami_is_told_in_its_first_half_wave(period_s, step_s, sign):
+    times = minutes(86_400 // step_s, step_s)
+    begin = START + 40_000 * S
+    wave = Tsunami(begin, 0.5 * sign, period_s)
+    found = feed(detector(), times, tide(times) + [wave.height_m(int(t)) for t in times])
+    assert story(found)[0][:2] == ("sea_level", "begin")
+    assert begin < found[0].onset_us < found[0].at_us < begin + max(period_s / 2, 300) * S
+    assert np.sign(found[0].value) == sign
+
+
+# --- the contract -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cuts_restarts_and_neighbours_change_nothing(quiet, seed):
+    times, level = quiet
+    wave = Tsunami(int(times[600]), 0.6, 1500, decay_s=3000)
+    values = level + [wave.height_m(int(t)) for t in times] + 0.3 * (np.arange(len(times)) >= 300)
+    values[2000:2100] = np.nan
+    assert_cuts_do_not_matter(find_kind("sea_level"), SeaLevelParameters(), [Input(times, values)], seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_it_survives_what_is_absurd(seed):
+    assert_survives(find_kind("sea_level"), SeaLevelParameters(), 1, 60.0, seed)
+
+
+def test_the_state_is_small():
+    assert find_kind("sea_level").state.itemsize <= 6000
