@@ -1,0 +1,129 @@
+"""What quality control and detectors cost together, on one core: 20,000 series, each watched by one detector.
+
+`python -m tests.benchmarks.sensors_chain` prints one JSON object. Samples come as they do live: a batch has
+a few samples of each series, in the order of time. Times are of the processor (CPU), the best of several
+batches.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy import inf
+
+from deploy.registry import catalogue
+from sensors.detectors import detector_names
+from sensors.model import Datastream, Thing
+from streams.processors.detect import Detect
+from streams.processors.quality_control import QualityControl
+from streams.records import FlaggedSamples, SampleBatch
+
+SERIES = 20_000
+BATCHES = 30
+WARM = 5
+"""Batches that are not counted."""
+START_US = 1_700_000_000_000_000
+PERIOD_S = 60
+WATCHED: dict[str, tuple[str, dict[str, object], float]] = {
+    "sea_level": ("water_level", {}, 4.0),
+    "river": ("water_level", {"levels_m": [1.5, 2.0, inf, inf]}, 2.0),
+    "tilt": ("tilt", {"rate_per_h": [0.5, 1.0, inf, inf]}, 3.0),
+    "crack": ("crack", {"rate_per_h": [1.0, 5.0, inf, inf]}, 3.0),
+    "rainfall": ("rain", {}, 2.0),
+}
+"""Detectors that there may be: what they watch, parameters, and which share of the series."""
+
+
+def world() -> tuple[list[Datastream], list[Thing]]:
+    """Return the series of as many sites, with detectors that this program has."""
+    known = {one.id: one for one in catalogue()}
+    there = [(n, *w) for n, w in WATCHED.items() if n in detector_names() and w[0] in known]
+    shares = np.array([share for *_, share in there])
+    of_series = np.random.default_rng(1).choice(len(there), SERIES, p=shares / shares.sum())
+    series, things = [], []
+    for i, which in enumerate(of_series.tolist()):
+        detector, observed, parameters, _ = there[which]
+        things.append(Thing(id=f"s{i}", name=f"Site {i}", longitude=0.0, latitude=0.0))
+        series.append(
+            Datastream(
+                id=f"s{i}.{observed}", thing_id=f"s{i}", property_id=observed, name=f"Site {i}",
+                unit=known[observed].unit, detectors={detector: parameters},
+            )
+        )  # fmt: skip
+    print({name: int((of_series == i).sum()) for i, (name, *_) in enumerate(there)}, file=sys.stderr)
+    return series, things
+
+
+def batch(names: list[str], each: int, number: int) -> SampleBatch:
+    """Return so many samples of each series: a tide with noise."""
+    n = len(names)
+    times = START_US + (number * each + np.arange(each)) * PERIOD_S * 1_000_000
+    time_us = np.repeat(times, n)
+    random = np.random.default_rng(number)
+    value = np.sin(time_us / 44_700e6 * 2 * np.pi) + random.normal(0, 0.02, len(time_us))
+    return SampleBatch(
+        datastream_ids=names,
+        series=np.tile(random.permutation(n).astype(np.int32), each),
+        time_us=time_us,
+        value=value,
+        received_at_us=time_us + 1_000_000,
+    )
+
+
+def chain(each: int) -> dict[str, float]:
+    """Measure batches of so many samples a series."""
+    series, things = world()
+    begin = time.process_time()
+    control, detect = QualityControl(catalogue(), series), Detect(series, things)
+    print(f"made in {time.process_time() - begin:.2f} s", file=sys.stderr)
+    names = [one.id for one in series]
+    flagged: list[FlaggedSamples] = []
+    found = 0
+
+    def judge(samples: SampleBatch) -> None:
+        flagged[:] = [one for one in control.on_batch(samples) if isinstance(one, FlaggedSamples)]
+
+    def watch(samples: SampleBatch) -> None:
+        nonlocal found
+        for one in flagged:
+            found += sum(len(made.detections) for made in detect.on_batch(one))  # type: ignore[attr-defined]
+        detect.on_time(int(samples.received_at_us[-1]))
+
+    steps: tuple[Callable[[SampleBatch], None], ...] = (judge, watch)
+    times = []
+    for number in range(BATCHES):
+        samples = batch(names, each, number)
+        times.append([_cpu_s(step, samples) for step in steps])
+    n = SERIES * each
+    both = np.array(times[WARM:])
+    begin = time.process_time()
+    size = sum(map(len, detect.snapshot()))
+    snapshot_s = time.process_time() - begin
+    print(f"{each} each: {found} found; snapshot {size / 1e6:.1f} MB in {snapshot_s:.2f} s", file=sys.stderr)
+    return {
+        f"chain_{each}_samples_per_s": n / both.sum(axis=1).min(),
+        f"chain_{each}_median_samples_per_s": n / float(np.median(both.sum(axis=1))),
+        f"chain_{each}_quality_us_per_sample": float(both[:, 0].min()) / n * 1e6,
+        f"chain_{each}_detect_us_per_sample": float(both[:, 1].min()) / n * 1e6,
+    }
+
+
+def _cpu_s(step: Callable[[SampleBatch], None], samples: SampleBatch) -> float:
+    begin = time.process_time()
+    step(samples)
+    return time.process_time() - begin
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    figures = chain(10) | chain(1)
+    figures["chain_samples_per_s"] = figures["chain_10_samples_per_s"]
+    print(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()
