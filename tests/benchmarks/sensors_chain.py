@@ -11,12 +11,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numpy import inf
 
 from deploy.registry import catalogue
-from sensors.detectors import detector_names
+from sensors.detectors import make_bank
+from sensors.detectors.bank import Bank
 from sensors.model import Datastream, Thing
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
@@ -28,12 +29,13 @@ WARM = 5
 """Batches that are not counted."""
 START_US = 1_700_000_000_000_000
 PERIOD_S = 60
-WATCHED: dict[str, tuple[str, dict[str, object], float]] = {
+WATCHED: dict[str, tuple[str, dict[str, Any], float]] = {
     "sea_level": ("water_level", {}, 4.0),
-    "river": ("water_level", {"levels_m": [1.5, 2.0, inf, inf]}, 2.0),
-    "tilt": ("tilt", {"rate_per_h": [0.5, 1.0, inf, inf]}, 3.0),
-    "crack": ("crack", {"rate_per_h": [1.0, 5.0, inf, inf]}, 3.0),
-    "rainfall": ("rain", {}, 2.0),
+    "river": ("water_level", {"levels_m": [1.5, 2.0, None, None]}, 2.0),
+    "tilt": ("tilt", {"rate_per_h": [0.5, 1.0, None, None]}, 3.0),
+    "crack": ("crack", {"rate_per_h": [1.0, 5.0, None, None]}, 3.0),
+    "pore_pressure": ("pore_pressure", {"level": [50.0, 80.0, None, None]}, 2.0),
+    "velocity_multiples": ("displacement", {"v0_mm": 30.0}, 2.0),
 }
 """Detectors that there may be: what they watch, parameters, and which share of the series."""
 
@@ -41,7 +43,7 @@ WATCHED: dict[str, tuple[str, dict[str, object], float]] = {
 def world() -> tuple[list[Datastream], list[Thing]]:
     """Return the series of as many sites, with detectors that this program has."""
     known = {one.id: one for one in catalogue()}
-    there = [(n, *w) for n, w in WATCHED.items() if n in detector_names() and w[0] in known]
+    there = [(name, *how) for name, how in WATCHED.items() if isinstance(make_bank(name), Bank)]
     shares = np.array([share for *_, share in there])
     of_series = np.random.default_rng(1).choice(len(there), SERIES, p=shares / shares.sum())
     series, things = [], []
