@@ -93,3 +93,11 @@ def spread(way: Any, wanted: int, source: Any, begins: Any, slots: Any, roles: A
             times[n], values[n], good[n], received[n] = time_us[i], value[i], usable[i], received_at_us[i]
             n += 1
     return place, slot, role, times, values, good, received
+
+
+def prepare() -> None:
+    """Compile."""
+    none, way = np.zeros(0, np.int64), np.zeros(0, np.int8)
+    sort_out(none, none, none, np.zeros(0, np.int32), 0, np.zeros((0, 2), np.int64), way)
+    columns = (none, np.zeros(0), np.zeros(0, np.bool_), none)
+    spread(way, IN_ORDER, none, np.zeros(1, np.int64), none, none, columns)

@@ -236,7 +236,8 @@ class Detect:
             return
         if state.historic:
             watches = self._of(state.detector, historic=True)
-            watch = watches.add(state.datastream_id, watch.wanted)
+            twin = watches.by_name.get(state.datastream_id)
+            watch = twin or watches.add(state.datastream_id, watch.wanted)
         watch.begun = {one.detector: one for one in state.begun}
         try:
             watches.bank.restore(watch.slot, state.state)

@@ -177,8 +177,7 @@ class Watches:
         self, way: NDArray[np.int8], wanted: int, source: NDArray[np.int64], columns: Columns
     ) -> Iterator[tuple[int, Watch, Finding]]:
         """Feed samples; yield what is found, each with the place of its sample."""
-        if not self._is_laid:
-            self._lay()
+        self._lay()
         place, *rows = spread(way, wanted, source, self._begins, self._slots, self._roles, columns)
         if len(place):
             for told in self.bank.on_rows(Rows(*rows)):
@@ -191,13 +190,14 @@ class Watches:
 
     def fed_by(self, sources: NDArray[np.int64]) -> list[Watch]:
         """Return those that read one of these."""
-        if not self._is_laid:
-            self._lay()
+        self._lay()
         feeds = np.isin(self._source, sources)
         return [self._by_slot[slot] for slot in np.unique(self._slots[feeds]).tolist()]
 
     def _lay(self) -> None:
-        """Write down by source which slots it feeds."""
+        """Write down by source which slots it feeds, if that is not as it was."""
+        if self._is_laid and len(self._begins) == len(self._sources) + 1:
+            return
         feeds = [
             (self._sources.number(name), watch.slot, role)
             for watch in self._by_slot.values()
