@@ -161,7 +161,7 @@ class Bank(Generic[Parameters]):
             return
         order = np.argsort(rows.slot, kind="stable")
         for places in np.split(order, np.flatnonzero(np.diff(rows.slot[order])) + 1):
-            for told in self._take(Rows(*(column[places] for column in rows))):
+            for told in self._take(Rows._make(column[places] for column in rows)):
                 row = int(places[told.row])
                 yield Told(told.slot, row, msgspec.structs.replace(told.finding, sample=row))
 

@@ -61,7 +61,7 @@ class ObjectBank:
         """Take samples; yield what there is to say."""
         for slot in np.unique(rows.slot).tolist():
             places = np.flatnonzero((rows.slot == slot) & (rows.role == 0))
-            samples = Samples(*(column[places] for column in rows[2:]))
+            samples = Samples._make(column[places] for column in rows[2:])
             for finding in self._guarded(slot, lambda: self._detectors[slot].on_samples(samples)):  # noqa: B023
                 yield Told(slot, int(places[finding.sample]), finding)
 

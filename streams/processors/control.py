@@ -258,7 +258,7 @@ class Control:
                 raise ValueError("a datastream stays at its thing; delete it and add another")
         elif named_site(identity) != after.thing:  # all that is measured at a site meets in one partition
             raise ValueError(
-                "the id of a new datastream is its thing, a dot and a name without dots: "
+                "the id of a new datastream begins with its thing and a dot, and has no other behind: "
                 f"{after.thing}.{after.property}"
             )
         named = after.name or f"{thing.name or after.thing} {after.property.replace('_', ' ')}"

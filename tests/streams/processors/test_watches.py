@@ -363,7 +363,7 @@ def test_a_new_datastream_is_named_so_that_it_comes_to_the_partition_of_its_site
     control = controlled(BASE)
     answer = asked(control, "put", "datastream/a.new.raw", thing="a", property="level")
     assert not answer.ok
-    assert "a name without dots: a.level" in answer.message
+    assert "has no other behind: a.level" in answer.message
     assert asked(control, "put", "datastream/a.new", thing="a", property="level").ok
 
 
