@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from streams.kafka.tasks import ALERT, GROUPS, SCORE, SENSE, Group
+from streams.partitions import named_site
 from streams.pipeline import Pipeline
 from streams.processor import Processor
 from streams.processors.alert import Alert
@@ -51,16 +52,13 @@ def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
 def site_of(registry: Registry) -> Callable[[str], str]:
     """Return what tells the site of a datastream: all that is measured at a site meets in one partition.
 
-    One that is not registered is taken to be named after its site: `site.property` or `site/property`.
+    One that the configuration does not have is named after its site.
     """
     known = {datastream.id: datastream.thing_id for datastream in registry.datastreams}
 
     def find(datastream_id: str) -> str:
         site = known.get(datastream_id)
-        if site is not None:
-            return site
-        end = max(datastream_id.rfind("."), datastream_id.rfind("/"))
-        return datastream_id[:end] if end > 0 else datastream_id
+        return named_site(datastream_id) if site is None else site
 
     return find
 

@@ -27,6 +27,7 @@ from gnss.simulate import SimulatedStation
 from gnss.simulate.restamp import restamp
 from gnss.sky import Skies
 from gnss.to_rtcm.prepare import prepare as prepare_conversion
+from sensors import routing
 from storage import append_kernel
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
@@ -120,6 +121,7 @@ def judge_epochs() -> None:
 
 
 def _judge_samples(registry: Registry) -> None:
+    routing.prepare()  # also where nothing has a detector yet
     control = QualityControl(registry.properties, registry.datastreams)
     detect = Detect(registry.datastreams, registry.things)
     recent, names = RecentSamples(), [*(d.id for d in registry.datastreams), "warm-up"]

@@ -7,11 +7,11 @@ overwrites a newer one, so that they may come in any order and any number of tim
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from sensors.detectors import detector_names
+from sensors.detectors import detector_names, inputs_of
 from sensors.model import Datastream
 from streams.definition import Definition
 from streams.definitions import (
@@ -177,3 +177,24 @@ def with_rules(objects: Objects, datastream: Datastream) -> Datastream:
         elif rule is not None:
             detectors[name] = rule.parameters
     return msgspec.structs.replace(datastream, detectors=detectors)
+
+
+def check_inputs(objects: Objects, datastream: Datastream, detector: str, parameters: Any) -> None:
+    """Refuse a detector of which a further input is not measured at the same thing.
+
+    `parameters` are what `read_parameters` gave.
+
+    Raises
+    ------
+    ValueError
+        The message says which.
+    """
+    thing = datastream.thing_id
+    for name in inputs_of(detector, parameters):
+        known = objects.find("datastream", name, DatastreamDefinition)
+        if known is None or known.thing != thing or name == datastream.id:
+            what = "its own series" if name == datastream.id else f"no datastream of thing {thing}"
+            raise ValueError(
+                f"detector {detector} of {datastream.name}: the input {name!r} is {what}; "
+                f"name another datastream of {thing}"
+            )

@@ -200,6 +200,12 @@ def rows_of(batch: Samples, rows: NDArray[np.int64] | slice) -> Samples:
     return taken
 
 
+def named_site(datastream_id: str) -> str:
+    """Return the site after which a datastream is named: `site.property` or `site/property`."""
+    end = max(datastream_id.rfind("."), datastream_id.rfind("/"))
+    return datastream_id[:end] if end > 0 else datastream_id
+
+
 def key_of(record: Record) -> str:
     """Return the id of what a record is about."""
     for name in _KEYS:

@@ -8,12 +8,14 @@ back, and findings do not depend on how the samples are cut. `bank.py`: how many
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from sensors.detectors.bank import Kind, OneSeries
+from sensors.detectors.bank import Bank, Fails, Kind, OneSeries
 from sensors.detectors.finding import LEVELS, Finding, Level, Phase, Samples, Subject
+from sensors.detectors.objects import ObjectBank
 
 __all__ = [
     "LEVELS",
@@ -25,7 +27,10 @@ __all__ = [
     "Subject",
     "detector_names",
     "find_kind",
+    "inputs_of",
+    "make_bank",
     "make_detector",
+    "read_parameters",
     "register",
     "register_kind",
 ]
@@ -106,13 +111,52 @@ def find_kind(name: str) -> Kind[Any]:
 
 def detector_names() -> Sequence[str]:
     """Return the names of all detectors."""
+    _find_all()
+    return sorted(_kinds)
+
+
+@cache
+def _find_all() -> None:
     # Late, because the modules import this one.
     from importlib import import_module  # noqa: PLC0415
     from pkgutil import iter_modules  # noqa: PLC0415
 
     for module in iter_modules(__path__, f"{__name__}."):
         import_module(module.name)
-    return sorted(_kinds)
+
+
+def read_parameters(name: str, parameters: Mapping[str, Any], subject: Subject) -> Any:
+    """Return a detector's parameters as its kind has them.
+
+    Raises
+    ------
+    ValueError
+        There is no such detector, or a parameter is unknown or not credible; the message says which.
+    """
+    names = detector_names()
+    if name not in names:
+        raise ValueError(f"there is no detector {name!r}; choose one of {', '.join(names)}")
+    try:
+        return msgspec.convert(dict(parameters), _kinds[name].parameters)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ValueError(f"detector {name} of {subject.name}: {error}; correct that parameter") from error
+
+
+def inputs_of(name: str, parameters: Any) -> tuple[str, ...]:
+    """Return the datastreams that a detector needs besides its own, in the order of their roles.
+
+    `parameters` are what `read_parameters` gave.
+    """
+    kind = _banks.get(name)
+    return () if kind is None else tuple(kind.inputs(parameters))
+
+
+def make_bank(name: str, fails: Fails | None = None) -> Bank[Any] | ObjectBank:
+    """Return an empty bank of detectors of this name; `fails` as `Bank` takes it."""
+    detector_names()
+    if name in _banks:
+        return Bank(_banks[name], fails)
+    return ObjectBank(_kinds[name].make, fails)
 
 
 def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) -> Detector:
@@ -123,11 +167,5 @@ def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) ->
     ValueError
         There is no such detector, or a parameter is unknown or not credible; the message says which.
     """
-    names = detector_names()
-    if name not in names:
-        raise ValueError(f"there is no detector {name!r}; choose one of {', '.join(names)}")
-    kind = _kinds[name]
-    try:
-        return kind.make(msgspec.convert(dict(parameters), kind.parameters), subject)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise ValueError(f"detector {name} of {subject.name}: {error}; correct that parameter") from error
+    read = read_parameters(name, parameters, subject)
+    return _kinds[name].make(read, subject)

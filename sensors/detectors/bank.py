@@ -90,32 +90,50 @@ class Told(NamedTuple):
     finding: Finding
 
 
+Fails = Callable[[int, Exception], None]
+"""Is told of a slot that has begun anew, and why."""
+
+
 class Bank(Generic[Parameters]):
     """All detectors of one kind.
 
     A slot's number may be used again once it was removed.
+
+    Parameters
+    ----------
+    kind
+        What they are.
+    fails
+        Is told of slots that failed and have begun anew; None: errors are raised. A kernel that fails over
+        many slots does not say at which: all whose samples it had begin anew, once, and from then on each
+        slot is given to it alone.
     """
 
-    def __init__(self, kind: Kind[Parameters]) -> None:
+    def __init__(self, kind: Kind[Parameters], fails: Fails | None = None) -> None:
         self.kind = kind
+        self.version = kind.version
+        self._fails = fails
+        self._alone = False
+        """A kernel has failed: each slot goes alone."""
         self.limits: NDArray[Any] = np.zeros(0, kind.limits)
         self.state: NDArray[Any] = np.zeros(0, kind.state)
         self.live = np.zeros(0, np.bool_)
+        self._free: list[int] = []
         self._told: list[tuple[Parameters, Subject] | None] = []
         self._crossings: NDArray[Any] = np.zeros(MAX_CROSSINGS, CROSSING)
         self._layout = crc32(f"{kind.version} {kind.state.descr}".encode())
 
     def add(self, parameters: Parameters, subject: Subject) -> int:
         """Return the slot of one more series."""
-        free = np.flatnonzero(~self.live)
-        if not len(free):
-            more = max(len(self.live), 4)
+        if not self._free:
+            n = len(self.live)
+            more = max(n, 4)
             self.limits = np.concatenate([self.limits, np.zeros(more, self.kind.limits)])
             self.state = np.concatenate([self.state, np.zeros(more, self.kind.state)])
             self.live = np.concatenate([self.live, np.zeros(more, np.bool_)])
             self._told += [None] * more
-            free = np.flatnonzero(~self.live)
-        slot = int(free[0])
+            self._free = list(range(n + more - 1, n - 1, -1))
+        slot = self._free.pop()
         self.live[slot] = True
         self.forget(slot)
         self.renew(slot, parameters, subject)
@@ -130,6 +148,7 @@ class Bank(Generic[Parameters]):
     def remove(self, slot: int) -> None:
         """Watch this series no more."""
         self.live[slot], self._told[slot] = False, None
+        self._free.append(slot)
 
     def forget(self, slot: int) -> None:
         """Begin anew."""
@@ -137,17 +156,31 @@ class Bank(Generic[Parameters]):
 
     def on_rows(self, rows: Rows) -> Iterator[Told]:
         """Take samples; yield what there is to say, each while the state stands where it was found."""
-        begin = 0
-        while begin < len(rows.slot):
-            begin, found = self.kind.take(self.limits, self.state, *rows, begin, self._crossings)
-            yield from self._say(found)
+        if not self._alone:
+            yield from self._take(rows)
+            return
+        order = np.argsort(rows.slot, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(rows.slot[order])) + 1):
+            for told in self._take(Rows._make(column[places] for column in rows)):
+                row = int(places[told.row])
+                yield Told(told.slot, row, msgspec.structs.replace(told.finding, sample=row))
 
     def on_time(self, now_us: int) -> Iterator[Told]:
         """Let receiving time go on."""
-        begin = 0
-        while begin < len(self.live):
-            begin, found = self.kind.tick(self.limits, self.state, self.live, now_us, begin, self._crossings)
-            yield from self._say(found)
+        begin, n = 0, len(self.live)
+        while begin < n and not self._alone:
+            try:
+                begin, found = self.kind.tick(
+                    self.limits, self.state, self.live, now_us, begin, self._crossings
+                )
+            except Exception:
+                if self._fails is None:
+                    raise
+                self._alone = True  # those before the one that failed had nothing to say, and are asked again
+            else:
+                yield from self._say(found)
+        for slot in np.flatnonzero(self.live[begin:]).tolist() if begin < n else ():
+            yield from self._tick_alone(begin + slot, now_us)
 
     def snapshot(self, slot: int) -> bytes:
         """Return what is known of a series."""
@@ -165,15 +198,54 @@ class Bank(Generic[Parameters]):
             raise msgspec.DecodeError(f"the state of a detector {self.kind.name} is of another version")
         self.state[slot] = np.frombuffer(decompress(state[4:]), self.kind.state)[0]
 
+    def _take(self, rows: Rows) -> Iterator[Told]:
+        begin = 0
+        while begin < len(rows.slot):
+            try:
+                begin, found = self.kind.take(self.limits, self.state, *rows, begin, self._crossings)
+            except Exception as error:
+                if self._fails is None:
+                    raise
+                self._alone = True
+                for slot in np.unique(rows.slot[begin:]).tolist():
+                    self._begin_anew(slot, error)
+                return
+            yield from self._say(found)
+
+    def _tick_alone(self, slot: int, now_us: int) -> Iterator[Told]:
+        one = slice(slot, slot + 1)
+        try:
+            _, found = self.kind.tick(
+                self.limits[one], self.state[one], self.live[one], now_us, 0, self._crossings
+            )
+        except Exception as error:
+            if self._fails is None:
+                raise
+            self._begin_anew(slot, error)
+            return
+        self._crossings["slot"][:found] = slot
+        yield from self._say(found)
+
     def _say(self, found: int) -> Iterator[Told]:
         for crossing in self._crossings[:found]:
-            slot = int(crossing["slot"])
+            slot, row = int(crossing["slot"]), int(crossing["row"])
             told = self._told[slot]
-            if told is not None:
-                parameters, subject = told
-                row = int(crossing["row"])
+            if told is None:
+                continue
+            parameters, subject = told
+            try:
                 finding = self.kind.tell(parameters, self.state[slot], crossing, subject)
-                yield Told(slot, row, msgspec.structs.replace(finding, sample=row))
+            except Exception as error:
+                if self._fails is None:
+                    raise
+                self._begin_anew(slot, error)
+                return  # what else was found is of the same sample, and of what was known before
+            yield Told(slot, row, msgspec.structs.replace(finding, sample=row))
+
+    def _begin_anew(self, slot: int, error: Exception) -> None:
+        self.forget(slot)
+        if self._fails is not None:
+            self._fails(slot, error)
 
 
 class OneSeries(Generic[Parameters]):

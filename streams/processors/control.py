@@ -12,8 +12,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from sensors.detectors import Subject, make_detector
-from sensors.model import ObservedProperty
+from sensors.detectors import Subject, inputs_of, read_parameters
+from sensors.model import Datastream, ObservedProperty
 from sensors.quality_tests import quality_tests
 from streams.alerts import NAME_LIMIT
 from streams.definition import Definition
@@ -30,7 +30,8 @@ from streams.definitions import (
     definition,
     values_of,
 )
-from streams.objects import Base, Key, Objects
+from streams.objects import Base, Key, Objects, check_inputs, with_rules
+from streams.partitions import named_site
 from streams.passwords import hashed, is_password
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
@@ -214,13 +215,31 @@ class Control:
             for name, one in self._objects.all("datastream", DatastreamDefinition):
                 if one.thing == key[1]:
                     raise ValueError(f"datastream {name} belongs to it; delete its datastreams first")
+        if key[0] == "datastream":
+            self._check_feeds_none(key[1])
+
+    def _check_feeds_none(self, identity: str) -> None:
+        deleted = self._objects.find("datastream", identity, DatastreamDefinition)
+        for name, one in self._objects.all("datastream", DatastreamDefinition):
+            if deleted is None or one.thing != deleted.thing or name == identity:
+                continue
+            user = with_rules(self._objects, one.datastream(name))
+            for detector, parameters in user.detectors.items():
+                read = read_parameters(detector, parameters, Subject(user.name, user.unit))
+                if identity in inputs_of(detector, read):
+                    raise ValueError(f"detector {detector} of {name} needs it; change that detector first")
 
     def _check_rule(self, identity: str, after: RuleDefinition) -> None:
         of, _, detector = identity.rpartition("/")
         datastream = self._objects.find("datastream", of, DatastreamDefinition)
         if datastream is None:
             raise ValueError(f"there is no datastream {of!r}; look up those there are")
-        make_detector(detector, after.parameters, Subject(datastream.name, datastream.unit))
+        self._check_detector(datastream.datastream(of), detector, after.parameters)
+
+    def _check_detector(self, of: Datastream, detector: str, parameters: Mapping[str, Any]) -> None:
+        check_inputs(
+            self._objects, of, detector, read_parameters(detector, parameters, Subject(of.name, of.unit))
+        )
 
     def _checked_datastream(
         self, identity: str, after: DatastreamDefinition, before: Definition | None
@@ -237,9 +256,10 @@ class Control:
         if isinstance(known_as, DatastreamDefinition):
             if known_as.thing != after.thing:  # its samples go to the partition of its thing
                 raise ValueError("a datastream stays at its thing; delete it and add another")
-        elif not identity.startswith(f"{after.thing}."):
+        elif named_site(identity) != after.thing:  # all that is measured at a site meets in one partition
             raise ValueError(
-                f"the id of a new datastream begins with its thing: {after.thing}.{after.property}"
+                "the id of a new datastream begins with its thing and a dot, and has no other behind: "
+                f"{after.thing}.{after.property}"
             )
         named = after.name or f"{thing.name or after.thing} {after.property.replace('_', ' ')}"
         after = msgspec.structs.replace(after, name=named, unit=after.unit or observed.unit)
@@ -248,7 +268,7 @@ class Control:
             if other is None or other.thing != after.thing:
                 raise ValueError(f"a test looks at {partner!r}; name a datastream of {after.thing}")
         for name, parameters in after.detectors.items():
-            make_detector(name, parameters, Subject(after.name, after.unit))
+            self._check_detector(after.datastream(identity), name, parameters)
         return after
 
 

@@ -1,5 +1,8 @@
 """Flagged samples in, detections out: the detectors that the registry sets on each series.
 
+All detectors of a kind are one bank, and a batch is one call of its kernel. Samples go to them in the order
+they came, also as further inputs of detectors of other series of the same site.
+
 A detector gets each sample once, when it is first judged; spike verdicts that come later are not waited
 for, since a tsunami looks like a spike. A sample that has no value, is outside of what the instrument can
 measure, or belongs to an instrument that stands still, is handed over as unusable; a suspect one is not.
@@ -9,7 +12,7 @@ its kind, to a second detector, whose findings are historic: a device that sends
 shows what was, and calls nobody. One that is late by less is left out and counted.
 
 A detector whose limits are changed goes on with what it has seen; one that is taken away, or whose series is
-paused, ends what it had begun.
+paused, ends what it had begun. One of which a further input is paused or deleted goes on without it.
 
 A detector that fails on a series is counted, named and started anew; all others go on.
 """
@@ -17,18 +20,19 @@ A detector that fails on a series is counted, named and started anew; all others
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from sensors.detectors import Detector, Finding, Samples, Subject, detector_names, make_detector
+from sensors.detectors import Subject, detector_names, inputs_of, read_parameters
 from sensors.model import Datastream, Thing
-from sensors.qartod_kernel import clock_was_ahead
+from sensors.routing import IN_ORDER, LATE, NEVER, sort_out
 from streams.definitions import DatastreamDefinition, ThingDefinition
-from streams.objects import Objects, sensors_base, watched
+from streams.objects import Objects, check_inputs, sensors_base, watched
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
+from streams.processors.watches import Columns, Sources, Wanted, Watch, Watches
 from streams.records import Changes, Detection, Detections, FlaggedSamples, Record
 from streams.topics import DETECTIONS, FLAGGED_SAMPLES, REGISTRY, Topic
 
@@ -38,13 +42,9 @@ HARD_TESTS = ("gross_range", "flat_line")
 ALLOWED_LATENESS_S = 600.0
 
 
-class _Key(NamedTuple):
-    datastream_id: str
-    detector: str
-    historic: bool
-
-
 class _Snapshot(msgspec.Struct, array_like=True):
+    """What is known of a series that feeds detectors (no `detector`), or of one detector."""
+
     now_us: int
     datastream_id: str = ""
     detector: str = ""
@@ -52,78 +52,6 @@ class _Snapshot(msgspec.Struct, array_like=True):
     newest_us: int | None = None
     state: bytes = b""
     begun: list[Detection] = []
-
-
-class _Watch:
-    """One detector over one series, in order."""
-
-    def __init__(self, key: _Key, datastream: Datastream, subject: Subject) -> None:
-        self.key = key
-        self._datastream = datastream
-        self._subject = subject
-        self.newest_us: int | None = None
-        self.begun: dict[str, Detection] = {}
-        """The last finding about what has not ended yet, by rule."""
-        self.detector: Detector = self._make()
-
-    def restart(self) -> None:
-        """Begin anew, as after a gap without end."""
-        self.detector = self._make()
-
-    def is_alike(self, datastream: Datastream, subject: Subject) -> bool:
-        """Return whether the detector would be made in the same way."""
-        name = self.key.detector
-        return self._subject == subject and self._datastream.detectors[name] == datastream.detectors[name]
-
-    def renew(self, datastream: Datastream, subject: Subject) -> None:
-        """Go on with other limits, or other words.
-
-        Raises
-        ------
-        msgspec.MsgspecError
-            What was seen before does not serve; the detector begins anew.
-        """
-        state = self.detector.snapshot()
-        self._datastream, self._subject = datastream, subject
-        self.detector = self._make()
-        self.detector.restore(state)
-
-    def given_up(self, now_us: int) -> list[Detection]:
-        """Return the ends of what was begun, since nobody watches it any more."""
-        end = {"phase": "end", "at_us": now_us, "detected_at_us": now_us}
-        evidence = {"why": "nobody watches this series in this way any more"}
-        begun, self.begun = self.begun, {}
-        return [msgspec.structs.replace(one, **end, evidence=evidence) for one in begun.values()]
-
-    def detection(self, finding: Finding, now_us: int) -> Detection:
-        """Return a finding as the record that travels, and remember what it begins or ends."""
-        made = self._detection(finding, now_us)
-        if made.phase == "end":
-            self.begun.pop(made.detector, None)
-        else:
-            self.begun[made.detector] = msgspec.structs.replace(made, evidence={})
-        return made
-
-    def _detection(self, finding: Finding, now_us: int) -> Detection:
-        return Detection(
-            detector=finding.rule or self.key.detector,
-            version=self.detector.version,
-            subject_id=self.key.datastream_id,
-            phase=finding.phase,
-            level=finding.level,
-            onset_us=finding.onset_us,
-            at_us=finding.at_us,
-            detected_at_us=now_us,
-            title=finding.title,
-            value=finding.value,
-            threshold=finding.threshold,
-            unit=self._subject.unit,
-            evidence=finding.evidence,
-            historic=self.key.historic,
-        )
-
-    def _make(self) -> Detector:
-        return make_detector(self.key.detector, self._datastream.detectors[self.key.detector], self._subject)
 
 
 class Detect:
@@ -139,7 +67,8 @@ class Detect:
     Raises
     ------
     ValueError
-        A datastream names a detector that does not exist, or parameters that make no sense.
+        A datastream names a detector that does not exist, parameters that make no sense, or an input that
+        its thing does not have.
     """
 
     name = "detect"
@@ -155,8 +84,13 @@ class Detect:
         datastreams = list(datastreams)
         self._names = {thing.id: thing.name for thing in things}
         self._objects = Objects(sensors_base(datastreams), ("thing", "datastream", "rule"))
-        self._watched: dict[str, tuple[Datastream, Subject]] = {}
-        self._watches: dict[_Key, _Watch] = {}
+        self._sources = Sources()
+        self._watches: dict[tuple[str, bool], Watches] = {}
+        """By the detector's name, and whether they are historic."""
+        self._users: dict[str, dict[str, None]] = {}
+        """Datastreams whose detectors name another one, by that."""
+        self._uses: dict[str, dict[str, None]] = {}
+        """The same the other way round."""
         self._lateness_us = round(allowed_lateness_s * 1e6)
         self._now_us = 0
         self.left_out = 0
@@ -164,12 +98,12 @@ class Detect:
         self.failures: dict[str, int] = {}
         """Errors of detectors, by datastream and detector."""
         self.last_failure = ""
-        for datastream in datastreams:
-            if datastream.detectors:
-                subject = Subject(self._name(datastream), datastream.unit)
-                self._watched[datastream.id] = (datastream, subject)
-            for detector in datastream.detectors:
-                self._watch(_Key(datastream.id, detector, historic=False))
+        for one in datastreams:
+            for detector, parameters in one.detectors.items():
+                read = read_parameters(detector, parameters, Subject(self._name(one), one.unit))
+                check_inputs(self._objects, one, detector, read)
+        for one in datastreams:
+            self._look(one.id)
 
     def on_batch(self, batch: Record) -> Outputs:
         """Feed the detectors; changes of sensors and rules hold for what comes behind."""
@@ -179,39 +113,37 @@ class Detect:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         if not len(batch):
             return []
-        if self._watched.keys().isdisjoint(batch.datastream_ids):
+        of_series = self._sources.numbers(batch.datastream_ids)
+        if (of_series < 0).all():
             self._now_us = max(self._now_us, int(batch.received_at_us.max()))
             return []
-        watched = [i for i, name in enumerate(batch.datastream_ids) if name in self._watched]
         now_us = np.maximum(np.maximum.accumulate(batch.received_at_us), self._now_us)
         self._now_us = int(now_us[-1])
-        usable = np.isfinite(batch.value)
-        for test in HARD_TESTS:
-            if test in batch.tests:
-                usable &= batch.flags[:, batch.tests.index(test)] != FAIL
-        found: list[tuple[int, Detection]] = []
-        first = np.flatnonzero(batch.revision <= 0)
-        first = first[np.argsort(batch.series[first], kind="stable")]
-        ends = np.searchsorted(batch.series[first], np.add.outer(watched, (0, 1)))
-        for index, (begin, end) in zip(watched, ends.tolist(), strict=True):
-            rows, datastream_id = first[begin:end], batch.datastream_ids[index]
-            if len(rows):
-                for detector in self._watched[datastream_id][0].detectors:
-                    found += self._feed(datastream_id, detector, batch, rows, usable, now_us)
+        source = of_series[batch.series]
+        way = np.empty(len(batch), np.int8)
+        # Columns that came off the wire are read-only, for which kernels would be compiled once more.
+        time_us, received_at_us = np.array(batch.time_us), np.array(batch.received_at_us)
+        late, left_out = sort_out(
+            source, time_us, received_at_us, np.array(batch.revision), self._lateness_us,
+            self._sources.newest_us, way,
+        )  # fmt: skip
+        self.left_out += left_out
+        columns = (time_us, np.array(batch.value), _usable(batch), received_at_us)
+        found = list(self._find(way, source, columns, historic=False, now_us=now_us))
+        if late:
+            self._watch_late(np.unique(source[way == LATE]))
+            found += self._find(way, source, columns, historic=True, now_us=now_us)
         found.sort(key=lambda item: item[0])
         return _outputs([detection for _, detection in found])
 
     def on_time(self, now_us: int) -> Outputs:
         """Let detectors end what nobody reports on any more."""
         self._now_us = max(self._now_us, now_us)
-        detections = []
-        for watch in self._watches.values():
-            try:
-                findings = watch.detector.on_time(self._now_us)
-            except Exception as error:  # noqa: BLE001 - one series must not harm the others
-                self._fail(watch, error)
-            else:
-                detections += [watch.detection(finding, self._now_us) for finding in findings]
+        detections = [
+            watch.detection(finding, watches.bank.version, self._now_us)
+            for watches in self._watches.values()
+            for watch, finding in watches.on_time(self._now_us)
+        ]
         detections.sort(key=lambda one: (one.subject_id, one.detector, one.historic, one.onset_us))
         return _outputs(detections)
 
@@ -232,16 +164,11 @@ class Detect:
                 continue
             state = msgspec.msgpack.decode(piece, type=_Snapshot)
             self._now_us = max(self._now_us, state.now_us)
-            watched = self._watched.get(state.datastream_id)
-            if watched is None or state.detector not in watched[0].detectors:
-                continue
-            watch = self._watch(_Key(state.datastream_id, state.detector, state.historic))
-            watch.newest_us = state.newest_us
-            watch.begun = {one.detector: one for one in state.begun}
-            try:
-                watch.detector.restore(state.state)
-            except msgspec.MsgspecError as error:  # written by another version of the detector
-                self._fail(watch, error)
+            number = self._sources.number(state.datastream_id)
+            if state.newest_us is not None and number >= 0:
+                self._sources.newest_us[number, int(state.historic)] = state.newest_us
+            if state.detector:
+                self._restore(state)
 
     def counts(self) -> dict[str, int]:
         """Samples that detectors did not get, and detectors that began anew."""
@@ -251,13 +178,73 @@ class Detect:
             "unreadable_changes": self._objects.unreadable,
         }
 
+    # --- samples --------------------------------------------------------------------------------------------
+
+    def _find(
+        self,
+        way: NDArray[np.int8],
+        source: NDArray[np.int64],
+        columns: Columns,
+        *,
+        historic: bool,
+        now_us: NDArray[np.int64],
+    ) -> Iterator[tuple[tuple[int, str, str, bool], Detection]]:
+        """Yield what is found, with what orders it, however the slots are numbered."""
+        for (detector, is_historic), watches in self._watches.items():
+            if is_historic != historic:
+                continue
+            for place, watch, finding in watches.on_rows(
+                way, LATE if historic else IN_ORDER, source, columns
+            ):
+                order = (place, watch.key.datastream_id, detector, historic)
+                yield order, watch.detection(finding, watches.bank.version, int(now_us[place]))
+
+    def _watch_late(self, sources: NDArray[np.int64]) -> None:
+        """Let all detectors that read these have a historic twin."""
+        for detector, historic in list(self._watches):
+            if not historic:
+                twins = self._of(detector, historic=True)
+                for watch in self._of(detector, historic=False).fed_by(sources):
+                    if watch.key.datastream_id not in twins.by_name:
+                        twins.add(watch.key.datastream_id, watch.wanted)
+
+    # --- snapshots ------------------------------------------------------------------------------------------
+
     def _pieces(self) -> Iterator[bytes]:
         yield msgspec.msgpack.encode(_Snapshot(self._now_us))
-        for key, watch in self._watches.items():
-            if watch.newest_us is not None:
-                state = watch.detector.snapshot()
-                piece = _Snapshot(self._now_us, *key, watch.newest_us, state, list(watch.begun.values()))
-                yield msgspec.msgpack.encode(piece)
+        newest_us = self._sources.newest_us
+        for name, number in self._sources.known():
+            for historic in (False, True):
+                if newest_us[number, int(historic)] != NEVER:
+                    newest = int(newest_us[number, int(historic)])
+                    piece = _Snapshot(self._now_us, name, historic=historic, newest_us=newest)
+                    yield msgspec.msgpack.encode(piece)
+        for watches in self._watches.values():
+            for watch in watches.by_name.values():
+                if any(
+                    newest_us[self._sources.number(name), 0] != NEVER
+                    for name in filter(None, watch.wanted.feeds)
+                ):
+                    state, begun = watches.bank.snapshot(watch.slot), list(watch.begun.values())
+                    piece = _Snapshot(self._now_us, *watch.key, state=state, begun=begun)
+                    yield msgspec.msgpack.encode(piece)
+
+    def _restore(self, state: _Snapshot) -> None:
+        watches = self._watches.get((state.detector, False))
+        watch = None if watches is None else watches.by_name.get(state.datastream_id)
+        if watches is None or watch is None:
+            return
+        if state.historic:
+            watches = self._of(state.detector, historic=True)
+            twin = watches.by_name.get(state.datastream_id)
+            watch = twin or watches.add(state.datastream_id, watch.wanted)
+        watch.begun = {one.detector: one for one in state.begun}
+        try:
+            watches.bank.restore(watch.slot, state.state)
+        except msgspec.MsgspecError as error:  # written by another version of the detector
+            self._fail(watch, error)
+
+    # --- what is watched ------------------------------------------------------------------------------------
 
     def _names_of_changed(self) -> dict[str, None]:
         """Return the datastreams that changes of all kinds may concern, in a fixed order."""
@@ -272,7 +259,7 @@ class Detect:
         if kind == "thing":  # its name stands in the titles
             every = self._objects.all("datastream", DatastreamDefinition)
             return [name for name, one in every if one.thing == identity]
-        return [identity]
+        return [identity, *self._users.get(identity, ())]
 
     def _change(self, changes: Changes) -> list[Detection]:
         concerned: dict[str, None] = {}
@@ -282,110 +269,86 @@ class Detect:
 
     def _look(self, identity: str) -> list[Detection]:
         """Let the detectors of a datastream be as the registry has them now; return what that ends."""
-        datastream = watched(self._objects, identity)
-        self._watched.pop(identity, None)
-        subject = Subject("", "")
-        if datastream is not None:
-            subject = Subject(self._name(datastream), datastream.unit)
-            if datastream.detectors:
-                self._watched[identity] = (datastream, subject)
+        want = self._wants(identity)
         ended: list[Detection] = []
-        for key in [
-            _Key(identity, name, historic) for name in detector_names() for historic in (False, True)
-        ]:
-            watch = self._watches.get(key)
-            if watch is None:
-                continue
-            if datastream is None or key.detector not in datastream.detectors:
-                del self._watches[key]
-                ended += watch.given_up(self._now_us)
-            elif not watch.is_alike(datastream, subject):
-                try:
-                    watch.renew(datastream, subject)
-                except msgspec.MsgspecError as error:
-                    self._fail(watch, error)
-                    ended += watch.given_up(self._now_us)
-        if datastream is not None:
-            for detector in datastream.detectors:
-                self._watch(_Key(identity, detector, historic=False))
+        for detector in detector_names():
+            for historic in (False, True):
+                ended += self._let(identity, detector, want.get(detector), historic=historic)
         return ended
+
+    def _let(self, identity: str, detector: str, want: Wanted | None, *, historic: bool) -> list[Detection]:
+        """Let one watch be as it is wanted; return what that ends."""
+        watches = self._watches.get((detector, historic))
+        watch = None if watches is None else watches.by_name.get(identity)
+        before = () if watch is None or historic else watch.wanted.feeds
+        ended: list[Detection] = []
+        if want is not None and not historic:
+            self._sources.take(want.feeds)
+        if watches is None or watch is None:
+            if want is not None and not historic:
+                self._of(detector, historic=False).add(identity, want)
+        elif want is None:
+            watches.remove(watch)
+            ended = watch.given_up(self._now_us)
+        elif watch.wanted != want:
+            watches.renew(watch, want)
+        self._sources.drop(before)
+        return ended
+
+    def _wants(self, identity: str) -> dict[str, Wanted]:
+        """Return how a datastream is to be watched, by detector."""
+        for name in self._uses.pop(identity, ()):
+            del self._users[name][identity]
+            if not self._users[name]:
+                del self._users[name]
+        datastream = watched(self._objects, identity)
+        if datastream is None:
+            return {}
+        subject, want = Subject(self._name(datastream), datastream.unit), {}
+        for detector, parameters in datastream.detectors.items():
+            try:
+                read = read_parameters(detector, parameters, subject)
+            except ValueError as error:  # of a newer program
+                self._count_failure(f"{identity} {detector}", error)
+                continue
+            inputs = inputs_of(detector, read)
+            feeds = (identity, *(name if self._can_feed(name, datastream) else "" for name in inputs))
+            want[detector] = Wanted(read, subject, feeds)
+            self._uses.setdefault(identity, {}).update(dict.fromkeys(inputs))
+        for name in self._uses.get(identity, ()):
+            self._users.setdefault(name, {})[identity] = None
+        return want
+
+    def _can_feed(self, name: str, other: Datastream) -> bool:
+        one = watched(self._objects, name)
+        return one is not None and one.thing_id == other.thing_id and name != other.id
 
     def _name(self, datastream: Datastream) -> str:
         thing = self._objects.find("thing", datastream.thing_id, ThingDefinition)
         name = self._names.get(datastream.thing_id) if thing is None else thing.name or datastream.thing_id
         return name or datastream.name
 
-    def _watch(self, key: _Key) -> _Watch:
-        watch = self._watches.get(key)
-        if watch is None:
-            watch = self._watches[key] = _Watch(key, *self._watched[key.datastream_id])
-        return watch
-
-    def _feed(
-        self,
-        datastream_id: str,
-        detector: str,
-        batch: FlaggedSamples,
-        rows: np.typing.NDArray[np.intp],
-        usable: np.typing.NDArray[np.bool_],
-        now_us: np.typing.NDArray[np.int64],
-    ) -> list[tuple[int, Detection]]:
-        live = self._watch(_Key(datastream_id, detector, historic=False))
-        in_order, late = [], []
-        for row in rows.tolist():
-            time_us, received_at_us = int(batch.time_us[row]), int(batch.received_at_us[row])
-            newest_us = live.newest_us
-            if (
-                newest_us is None
-                or time_us > newest_us
-                or clock_was_ahead(newest_us, time_us, received_at_us)
-            ):
-                in_order.append(row)
-                live.newest_us = time_us
-            elif time_us < newest_us - self._lateness_us:
-                late.append(row)
-            else:
-                self.left_out += 1
-        found = self._run(live, batch, in_order, usable, now_us)
-        if late:
-            historic = self._watch(_Key(datastream_id, detector, historic=True))
-            following = []
-            for row in late:
-                time_us = int(batch.time_us[row])
-                if historic.newest_us is None or time_us > historic.newest_us:
-                    historic.newest_us = time_us
-                    following.append(row)
-                else:
-                    self.left_out += 1
-            found += self._run(historic, batch, following, usable, now_us)
+    def _of(self, detector: str, *, historic: bool) -> Watches:
+        found = self._watches.get((detector, historic))
+        if found is None:
+            found = Watches(detector, self._sources, self._fail, historic=historic)
+            self._watches[detector, historic] = found
         return found
 
-    def _run(
-        self,
-        watch: _Watch,
-        batch: FlaggedSamples,
-        rows: list[int],
-        usable: np.typing.NDArray[np.bool_],
-        now_us: np.typing.NDArray[np.int64],
-    ) -> list[tuple[int, Detection]]:
-        if not rows:
-            return []
-        samples = Samples(batch.time_us[rows], batch.value[rows], usable[rows], batch.received_at_us[rows])
-        try:
-            findings = watch.detector.on_samples(samples)
-        except Exception as error:  # noqa: BLE001 - one series must not harm the others
-            self._fail(watch, error)
-            return []
-        return [
-            (rows[finding.sample], watch.detection(finding, int(now_us[rows[finding.sample]])))
-            for finding in findings
-        ]
+    def _fail(self, watch: Watch, error: Exception) -> None:
+        self._count_failure(f"{watch.key.datastream_id} {watch.key.detector}", error)
 
-    def _fail(self, watch: _Watch, error: Exception) -> None:
-        name = f"{watch.key.datastream_id} {watch.key.detector}"
+    def _count_failure(self, name: str, error: Exception) -> None:
         self.failures[name] = self.failures.get(name, 0) + 1
         self.last_failure = f"{name}: {type(error).__name__}: {error}"[:300]
-        watch.restart()
+
+
+def _usable(batch: FlaggedSamples) -> NDArray[np.bool_]:
+    usable = np.isfinite(batch.value)
+    for test in HARD_TESTS:
+        if test in batch.tests:
+            usable &= batch.flags[:, batch.tests.index(test)] != FAIL
+    return usable
 
 
 def _outputs(detections: list[Detection]) -> Outputs:

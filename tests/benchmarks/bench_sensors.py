@@ -21,6 +21,7 @@ from sensors.qartod import Qartod
 from sensors.quality_tests import quality_tests
 from streams.processors.quality_control import QualityControl
 from streams.records import SampleBatch
+from tests.benchmarks.sensors_chain import chain
 
 Figures = dict[str, float]
 START_US = 1_700_000_000_000_000
@@ -170,7 +171,7 @@ def ioos_qc() -> Figures:
     }
 
 
-PARTS: dict[str, Callable[[], Figures]] = {"qartod": qartod, "ioos_qc": ioos_qc}
+PARTS: dict[str, Callable[[], Figures]] = {"qartod": qartod, "ioos_qc": ioos_qc, "chain": chain}
 
 
 def main() -> None:
