@@ -59,4 +59,4 @@ def test_parameters_that_make_no_sense(datastream, words):
 def test_what_the_demonstration_sends_is_what_its_registry_knows():
     registry = Registry.of(Settings(thing=things(4.0)))
     assert sorted(d.id for d in registry.datastreams) == sorted(s.datastream_id for s in sensors(0, Plan()))
-    assert len(pipeline(registry).processors) == 5
+    assert "detect" in {one.name for one in pipeline(registry).processors}
