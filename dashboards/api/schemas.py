@@ -40,6 +40,7 @@ _TYPES = (
     answers.Acknowledgement,
     answers.SilenceBody,
     answers.AccountBody,
+    answers.DeviceCommandBody,
     answers.WebhookAnswer,
     answers.DeliveryAnswer,
     answers.ReplayBody,

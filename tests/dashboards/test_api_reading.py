@@ -301,6 +301,7 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/network/report",
             "/things",
             "/things/{thing_id}",
+            "/things/{thing_id}/commands",
             "/datastreams",
             "/datastreams/{datastream_id}",
             "/datastreams/{datastream_id}/observations",
