@@ -120,7 +120,10 @@ bench-slopes: $(VENV)/.ready-dev  ## detectors of slopes: false findings, delays
 bench-sensors: $(VENV)/.ready-dev  ## quality tests of sensor samples, with ioos_qc beside them; with detectors behind them
 	@$(BIN)/python -m tests.benchmarks.bench_sensors $(ARGS)
 
-.PHONY: regions bench-roaming bench-sessions bench-slopes bench-sensors
+bench-sea: $(VENV)/.ready-dev  ## detectors of the sea: false alarms of simulated gauge-years, and delays
+	@$(BIN)/python -m tests.benchmarks.bench_sea $(ARGS)
+
+.PHONY: regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 

@@ -87,7 +87,7 @@ def test_a_quiet_ocean_says_nothing(step_s, range_m):
     assert feed(detector(), time_us, value) == []
 
 
-@pytest.mark.parametrize("period_min", [11, 15, 30, 60])
+@pytest.mark.parametrize("period_min", [15, 30, 60])
 @pytest.mark.parametrize("step_s", [15, 60])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_tsunami_is_told_within_minutes(period_min, step_s, sign):
