@@ -36,6 +36,8 @@ class Retry:
     detail: str
     after_s: float = 0.0
     """What the other side asked for."""
+    is_cut: bool = False
+    """The deadline ended it early: an earlier attempt tells more."""
 
 
 Attempt = Callable[[CallMessage], Awaitable[Outcome | Retry]]
@@ -79,9 +81,12 @@ class Attempts:
             result = await self._attempt(message, left_s)
             if isinstance(result, Outcome):
                 return self._receipt(message, result.state, result.detail)
-            last = result.detail
+            last = last if result.is_cut and tried else result.detail
             log.warning(
-                "a call was not taken", channel=self.name, call=message.call_id, error=_hidden(message, last)
+                "a call was not taken",
+                channel=self.name,
+                call=message.call_id,
+                error=_hidden(message, result.detail),
             )
             delay_s = DELAYS_S[min(tried, len(DELAYS_S) - 1)] * (1 - JITTER + 2 * JITTER * self.draw())
             left_s = (message.deadline_us - self.clock_us()) * 1e-6
@@ -95,13 +100,14 @@ class Attempts:
             async with asyncio.timeout(left_s):
                 await self._room.acquire()
         except TimeoutError:
-            return Retry("others had all the places until the deadline")
+            return Retry("others had all the places until the deadline", is_cut=True)
         try:
             left_s = max((message.deadline_us - self.clock_us()) * 1e-6, 0.0)
             async with asyncio.timeout(min(self.timeout_s, left_s)):
                 return await self.once(message)
         except TimeoutError:
-            return Retry(f"no answer within {min(self.timeout_s, left_s):.3g} s")
+            within_s = min(self.timeout_s, left_s)
+            return Retry(f"no answer within {within_s:.3g} s", is_cut=within_s < self.timeout_s)
         except Exception as error:  # noqa: BLE001 - whoever calls must hear that it did not work
             return Retry(f"{type(error).__name__}: {error}")
         finally:
