@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dashboards.sensitivity import coarse_station
 from storage.store import Store
 from streams.cap.areas import Place
 
@@ -19,10 +20,14 @@ class Places:
     ----------
     store
         Asked in the thread of who asks.
+    station_decimals
+        Of degrees, of stations; None: as exact as known.
     """
 
-    def __init__(self, store: Store, clock_us: Callable[[], int]) -> None:
-        self._store, self._clock_us = store, clock_us
+    def __init__(
+        self, store: Store, clock_us: Callable[[], int], station_decimals: int | None = None
+    ) -> None:
+        self._store, self._clock_us, self._decimals = store, clock_us, station_decimals
         self._known: dict[str, tuple[int, Place]] = {}
         self._domains: dict[str, str] = {}
 
@@ -55,6 +60,8 @@ class Places:
         station = self._store.station(subject_id)
         if station is None:
             return Place()
+        if self._decimals is not None:
+            station = coarse_station(station, self._decimals)
         return Place(station.name or station.id, station.longitude, station.latitude)
 
     def _domain(self, property_id: str) -> str:

@@ -81,6 +81,7 @@ async def casting(
             name=volume_file.name_of(file),
             privacy=_STRICTEST if follows_changes else asked.privacy,
             roaming=roaming,
+            station_decimals=settings.server.station_decimals,
         )
         caster.accounts.is_known = bool(asked.users) or not follows_changes
         caster.admission.above = Above(round(asked.cut_off_hours * 3.6e9), asked.cut_off_sessions)

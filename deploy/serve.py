@@ -113,6 +113,7 @@ async def _run(
             alive=lambda: reader.error or alerts.error or output.error or _ended(tasks),
             write_token=settings.server.write_token or None,
             open_writes=is_loopback(addresses.http[0]),
+            station_decimals=settings.server.station_decimals,
             fallback=Fallback(memory, lambda: watch.away),
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,

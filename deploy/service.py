@@ -158,6 +158,7 @@ async def opened(
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
                 write_token=settings.server.write_token or None,
                 open_writes=is_loopback(addresses.http[0]),
+                station_decimals=settings.server.station_decimals,
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
                 posting=sources.posting if settings.http_push else None,

@@ -18,6 +18,7 @@ from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
 from connectors.tcp_listen import TcpListenConfig
 from connectors.webhook import WebhookConfig
+from dashboards.sensitivity import DECIMALS as STATION_DECIMALS
 from deploy import defaults
 from deploy.refusal import Refusal
 from sensors.model import Datastream, Promise
@@ -48,6 +49,9 @@ class ServerSettings(_Section, frozen=True, kw_only=True):
     """Where people reach the page and the API, for links in webhooks; empty: at `http`."""
     write_token: str = ""
     """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
+    station_decimals: Annotated[int, msgspec.Meta(ge=0, le=9)] = STATION_DECIMALS
+    """Of degrees, in what those are told of stations' places who may not change them, by the API and in the
+    sourcetable; 9: exactly."""
 
 
 class KafkaSettings(Security, frozen=True, kw_only=True, forbid_unknown_fields=True):

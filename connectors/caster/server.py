@@ -18,6 +18,7 @@ from connectors.caster.accounts import Accounts
 from connectors.caster.admission import Admission
 from connectors.caster.connection import CasterLimits, Connection
 from connectors.caster.passwords import Compare, PasswordChecks, compare
+from connectors.caster.privacy import coarse_place
 from connectors.caster.proxy_header import Network, is_in
 from connectors.caster.push import PushDesk
 from connectors.caster.relay import Relay
@@ -85,6 +86,8 @@ class Caster:
         Balancers: their connections begin with a PROXY header that says whose they are.
     roaming
         The mountpoints that lead rovers from base to base; None: there are none.
+    station_decimals
+        Of degrees, of stations in the sourcetable, which anybody may read.
     """
 
     def __init__(
@@ -100,12 +103,14 @@ class Caster:
         privacy: PrivacyDefinition = PrivacyDefinition(),  # noqa: B008 - it does not change
         proxies: Iterable[Network] = (),
         roaming: Roaming | None = None,
+        station_decimals: int = 2,
     ) -> None:
         self.limits = limits or CasterLimits()
         self.counters = CasterCounters()
         self._relay = relay
         self._proxies = tuple(proxies)
         self._stations = stations
+        self._station_decimals = station_decimals
         self._clock_us = clock_us
         self.roaming = roaming
         self.accounts = Accounts(users)
@@ -429,6 +434,7 @@ class Caster:
 
     def _entry(self, station: Station) -> StrEntry:
         contents = self._relay.contents_of(station.id)
+        longitude, latitude = coarse_place(station.longitude, station.latitude, self._station_decimals)
         return StrEntry(
             mountpoint=station.id,
             identifier=station.name,
@@ -436,8 +442,8 @@ class Caster:
             format_details=contents.details,
             carrier=contents.carrier,
             nav_system=contents.systems,
-            latitude=station.latitude,
-            longitude=station.longitude,
+            latitude=latitude,
+            longitude=longitude,
             generator="Groundswell",
             authentication="N" if self.accounts.is_open and self.accounts.is_known else "B",
         )

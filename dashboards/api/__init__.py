@@ -35,6 +35,7 @@ from dashboards.api.guard import Guard
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
+from dashboards.sensitivity import DECIMALS
 from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink
 from streams.call_links import CallLinks
@@ -67,6 +68,7 @@ def create_app(
     public_url: str = "",
     webhooks: Sequence[str] = (),
     callbacks: Callbacks | None = None,
+    station_decimals: int = DECIMALS,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -117,6 +119,8 @@ def create_app(
         Names of the subscribers of alerts.
     callbacks
         What gateways' calls need; None: nobody takes them here.
+    station_decimals
+        Of degrees, in what those are told of stations who may not change them.
     """
     app = FastAPI(
         title="Groundswell",
@@ -155,6 +159,7 @@ def create_app(
         cap=cap,
         public_url=public_url,
         webhooks=webhooks,
+        station_decimals=station_decimals,
     )
     app.state.hub = hub
     snapshot = app.state.snapshot = live.Snapshot(context)

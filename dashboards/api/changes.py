@@ -30,6 +30,7 @@ from dashboards.call_answers import without_addresses
 from dashboards.fallback import database_needed
 from dashboards.present import time_of
 from dashboards.problems import ProblemError
+from dashboards.sensitivity import coarse_definition
 from storage.rows import CommandRow
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
 from streams.definition import Definition
@@ -101,8 +102,8 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """What commands changed, the newest first: who, when, and what was before and after."""
         page = ask(lambda: store.changes(kind=kind, identity=identity, after=after, limit=limit))
-        is_whole = may_write(request, context)
-        items = [shown_change(one, is_whole=is_whole) for one in page.items]
+        decimals = None if may_write(request, context) else context.station_decimals
+        items = [shown_change(one, decimals) for one in page.items]
         return json_response(ListAnswer(items=items, next=page.next))
 
     @routes.get("/commands", responses=schemas.many(answers.CommandAnswer), dependencies=needed)
@@ -151,14 +152,15 @@ def _described(kind: ObjectKind, **more: Any) -> dict[str, Any]:
 def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
     def every(request: Request, after: After = None, limit: Limit = 100) -> Response:
         page = ask(lambda: context.store.objects(kind, after=after, limit=limit))
-        is_whole = may_write(request, context)
-        items = [shown_change(one, is_whole=is_whole) for one in page.items]
+        decimals = None if may_write(request, context) else context.station_decimals
+        items = [shown_change(one, decimals) for one in page.items]
         return json_response(ListAnswer(items=items, next=page.next))
 
     def one(request: Request) -> Response:
         identity = _identity(request)
         change = found(context.store.object(kind, identity), kind, identity)
-        return json_response(shown_change(change, is_whole=may_write(request, context)))
+        decimals = None if may_write(request, context) else context.station_decimals
+        return json_response(shown_change(change, decimals))
 
     path, needed = _PATHS[kind].partition("/{")[0], [Depends(database_needed(context.fallback))]
     text = "Those that commands made, by id, each with its newest change."
@@ -315,12 +317,19 @@ def some_of(body: type, values: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def shown_change(change: Change, *, is_whole: bool = False) -> answers.ChangeAnswer:
-    """Return a change as it is sent; people's addresses are whole for who may change them only."""
+def shown_change(change: Change, decimals: int | None) -> answers.ChangeAnswer:
+    """Return a change as it is sent.
+
+    Parameters
+    ----------
+    decimals
+        Of stations' places, in degrees, for who may not change them, and so gets nobody's address either;
+        None: all is told.
+    """
     before, after = change.before, change.after
-    if not is_whole:
-        before = without_addresses(change.kind, before)
-        after = without_addresses(change.kind, after)
+    if decimals is not None:
+        before = coarse_definition(change.kind, without_addresses(change.kind, before), decimals)
+        after = coarse_definition(change.kind, without_addresses(change.kind, after), decimals)
     return answers.ChangeAnswer(
         kind=change.kind,
         id=change.id,

@@ -14,6 +14,7 @@ from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
 from dashboards.problems import ProblemError
+from dashboards.sensitivity import DECIMALS
 from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink
 from streams.call_links import CallLinks
@@ -62,6 +63,13 @@ class Context:
     cap: CapSource = field(default_factory=CapSource)
     public_url: str = ""
     webhooks: Sequence[str] = ()
+    station_decimals: int = DECIMALS
+    """Of degrees, in what those are told of stations who may not change them."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody who reaches this may change everything, and so may know all."""
+        return self.open_writes and not self.write_token
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

@@ -19,6 +19,7 @@ from dashboards.api.context import PREFIX, Context, known_parameters_only
 from dashboards.fallback import AwayError, away_problem, from_store
 from dashboards.live import LiveHub, Viewer, ViewerLimitError, frame
 from dashboards.problems import problem_response
+from dashboards.sensitivity import coarse_station
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.store import DatastreamRow, Page, StationRow
 
@@ -144,11 +145,14 @@ class Snapshot:
             writes = "open"
         else:
             writes = "closed"
+        stations: Iterable[StationRow] = rows.stations
+        if not context.is_open:
+            stations = (coarse_station(row, context.station_decimals) for row in stations)
         state: dict[str, Any] = {
             "at": present.time_of(now_us),
             "version": context.version,
             "writes": writes,
-            "stations": [present.station(row, now_us, epochs_us) for row in rows.stations],
+            "stations": [present.station(row, now_us, epochs_us) for row in stations],
             "things": [present.thing(one, context.region_of(one.id)) for one in rows.things],
             "properties": rows.properties,
             "datastreams": [present.datastream(row, context.region_of(row.id)) for row in rows.datastreams],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from dashboards import answers, present
 from dashboards.api import schemas
@@ -19,6 +20,9 @@ from dashboards.api.context import (
     known_parameters_only,
 )
 from dashboards.api.parameters import span_us, window_s
+from dashboards.api.writes import may_write
+from dashboards.sensitivity import coarse_station
+from storage.rows import StationRow
 from streams.records import StationStateName
 
 HOUR_US = 3_600_000_000
@@ -30,24 +34,31 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["Stations"], dependencies=[Depends(known_parameters_only)])
     store, epochs_us = context.store, context.feed.last_epochs_us
 
+    def shown(request: Request, rows: Iterable[StationRow]) -> list[answers.StationAnswer]:
+        now_us, decimals = context.clock_us(), context.station_decimals
+        known = rows if may_write(request, context) else (coarse_station(row, decimals) for row in rows)
+        return [present.station(row, now_us, epochs_us) for row in known]
+
     @routes.get("/stations", responses=schemas.many(answers.StationAnswer))
     def stations(
+        request: Request,
         state: Annotated[StationStateName | None, Query(description="Only those with this verdict.")] = None,
         after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 1_000,
     ) -> Response:
-        """Stations by id with their latest verdict. One that nothing was heard of is unknown."""
+        """Stations by id with their latest verdict. One that nothing was heard of is unknown.
+
+        Places are exact for who may change stations, and rounded for others.
+        """
         page = ask(lambda: store.stations(after=after, limit=limit, state=state))
-        now_us = context.clock_us()
-        items = [present.station(row, now_us, epochs_us) for row in page.items]
-        shown = [item for item in items if state is None or item.state == state]
-        return json_response(ListAnswer(items=shown, next=page.next))
+        items = [item for item in shown(request, page.items) if state is None or item.state == state]
+        return json_response(ListAnswer(items=items, next=page.next))
 
     @routes.get("/stations/{station_id}", responses=schemas.one(answers.StationAnswer))
-    def station(station_id: str) -> Response:
+    def station(request: Request, station_id: str) -> Response:
         """One station: verdict, reasons with what to check, figures of the last second."""
         row = found(store.station(station_id), "station", station_id)
-        return json_response(present.station(row, context.clock_us(), epochs_us))
+        return json_response(shown(request, [row])[0])
 
     @routes.get("/stations/{station_id}/figures", responses=schemas.many(answers.StationFigures))
     def station_figures(

@@ -34,7 +34,7 @@ def router(context: Context) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix=PREFIX, tags=["Alerts"], dependencies=[Depends(known_parameters_only)])
     store, cap = context.store, context.cap
-    places = Places(store, context.clock_us)
+    places = Places(store, context.clock_us, None if context.is_open else context.station_decimals)
 
     @lru_cache(MOST_PLACES)
     def area_of(place: Place) -> NamedArea | None:
