@@ -106,7 +106,11 @@ async def _ours(pipe: Connection, ports: list[int], limits: CasterLimits) -> Non
     ended = asyncio.Event()
 
     def heard() -> None:
-        match pipe.recv():
+        try:
+            asked = pipe.recv()
+        except EOFError:  # who measures is gone
+            asked = "stop"
+        match asked:
             case "stop":
                 ended.set()
             case ("way", way):
