@@ -123,7 +123,10 @@ bench-sensors: $(VENV)/.ready-dev  ## quality tests of sensor samples, with ioos
 bench-sea: $(VENV)/.ready-dev  ## detectors of the sea: false alarms of simulated gauge-years, and delays
 	@$(BIN)/python -m tests.benchmarks.bench_sea $(ARGS)
 
-.PHONY: regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors
+bench-alert-latency: $(VENV)/.ready-dev servers  ## from a sample to the webhook, both modes, with a bare way beside them
+	@$(BIN)/python -m tests.benchmarks.bench_alert_latency $(ARGS)
+
+.PHONY: regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors bench-alert-latency
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 
