@@ -117,7 +117,7 @@ bench-sessions: $(VENV)/.ready-dev  ## the live list of 10,000 rovers, with tell
 bench-slopes: $(VENV)/.ready-dev  ## detectors of slopes: false findings, delays, and the speed of their kernels
 	@$(BIN)/python -m tests.benchmarks.bench_slopes
 
-bench-sensors: $(VENV)/.ready-dev  ## quality tests of sensor samples, with ioos_qc beside them; with detectors behind them
+bench-sensors: $(VENV)/.ready-dev servers  ## quality tests of samples, with ioos_qc beside them; with detectors; over MQTT
 	@$(BIN)/python -m tests.benchmarks.bench_sensors $(ARGS)
 
 bench-sea: $(VENV)/.ready-dev  ## detectors of the sea: false alarms of simulated gauge-years, and delays

@@ -78,9 +78,7 @@ client_id = "latency"
   time_format = "epoch_ms"
 """
 THING = '[[thing]]\nid = "{id}"\nlongitude = 120.0\nlatitude = 30.0\n'
-SERIES_OF = (
-    '[[thing.datastream]]\nid = "{id}"\nproperty = "water_level"\ndetectors = {{ ' + DETECTOR + " }}\n"
-)
+SERIES_OF = '[[thing.datastream]]\nid = "{id}"\nproperty = "water_level"\ndetectors = {{ {detector} }}\n'
 Times = dict[str, dict[str, float]]
 """When something was where, µs, by series."""
 
@@ -97,12 +95,13 @@ class Load:
     def things(self) -> str:
         """Return the sites for the configuration."""
         told = [
-            THING.format(id=gauge(n)) + SERIES_OF.format(id=f"{gauge(n)}.level") for n in range(self.gauges)
+            THING.format(id=gauge(n)) + SERIES_OF.format(id=f"{gauge(n)}.level", detector=DETECTOR)
+            for n in range(self.gauges)
         ]
         for n in range(SERIES // IN_A_MESSAGE if self.is_watched else 0):
             site = f"B{n:05d}"
             told.append(THING.format(id=site))
-            told += [SERIES_OF.format(id=f"{site}.series{i}") for i in range(IN_A_MESSAGE)]
+            told += [SERIES_OF.format(id=f"{site}.series{i}", detector=DETECTOR) for i in range(IN_A_MESSAGE)]
         return "".join(told)
 
 
