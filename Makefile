@@ -117,13 +117,16 @@ bench-sessions: $(VENV)/.ready-dev  ## the live list of 10,000 rovers, with tell
 bench-slopes: $(VENV)/.ready-dev  ## detectors of slopes: false findings, delays, and the speed of their kernels
 	@$(BIN)/python -m tests.benchmarks.bench_slopes
 
-bench-sensors: $(VENV)/.ready-dev  ## quality tests of sensor samples, with ioos_qc beside them; with detectors behind them
+bench-sensors: $(VENV)/.ready-dev servers  ## quality tests of samples, with ioos_qc beside them; with detectors; over MQTT
 	@$(BIN)/python -m tests.benchmarks.bench_sensors $(ARGS)
 
 bench-sea: $(VENV)/.ready-dev  ## detectors of the sea: false alarms of simulated gauge-years, and delays
 	@$(BIN)/python -m tests.benchmarks.bench_sea $(ARGS)
 
-.PHONY: regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors
+bench-alert-latency: $(VENV)/.ready-dev servers  ## from a sample to the webhook, both modes, with a bare way beside them
+	@$(BIN)/python -m tests.benchmarks.bench_alert_latency $(ARGS)
+
+.PHONY: regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors bench-alert-latency
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 

@@ -1,5 +1,8 @@
 """MQTT: messages of a broker become samples. A message is acknowledged once its samples are durable.
 
+Batches do not wait for each other: what can raise an alert goes on at once while others are gathered on their
+way into the store.
+
 The session is persistent: what is published while this program is away waits at the broker. A message
 that cannot be read is counted, named in the stream's state and acknowledged, because it would be the same
 the next time; a failure to store ends the connection without an acknowledgement, and the broker sends
@@ -20,6 +23,7 @@ from connectors.mqtt_config import MqttConfig
 from connectors.mqtt_memory import SessionMemory
 from connectors.mqtt_paho import MAX_PACKET_BYTES
 from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
+from connectors.mqtt_under_way import UnderWay
 from connectors.reconnect import BackOff, StreamError, keep_connected
 from connectors.sample_rows import GatheredRows
 from sensors.payloads import Mapping, Rows, first_match, opened, printable
@@ -32,6 +36,9 @@ log = structlog.get_logger()
 _TOPICS_REMEMBERED = 10_000
 BATCH_ROWS = 50_000
 """A batch ends with the message that reaches so many."""
+FEW_ROWS = 1_000
+PAUSE_S = 0.005
+"""After a batch of fewer what comes next gathers for so long: a batch costs as much as many samples."""
 TURN_BYTES = 20_000
 """Decoded before others have their turn: a byte can cost a microsecond. A larger message goes to a thread."""
 
@@ -106,12 +113,13 @@ class _Listener:
     async def session(self) -> NoReturn:
         """Connect, subscribe, listen; it ends by a StreamError."""
         async with connect(self.options, self.clock_us) as session:
-            subscription = _Subscription()
+            subscription, under_way = _Subscription(), UnderWay(self.sink, session.acknowledge)
             tasks = [
                 asyncio.ensure_future(work)
                 for work in (
                     session.watch(),
-                    self._listen(session, subscription),
+                    self._listen(session, subscription, under_way),
+                    under_way.settle(),
                     self._subscribe(session, subscription),
                 )
             ]
@@ -121,6 +129,7 @@ class _Listener:
                 for task in tasks:
                     task.cancel()
                 ends = await asyncio.gather(*tasks, return_exceptions=True)
+                await under_way.close()
         for end in ends:
             if isinstance(end, StreamError):
                 raise end
@@ -155,7 +164,7 @@ class _Listener:
         except OSError as error:  # samples are worth more
             log.error("subscriptions cannot be written down", file=str(self.memory.file), error=str(error))
 
-    async def _listen(self, session: Session, subscription: _Subscription) -> NoReturn:
+    async def _listen(self, session: Session, subscription: _Subscription, under_way: UnderWay) -> NoReturn:
         while True:
             try:
                 messages = await session.gather(self.config.stall_s)
@@ -170,18 +179,10 @@ class _Listener:
             begin = 0
             while begin < len(messages):
                 batch, end = await self._read(messages, begin)
-                if len(batch):
-                    await self._deliver(batch)
-                session.acknowledge(messages[begin:end])
+                await under_way.put(batch, messages[begin:end])
                 begin = end
-                await asyncio.sleep(0)  # stations and rovers have their turn between batches
-
-    async def _deliver(self, batch: SampleBatch) -> None:
-        try:
-            await self.sink.put_samples(batch)
-        except Exception as error:
-            text = f"samples cannot be stored ({error}); the broker keeps them for the next attempt"
-            raise StreamError(text) from error
+                # stations and rovers have their turn between batches
+                await asyncio.sleep(PAUSE_S if len(batch) < FEW_ROWS else 0)
 
     def _count(self, messages: Sequence[Arrived]) -> None:
         self.state.messages_received += len(messages)

@@ -16,6 +16,7 @@ from deploy.registry import Registry
 from deploy.settings import Settings, StationSettings
 from deploy.sources import Sources
 from sensors.model import Station
+from streams.alerting_series import AlertingSeries
 from streams.definitions import PRIVACY_ID, AccountDefinition, PrivacyDefinition, StationDefinition
 from streams.objects import Objects
 from streams.records import Changes, Record
@@ -38,6 +39,8 @@ class Edge:
     sources: Sources | None = None
     """None: a process that gathers nothing."""
     caster: Caster | None = None
+    alerting: AlertingSeries | None = None
+    """Knows of which samples somebody has to hear at once; None: nobody asks."""
     follows_above: bool = False
     """Accounts of regions above are followed, too: nobody is let in before it is known which there are."""
     _objects: Objects = field(init=False)
@@ -107,6 +110,8 @@ class Edge:
     async def take(self, changes: Changes) -> None:
         """Let changes be in force; return when they are."""
         async with self._turn:
+            if self.alerting is not None:
+                self.alerting.take(changes)
             taken = self._objects.take(changes)
             if any(kind == "account" for kind, _ in taken):
                 self._let_in()

@@ -42,6 +42,7 @@ from deploy.verdicts import following_verdicts
 from deploy.watched import watched
 from gnss.to_rtcm.prepare import prepare as prepare_conversion
 from storage.raw_archive import RawArchive
+from streams.alerting_series import AlertingSeries
 from streams.kafka.sink import KafkaSink, SpoolError
 
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ async def _run(
     stop = stop_on_signals()
     cut_off_s = settings.caster.cut_off_hours * 3600
     registry = Registry.of(settings)
+    alerting = AlertingSeries(registry.datastreams)
     kafka = settings.kafka
     access = kafka_access(kafka, kafka.servers)
     async with contextlib.AsyncExitStack() as stack:
@@ -79,6 +81,7 @@ async def _run(
             client_id=f"groundswell-gather-{socket.gethostname()}",
             spool_bytes=round(kafka.spool_gb * 1e9),
             reserved=settings.regions.reserved if settings.regions is not None else (),
+            is_urgent=alerting.has_any_of,
         )
         try:
             await sink.start()
@@ -86,7 +89,7 @@ async def _run(
             raise Refusal(str(error)) from error
         stack.push_async_callback(sink.stop)
         relay = Relay(asyncio.get_running_loop().time)
-        edge = Edge(settings, registry, follows_above=True)
+        edge = Edge(settings, registry, alerting=alerting, follows_above=True)
         if addresses.ntrip is not None:
             caster = casting(
                 relay,

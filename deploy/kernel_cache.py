@@ -22,6 +22,13 @@ def is_cold() -> bool:
     return folder is not None and not any(Path(folder).rglob("judge.judge-*.nbi"))
 
 
+def lacks_detectors() -> Path | None:
+    """Return the file that says that detectors of all kinds are there, where it is not; None: it is."""
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    mark = None if folder is None else Path(folder) / "detectors"
+    return None if mark is None or mark.exists() else mark
+
+
 def use() -> None:
     """Point numba to the right folder; call it before numba is imported."""
     root = Path(__file__).parent.parent

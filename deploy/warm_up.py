@@ -1,12 +1,16 @@
 """Compile the kernels before the first byte arrives: about a minute at the first start, then cached.
 
 What arrives is told by a few simulated bytes that are kept here, so that a service need not compile the
-simulator as well. A second process compiles the judge meanwhile; both write to the same cache.
+simulator as well. A second process compiles the judge meanwhile; both write to the same cache. Detectors that
+nothing has yet are compiled by a third one while the program runs: a command may set one at any time.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
+import os
 import subprocess
 import sys
 
@@ -28,6 +32,8 @@ from gnss.simulate.restamp import restamp
 from gnss.sky import Skies
 from gnss.to_rtcm.prepare import prepare as prepare_conversion
 from sensors import routing
+from sensors.detectors import detector_names, find_kind
+from sensors.detectors.bank import Bank
 from storage import append_kernel
 from streams.processors.detect import Detect
 from streams.processors.quality_control import QualityControl
@@ -45,6 +51,8 @@ _FRAMES = base64.b64decode(
 """A simulated station's 1006, a 1019 and a 1077 of five satellites with two signals, near `_START_US`."""
 _EPOCHS_S = (0, 1, 2, 60, 300, 3601, 3602, 3603)
 """Over slots that are missed, the marks of each five minutes, and the end of an hour."""
+_beside: list[subprocess.Popen[bytes]] = []
+"""Processes that are not waited for."""
 _SAMPLES = 130
 """A minute apart: enough for the detectors' trends."""
 
@@ -64,6 +72,25 @@ def warm_up(registry: Registry, console: Console) -> None:
         if helper is not None:
             helper.wait()  # what it could not do is done here
         judge_epochs()
+    if kernel_cache.lacks_detectors() is not None:
+        _beside.append(
+            subprocess.Popen([sys.executable, "-m", "deploy.warm_up", "detectors"], stderr=subprocess.DEVNULL)
+        )
+
+
+def prepare_detectors() -> None:
+    """Compile the kernels of all kinds and say so in the cache; nothing where another process does it."""
+    with contextlib.ExitStack() as stack:
+        if (mark := kernel_cache.lacks_detectors()) is not None:
+            lock = stack.enter_context(mark.with_suffix(".lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        for name in detector_names():
+            Bank(find_kind(name)).prepare()
+        if mark is not None:
+            mark.touch()
 
 
 def warm_up_simulator(console: Console) -> None:
@@ -142,4 +169,9 @@ def _judge_samples(registry: Registry) -> None:
 
 
 if __name__ == "__main__":
-    judge_nothing()  # by the cache that `warm_up` uses: its folder is in the environment
+    # by the cache that `warm_up` uses: its folder is in the environment
+    if "detectors" in sys.argv:
+        os.nice(19)
+        prepare_detectors()
+    else:
+        judge_nothing()

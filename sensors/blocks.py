@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from sensors.median import median
+
 KEPT = 16
 """A block holds so many samples at most, so that one wild sample in it does not count."""
 BLOCKS = np.dtype(
@@ -73,6 +75,11 @@ def _close(blocks: Any) -> None:
     if blocks.n == 0 or blocks.is_closed:
         return
     blocks.out_us[blocks.out_n] = (blocks.first_us + blocks.kept_us) // 2
-    blocks.out[blocks.out_n] = np.nanmedian(blocks.value[: blocks.n])
+    n = 0
+    for k in range(blocks.n):
+        if not np.isnan(blocks.value[k]):
+            blocks.value[n] = blocks.value[k]
+            n += 1
+    blocks.out[blocks.out_n] = median(blocks.value[:n]) if n else np.nan
     blocks.out_n += 1
     blocks.is_closed = 1

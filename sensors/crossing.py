@@ -11,6 +11,25 @@ CREDIBLE = 1e6
 
 
 @njit(cache=True, nogil=True)
+def fill(
+    crossing: Any,
+    slot: int,
+    row: int,
+    code: int,
+    level: int,
+    onset_us: int,
+    at_us: int,
+    value: float,
+    threshold: float,
+) -> None:
+    """Fill a row. `extra` is left to the caller."""
+    crossing.slot, crossing.row, crossing.code, crossing.level = slot, row, code, level
+    crossing.onset_us, crossing.at_us = onset_us, at_us
+    crossing.value, crossing.threshold = value, threshold
+    crossing.extra[:] = 0.0
+
+
+@njit(cache=True, nogil=True)
 def cross(
     crossings: Any,
     found: int,
@@ -23,11 +42,8 @@ def cross(
     value: float,
     threshold: float,
 ) -> int:
-    """Fill the next row; return how many are filled. `extra` is left to the caller."""
-    c = crossings[found]
-    c.slot, c.row, c.code, c.level = slot, row, code, level
-    c.onset_us, c.at_us, c.value, c.threshold = onset_us, at_us, value, threshold
-    c.extra[:] = 0.0
+    """Fill the next row; return how many are filled."""
+    fill(crossings[found], slot, row, code, level, onset_us, at_us, value, threshold)
     return found + 1
 
 

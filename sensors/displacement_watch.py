@@ -12,9 +12,10 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import HUGE, NOTHING
+from sensors.crossing import fill
 from sensors.displacement_statistics import DAY_US, add_block, is_equipment, speed, take_solution
 from sensors.joining import join
-from sensors.ladder import BEGIN, climb, close, is_over, report
+from sensors.ladder import BEGIN, climb, close, is_over
 
 STEP_BEGIN, STEP_MORE, STEP_END, CREEP_BEGIN, CREEP_MORE, CREEP_END = range(6)
 FAULT_BEGIN, FAULT_MORE, FAULT_END = range(6, 9)
@@ -80,7 +81,7 @@ def _take_block(
     if is_step and is_equipment(limit, s):
         s.fault_quiet = 0
         if s.fault == ANTENNA:
-            report(
+            fill(
                 crossings[found],
                 slot,
                 row,
@@ -133,14 +134,14 @@ def _move(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot: in
         if length >= limit.step[level]:
             s.event_level = max(s.event_level, level)
     threshold = min(s.step.threshold[0], s.step.threshold[1])
-    report(crossings[found], slot, row, code, s.event_level, s.event_us, time_us, length, threshold)
+    fill(crossings[found], slot, row, code, s.event_level, s.event_us, time_us, length, threshold)
     return found + 1
 
 
 @njit(cache=True, nogil=True)
 def _end_steps(s: Any, at_us: int, crossing: Any, slot: int, row: int) -> None:
     length = np.sqrt((s.moved * s.moved).sum())
-    report(crossing, slot, row, STEP_END, s.event_level, s.event_us, at_us, length, 0.0)
+    fill(crossing, slot, row, STEP_END, s.event_level, s.event_us, at_us, length, 0.0)
     s.event_us = s.event_quiet = 0
 
 
@@ -156,7 +157,7 @@ def _creep(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot: i
     if code:
         code = CREEP_BEGIN if code == BEGIN else CREEP_MORE
         threshold = limit.creep[ladder.level]
-        report(crossings[found], slot, row, code, ladder.level, ladder.onset_us, time_us, s.speed, threshold)
+        fill(crossings[found], slot, row, code, ladder.level, ladder.onset_us, time_us, s.speed, threshold)
         return found + 1
     quiet_us = limit.quiet * max(limit.interval_us, np.int64(DAY_US))
     if is_over(ladder, time_us, s.speed < limit.end_share * limit.creep.min(), quiet_us):
@@ -167,20 +168,20 @@ def _creep(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot: i
 
 @njit(cache=True, nogil=True)
 def _end_creep(s: Any, at_us: int, crossing: Any, slot: int, row: int) -> None:
-    report(crossing, slot, row, CREEP_END, s.ladder.level, s.ladder.onset_us, at_us, s.ladder.largest, 0.0)
+    fill(crossing, slot, row, CREEP_END, s.ladder.level, s.ladder.onset_us, at_us, s.ladder.largest, 0.0)
     close(s.ladder)
 
 
 @njit(cache=True, nogil=True)
 def _begin_fault(s: Any, fault: int, since_us: int, crossing: Any, slot: int, row: int) -> None:
     s.fault, s.fault_us, s.fault_quiet = fault, since_us, 0
-    report(crossing, slot, row, FAULT_BEGIN, 0, since_us, since_us, 0.0, 0.0)
+    fill(crossing, slot, row, FAULT_BEGIN, 0, since_us, since_us, 0.0, 0.0)
     crossing.extra[0] = fault
 
 
 @njit(cache=True, nogil=True)
 def _end_fault(s: Any, at_us: int, crossing: Any, slot: int, row: int) -> None:
-    report(crossing, slot, row, FAULT_END, 0, s.fault_us, at_us, 0.0, 0.0)
+    fill(crossing, slot, row, FAULT_END, 0, s.fault_us, at_us, 0.0, 0.0)
     s.fault = 0
 
 

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numba import njit
 
+from sensors.crossing import fill
 from sensors.detectors.finding import LEVELS, Finding, Phase
 
 NOTHING, BEGIN, UPDATE, END, FAULT_BEGIN, FAULT_END = -1, 0, 1, 2, 3, 4
@@ -170,11 +171,9 @@ def cross(
     crossing: Any, s: Any, slot: int, row: int, code: int, at_us: int, value: float, threshold: float
 ) -> None:
     """Fill a crossing; a limit that was left out has no number."""
-    crossing.slot, crossing.row, crossing.code, crossing.at_us = slot, row, code, at_us
-    crossing.level = s.level if code <= END else 0
-    crossing.onset_us = s.onset_us if code <= END else s.fault_us
-    crossing.value, crossing.threshold = value, threshold if np.isfinite(threshold) else 0.0
-    crossing.extra[:] = 0.0
+    level, onset_us = (s.level, s.onset_us) if code <= END else (0, s.fault_us)
+    limit = threshold if np.isfinite(threshold) else 0.0
+    fill(crossing, slot, row, code, level, onset_us, at_us, value, limit)
 
 
 @njit(cache=True, nogil=True)

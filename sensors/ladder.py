@@ -87,21 +87,3 @@ def close(ladder: Any) -> None:
 def pause(ladder: Any) -> None:
     """Nothing is known of a while: what was reached before it counts no more, and quiet begins anew."""
     ladder.n = ladder.quiet_since_us = 0
-
-
-@njit(cache=True, nogil=True)
-def report(
-    crossing: Any,
-    slot: int,
-    row: int,
-    code: int,
-    level: int,
-    onset_us: int,
-    at_us: int,
-    value: float,
-    threshold: float,
-) -> None:
-    """Fill a row of crossings (`sensors.detectors.bank.CROSSING`)."""
-    crossing.slot, crossing.row, crossing.code, crossing.level = slot, row, code, level
-    crossing.onset_us, crossing.at_us = onset_us, at_us
-    crossing.value, crossing.threshold = value, threshold

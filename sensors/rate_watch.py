@@ -21,8 +21,9 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import HUGE, NOTHING, SET_BACK
+from sensors.crossing import fill
 from sensors.joining import JOIN, join
-from sensors.ladder import LADDER, climb, is_over, pause, report
+from sensors.ladder import LADDER, climb, is_over, pause
 from sensors.robust import deviation, remembered, theil_sen
 from sensors.slow_events import end_event
 from sensors.slow_series import SLOW, SLOW_LIMITS, STUCK, report_fault, take_slow
@@ -191,7 +192,7 @@ def _take_block(limit: Any, s: Any, time_us: int, value: float, crossing: Any, s
         shown, steps = s.now - limit.reference, limit.level
     code = climb(s.ladder, time_us, reached, shown, ENOUGH)
     if code:
-        report(
+        fill(
             crossing,
             slot,
             row,

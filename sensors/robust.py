@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from sensors.median import median
+
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution, in median absolute deviations."""
 MOST_PAIRED = 24
@@ -16,8 +18,11 @@ MOST_PAIRED = 24
 @njit(cache=True, nogil=True)
 def deviation(value: Any) -> tuple[float, float]:
     """Return the median, and the standard deviation as the median absolute deviation tells it."""
-    middle = np.median(value)
-    return middle, NORMAL_MAD * np.median(np.abs(value - middle))
+    scratch = value.copy()
+    middle = median(scratch)
+    for k in range(len(value)):
+        scratch[k] = abs(value[k] - middle)
+    return middle, NORMAL_MAD * median(scratch)
 
 
 @njit(cache=True, nogil=True)
@@ -49,7 +54,7 @@ def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
     else:
         half = n - n // 2
         slopes = (value[half:] - value[: n - half]) / (x[half:] - x[: n - half])
-    slope = np.median(slopes)
+    slope = median(slopes)
     at_end, scatter = deviation(value - slope * x)
     return slope, at_end, scatter
 

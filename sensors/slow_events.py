@@ -6,7 +6,8 @@ from typing import Any
 
 from numba import njit
 
-from sensors.ladder import END, close, report
+from sensors.crossing import fill
+from sensors.ladder import END, close
 from sensors.slow_series import report_fault
 
 
@@ -16,7 +17,7 @@ def end_event(
 ) -> None:
     """Say that an event is over."""
     ladder = s.ladder
-    report(crossing, slot, row, END, ladder.level, ladder.onset_us, at_us, ladder.largest, threshold)
+    fill(crossing, slot, row, END, ladder.level, ladder.onset_us, at_us, ladder.largest, threshold)
     crossing.extra[0] = is_silent
     close(ladder)
 

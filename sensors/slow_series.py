@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import BLOCKS, CLOSED, HUGE, NOTHING, SET_BACK, take_sample
-from sensors.ladder import report
+from sensors.crossing import fill
 
 HOLD = 4
 """So many blocks have to stand still at a new place."""
@@ -239,5 +239,5 @@ def _start_over(slow: Any, time_us: int) -> None:
 def report_fault(slow: Any, crossing: Any, slot: int, row: int, at_us: int) -> None:
     """Say that a fault began or ended."""
     code = FAULT_BEGIN if slow.news == BEGUN else FAULT_END
-    report(crossing, slot, row, code, 0, slow.fault_us, at_us, slow.fault_value, 0.0)
+    fill(crossing, slot, row, code, 0, slow.fault_us, at_us, slow.fault_value, 0.0)
     crossing.extra[0] = slow.fault

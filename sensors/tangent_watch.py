@@ -18,8 +18,9 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import NOTHING, SET_BACK
+from sensors.crossing import fill
 from sensors.failure_time import CHANGED, FOUND, LEAST_POINTS, failure_time
-from sensors.ladder import LADDER, climb, is_over, pause, report
+from sensors.ladder import LADDER, climb, is_over, pause
 from sensors.robust import remembered, theil_sen
 from sensors.slow_events import end_event, end_fault, is_silent
 from sensors.slow_series import SLOW, SLOW_LIMITS, report_fault, take_slow
@@ -141,7 +142,7 @@ def _take_block(
     code = climb(s.ladder, time_us, reached, s.angle, limit.enough)
     if code:
         level = s.ladder.level
-        report(
+        fill(
             crossings[found], slot, row, code, level, s.ladder.onset_us, time_us, s.angle, limit.angle[level]
         )
         found += 1
@@ -236,7 +237,7 @@ def _forecast(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot
     else:
         s.forecast_us = time_us
     s.earliest_us, s.latest_us = earliest_us, latest_us
-    report(
+    fill(
         crossings[found],
         slot,
         row,
@@ -252,7 +253,7 @@ def _forecast(limit: Any, s: Any, time_us: int, crossings: Any, found: int, slot
 
 @njit(cache=True, nogil=True)
 def _end_forecast(s: Any, at_us: int, crossings: Any, found: int, slot: int, row: int) -> int:
-    report(crossings[found], slot, row, FORECAST_END, s.ladder.level, s.forecast_us, at_us, 0.0, 0.0)
+    fill(crossings[found], slot, row, FORECAST_END, s.ladder.level, s.forecast_us, at_us, 0.0, 0.0)
     s.forecast_us = s.without = 0
     return found + 1
 

@@ -31,10 +31,16 @@ def append(ring: Any, time_us: int, value: float) -> None:
 @njit(cache=True, nogil=True)
 def drop(ring: Any, count: int) -> None:
     """Lose the oldest points."""
-    for k in range(ring.n - count):
-        ring.time_us[k] = ring.time_us[k + count]
-        ring.value[k] = ring.value[k + count]
+    _shift(ring.time_us, ring.n, count)
+    _shift(ring.value, ring.n, count)
     ring.n -= count
+
+
+@njit(cache=True, nogil=True)
+def _shift(column: Any, n: int, count: int) -> None:
+    """Move the n values forward; a column alone is moved in one go."""
+    for k in range(n - count):
+        column[k] = column[k + count]
 
 
 @njit(cache=True, nogil=True)

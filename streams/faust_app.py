@@ -35,8 +35,8 @@ LOOK_S = 5.0
 """How often it is asked why brokers are silent."""
 SILENT_US = 15_000_000
 """Brokers answer each second or so, also when there is nothing."""
-GATHER_S, GATHER_BYTES = 0.1, 1_000_000
-"""A broker gathers for so long, or until it has so much, before it answers: few large answers cost less."""
+IDLE_S = 0.5
+"""Brokers answer as soon as there is anything, and after so long when there is nothing."""
 REJOIN_S = 30.0
 """No worker joins again more often by itself: the partitions of all workers stand still meanwhile."""
 _MESSAGES_WAITING = 32
@@ -259,12 +259,11 @@ def _credentials(kafka: Access) -> Any:
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Asks for more at a time than Faust would."""
+    """Waits for answers as long as is good."""
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
         consumer = super()._create_consumer(loop)
-        consumer._fetch_min_bytes = GATHER_BYTES
-        consumer._fetch_max_wait_ms = round(GATHER_S * 1000)
+        consumer._fetch_max_wait_ms = round(IDLE_S * 1000)
         return consumer
 
 

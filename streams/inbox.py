@@ -57,6 +57,8 @@ class Inbox:
     _loop: asyncio.AbstractEventLoop | None = None
     _room: asyncio.Event | None = None
     _waiting: set[asyncio.Future[None]] = field(default_factory=set)
+    _entry: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who waits for room is let in in the order of arrival."""
 
     def open(self) -> None:
         """Bind it to the running event loop."""
@@ -89,11 +91,12 @@ class Inbox:
         StoppedError
             It was not stored in time.
         """
-        await self._wait_for_room()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(done)
-        try:
+        async with self._entry:
+            await self._wait_for_room()
+            self._waiting.add(done)
             self._add(Item(batch, ITEM_BYTES + size, done))
+        try:
             await done
         finally:
             self._waiting.discard(done)

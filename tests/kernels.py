@@ -11,7 +11,7 @@ from rich.console import Console  # noqa: E402
 from connectors.caster import frames_kernel, send_kernel  # noqa: E402
 from deploy.registry import Registry  # noqa: E402
 from deploy.settings import Settings  # noqa: E402
-from deploy.warm_up import warm_up, warm_up_simulator  # noqa: E402
+from deploy.warm_up import prepare_detectors, warm_up, warm_up_simulator  # noqa: E402
 from storage import append_kernel  # noqa: E402
 
 if __name__ == "__main__":
@@ -20,4 +20,5 @@ if __name__ == "__main__":
     send_kernel.prepare()
     frames_kernel.prepare()
     append_kernel.prepare()
+    prepare_detectors()
     warm_up(Registry.of(Settings()), console)

@@ -7,19 +7,17 @@ back, and findings do not depend on how the samples are cut. `bank.py`: how many
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 
-from sensors.detectors.bank import Bank, Fails, Kind, OneSeries
+from sensors.detectors.bank import Kind, OneSeries
 from sensors.detectors.finding import LEVELS, Finding, Level, Phase, Samples, Subject
-from sensors.detectors.objects import ObjectBank
 
 __all__ = [
     "LEVELS",
-    "Detector",
     "Finding",
     "Level",
     "Phase",
@@ -28,61 +26,13 @@ __all__ = [
     "detector_names",
     "find_kind",
     "inputs_of",
-    "make_bank",
     "make_detector",
     "read_parameters",
-    "register",
     "register_kind",
 ]
 
 
-class Detector(Protocol):
-    """The watch over one series."""
-
-    version: str
-
-    def on_samples(self, samples: Samples) -> list[Finding]:
-        """Take samples, each newer than the one before, except after a clock was set back."""
-        ...
-
-    def on_time(self, now_us: int) -> list[Finding]:
-        """Receiving time reached `now_us`: end what nobody reports on any more."""
-        ...
-
-    def snapshot(self) -> bytes:
-        """Return the state."""
-        ...
-
-    def restore(self, state: bytes) -> None:
-        """Take back what `snapshot` gave."""
-        ...
-
-
-Parameters = TypeVar("Parameters", bound=msgspec.Struct)
-
-
-class _Made(NamedTuple):
-    parameters: type[msgspec.Struct]
-    make: Callable[[Any, Subject], Detector]
-
-
-_kinds: dict[str, _Made] = {}
-_banks: dict[str, Kind[Any]] = {}
-
-
-def register(
-    name: str, parameters: type[Parameters], make: Callable[[Parameters, Subject], Detector]
-) -> None:
-    """Make a detector known under a name; `make` gets its parameters and the subject.
-
-    Raises
-    ------
-    ValueError
-        The name is taken.
-    """
-    if name in _kinds:
-        raise ValueError(f"two detectors are called {name!r}")
-    _kinds[name] = _Made(parameters, make)
+_kinds: dict[str, Kind[Any]] = {}
 
 
 def register_kind(kind: Kind[Any]) -> None:
@@ -93,8 +43,9 @@ def register_kind(kind: Kind[Any]) -> None:
     ValueError
         The name is taken.
     """
-    register(kind.name, kind.parameters, lambda parameters, subject: OneSeries(kind, parameters, subject))
-    _banks[kind.name] = kind
+    if kind.name in _kinds:
+        raise ValueError(f"two detectors are called {kind.name!r}")
+    _kinds[kind.name] = kind
 
 
 def find_kind(name: str) -> Kind[Any]:
@@ -106,7 +57,7 @@ def find_kind(name: str) -> Kind[Any]:
         There is none.
     """
     detector_names()
-    return _banks[name]
+    return _kinds[name]
 
 
 def detector_names() -> Sequence[str]:
@@ -147,20 +98,11 @@ def inputs_of(name: str, parameters: Any) -> tuple[str, ...]:
 
     `parameters` are what `read_parameters` gave.
     """
-    kind = _banks.get(name)
-    return () if kind is None else tuple(kind.inputs(parameters))
+    return tuple(find_kind(name).inputs(parameters))
 
 
-def make_bank(name: str, fails: Fails | None = None) -> Bank[Any] | ObjectBank:
-    """Return an empty bank of detectors of this name; `fails` as `Bank` takes it."""
-    detector_names()
-    if name in _banks:
-        return Bank(_banks[name], fails)
-    return ObjectBank(_kinds[name].make, fails)
-
-
-def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) -> Detector:
-    """Return a new detector.
+def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) -> OneSeries[Any]:
+    """Return a new detector of one series.
 
     Raises
     ------
@@ -168,4 +110,4 @@ def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) ->
         There is no such detector, or a parameter is unknown or not credible; the message says which.
     """
     read = read_parameters(name, parameters, subject)
-    return _kinds[name].make(read, subject)
+    return OneSeries(find_kind(name), read, subject)

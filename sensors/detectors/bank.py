@@ -123,6 +123,13 @@ class Bank(Generic[Parameters]):
         self._crossings: NDArray[Any] = np.zeros(MAX_CROSSINGS, CROSSING)
         self._layout = crc32(f"{kind.version} {kind.state.descr}".encode())
 
+    def prepare(self) -> None:
+        """Compile the kernels, or read what was compiled."""
+        none = np.zeros(0, np.int64)
+        rows = Rows(none, none, none, np.zeros(0), np.zeros(0, np.bool_), none)
+        self.kind.take(self.limits, self.state, *rows, 0, self._crossings)
+        self.kind.tick(self.limits, self.state, self.live, 0, 0, self._crossings)
+
     def add(self, parameters: Parameters, subject: Subject) -> int:
         """Return the slot of one more series."""
         if not self._free:
@@ -249,7 +256,7 @@ class Bank(Generic[Parameters]):
 
 
 class OneSeries(Generic[Parameters]):
-    """A bank of one slot, as a `sensors.detectors.Detector`."""
+    """A bank of one slot: the watch over one series."""
 
     def __init__(self, kind: Kind[Parameters], parameters: Parameters, subject: Subject) -> None:
         self.version = kind.version
@@ -257,13 +264,13 @@ class OneSeries(Generic[Parameters]):
         self._slot = self._bank.add(parameters, subject)
 
     def on_samples(self, samples: Samples, role: int = 0) -> list[Finding]:
-        """Take samples of one input, oldest first."""
+        """Take samples of one input, each newer than the one before, except after a clock was set back."""
         slot = np.full(len(samples.time_us), self._slot)
         rows = Rows(slot, np.full_like(slot, role), *samples)
         return [told.finding for told in self._bank.on_rows(rows)]
 
     def on_time(self, now_us: int) -> list[Finding]:
-        """Receiving time reached `now_us`."""
+        """Receiving time reached `now_us`: end what nobody reports on any more."""
         return [told.finding for told in self._bank.on_time(now_us)]
 
     def snapshot(self) -> bytes:

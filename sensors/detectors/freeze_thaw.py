@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import HUGE, NOTHING, SET_BACK
+from sensors.crossing import fill
 from sensors.detectors import Finding, Phase, Subject, register_kind
 from sensors.detectors.bank import Kind
 from sensors.detectors.finding import LEVELS
@@ -29,7 +30,7 @@ from sensors.findings import (
     of_sensor,
     why_ended,
 )
-from sensors.ladder import END, LADDER, climb, pause, report
+from sensors.ladder import END, LADDER, climb, pause
 from sensors.slow_events import end_event, tick
 from sensors.slow_series import FAULT_BEGIN, FAULT_END, SLOW, SLOW_LIMITS, report_fault, set_slow, take_slow
 from sensors.windows import append, points
@@ -235,7 +236,7 @@ def _judge(limit: Any, s: Any, now_us: int, crossings: Any, found: int, slot: in
     if not code:
         return found
     threshold = limit.water[ladder.level]
-    report(crossings[found], slot, row, code, ladder.level, ladder.onset_us, now_us, s.sum, threshold)
+    fill(crossings[found], slot, row, code, ladder.level, ladder.onset_us, now_us, s.sum, threshold)
     return found + 1
 
 

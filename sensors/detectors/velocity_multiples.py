@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from sensors.blocks import NOTHING, SET_BACK
+from sensors.crossing import fill
 from sensors.detectors import Finding, Subject, register_kind
 from sensors.detectors.bank import Kind
 from sensors.detectors.finding import LEVELS
@@ -33,7 +34,7 @@ from sensors.findings import (
     of_sensor,
     why_ended,
 )
-from sensors.ladder import END, LADDER, climb, is_over, pause, report
+from sensors.ladder import END, LADDER, climb, is_over, pause
 from sensors.slow_events import end_event, tick
 from sensors.slow_series import FAULT_BEGIN, FAULT_END, SLOW, SLOW_LIMITS, report_fault, set_slow, take_slow
 from sensors.windows import append, points, since, value_at
@@ -165,7 +166,7 @@ def _take_block(limit: Any, s: Any, time_us: int, value: float, crossing: Any, s
     code = climb(ladder, time_us, reached, s.moved, 1)
     if code:
         level = ladder.level
-        report(crossing, slot, row, code, level, ladder.onset_us, time_us, s.moved, limit.moved[level])
+        fill(crossing, slot, row, code, level, ladder.onset_us, time_us, s.moved, limit.moved[level])
         return 1
     if not is_over(ladder, time_us, s.moved < limit.end, limit.quiet_us):
         return 0

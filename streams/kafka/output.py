@@ -24,7 +24,7 @@ SLOW_S = 10.0
 POSTED_BYTES = 16_000_000
 """That may be on their way."""
 LINGER_S = 0.03
-"""What is posted gathers for so long: a request costs as much as what is in it."""
+"""What is posted gathers for so long unless it is urgent: a request costs as much as what is in it."""
 REQUEST_MS = 20_000
 _REQUEST_BYTES = 1_100_000
 """A message of `streams.topics.MESSAGE_BYTES` and what goes with it."""
@@ -69,6 +69,7 @@ class Output:
     """Of those that were posted: how many the broker has."""
     _pump: asyncio.Task[None] | None = None
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -85,12 +86,19 @@ class Output:
             await self.insist(lambda producer: send_all(producer, messages))
             self.sent += len(messages)
 
-    async def post(self, messages: Sequence[Message]) -> None:
+    async def post(self, messages: Sequence[Message], *, at_once: bool = False) -> None:
         """Send messages behind those that were posted before; return at once unless many wait.
 
         While some are on their way others gather, and go together. `flush` waits for all of them.
+
+        Parameters
+        ----------
+        at_once
+            These wait for nothing but what is on its way.
         """
         self._posted.extend(messages)
+        if at_once:
+            self._hurry.set()
         self._posted_bytes += sum(len(m.value) for m in messages)
         self._begin()
         while self._posted_bytes > POSTED_BYTES:
@@ -114,7 +122,10 @@ class Output:
     async def _send_posted(self) -> None:
         try:
             while self._posted:
-                await asyncio.sleep(LINGER_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER_S):
+                        await self._hurry.wait()
+                self._hurry.clear()
                 some = list(self._posted)
                 await self.send(some)
                 for message in some:

@@ -1,6 +1,7 @@
 """The way from connectors into Kafka: what a gatherer uses in place of the embedded runtime's doors.
 
 Chunks and samples gather for a moment and go as one message for each partition, in the order of arrival.
+Samples of a series that can raise an alert wait for nothing, and take those with them that have gathered.
 
 What is promised
     `put_samples` returns when Kafka has confirmed the samples or the spool has them synced to disk. Chunks
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -51,6 +52,8 @@ QUIET_S = 1.0
 _TICKED = (RAW, SAMPLES, DETECTIONS)
 """Where time goes on: what is detected comes seldom, and alerts end by the time."""
 BEAT_S = 0.25
+URGENT_S = 0.05
+"""Where much is urgent it gathers for so long: a message costs those who read it as much as many samples."""
 GATHER_BYTES = 4_000_000
 """Gathered in one partition, or of samples in all: it goes without waiting any longer."""
 STOP_S = 10.0
@@ -100,6 +103,8 @@ class KafkaSink:
         False for replays: time is that of the data alone.
     reserved
         How ids of regions below begin: no sample from here can come under one.
+    is_urgent
+        Whether one of some datastreams can raise an alert.
     """
 
     kafka: Access
@@ -113,6 +118,7 @@ class KafkaSink:
     spool_bytes: int = SPOOL_BYTES
     ticks: bool = True
     reserved: tuple[str, ...] = ()
+    is_urgent: Callable[[Iterable[str]], bool] = lambda _: False
     health: SinkHealth = field(default_factory=SinkHealth)
     maker: str = field(init=False)
     """The name under which its messages go, of this run alone."""
@@ -129,6 +135,12 @@ class KafkaSink:
     _sent_s: dict[tuple[str, int], float] = field(default_factory=dict)
     """When each partition got something, by the event loop's clock."""
     _timer: asyncio.TimerHandle | None = None
+    """When what has gathered goes."""
+    _samples_timer: asyncio.TimerHandle | None = None
+    """When samples go before it."""
+    _samples_sealed_s: float = 0.0
+    _entry: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who waits for room is let in in the order of arrival."""
     _beat: asyncio.Task[None] | None = None
     _room: Room = field(init=False)
     _refusal: str = "the program has not started"
@@ -218,11 +230,14 @@ class KafkaSink:
             batch = self._usable(batch)
         if not len(batch):
             return
-        await self._wait_for_room()
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._samples.append((batch, durable))
-        self._room.take(size := 64 * len(batch) + 256 * len(batch.datastream_ids))
-        self._sample_bytes += size
+        async with self._entry:
+            await self._wait_for_room()
+            self._samples.append((batch, durable))
+            self._room.take(size := 64 * len(batch) + 256 * len(batch.datastream_ids))
+            self._sample_bytes += size
+        if self.is_urgent(batch.datastream_ids):
+            self._hasten()
         self._seal_soon(self._sample_bytes)
         await durable
 
@@ -270,6 +285,13 @@ class KafkaSink:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self.linger_s, self._seal)
 
+    def _hasten(self) -> None:
+        """Let samples go at once, or as soon as they may."""
+        if self._samples_timer is None:
+            loop = asyncio.get_running_loop()
+            at_s = max(loop.time(), self._samples_sealed_s + URGENT_S)
+            self._samples_timer = loop.call_at(at_s, self._seal_samples)
+
     def _seal(self) -> None:
         """Make messages of what has gathered."""
         if self._timer is not None:
@@ -284,14 +306,18 @@ class KafkaSink:
                 self.health.refused_chunks += len(part.chunks)
                 messages = []
             self._send(messages, part.size)
+        self._seal_samples()
+
+    def _seal_samples(self) -> None:
+        if self._samples_timer is not None:
+            self._samples_timer.cancel()
+            self._samples_timer = None
         samples, self._samples = self._samples, []
         size, self._sample_bytes = self._sample_bytes, 0
-        if samples:
-            self._seal_samples([batch for batch, _ in samples], [durable for _, durable in samples], size)
-
-    def _seal_samples(
-        self, batches: list[SampleBatch], waiting: list[asyncio.Future[None]], size: int
-    ) -> None:
+        if not samples:
+            return
+        self._samples_sealed_s = asyncio.get_running_loop().time()
+        batches, waiting = [batch for batch, _ in samples], [durable for _, durable in samples]
         messages: list[Message] = []
         try:
             parts = split_samples(merge(batches), self._partition_of_samples)

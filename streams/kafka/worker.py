@@ -27,7 +27,17 @@ from streams.partitions import RecordTooLargeError, keyed, pieces, split, split_
 from streams.pipeline import Failure, Pipeline
 from streams.recent_samples import DATASTREAMS
 from streams.records import Changes, FlaggedSamples, Record
-from streams.topics import FLAGGED_SAMPLES, RAW, REGISTRY, SNAPSHOTS, Topic, partition_of, topics_of
+from streams.topics import (
+    DETECTIONS,
+    FLAGGED_SAMPLES,
+    PRESENCES,
+    RAW,
+    REGISTRY,
+    SNAPSHOTS,
+    Topic,
+    partition_of,
+    topics_of,
+)
 
 log = structlog.get_logger()
 
@@ -130,9 +140,12 @@ class Worker:
 
     _partition_of_samples: Callable[[str], int] = field(init=False)
     """Of a datastream's id."""
+    _urgent: frozenset[str] = field(init=False)
+    """Topics whose messages wait for no others."""
 
     def __post_init__(self) -> None:
         self._output = Output(self.kafka, self.name)
+        self._urgent = frozenset(self.prefix + topic.name for topic in (DETECTIONS, PRESENCES))
         self._partition_of_samples = lru_cache(DATASTREAMS)(
             lambda name: partition_of(self.site_of(name), FLAGGED_SAMPLES)
         )
@@ -211,7 +224,7 @@ class Worker:
                     if outputs:
                         await self._snapshot(one, outputs)
                 else:
-                    await self._output.post(outputs)
+                    await self._output.post(outputs, at_once=any(m.topic in self._urgent for m in outputs))
                 if one.read_bytes > SNAPSHOT_BYTES:
                     await self._snapshot(one)
                 elif self.clock_us() >= one.due_us and one.writing is None:

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.detectors import Finding, Subject, make_bank
-from sensors.detectors.bank import Rows
+from sensors.detectors import Finding, Subject, find_kind
+from sensors.detectors.bank import Bank, Rows
 from sensors.routing import NEVER, spread
 from streams.records import Detection
 
@@ -147,7 +147,7 @@ class Watches:
     ) -> None:
         self.detector, self.historic = detector, historic
         self._sources = sources
-        self.bank = make_bank(detector, lambda slot, error: fails(self._by_slot[slot], error))
+        self.bank = Bank(find_kind(detector), lambda slot, error: fails(self._by_slot[slot], error))
         self._by_slot: dict[int, Watch] = {}
         self.by_name: dict[str, Watch] = {}
         self._is_laid = False

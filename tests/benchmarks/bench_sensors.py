@@ -3,7 +3,7 @@
 `python -m tests.benchmarks.bench_sensors [PART...]` measures all parts, or those that are named. A part is a
 function in `PARTS` that returns figures; what it prints on the way goes to standard error, and the last line
 is one JSON object of all figures. Times are of the processor (CPU), the best of several short repeats: a
-neighbour on the machine can only make them longer.
+neighbour on the machine can only make them longer. `mqtt` alone goes by the clock on the wall.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from sensors.quality_tests import quality_tests
 from streams.processors.quality_control import QualityControl
 from streams.records import SampleBatch
 from tests.benchmarks.sensors_chain import chain
+from tests.benchmarks.sensors_mqtt import ladder
 
 Figures = dict[str, float]
 START_US = 1_700_000_000_000_000
 PERIOD_S = 60
 REPEATS = 12
+MQTT_RATES = (20_000, 30_000, 40_000)
+"""`sensors_mqtt` goes further, and tells what limits."""
 LEVEL = ObservedProperty(
     id="level",
     name="Water level",
@@ -171,7 +174,13 @@ def ioos_qc() -> Figures:
     }
 
 
-PARTS: dict[str, Callable[[], Figures]] = {"qartod": qartod, "ioos_qc": ioos_qc, "chain": chain}
+def mqtt() -> Figures:
+    """Measure how many messages come in through a real Mosquitto: its own times, not of one processor."""
+    say("mqtt: messages of ten samples")
+    return {"mqtt_messages_per_s": float(ladder(MQTT_RATES)["mqtt_messages_per_s"])}
+
+
+PARTS: dict[str, Callable[[], Figures]] = {"qartod": qartod, "ioos_qc": ioos_qc, "chain": chain, "mqtt": mqtt}
 
 
 def main() -> None:

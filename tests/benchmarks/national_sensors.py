@@ -27,7 +27,8 @@ PATIENCE_S = 60.0
 class Broker(asyncio.Protocol):
     """A connection to a broker that counts what is confirmed."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "national-sensors") -> None:
+        self.name = name.encode()
         self.received_bytes = 0
         self.is_lost = False
 
@@ -38,8 +39,8 @@ class Broker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
-        name = b"national-sensors"
-        transport.write(packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x00" + struct.pack(">H", len(name)) + name))
+        name = struct.pack(">H", len(self.name)) + self.name
+        transport.write(packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x00" + name))
 
     def data_received(self, data: bytes) -> None:
         self.received_bytes += len(data)

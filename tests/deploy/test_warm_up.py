@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
+
 from deploy import kernel_cache, warm_up
 from gnss.quality import judge
+from sensors import routing
+from sensors.detectors import detector_names, find_kind
+from sensors.detectors.bank import Bank
 
 SCRIPT = '''
 import gc
@@ -107,6 +112,30 @@ def test_what_the_second_process_compiles_is_what_is_used():
     before = len(judge.judge.signatures), len(judge.miss_all.signatures)
     warm_up.judge_epochs()
     assert (len(judge.judge.signatures), len(judge.miss_all.signatures)) == before
+
+
+def test_detectors_of_all_kinds_are_compiled_for_what_they_get():
+    way, source, begins = np.ones(1, np.int8), np.zeros(1, np.int64), np.array([0, 1])
+    columns = (np.ones(1, np.int64), np.ones(1), np.ones(1, np.bool_), np.ones(1, np.int64))
+    _, *rows = routing.spread(way, routing.IN_ORDER, source, begins, source, source, columns)
+    for name in detector_names():
+        bank = Bank(find_kind(name))
+        bank.prepare()
+        before = len(bank.kind.take.signatures), len(bank.kind.tick.signatures)
+        state, limits = np.zeros(4, bank.kind.state), np.zeros(4, bank.kind.limits)
+        for kernel, arguments in ((bank.kind.take, (*rows, 1)), (bank.kind.tick, (np.ones(4, bool), 9, 4))):
+            kernel(limits, state, *arguments, bank._crossings)
+        assert (len(bank.kind.take.signatures), len(bank.kind.tick.signatures)) == before, name
+
+
+def test_detectors_that_nothing_has_are_compiled_beside_the_program_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(warm_up, "detector_names", list)
+    assert kernel_cache.lacks_detectors() == tmp_path / "detectors"
+    warm_up.prepare_detectors()
+    assert kernel_cache.lacks_detectors() is None
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    assert kernel_cache.lacks_detectors() is None, "there is no cache"
 
 
 def test_the_second_process_ends_well():

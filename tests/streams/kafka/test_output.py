@@ -49,6 +49,24 @@ async def test_a_broker_that_hangs_is_told_until_it_answers(monkeypatch):
     assert one.error == ""  # nothing is on its way any more
 
 
+async def test_what_is_urgent_does_not_wait_for_what_gathers_and_stays_behind_it(monkeypatch):
+    monkeypatch.setattr(output, "LINGER_S", 3600.0)
+    broker, one = Broker(), Output(Access("somewhere:9092"), "me")
+    one._producer = broker  # type: ignore[assignment]
+    broker.answers.set()
+    await one.post([Message("t", 0, b"1"), Message("t", 0, b"2")])
+    await asyncio.sleep(0.01)
+    assert broker.values == []
+    await one.post([Message("t", 0, b"3")], at_once=True)
+    await asyncio.wait_for(one.flush(), 5)
+    assert broker.values == [b"1", b"2", b"3"]
+    await one.post([Message("t", 0, b"4")])
+    await asyncio.sleep(0.01)
+    assert broker.values == [b"1", b"2", b"3"], "the hurry is over"
+    await one.post([], at_once=True)
+    await asyncio.wait_for(one.flush(), 5)
+
+
 async def test_those_that_send_at_the_same_time_share_one_producer(monkeypatch):
     made: list[Broker] = []
 

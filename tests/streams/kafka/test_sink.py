@@ -111,6 +111,46 @@ async def test_samples_of_a_site_meet_in_one_partition(tmp_path):
     )
 
 
+async def test_what_can_raise_an_alert_waits_for_nothing_and_takes_with_it_what_has_gathered(tmp_path):
+    async with Gate(tmp_path, is_urgent=lambda names: "a.level" in names) as gate:
+        gate.sink.linger_s = 3600.0
+        gathering = asyncio.create_task(gate.sink.put_samples(samples("a.x")))
+        assert gate.sink.offer(chunk())
+        await until(lambda: gate.health.pending_bytes)
+        await asyncio.wait_for(gate.sink.put_samples(samples("a.level", "a.y")), 5)
+        await gathering
+        (batch,) = gate.batches("samples")[partition_of("a", SAMPLES)]
+        assert batch.datastream_ids == ["a.x", "a.level", "a.y"]
+        assert gate.chunks("ABCD") == [], "stations have a pace of their own"
+
+
+async def test_where_much_is_urgent_it_gathers_for_a_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "URGENT_S", 0.2)
+    async with Gate(tmp_path, is_urgent=lambda _: True) as gate:
+        gate.sink.linger_s = 3600.0
+        for first in (0, 20):
+            await gate.sink.put_samples(samples("a.level"))
+            await asyncio.gather(
+                *(gate.sink.put_samples(samples(f"a.{n}")) for n in range(first, first + 20))
+            )
+        first, second, *rest = gate.batches("samples")[partition_of("a", SAMPLES)]
+        assert first.datastream_ids == ["a.level"]
+        assert second.datastream_ids == [f"a.{n}" for n in range(20)]
+        assert [len(one) for one in rest] == [1, 20]
+
+
+async def test_those_that_wait_for_room_come_in_in_their_order(tmp_path):
+    async with Gate(tmp_path) as gate:
+        gate.sink._room.take(10**9)
+        putting = [asyncio.create_task(gate.sink.put_samples(samples(f"a.{n}"))) for n in range(5)]
+        await asyncio.sleep(0.01)
+        putting += [asyncio.create_task(gate.sink.put_samples(samples(f"a.{n}"))) for n in range(5, 9)]
+        gate.sink._room.free(10**9)  # the last ones have not begun yet
+        await asyncio.gather(*putting)
+        (batch,) = gate.batches("samples")[partition_of("a", SAMPLES)]
+        assert batch.datastream_ids == [f"a.{n}" for n in range(9)]
+
+
 async def test_ids_are_looked_up_once_refused_each_time_and_memory_for_them_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "DATASTREAMS_REMEMBERED", 10)
     asked = []

@@ -29,12 +29,14 @@ class Broker:
     def __init__(self) -> None:
         self.error = ""
         self.posted: list[Message] = []
+        self.urgent: list[Message] = []
         self.written: list[Message] = []
         self.open = asyncio.Event()
         self.failure: Exception | None = None
 
-    async def post(self, messages: Sequence[Message]) -> None:
+    async def post(self, messages: Sequence[Message], *, at_once: bool = False) -> None:
         self.posted += messages
+        self.urgent += messages if at_once else ()
 
     async def flush(self) -> None:
         pass

@@ -9,7 +9,8 @@ import pytest
 
 import sensors.detectors
 from sensors.catalogue import parse_catalogue
-from sensors.detectors import Finding
+from sensors.detectors import Finding, register_kind
+from sensors.detectors.bank import Kind
 from sensors.model import Datastream, Thing
 from sensors.simulate import TideGauge, Tsunami
 from streams import codec
@@ -209,14 +210,31 @@ def test_findings_of_several_series_come_in_the_order_of_their_samples():
     assert found(7) == whole
 
 
+def passes(_limits, _state, slot, *_):
+    return len(slot), 0
+
+
+def install(monkeypatch, name, take=passes, tick=lambda _limits, _state, live, *_: (len(live), 0)):
+    """Let there be a kind of detector with these kernels."""
+    sensors.detectors.detector_names()
+    monkeypatch.setattr(sensors.detectors, "_kinds", dict(sensors.detectors._kinds))
+    nothing = np.dtype([("nothing", "i8")])
+    say = {"phase": "begin", "level": "blue", "onset_us": 0, "at_us": 0, "value": 0.0, "threshold": 0.0}
+    tell = lambda *_: Finding(title="t", evidence={}, **say)  # noqa: E731
+    register_kind(Kind(name, "1", _Empty, nothing, nothing, lambda *_: None, take, tick, tell))
+
+
+class _Empty(msgspec.Struct):
+    pass
+
+
 def test_only_hard_failures_keep_a_sample_from_a_detector(monkeypatch):
-    class Listener(_Quiet):
-        def on_samples(self, samples):
-            heard.extend(zip(samples.value.tolist(), samples.usable.tolist(), strict=True))
-            return []
+    def listen(_limits, _state, slot, _role, _time_us, value, usable, *_):
+        heard.extend(zip(value.tolist(), usable.tolist(), strict=True))
+        return len(slot), 0
 
     heard = []
-    install(monkeypatch, listener=Listener)
+    install(monkeypatch, "listener", listen)
     values = [1.0, 2.0, 99.0, 1.0, float("nan"), *[1.5] * 7]
     times = START + np.arange(len(values)) * MINUTE
     run(pipeline([level(detectors={"listener": {}})]), samples(times, np.array(values)))
@@ -227,45 +245,14 @@ def test_only_hard_failures_keep_a_sample_from_a_detector(monkeypatch):
 # --- failures -------------------------------------------------------------------------------------
 
 
-class _Quiet:
-    version = "0"
-
-    def __init__(self, parameters, subject):
-        self.subject = subject
-
-    def on_samples(self, samples):
-        return []
-
-    def on_time(self, now_us):
-        return []
-
-    def snapshot(self):
-        return b"\xc0"
-
-    def restore(self, state):
-        pass
-
-
-class _Empty(msgspec.Struct):
-    pass
-
-
-def install(monkeypatch, **kinds):
-    sensors.detectors.detector_names()
-    monkeypatch.setattr(sensors.detectors, "_kinds", dict(sensors.detectors._kinds))
-    for name, kind in kinds.items():
-        sensors.detectors.register(name, _Empty, kind)
-
-
 def test_a_failing_detector_harms_no_other(monkeypatch):
-    class Broken(_Quiet):
-        def on_samples(self, samples):
-            raise ZeroDivisionError("oh")
+    def take(*_):
+        raise ZeroDivisionError("oh")
 
-        def on_time(self, now_us):
-            raise KeyError("no")
+    def tick(*_):
+        raise KeyError("no")
 
-    install(monkeypatch, broken=Broken)
+    install(monkeypatch, "broken", take, tick)
     times = START + np.arange(300) * MINUTE
     line = pipeline([level("x", {"broken": {}}), level(detectors={"broken": {}, "sea_level": {}})])
     outputs = run(line, samples(times, tsunami_at(times, int(times[200]))))
@@ -274,18 +261,6 @@ def test_a_failing_detector_harms_no_other(monkeypatch):
     detect = line.processors[1]
     assert detect.failures == {"x broken": 2, "gauge.level broken": 2}
     assert "ZeroDivisionError" in detect.last_failure or "KeyError" in detect.last_failure
-
-
-def test_time_alone_can_end_an_event(monkeypatch):
-    class Due(_Quiet):
-        def on_time(self, now_us):
-            values = {"title": "t", "value": 0.0, "threshold": 0.0, "evidence": {}, "rule": "due"}
-            return [Finding(phase="end", level="blue", onset_us=1, at_us=2, **values)]
-
-    install(monkeypatch, due=Due)
-    detect = Detect([level(detectors={"due": {}})], [THING])
-    (found,) = detections(detect.on_time(7))
-    assert (found.detector, found.phase, found.detected_at_us) == ("due", "end", 7)
 
 
 def test_a_state_of_another_version_begins_anew():

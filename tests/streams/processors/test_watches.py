@@ -120,7 +120,6 @@ def kinds() -> Iterator[None]:
     sensors.detectors.detector_names()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sensors.detectors, "_kinds", dict(sensors.detectors._kinds))
-        patch.setattr(sensors.detectors, "_banks", dict(sensors.detectors._banks))
         for kind in KINDS.values():
             register_kind(kind)
         yield
