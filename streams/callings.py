@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 
 import msgspec
 
+from streams.agenda import Agenda
 from streams.call_definitions import Contact, Step
 from streams.call_records import AnswerName, Calls
 from streams.calling import Calling, People, joined
@@ -35,6 +35,11 @@ class Callings:
         self._plans = plans
         self._on_turn = on_turn
         self._callings: dict[str, Calling] = {}
+        self._agenda = Agenda(self._times_of)
+        self._calls: dict[str, list[str]] = {}
+        """Ids of the calls that may still bring an answer, by name."""
+        self._named: dict[str, str] = {}
+        """The other way round."""
         self.now_us = 0
         self.exhausted = 0
         """Callings that nobody answered to the end."""
@@ -51,6 +56,7 @@ class Callings:
     def begin(self, name: str, calling: Calling, at_us: int) -> list[Calls]:
         """Begin one; return what is due of it."""
         self._callings[name] = calling
+        self._note(name)
         return self._reach_one(name, max(self.now_us, at_us))
 
     def end(self, name: str, at_us: int) -> Calls:
@@ -58,6 +64,7 @@ class Callings:
         calling = self._callings.pop(name, None)
         if calling is None:
             return Calls()
+        self._note(name)
         late = [one for one in calling.attempts if not one.over and one.deadline_us <= at_us]
         return Calls(
             answers=[calling.answer(one, "unreachable", one.deadline_us) for one in late],
@@ -66,11 +73,12 @@ class Callings:
 
     def receive(self, call_id: str, *, refused: bool) -> Calls:
         """Take that a call was refused, or failed; return what comes of it."""
-        for name, calling in self._callings.items():
-            if call_id in calling.ids():
-                made = calling.receive(call_id, refused=refused, at_us=self.now_us)
-                return joined([made, *self._reach_one(name, self.now_us)])
-        return Calls()
+        name = self._named.get(call_id)
+        if name is None:
+            return Calls()
+        made = self._callings[name].receive(call_id, refused=refused, at_us=self.now_us)
+        self._note(name)
+        return joined([made, *self._reach_one(name, self.now_us)])
 
     def decide(self, name: str, by: str, answer: AnswerName) -> Calls:
         """Take what somebody says in a consultation; return it, and which calls are not needed any more."""
@@ -78,6 +86,7 @@ class Callings:
         for one in () if calling is None else calling.attempts:
             if calling is not None and self._plans.is_person(by, one.person):
                 one.over, withdrawn, one.ids = True, one.ids, []
+                self._note(name)
                 return Calls(answers=[calling.answer(one, answer, self.now_us)], withdrawn=withdrawn)
         return Calls()
 
@@ -86,18 +95,10 @@ class Callings:
         if now_us <= self.now_us:
             return []
         made = []
-        due = [
-            (at_us, name)
-            for name, one in self._callings.items()
-            if (at_us := one.due_us) is not None and at_us <= now_us
-        ]
-        heapq.heapify(due)
-        while due:
-            at_us, name = heapq.heappop(due)
+        while (due := self._agenda.take(now_us)) is not None:
+            at_us, name = due
             self.now_us = max(self.now_us, at_us)
             made.append(self._advance(name))
-            if (next_us := self._callings[name].due_us) is not None and next_us <= now_us:
-                heapq.heappush(due, (next_us, name))
         self.now_us = now_us
         return made
 
@@ -121,11 +122,14 @@ class Callings:
             return False
         one = msgspec.msgpack.decode(piece[len(_MARK) :], type=_Named)
         self._callings[one.name] = one.calling
+        self._note(one.name)
         return True
 
     def clear(self) -> None:
         """Forget all."""
-        self._callings.clear()
+        for name in list(self._callings):
+            del self._callings[name]
+            self._note(name)
 
     def _reach_one(self, name: str, now_us: int) -> list[Calls]:
         """Return what is due of one calling."""
@@ -142,4 +146,21 @@ class Callings:
         self.unreached += calling.place > place and not made.orders
         if calling.turn > turn:
             self._on_turn(name, calling)
+        self._note(name)
         return made
+
+    def _times_of(self, name: str) -> list[int]:
+        calling = self._callings.get(name)
+        due_us = None if calling is None else calling.due_us
+        return [] if due_us is None else [due_us]
+
+    def _note(self, name: str) -> None:
+        """Take what is new about a calling, or that it is gone."""
+        for identity in self._calls.pop(name, ()):
+            if self._named.get(identity) == name:
+                del self._named[identity]
+        calling = self._callings.get(name)
+        if calling is not None and (ids := calling.ids()):
+            self._calls[name] = ids
+            self._named.update(dict.fromkeys(ids, name))
+        self._agenda.note(name)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from sensors.model import Datastream
+from streams.agenda import Agenda
 from streams.alerts import (
     SHOWN_AFTER_ANSWER_US,
     WAITING,
@@ -97,6 +98,7 @@ class Alert:
         self._closed_unanswered = 0
         self._silences = Silences(datastreams)
         self._plans = Plans(datastreams, ("plan", "person", "datastream"))
+        self._agenda = Agenda(self._times_of)
         self._now_us = 0
         self._for_regions = 0
 
@@ -110,7 +112,8 @@ class Alert:
             return _told([step for one in batch.receipts for step in self._received(one)])
         if isinstance(batch, Changes):
             steps = self._reach(max((change.at_us for change in batch.changes), default=0))
-            self._plans.take(batch)
+            if self._plans.take(batch):
+                self._agenda.rewrite({*self._answered, *self._votes, *self._easing})
             if self._silences.take(batch):
                 steps += self._look(self._now_us)
             return _told(steps)
@@ -143,6 +146,7 @@ class Alert:
         tables = (self._open, self._closed, self._easing, self._votes, self._answered, self._lowered_us)
         for table in tables:
             table.clear()
+        self._agenda.rewrite(())
         for piece in join(chunks):
             if piece.startswith(_NOW):
                 self._now_us = int.from_bytes(piece[len(_NOW) :], "little")
@@ -172,6 +176,7 @@ class Alert:
             self._votes[name] = state.votes
         if state.lowered_us:
             self._lowered_us[name] = state.lowered_us
+        self._agenda.note(name)
 
     # --- what is found ----------------------------------------------------------------------------------
 
@@ -198,6 +203,8 @@ class Alert:
         after = measured(before, alert.level, detection.level, detection.detected_at_us)
         if after is not None:
             self._easing[alert.alert_id] = after
+            if after != before:
+                self._agenda.note(alert.alert_id)
 
     # --- what people say --------------------------------------------------------------------------------
 
@@ -288,23 +295,27 @@ class Alert:
         steps: list[AlertTransition] = []
         for boundary_us in (*self._silences.boundaries(before_us, now_us), None):
             until_us = now_us if boundary_us is None else boundary_us
-            while (due := min(self._timed(), default=None)) is not None and due[0] <= until_us:
+            while (due := self._agenda.take(until_us)) is not None:
                 steps.append(self._pass_time(*due))
             if boundary_us is not None:
                 steps += self._look(boundary_us)
         return steps
 
-    def _timed(self) -> Iterator[tuple[int, str]]:
-        """Yield when what becomes of which alerts by itself."""
-        for name in self._answered:
-            yield self._open[name].at_us + SHOWN_AFTER_ANSWER_US, name
-        for name in self._votes:
-            if (until_us := self._open[name].decide_until_us) is not None:
-                yield until_us, name
-        for name, easing in self._easing.items():
-            plan = self._plan(self._open[name])
-            if plan is not None and plan.hold_s is not None and self._open[name].level != "red":
-                yield easing.since_us + round(plan.hold_s * 1e6), name
+    def _times_of(self, name: str) -> list[int]:
+        """Return when something becomes of an alert by itself."""
+        if (alert := self._open.get(name)) is None:
+            return []
+        times_us = []
+        if name in self._answered:
+            times_us.append(alert.at_us + SHOWN_AFTER_ANSWER_US)
+        if name in self._votes and alert.decide_until_us is not None:
+            times_us.append(alert.decide_until_us)
+        easing = self._easing.get(name)
+        if easing is not None and alert.level != "red":
+            plan = self._plan(alert)
+            if plan is not None and plan.hold_s is not None:
+                times_us.append(easing.since_us + round(plan.hold_s * 1e6))
+        return times_us
 
     def _pass_time(self, due_us: int, name: str) -> AlertTransition:
         alert = self._open[name]
@@ -368,6 +379,7 @@ class Alert:
             del self._easing[name]
         if step.state != "closed":
             self._open[name] = step
+            self._agenda.note(name)
             return step
         self._open.pop(name, None)
         self._lowered_us.pop(name, None)
