@@ -256,9 +256,12 @@ async def on_the_way(servers: str, published: dict[str, float]) -> Times:
     places = [TopicPartition(PREFIX + topic.name, p) for topic in topics for p in range(topic.partitions)]
     consumer.assign(places)
     await consumer.seek_to_beginning()
-    while found := await consumer.getmany(timeout_ms=2000):
-        for record in (record for records in found.values() for record in records):
+    ends = await consumer.end_offsets(places)
+    left = set(places)
+    while left:
+        for record in (r for records in (await consumer.getmany(timeout_ms=500)).values() for r in records):
             note(times, codec.decode(record.value), record.timestamp * 1000, published)
+        left = {place for place in left if await consumer.position(place) < ends[place]}
     await consumer.stop()
     return times
 
