@@ -122,6 +122,47 @@ def test_seismic_waves_are_an_event_and_no_tsunami(seed, step_s):
     assert found or step_s == 60
 
 
+def as_sent(time_us, value, quake_us, shaken_us):
+    """Quarters of an hour, then from 100 min before the earthquake on means of four; at first all samples."""
+    second = (time_us - time_us[0]) // S
+    mean = np.convolve(value, np.ones(4) / 4)[: len(value)]
+    quarter = (second % 900 == 0) & (time_us < quake_us - 100 * MINUTE)
+    at_first = (time_us >= shaken_us) & (time_us < shaken_us + 4 * MINUTE)
+    minute = (second % 60 == 0) & (time_us >= quake_us - 100 * MINUTE)
+    sent = quarter | at_first | minute
+    return time_us[sent], np.round(np.where(quarter | at_first, value, mean), 3)[sent]
+
+
+@pytest.mark.parametrize(
+    ("arrives_min", "shaking_m", "lasts_s", "tsunami_m"),
+    [
+        (20, 1.0, 500, 1.0),
+        (30, 0.5, 600, 0.6),
+        (60, 0.3, 700, 0.3),
+        (150, 0.12, 800, 0.15),
+        (600, 0.03, 1000, 0.1),
+    ],
+)
+@pytest.mark.parametrize("range_m", [0.5, 2.5])
+@pytest.mark.parametrize("seed", range(2))
+def test_earthquakes_at_other_distances(arrives_min, shaking_m, lasts_s, tsunami_m, range_m, seed):
+    """Seismic waves are twenty times as fast as the tsunami, and near the earthquake still there with it."""
+    time_us, value = ocean(15.0, 1.6, seed=seed, range_m=range_m)
+    rng = np.random.default_rng(seed)
+    quake_us = int(time_us[0]) + 20 * HOUR + int(rng.integers(0, 900)) * S
+    shaken_us, wave_us = quake_us + arrives_min * MINUTE // 20, quake_us + arrives_min * MINUTE
+    since_s = np.maximum((time_us - shaken_us) / S, 0)
+    shaking = sum(np.sin(2 * np.pi * since_s / rng.uniform(15, 60) + rng.uniform(0, 6)) / 2 for _ in range(6))
+    value += shaking_m * shaking * np.minimum(since_s / 30, 1) * np.exp(-since_s / lasts_s)
+    value += sea.tsunami(time_us, wave_us, rng.choice([-1, 1]) * tsunami_m, rng.uniform(15, 30))
+    found = feed(detector(), *as_sent(time_us, value, quake_us, shaken_us))
+    assert {f.rule for f in found} == {TSUNAMI, EVENT}
+    assert found[0].onset_us > quake_us
+    told = [(f.at_us - wave_us) / MINUTE for f in found if f.rule == TSUNAMI and f.phase == "begin"]
+    assert len(told) == 1
+    assert 0 < told[0] <= 15
+
+
 def test_rare_samples_tell_an_event_only():
     time_us, value = ocean(900.0, 6.0)
     value += sea.tsunami(time_us, int(time_us[200]), 0.5, 40)
