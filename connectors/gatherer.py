@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
+import structlog
+
 from connectors.epoch_glance import latency_s
 from connectors.gathering.cutter import EpochCutter, Piece
+from connectors.reconnect import StreamError
 from gnss.to_rtcm.converter import Converter
 from streams.bus import RawSink
 from streams.inbox import StoppedError
 from streams.partitions import RecordTooLargeError
 from streams.records import RawChunk
 from streams.stream_state import StreamState
+
+log = structlog.get_logger()
 
 BACKLOG_PATIENCE_S = 10.0
 LATENCY_US = 5_000_000
@@ -78,7 +84,10 @@ class StationIntake:
         if state.phase != "streaming":
             state.enter("streaming", piece.received_at_us)
         if self._converter is not None:
-            piece = self._converted(self._converter, piece)
+            try:
+                piece = self._converted(self._converter, piece)
+            except Exception as bug:
+                raise self._unconverted(self._converter, bug) from bug
         return self._enter(piece)
 
     def _enter(self, piece: Piece) -> Coroutine[Any, Any, None] | None:
@@ -141,7 +150,7 @@ class StationIntake:
         self._forget_timer()
         if self._cutter is not None:
             self._at_once(self._cutter.finish(_mono_us()))
-        if self._converter is not None and (made := self._converter.finish()):
+        if self._converter is not None and (made := self._rest(self._converter)):
             received_at_us = self.state.last_received_us or 0
             self._enter(Piece(made, made, received_at_us, 0, 0, 0, 0))
         if self.gate is not None:
@@ -155,7 +164,8 @@ class StationIntake:
         for piece in pieces:
             if self._is_replay:
                 self._replayed(piece)
-            else:
+                continue
+            with contextlib.suppress(StreamError):  # it is counted, and nobody is there to connect anew
                 self.arrived(piece._replace(is_backlog=0))
 
     def _offer(self, chunk: RawChunk) -> None:
@@ -176,6 +186,22 @@ class StationIntake:
         return piece._replace(
             payload=made, frames=made, n_frames=counters.frames - frames, n_bad=counters.bad - bad
         )
+
+    def _rest(self, converter: Converter) -> bytes:
+        """Return what the last bytes of a connection still give."""
+        try:
+            return converter.finish()
+        except Exception as bug:  # noqa: BLE001 - the connection has ended anyway
+            self._unconverted(converter, bug)
+            return b""
+
+    def _unconverted(self, converter: Converter, bug: Exception) -> StreamError:
+        """Count a fault of the converter and begin with another one; return how the connection ends."""
+        log.error("a stream cannot be converted", station=self.station_id, error=repr(bug))
+        self._converter = converter.anew()
+        self.state.faults += 1
+        self.state.last_error = f"the stream cannot be converted ({bug!r}); report this"
+        return StreamError(self.state.last_error)
 
     def _forget_timer(self) -> None:
         if self._timer is not None:

@@ -26,7 +26,7 @@ from connectors.mqtt_session import Arrived, Session, SessionOptions, connect
 from connectors.mqtt_under_way import UnderWay
 from connectors.reconnect import BackOff, StreamError, keep_connected
 from connectors.sample_rows import GatheredRows
-from sensors.payloads import Mapping, Rows, first_match, opened, printable
+from sensors.payloads import Mapping, Reply, Rows, first_match, opened, printable
 from streams.bus import SampleSink
 from streams.records import SampleBatch
 from streams.stream_state import StreamState
@@ -93,6 +93,7 @@ class _Listener:
     _mappings: list[Mapping] = field(init=False)
     """Those of the configuration; what they remember outlives a connection, as the broker's session does."""
     _mapping_of: dict[str, Mapping | None] = field(default_factory=dict)
+    _replies: list[Reply] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -181,8 +182,17 @@ class _Listener:
                 batch, end = await self._read(messages, begin)
                 await under_way.put(batch, messages[begin:end])
                 begin = end
+                self._answer(session)
                 # stations and rovers have their turn between batches
                 await asyncio.sleep(PAUSE_S if len(batch) < FEW_ROWS else 0)
+
+    def _answer(self, session: Session) -> None:
+        """Ask senders for what readers lack; in a group that shares somebody else may get the answer."""
+        replies, self._replies = self._replies, []
+        for reply in () if self.config.share else replies:
+            if session.publish(reply.topic, reply.payload):
+                self.state.notes["asked"] += 1
+                self.state.last_note = f"{printable(reply.topic)} was sent"
 
     def _count(self, messages: Sequence[Arrived]) -> None:
         self.state.messages_received += len(messages)
@@ -208,6 +218,8 @@ class _Listener:
                 rows, error = None, f"topic {message.topic}: cannot be read ({bug!r}); report this"
             if rows:
                 gathered.add(rows, message.received_at_us)
+            if rows is not None:
+                self._replies += rows.replies
             if error:
                 errors += 1
                 self.state.last_error = error

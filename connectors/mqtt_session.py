@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
 from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -174,6 +175,13 @@ class Session:
         messages, self._inbox, self._inbox_bytes = self._inbox, [], 0
         self._resume()
         return messages
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Send a message with QoS 0, which waits for no answer; return whether it could be."""
+        try:
+            return self.paho.publish(topic, payload).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        except ValueError:  # a topic that a broker should not have let pass
+            return False
 
     def acknowledge(self, messages: Sequence[Arrived]) -> None:
         """Tell the broker that messages are in safe keeping, in the order in which they came."""

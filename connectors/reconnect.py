@@ -8,8 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+import structlog
+
 from connectors.doors import Door
 from streams.stream_state import StreamState
+
+log = structlog.get_logger()
 
 GOOD_STREAM_S = 60.0
 """A stream that lasted so long was good: the next trouble is a new one."""
@@ -65,6 +69,41 @@ class BackOff:
     def succeeded(self) -> None:
         """Begin anew."""
         self.failures = 0
+
+
+async def keep_running(
+    work: Callable[[], Awaitable[None]],
+    state: StreamState,
+    *,
+    clock_us: Callable[[], int],
+    back_off: BackOff | None = None,
+) -> None:
+    """Run a connector; one that ends by a fault of this program is counted and begins anew.
+
+    Parameters
+    ----------
+    work
+        Runs it once, with nothing left of the time before.
+    state, clock_us
+        As `keep_connected` has them.
+    back_off
+        Between attempts; its failures are forgotten after `GOOD_STREAM_S`.
+    """
+    patience, loop = back_off or BackOff(), asyncio.get_running_loop()
+    while True:
+        begun_s = loop.time()
+        try:
+            await work()
+        except Exception as fault:
+            log.exception("a connector failed and begins anew", stream=state.id)
+            if loop.time() - begun_s >= GOOD_STREAM_S:
+                patience.succeeded()
+            state.faults += 1
+            text = f"the connector failed ({fault!r}) and begins anew; report this"
+            state.enter("waiting", clock_us(), text)
+            await asyncio.sleep(patience.failed())
+        else:
+            return
 
 
 async def keep_connected(

@@ -159,6 +159,19 @@ class ObservationAnswer(Answer, frozen=True, kw_only=True):
     """The verdict of each test."""
     revision: int
     received_at: Time
+    longitude: float | UnsetType = UNSET
+    """Where it was taken, as a platform that moves said: degrees."""
+    latitude: float | UnsetType = UNSET
+    height_m: float | UnsetType = UNSET
+
+
+class WaveformAnswer(Answer, frozen=True, kw_only=True):
+    """A sample that holds many values, evenly in time."""
+
+    begin: Time
+    """Time of the first value."""
+    step_s: float
+    values: list[float | None]
 
 
 class ObservationWindowAnswer(Answer, frozen=True, kw_only=True):
@@ -274,6 +287,8 @@ class StreamAnswer(Answer, frozen=True, kw_only=True):
     bad_messages: int
     overload_drops: int
     refused_connections: int
+    faults: int
+    """Errors of this program, not of the source; each time it began anew."""
     reconnects: int
     last_received: Time | None
     last_error: str

@@ -22,6 +22,7 @@ _STREAM_COUNTERS: tuple[tuple[str, str, Callable[[StreamState], int]], ...] = (
     ("received_bytes", "Bytes received.", lambda s: s.bytes_received),
     ("messages", "Frames of a station, messages of a broker.", lambda s: s.messages_received),
     ("bad_messages", "Messages that could not be used.", lambda s: s.bad_messages),
+    ("faults", "Errors of this program that made it begin anew.", lambda s: s.faults),
     ("refused_connections", "Senders that were not let in.", lambda s: s.refused_connections),
     ("overload_drops", "Chunks that were not judged for want of time.", lambda s: s.overload_drops),
     ("bad_samples", "Samples in messages of sensors that could not be used.", lambda s: s.bad_samples),

@@ -25,6 +25,7 @@ from dashboards.answers import (
     StreamAnswer,
     ThingAnswer,
     TransitionAnswer,
+    WaveformAnswer,
 )
 from sensors.model import Thing
 from storage.store import (
@@ -35,6 +36,7 @@ from storage.store import (
     ObservationWindow,
     QualityWindow,
     StationRow,
+    Waveform,
 )
 from streams import records
 from streams.records import AlertTransition, Reason, SourceChange, StationReport
@@ -168,6 +170,11 @@ def quality(window: QualityWindow) -> QualityAnswer:
 
 def observation(sample: Observation) -> ObservationAnswer:
     """Return a sample."""
+    place: dict[str, Any] = {}
+    if sample.place is not None:
+        place = {"longitude": sample.place.longitude, "latitude": sample.place.latitude}
+        if sample.place.height_m is not None:
+            place["height_m"] = sample.place.height_m
     return ObservationAnswer(
         phenomenon_time=time_of(sample.time_us),
         value=sample.value,
@@ -175,7 +182,13 @@ def observation(sample: Observation) -> ObservationAnswer:
         flags=sample.test_flags,
         revision=sample.revision,
         received_at=time_of(sample.received_at_us),
+        **place,
     )
+
+
+def waveform(one: Waveform) -> WaveformAnswer:
+    """Return a waveform."""
+    return WaveformAnswer(begin=time_of(one.time_us), step_s=one.step_us / 1e6, values=one.values)
 
 
 def live_observation(datastream_id: str, time_us: int, value: float, flag: int) -> LiveObservation:
@@ -276,6 +289,7 @@ def stream(state: StreamState) -> StreamAnswer:
         bad_messages=state.bad_messages,
         overload_drops=state.overload_drops,
         refused_connections=state.refused_connections,
+        faults=state.faults,
         reconnects=state.reconnects,
         last_received=None if state.last_received_us is None else time_of(state.last_received_us),
         last_error=state.last_error,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from connectors.gatherer import StationIntake
 from connectors.gathering.hall import Hall
 from connectors.http_intake import HttpIntake
 from connectors.mqtt_memory import SessionMemory
+from connectors.reconnect import keep_running
 from connectors.selecting.gate import Gate
 from connectors.selecting.selector import Changed, Selector
 from deploy.clock import wall_clock_us
@@ -31,7 +33,7 @@ from streams.bus import RawSink, SampleSink
 from streams.definitions import StationDefinition
 from streams.records import SourceChange
 from streams.station_sources import MAIN, SourceDefinition
-from streams.stream_state import StreamStates
+from streams.stream_state import StreamState, StreamStates
 
 log = structlog.get_logger()
 
@@ -128,6 +130,10 @@ class Sources:
         self.tasks.append(task)
         return task
 
+    def _keep(self, work: Callable[[], Coroutine[Any, Any, None]], state: StreamState) -> asyncio.Task[None]:
+        """Run a connector until `stop`; after a fault it begins anew."""
+        return self.start(keep_running(work, state, clock_us=wall_clock_us), state.id)
+
     def connect(self, settings: Settings) -> None:
         """Start every connector that the configuration names."""
         for station in settings.station:
@@ -138,13 +144,13 @@ class Sources:
             name = f"{broker.source}#{i + 1}"  # several sessions at one broker are several streams
             state = self.streams.add(name, "mqtt", broker.source)
             told = msgspec.structs.replace(broker, mappings=expecting(broker.mappings, units))
-            work = mqtt.run(told, self.samples, state, clock_us=wall_clock_us, memory=self.memory)
-            self.start(work, name)
+            work = partial(mqtt.run, told, self.samples, state, clock_us=wall_clock_us, memory=self.memory)
+            self._keep(work, state)
         self.memory.warn_of_others(broker.session for broker in settings.mqtt)
         for poll in settings.http_poll:
             state = self.streams.add(f"http-poll/{poll.id}", "http-poll", poll.source)
             asking = msgspec.structs.replace(poll, mapping=expecting([poll.mapping], units)[0])
-            self.start(http_poll.run(asking, self.samples, state, clock_us=wall_clock_us), state.id)
+            self._keep(partial(http_poll.run, asking, self.samples, state, clock_us=wall_clock_us), state)
         for push in settings.http_push:
             state = self.streams.add(f"http-push/{push.id}", "http-push", f"/api/v1/samples/{push.id}")
             posting = msgspec.structs.replace(push, mappings=expecting(push.mappings, units))
@@ -243,7 +249,8 @@ class Sources:
         if gathered.gate is not None and not gathered.gate.selector.is_called(name):
             source.intake.state.enter("standby", wall_clock_us())
         elif stream_id not in self._stations:
-            self._stations[stream_id] = self.start(self._work(source), stream_id)
+            work = partial(self._work, source)
+            self._stations[stream_id] = self._keep(work, source.intake.state)
 
     async def _disconnect(self, station_id: str, name: str) -> None:
         stream_id = stream_id_of(station_id, name)

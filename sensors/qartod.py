@@ -29,7 +29,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sensors.own_places import Columns, OwnPlaces, with_places
 from sensors.qartod_kernel import COLUMNS, NO_STATE, PARAMETERS, REVISING, STATE, judge, settle, unpack
+from sensors.quality import OWN, OWN_PLACE
 from sensors.quality.arena import Arena
 from sensors.quality_tests import QualityTests
 
@@ -116,20 +118,28 @@ class Qartod:
         time_us: NDArray[np.int64],
         value: NDArray[np.float64],
         received_at_us: NDArray[np.int64],
+        places: OwnPlaces | None = None,
     ) -> Judged:
         """Judge samples in the order of arrival; all columns have shape (n,).
 
-        `series` is the slot, or -1 for a series without tests: its samples are flagged 2.
+        `series` is the slot, or -1 for a series without tests: its samples are flagged 2. `places` are those
+        that samples bring with them.
         """
-        out = _columns(2 * len(series))
+        given = Columns(series, time_us, value, received_at_us)
+        columns = given if places is None else with_places(given, places, self._own)
+        judged = self._judge(columns)
+        return judged if columns is given else self._without_places(judged, len(series))
+
+    def _judge(self, columns: Columns) -> Judged:
+        out = _columns(2 * len(columns.series))
         # Columns that came off the wire are read-only, for which the kernel would be compiled once more.
-        values = np.array(value, np.float64)
+        values = np.array(columns.value, np.float64)
         size, repeated, late = judge(
-            np.array(series, np.int32),
-            np.array(time_us, np.int64),
+            np.array(columns.series, np.int32),
+            np.array(columns.time_us, np.int64),
             values,
             values.view(np.int64),
-            np.array(received_at_us, np.int64),
+            np.array(columns.received_at_us, np.int64),
             self._parameters,
             self._state,
             NO_STATE,
@@ -138,6 +148,23 @@ class Qartod:
             out,
         )
         return self._judged(out, size, repeated, late)
+
+    def _without_places(self, judged: Judged, n: int) -> Judged:
+        """Leave out the positions that were put before samples; there were `n` of these."""
+        kept = ~np.isin(judged.series, self._own[self._own >= 0])
+        first = judged.revision[kept] <= 0
+        return Judged(
+            judged.series[kept],
+            judged.time_us[kept],
+            judged.value[kept],
+            judged.received_at_us[kept],
+            judged.revision[kept],
+            judged.tests,
+            judged.flags[kept],
+            judged.flag[kept],
+            n - int(first.sum()),
+            int((judged.revision[kept] < 0).sum()),
+        )
 
     def end(self) -> Judged:
         """Return revisions of the newest samples that only waited for a next one: there is none."""
@@ -168,17 +195,20 @@ class Qartod:
 
     def change(self, name: str, tests: QualityTests | None, sampling_period_s: float, site: str = "") -> None:
         """Give a series, perhaps a new one, other tests, or none; it begins anew and no other notices."""
-        slot = self._slots.pop(name, None)
-        if slot is not None:
-            self._clear(slot)
-            self._free.append(slot)
+        for each in (name, *(name + own for own in OWN_PLACE.values())):
+            slot = self._slots.pop(each, None)
+            if slot is not None:
+                self._clear(slot)
+                self._free.append(slot)
         self._partners.pop(name, None)
         if tests is not None:
             self._lay(name, tests, sampling_period_s, site)
         self._find()
 
     def _lay(self, name: str, tests: QualityTests, period_s: float, site: str) -> None:
-        """Give a series a slot."""
+        """Give a series a slot; and those that its samples bring with them, too."""
+        for own in sorted(tests.own_partners()):
+            self._lay(name + own, QualityTests(series=tests.series), period_s, site)
         if not self._free:
             self._grow()
         slot = self._slots[name] = self._free.pop()
@@ -205,7 +235,8 @@ class Qartod:
                 self._tables.data[record["table_at"] :][: table.size] = table.ravel()
                 self._looked_up[slot].append((int(record["table_at"]), table.size))
             for field, partner in parameters.partners().items():
-                self._partners.setdefault(name, []).append((test, field, partner))
+                partner_id = name + partner if partner.startswith(OWN) else partner
+                self._partners.setdefault(name, []).append((test, field, partner_id))
 
     def _find(self) -> None:
         """Let tests know where their partners are, and flags which tests there are."""
@@ -214,6 +245,10 @@ class Qartod:
                 there = self._sites.get(partner) == self._sites[name] and partner in self._slots
                 slot = self._slots[partner] if there else -1
                 self._parameters[self._slots[name]][test][field] = slot
+        self._own = np.full((len(self._state), 2), -1, np.int32)
+        for name in self._partners:
+            for place, own in enumerate(OWN_PLACE.values()):
+                self._own[self._slots[name], place] = self._slots.get(name + own, -1)
         on = int(np.bitwise_or.reduce(self._parameters["on"])) | _ALWAYS
         self._tests = [test for test, column in COLUMNS.items() if on >> column & 1]
         self._columns = np.array([COLUMNS[test] for test in self._tests], np.int64)

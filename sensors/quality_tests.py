@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from sensors.model import Datastream, ObservedProperty
-from sensors.quality import Facts, Parameters, every_test
+from sensors.quality import OWN, Facts, Parameters, every_test
 
 Behaviour = Literal["manual", "ioos_qc"]
 
@@ -35,7 +35,12 @@ class QualityTests(msgspec.Struct, frozen=True, kw_only=True):
 
     def partners(self) -> set[str]:
         """Return the ids of all series that these tests look at besides their own."""
-        return {name for test in self.tests.values() for name in test.partners().values()}
+        every = {name for test in self.tests.values() for name in test.partners().values()}
+        return {name for name in every if not name.startswith(OWN)}
+
+    def own_partners(self) -> set[str]:
+        """Return what these tests look at that each sample brings itself."""
+        return {name for test in self.tests.values() for name in test.partners().values()} - self.partners()
 
 
 def quality_tests(observed: ObservedProperty, datastream: Datastream | None = None) -> QualityTests:

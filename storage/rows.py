@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -136,6 +136,32 @@ class QualityWindow(msgspec.Struct, frozen=True, kw_only=True):
     """Reports by code of their reasons, most frequent first."""
 
 
+class SamplePlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where a sample was taken, as the platform said: degrees, metres."""
+
+    longitude: float
+    latitude: float
+    height_m: float | None = None
+
+
+class Box(NamedTuple):
+    """Part of a map, in degrees; `west` above `east` goes over 180 degrees."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+class Waveform(msgspec.Struct, frozen=True, kw_only=True):
+    """A sample that holds many values."""
+
+    time_us: int
+    """Of the first value."""
+    step_us: float
+    values: list[float | None]
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """One sample with its flags."""
 
@@ -146,6 +172,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     test_flags: dict[str, int]
     revision: int
     received_at_us: int
+    place: SamplePlace | None = None
+    """Where it was taken, of platforms that move."""
 
 
 class ObservationWindow(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.rows import (
     Aggregate,
     AlertHistory,
+    Box,
     CallRow,
     CommandRow,
     Counts,
@@ -22,6 +23,7 @@ from storage.rows import (
     QualityWindow,
     RawSegment,
     StationRow,
+    Waveform,
     WebhookRow,
 )
 from storage.upkeep import Kept
@@ -256,9 +258,22 @@ class Store(Protocol):
         ...
 
     def observations(
-        self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+        self,
+        datastream_id: str,
+        start_us: int,
+        end_us: int,
+        *,
+        limit: int = 1_000,
+        after: str | None = None,
+        box: Box | None = None,
     ) -> Page[Observation]:
-        """Return samples, oldest first."""
+        """Return samples, oldest first; with `box` those that were taken there."""
+        ...
+
+    def waveforms(
+        self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 100, after: str | None = None
+    ) -> Page[Waveform]:
+        """Return waveforms that begin in the range, oldest first; a page has fewer where they are long."""
         ...
 
     def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
@@ -436,6 +451,7 @@ class RawIndex(Protocol):
 __all__ = [
     "Aggregate",
     "AlertHistory",
+    "Box",
     "CommandRow",
     "Counts",
     "DatastreamRow",
@@ -453,6 +469,7 @@ __all__ = [
     "StorageFullError",
     "Store",
     "StoreVersionError",
+    "Waveform",
     "WebhookRow",
     "WritableStore",
 ]

@@ -45,6 +45,7 @@ from streams.records import (
     Tick,
 )
 from streams.rounds import Journal, Keeper, Repetitions, Round, joined
+from streams.sample_extras import extra_bytes
 from streams.storing import AbandonedError, Storing
 from streams.topics import PRESENCES, RAW
 
@@ -183,7 +184,8 @@ class EmbeddedRuntime:
         Samples whose datastream has an id that cannot be stored are left out and counted.
         """
         batch = self._usable(batch)
-        await self._inbox.deliver(batch, 64 * len(batch) + 256 * len(batch.datastream_ids))
+        size = 64 * len(batch) + 256 * len(batch.datastream_ids) + extra_bytes(batch)
+        await self._inbox.deliver(batch, size)
 
     def _usable(self, batch: SampleBatch) -> SampleBatch:
         """Leave out what the store could never take: a fault of one batch is its sender's, not of all."""

@@ -32,6 +32,7 @@ from streams.records import (
     StationReports,
     Tick,
 )
+from streams.sample_extras import of_rows
 from streams.topics import IN_LINE, MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
 
 Samples = TypeVar("Samples", bound=SampleBatch | FlaggedSamples)
@@ -196,7 +197,11 @@ def rows_of(batch: Samples, rows: NDArray[np.int64] | slice) -> Samples:
     if not used.all():
         columns["series"] = (np.cumsum(used, dtype=np.int32) - 1)[columns["series"]]
         names = list(compress(names, used.tolist()))
-    taken: Samples = msgspec.structs.replace(batch, datastream_ids=names, **columns)
+    places = of_rows(batch.places, rows, len(batch))
+    waves = of_rows(batch.waves, rows, len(batch))
+    taken: Samples = msgspec.structs.replace(
+        batch, datastream_ids=names, **columns, places=places, waves=waves
+    )
     return taken
 
 

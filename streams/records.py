@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gnss.quality.score import State
 from sensors.detectors import Level, Phase
+from streams.sample_extras import Places, Waves, check_extras
 from streams.stream_state import StreamPhase
 
 StationStateName = State
@@ -200,7 +201,7 @@ class StationPeriods(Record, frozen=True, kw_only=True, tag="station_periods"):
 # --- sensors --------------------------------------------------------------------------------------
 
 
-class SampleBatch(Record, frozen=True, kw_only=True, tag="samples"):
+class SampleBatch(Record, frozen=True, kw_only=True, omit_defaults=True, tag="samples"):
     """Samples of many series as columns: row i belongs to `datastream_ids[series[i]]`."""
 
     datastream_ids: list[str]
@@ -210,6 +211,10 @@ class SampleBatch(Record, frozen=True, kw_only=True, tag="samples"):
     value: NDArray[np.float64]
     """NaN: the sender said that there is no value."""
     received_at_us: NDArray[np.int64]
+    places: Places | None = None
+    """Where samples were taken that tell it."""
+    waves: Waves | None = None
+    """Of samples that are waveforms."""
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit: kernels would read beyond their ends."""
@@ -219,7 +224,7 @@ class SampleBatch(Record, frozen=True, kw_only=True, tag="samples"):
         return len(self.series)
 
 
-class FlaggedSamples(Record, frozen=True, kw_only=True, tag="flagged_samples"):
+class FlaggedSamples(Record, frozen=True, kw_only=True, omit_defaults=True, tag="flagged_samples"):
     """Samples with their QARTOD flags. Key: datastream, time_us; the highest revision wins."""
 
     datastream_ids: list[str]
@@ -236,6 +241,10 @@ class FlaggedSamples(Record, frozen=True, kw_only=True, tag="flagged_samples"):
     """Shape (n, len(tests)): 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing."""
     flag: NDArray[np.uint8]
     """Shape (n,): the sample's overall flag."""
+    places: Places | None = None
+    """Where samples were taken that tell it. A revision has none: it is that of the sample before."""
+    waves: Waves | None = None
+    """Of samples that are waveforms; values that the instrument cannot measure are NaN."""
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit: who stores or shows them would fail for ever."""
@@ -269,6 +278,7 @@ def _check_columns(batch: SampleBatch | FlaggedSamples) -> None:
             raise ValueError("the columns of samples are not of one length")
         if column.dtype != kind:
             raise ValueError(f"column {name} of samples is {column.dtype}, not {kind}")
+    check_extras(batch, LATEST_US)
     if not shape[0]:
         return
     if not (batch.series.min() >= 0 and batch.series.max() < len(batch.datastream_ids)):
@@ -523,6 +533,7 @@ class SourceState(Record, frozen=True, kw_only=True):
     latency_s: float | None
     bytes_per_s: float
     messages_per_s: float
+    faults: int = 0
 
 
 class SourceStates(Record, frozen=True, kw_only=True, tag="source_states"):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.records import SampleBatch
+from streams.sample_extras import of_rows, together
 
 Int64 = NDArray[np.int64]
 
@@ -28,17 +29,22 @@ def merge(batches: Sequence[SampleBatch]) -> SampleBatch:
         time_us=np.concatenate([b.time_us for b in batches]),
         value=np.concatenate([b.value for b in batches]),
         received_at_us=np.concatenate([b.received_at_us for b in batches]),
+        places=together([b.places for b in batches], [len(b) for b in batches]),
+        waves=together([b.waves for b in batches], [len(b) for b in batches]),
     )
 
 
 def rows_where(batch: SampleBatch, wanted: NDArray[np.bool_]) -> SampleBatch:
     """Return some rows, in their order; datastreams stay named."""
+    rows = np.flatnonzero(wanted)
     return msgspec.structs.replace(
         batch,
         series=batch.series[wanted],
         time_us=batch.time_us[wanted],
         value=batch.value[wanted],
         received_at_us=batch.received_at_us[wanted],
+        places=of_rows(batch.places, rows, len(batch)),
+        waves=of_rows(batch.waves, rows, len(batch)),
     )
 
 

@@ -39,6 +39,8 @@ class StreamState:
     refused_connections: int = 0
     """Of strangers, and of a second one that wanted to send for the same station."""
     reconnects: int = 0
+    faults: int = 0
+    """Errors of this program, not of the source; each time it began anew."""
     last_received_us: int | None = None
     last_error: str = ""
     notes: Counter[str] = field(default_factory=Counter)

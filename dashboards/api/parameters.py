@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
 from dashboards.problems import ProblemError
+from storage.rows import Box
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
@@ -83,3 +85,24 @@ def span_us(start: str | None, end: str | None, newest_us: int | None, default_u
     if from_us > until_us:
         raise ProblemError(400, "The range ends before it begins: give an end that is later than the start.")
     return from_us, until_us
+
+
+def box(text: str) -> Box:
+    """Return the part of a map that `west,south,east,north` is; west above east goes over 180 degrees.
+
+    Raises
+    ------
+    ProblemError
+        400: not such a part.
+    """
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west = south = east = north = math.nan
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise ProblemError(
+            400,
+            f"bbox={text[:60]!r} is no part of a map: write west,south,east,north in degrees, "
+            "for instance 120,30,123.5,32.",
+        )
+    return Box(west, south, east, north)

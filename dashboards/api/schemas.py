@@ -27,6 +27,7 @@ _TYPES = (
     answers.DatastreamAnswer,
     answers.ObservationAnswer,
     answers.ObservationWindowAnswer,
+    answers.WaveformAnswer,
     answers.AlertAnswer,
     answers.SessionAnswer,
     answers.SessionCounts,

@@ -18,7 +18,7 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
-from dashboards.api.parameters import span_us, window_s
+from dashboards.api.parameters import box, span_us, window_s
 from dashboards.problems import ProblemError
 from sensors.model import Thing
 from storage.store import Aggregate
@@ -85,6 +85,10 @@ def router(context: Context) -> APIRouter:
         ] = "good",
         after: Annotated[str | None, Query(description="`next` of the page before; without window.")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Without window.")] = 1_000,
+        bbox: Annotated[
+            str | None,
+            Query(description="west,south,east,north in degrees: samples that were taken there; no window."),
+        ] = None,
     ) -> Response:
         """Samples, oldest first; with `window`, aggregates of those that passed the quality tests."""
         row = found(store.datastream(datastream_id), "datastream", datastream_id)
@@ -93,9 +97,16 @@ def router(context: Context) -> APIRouter:
         if window is None:
             if aggregate is not None:
                 raise ProblemError(400, "An aggregate needs a window: add for instance window=5min.")
-            page = ask(lambda: store.observations(datastream_id, from_us, until_us, limit=limit, after=after))
+            there = None if bbox is None else box(bbox)
+            page = ask(
+                lambda: store.observations(
+                    datastream_id, from_us, until_us, limit=limit, after=after, box=there
+                )
+            )
             samples = [present.observation(sample) for sample in page.items]
             return json_response(ListAnswer(items=samples, next=page.next))
+        if bbox is not None:
+            raise ProblemError(400, "A bbox goes with single samples: leave window out.")
         length_s, wanted = window_s(window), _aggregates(aggregate)
         rows = ask(
             lambda: store.observation_windows(
@@ -103,6 +114,23 @@ def router(context: Context) -> APIRouter:
             )
         )
         return json_response(ListAnswer(items=[present.observation_window(w, wanted) for w in rows]))
+
+    @routes.get("/datastreams/{datastream_id}/waveforms", responses=schemas.many(answers.WaveformAnswer))
+    def waveforms(
+        datastream_id: str,
+        start: Annotated[
+            str | None, Query(description="ISO 8601 with offset; six hours before the end.")
+        ] = None,
+        end: Annotated[str | None, Query(description="Not included; after the newest sample.")] = None,
+        after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
+    ) -> Response:
+        """Waveforms that begin in the range, oldest first."""
+        row = found(store.datastream(datastream_id), "datastream", datastream_id)
+        newest_us = row.latest.time_us if row.latest else None
+        from_us, until_us = span_us(start, end, newest_us, DEFAULT_SPAN_US)
+        page = ask(lambda: store.waveforms(datastream_id, from_us, until_us, limit=limit, after=after))
+        return json_response(ListAnswer(items=[present.waveform(one) for one in page.items], next=page.next))
 
     return routes
 

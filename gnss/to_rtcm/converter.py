@@ -68,10 +68,12 @@ class Converter:
         reference_station: int = 0,
         position_m: tuple[float, float, float] | None = None,
     ) -> None:
+        self._asked: Format = spoken
         self._is_open = spoken == "auto"
         self.speaks: Spoken = "rtcm" if spoken == "auto" else spoken
         """The format that is being read."""
         self.counters = Counters()
+        self._place = reference_station, position_m
         self._writer = RtcmWriter(reference_station, position_m)
         self._ear = _Ear()
         self._framer = Framer()
@@ -89,6 +91,11 @@ class Converter:
     def first_us(self) -> int:
         """UTC of the first epoch that was converted; 0: there was none."""
         return self._first_us
+
+    def anew(self) -> Converter:
+        """Return a converter of the same station that has seen nothing."""
+        reference_station, position_m = self._place
+        return Converter(self._asked, reference_station=reference_station, position_m=position_m)
 
     def is_let_through(self, n_bytes: int, received_at_us: int) -> bool:
         """Say whether bytes pass as they are, where the caller knows of observations in RTCM 3.

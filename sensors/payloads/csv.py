@@ -13,8 +13,8 @@ from functools import cached_property
 
 import msgspec
 
-from sensors.payloads import Rows, TooManyError, UnusableError, printable, register
-from sensors.payloads.mapping import FormatMapping
+from sensors.payloads import Place, Rows, TooManyError, UnusableError, Wave, printable, register
+from sensors.payloads.mapping import FormatMapping, check_place, read_place
 from sensors.payloads.numbers import read_number
 from sensors.payloads.paths import Namer, checked, namer
 from sensors.payloads.times import Chosen, Clock, check_format, check_zone, read_time
@@ -51,6 +51,14 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
     scale: float = 1.0
     offset: float = 0.0
     """The value is `number * scale + offset`."""
+    longitude: str = ""
+    """Column of where the sample was taken, in degrees; empty: it is not told."""
+    latitude: str = ""
+    height: str = ""
+    """Metres; negative under water."""
+    step_s: float = 0.0
+    """The lines of a message are one sample, a waveform: the first line's time and place are those of it, and
+    lines are so far apart. 0: each line is a sample."""
 
     def __post_init__(self) -> None:
         """Refuse a mapping that cannot work."""
@@ -65,8 +73,11 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("scale and offset must be finite, scale not 0")
         if self.skip_lines < 0:
             raise ValueError("skip_lines must not be negative")
+        if not 0 <= self.step_s <= 3600:
+            raise ValueError("step_s must lie between 0 and 3600")
         check_zone(self.zone)
         check_format(self.time_format)
+        check_place(self.longitude, self.latitude, self.height)
         if self.columns and (unknown := [name for name in self._asked if name not in self.columns]):
             raise ValueError(f"columns do not name {unknown[0]!r}")
 
@@ -77,7 +88,8 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def _asked(self) -> list[str]:
-        return [*([self.time] if isinstance(self.time, str) and self.time else self.time), *self.values]
+        times = [self.time] if isinstance(self.time, str) else self.time
+        return [*filter(None, [*times, self.longitude, self.latitude, self.height]), *self.values]
 
     @cached_property
     def _plan(self) -> list[tuple[str, Namer]]:
@@ -98,6 +110,9 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
                 "send fewer, or raise max_rows of the mapping"
             )
         levels = rows.topic.split("/")
+        if self.step_s:
+            self._read_waves(rows, table, columns, levels, clock)
+            return
         for number, fields in enumerate(table):
             names = columns or [str(place) for place in range(len(fields))]
             sample = dict(zip(names, fields, strict=False))
@@ -106,12 +121,46 @@ class CsvMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fields
             except UnusableError as error:
                 rows.refuse(f"line {number}: {error}")
                 continue
+            place = self._place(rows, sample)
             for column, name_of in self._plan:
                 try:
                     value = self._value(sample, column)
-                    rows.add(checked(name_of(levels, sample, {})), time_us, value, doubt)
+                    rows.add(checked(name_of(levels, sample, {})), time_us, value, doubt, place)
                 except UnusableError as error:
                     rows.refuse(f"line {number}: {error}")
+
+    def _read_waves(
+        self, rows: Rows, table: list[list[str]], columns: list[str], levels: list[str], clock: Clock
+    ) -> None:
+        """Add a waveform for each column; a line that cannot be read is a value that is missing."""
+        if not table:
+            return
+        names = columns or [str(place) for place in range(len(table[0]))]
+        lines = [dict(zip(names, fields, strict=False)) for fields in table]
+        time_us, doubt = self._time(rows, lines[0], clock)
+        place = self._place(rows, lines[0])
+        for column, name_of in self._plan:
+            values, refused = [], 0
+            for number, line in enumerate(lines):
+                try:
+                    values.append(self._value(line, column))
+                except UnusableError as error:
+                    rows.refuse(f"line {number}: {error}")
+                    values.append(math.nan)
+                    refused += 1
+            try:
+                if refused < len(values):
+                    name = checked(name_of(levels, lines[0], {}))
+                    rows.add_wave(name, time_us, Wave(self.step_s * 1e6, values), doubt, place)
+            except UnusableError as error:
+                rows.refuse(str(error))
+
+    def _place(self, rows: Rows, sample: dict[str, str]) -> Place | None:
+        if not self.longitude:
+            return None
+        asked = (self.longitude, self.latitude, self.height)
+        parts = [(f"column {name}", sample.get(name) or None) for name in asked]
+        return read_place(rows, parts, self.missing, decimal_comma=self.decimal_comma)
 
     def _lines(self, text: str) -> Iterator[list[str]]:
         """Return the fields of each line that counts, the line of names first."""

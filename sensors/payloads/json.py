@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sensors.payloads import Rows, TooManyError, UnusableError, printable, register
-from sensors.payloads.mapping import FormatMapping
+from sensors.payloads import Place, Rows, TooManyError, UnusableError, Wave, printable, register
+from sensors.payloads.mapping import FormatMapping, check_place, read_place
 from sensors.payloads.numbers import read_number
 from sensors.payloads.paths import ABSENT, Finder, Namer, checked, finder, namer
 from sensors.payloads.times import EARLIEST_US, SCALES, Chosen, Clock, check_format, check_zone, read_time
@@ -44,7 +44,17 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
     """Path of the time that a gateway put to it, which counts where the device's is empty or cannot be."""
     gateway_time_format: str = "iso8601"
     step_s: float = 0.0
-    """The value is a list (a waveform), the first of it at the time of the sample, and so far apart."""
+    """The value is a list, the first of it at the time of the sample, and so far apart: as many samples."""
+    waveform: bool = False
+    """Such a list is one sample, a waveform."""
+    rate: str = ""
+    """Path of a waveform's values a second in the sample, or in the message; else `step_s` counts."""
+    longitude: str = ""
+    """Path of where the sample was taken, in degrees, in the sample or in the message; empty: it is not
+    told."""
+    latitude: str = ""
+    height: str = ""
+    """Metres; negative under water."""
     unit: str = ""
     """Path of the values' unit in the sample, or in the message."""
     missing: list[float | str] = msgspec.field(default_factory=list)
@@ -65,6 +75,11 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("scale and offset must be finite, scale not 0")
         if not 0 <= self.step_s <= 86_400:
             raise ValueError("step_s must lie between 0 and 86400")
+        if self.waveform and not (0 < self.step_s <= 3600 or self.rate):
+            raise ValueError("a waveform needs step_s, up to 3600, or rate")
+        if self.rate and not self.waveform:
+            raise ValueError("rate is that of waveforms; set waveform = true")
+        check_place(self.longitude, self.latitude, self.height)
 
     @property
     def tells_time(self) -> bool:
@@ -81,33 +96,59 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
                 f"{count} values in one message, at most {self.max_rows} are read; "
                 "send fewer, or raise max_rows of the mapping"
             )
-        is_plain = not (self.step_s or self.unit or self.missing)
+        is_list = bool(self.step_s or self.waveform)
+        is_plain = not (is_list or self.unit or self.missing)
         for number, sample in enumerate(samples):
             try:
                 time_us, doubt = self._time(rows, sample, message, clock)
                 unit = "" if plan.find_unit is None else _text(plan.find_unit, sample, message)
             except UnusableError as error:
-                rows.refuse(self._place(number) + str(error))
+                rows.refuse(self._where(number) + str(error))
                 continue
+            place = self._place_of(rows, sample, message) if self.longitude else None
             for field, find_value, name_of in plan.columns:
                 try:
                     raw = find_value(sample)
                     name = checked(name_of(levels, sample, message))
                     if is_plain and type(raw) is float:
                         value = raw * self.scale + self.offset
-                        rows.add(name, time_us, value if math.isfinite(value) else math.nan, doubt)
+                        rows.add(name, time_us, value if math.isfinite(value) else math.nan, doubt, place)
                         continue
-                    if not self.step_s:
-                        rows.add(name, time_us, self._value(rows, name, raw, field, unit), doubt)
+                    if not is_list:
+                        rows.add(name, time_us, self._value(rows, name, raw, field, unit), doubt, place)
                         continue
                     if not isinstance(raw, list):
-                        raise UnusableError(f"{field} should be a list of numbers, since step_s is set")
+                        raise UnusableError(f"{field} should be a list of numbers, as the mapping says")
+                    if len(raw) > self.max_rows:
+                        raise TooManyError(
+                            f"more than {self.max_rows} values in one message; send fewer, or raise max_rows"
+                        )
                     values = [self._value(rows, name, one, field, unit) for one in raw]
+                    if self.waveform:
+                        wave = Wave(self._step_us(sample, message), values)
+                        rows.add_wave(name, time_us, wave, doubt, place)
+                        continue
                 except UnusableError as error:
-                    rows.refuse(self._place(number) + str(error))
+                    rows.refuse(self._where(number) + str(error))
                     continue
-                for place, value in enumerate(values):
-                    rows.add(name, time_us + round(place * self.step_s * 1e6), value, doubt)
+                for k, value in enumerate(values):
+                    rows.add(name, time_us + round(k * self.step_s * 1e6), value, doubt, place)
+
+    def _place_of(self, rows: Rows, sample: Any, message: Any) -> Place | None:
+        found = [(name, _either(find, sample, message)) for name, find in self._plan.place]
+        return read_place(rows, [(name, None if raw is ABSENT else raw) for name, raw in found], self.missing)
+
+    def _step_us(self, sample: Any, message: Any) -> float:
+        find = self._plan.find_rate
+        raw = ABSENT if find is None else _either(find, sample, message)
+        if raw is ABSENT:
+            if not self.step_s:
+                raise UnusableError(f"field {self.rate} is not there, and the mapping has no step_s")
+            return self.step_s * 1e6
+        rate_hz = read_number(raw, f"field {self.rate}", ())
+        if not 0 < rate_hz <= 1e6:
+            raise UnusableError(f"field {self.rate} should be values a second, from 0 to a million")
+        return 1e6 / rate_hz
 
     def _value(self, rows: Rows, name: str, raw: Any, field: str, unit: str) -> float:
         if raw is ABSENT:
@@ -149,7 +190,7 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
         except UnusableError:
             return None
 
-    def _place(self, number: int) -> str:
+    def _where(self, number: int) -> str:
         return f"sample {number}: " if self.samples is not None else ""
 
     @cached_property
@@ -163,6 +204,11 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
             time_scale=SCALES.get(self.time_format, 0),
             find_gateway_time=finder(self.gateway_time) if self.gateway_time else None,
             find_unit=finder(self.unit) if self.unit else None,
+            find_rate=finder(self.rate) if self.rate else None,
+            place=[
+                (f"field {path}", finder(path) if path else lambda _: ABSENT)
+                for path in (self.longitude, self.latitude, self.height)
+            ],
             columns=[
                 (f"field {path or '(sample)'}", finder(path), namer(text)) for path, text in pairs.items()
             ],
@@ -178,6 +224,9 @@ class _Plan(NamedTuple):
     """Microseconds of what it counts; 0: it is text."""
     find_gateway_time: Finder | None
     find_unit: Finder | None
+    find_rate: Finder | None
+    place: list[tuple[str, Finder]]
+    """What longitude, latitude and height are called in errors, and what finds them."""
     columns: list[tuple[str, Finder, Namer]]
     """Of each value what it is called in errors, what finds it, and what names its datastream."""
 

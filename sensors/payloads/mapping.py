@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 
-from sensors.payloads import MAX_ROWS, Rows, TooManyError, UnusableError, check_filter, printable
+from sensors.payloads import MAX_ROWS, Place, Rows, TooManyError, UnusableError, check_filter, printable
+from sensors.payloads.numbers import read_number
 from sensors.payloads.times import Clock
 from sensors.payloads.units import converted
 
@@ -99,6 +101,40 @@ class FormatMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         value = converted(value, unit, expected, name)
         rows.note("converted", f"{name} came in {printable(unit)} and was made {expected}")
         return value
+
+
+def read_place(
+    rows: Rows,
+    parts: Sequence[tuple[str, Any]],
+    missing: Sequence[float | str],
+    *,
+    decimal_comma: bool = False,
+) -> Place | None:
+    """Return where a sample was taken; None: that is not told, or cannot be read, which is noted.
+
+    Parameters
+    ----------
+    parts
+        Longitude, latitude and height: how each is called, and what stands there; None: nothing does.
+    missing
+        What the device writes for no number.
+    """
+    try:
+        longitude, latitude, height_m = (
+            read_number(raw, name, missing, decimal_comma=decimal_comma) for name, raw in parts
+        )
+    except UnusableError as error:
+        rows.note("unplaced", f"{error}; the sample counts without its position")
+        return None
+    if math.isnan(longitude) and math.isnan(latitude):
+        return None
+    return Place(longitude, latitude, height_m)
+
+
+def check_place(longitude: str, latitude: str, height: str) -> None:
+    """Raise ValueError where a part of a position is named alone."""
+    if bool(longitude) != bool(latitude) or (height and not longitude):
+        raise ValueError("a position needs longitude and latitude; name both, or none")
 
 
 @dataclass(frozen=True, slots=True)

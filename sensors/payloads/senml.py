@@ -10,7 +10,7 @@ id: a moving device sends its place under the name of its measurement, told apar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import cbor2
 import msgspec
 
-from sensors.payloads import Rows, TooManyError, UnusableError, printable, register
+from sensors.payloads import Place, Rows, TooManyError, UnusableError, printable, register
 from sensors.payloads.mapping import FormatMapping
 from sensors.payloads.numbers import MISSING_TEXTS
 from sensors.payloads.paths import Namer, checked, namer, part_of_id
@@ -32,6 +32,7 @@ _LABELS = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs"} | dict(
     enumerate(("n", "u", "v", "vs", "vb", "s", "t", "ut", "vd"))
 )
 """What CBOR has numbers for (table 6)."""
+_AXES = {"lon": 1, "lat": 2}
 _BASE = frozenset({"bver", "bn", "bt", "bu", "bv", "bs"})
 _MOST_LEVELS = 16
 """A pack needs three."""
@@ -41,6 +42,7 @@ class Record(NamedTuple):
     """A record with the base fields put in (section 4.6)."""
 
     name: str
+    base_name: str
     unit: str
     value: float | None
     """None: it has a sum only. NaN: text that means no value."""
@@ -61,6 +63,9 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
     sums: str = ""
     """Datastream id of sums, written like `datastream`; empty: a record with nothing else is refused."""
     encoding: Literal["auto", "json", "cbor"] = "auto"
+    positions: bool = False
+    """Records in the units lon and lat are no samples but tell where the device was: for the records of the
+    same base name and time (section 5.1.3). So is one in metres called `altitude`, behind its base name."""
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a pack."""
@@ -68,15 +73,27 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
         if len(records) > self.max_rows:
             raise TooManyError(f"{len(records)} records in one message; send fewer, or raise max_rows")
         levels, now_s = rows.topic.split("/"), clock.received_at_us / 1e6
-        for number, found in enumerate(resolved(records)):
+        all_found = [*resolved(records)] if self.positions else resolved(records)
+        places = _places(all_found) if isinstance(all_found, list) else {}
+        for number, found in enumerate(all_found):
             try:
                 if isinstance(found, str):
                     raise UnusableError(found)
-                self._add(rows, found, levels, clock, now_s)
+                if not (self.positions and _axis(found)):
+                    place = places.get((found.base_name, found.time_s))
+                    self._add(rows, found, levels, clock, now_s, place)
             except UnusableError as error:
                 rows.refuse(f"record {number}: {error}")
 
-    def _add(self, rows: Rows, record: Record, levels: list[str], clock: Clock, now_s: float) -> None:
+    def _add(
+        self,
+        rows: Rows,
+        record: Record,
+        levels: list[str],
+        clock: Clock,
+        now_s: float,
+        place: Place | None,
+    ) -> None:
         template = self._namers.get(record.name, self._namer)
         if template is None:
             return
@@ -99,7 +116,7 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
             name = checked(name_of(levels, fields, fields))
             unit = record.unit if name_of is template else ""
             number = self.in_unit(rows, name, value, unit, printable(record.name))
-            rows.add(name, time_us, number if math.isfinite(number) else math.nan, doubt)
+            rows.add(name, time_us, number if math.isfinite(number) else math.nan, doubt, place)
 
     @cached_property
     def _namer(self) -> Namer:
@@ -112,6 +129,22 @@ class SenmlMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_fiel
     @cached_property
     def _sums(self) -> Namer | None:
         return namer(self.sums) if self.sums else None
+
+
+def _axis(record: Record) -> int:
+    """Return which part of a position a record is: 1 longitude, 2 latitude, 3 height; 0: none."""
+    if record.unit in _AXES:
+        return _AXES[record.unit]
+    return 3 if record.unit == "m" and record.name == f"{record.base_name}altitude" else 0
+
+
+def _places(records: Iterable[Record | str]) -> dict[tuple[str, float], Place]:
+    """Return where devices were, by base name and time."""
+    found: dict[tuple[str, float], list[float]] = {}
+    for record in records:
+        if not isinstance(record, str) and record.value is not None and (axis := _axis(record)):
+            found.setdefault((record.base_name, record.time_s), [math.nan] * 3)[axis - 1] = record.value
+    return {key: Place(*parts) for key, parts in found.items() if not all(map(math.isnan, parts[:2]))}
 
 
 def resolved(records: list[Any]) -> Iterator[Record | str]:
@@ -176,7 +209,7 @@ def _resolved(
     if value is None and "s" not in record:
         raise UnusableError(f"{printable(name)} has no value")
     unit = _text(record, "u", base_unit)
-    return Record(name, unit, value, total, base_time + _number(record, "t", 0.0))
+    return Record(name, base_name, unit, value, total, base_time + _number(record, "t", 0.0))
 
 
 def _text(record: dict[str, Any], label: str, default: str) -> str:

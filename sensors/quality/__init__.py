@@ -30,6 +30,11 @@ MISSING: Final = 9
 MOST_TESTS: Final = 15
 """A sample's flags are a word of 4 bits each, the first test lowest."""
 
+OWN: Final = "\0"
+"""Ids of partners that begin so are what each sample of a series brings itself."""
+OWN_PLACE: Final = {"longitude": f"{OWN}longitude", "latitude": f"{OWN}latitude"}
+"""Partners of a series whose samples tell where they were taken."""
+
 LINE = np.dtype(
     [
         ("n", "i8"),  # samples since the start or the last gap

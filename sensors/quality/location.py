@@ -1,7 +1,8 @@
 """QARTOD test 3, location: whether the instrument is where it can be.
 
 Where it is tell two other series of the site, `longitude` and `latitude` in degrees, as
-`sensors.quality.partner` finds them. Outside of [-180, 180] and [-90, 90] the sample fails; it is suspect
+`sensors.quality.partner` finds them; or, where these are not named, the sample itself, as those of platforms
+that move do. Outside of [-180, 180] and [-90, 90] the sample fails; it is suspect
 where the instrument has moved by more than `range_max_m` since the sample before (great circle, haversine).
 
 manual: without a position not evaluated; what has moved is told from the last position
@@ -24,6 +25,7 @@ from sensors.quality import (
     FAIL,
     MISSING,
     NOT_EVALUATED,
+    OWN_PLACE,
     PASS,
     SUSPECT,
     Facts,
@@ -40,8 +42,9 @@ _EARTH_RADIUS_M: Final = 6_371_000.0
 class Location(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ids of the series that tell the position, and how far it may move between two samples."""
 
-    longitude: str
-    latitude: str
+    longitude: str = ""
+    """Empty, as the other: each sample tells its own."""
+    latitude: str = ""
     range_max_m: float | None = None
     """The manuals' examples: 500 m for a buoy that measures water levels, 20 km for pH."""
     tolerance_s: float | None = None
@@ -51,16 +54,18 @@ class Location(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True
         del ioos_qc
         if self.range_max_m is not None and not self.range_max_m > 0:
             raise ValueError("location needs a range_max_m above 0")
+        if bool(self.longitude) != bool(self.latitude):
+            raise ValueError("location needs longitude and latitude, or neither where samples tell their own")
         partner.check_tolerance(self.tolerance_s)
 
     def fill(self, record: NDArray[np.void], facts: Facts) -> None:
         """Give the limits."""
         record["range_m"] = np.inf if self.range_max_m is None else self.range_max_m
-        record["tolerance_us"] = partner.tolerance_us(self.tolerance_s, facts)
+        record["tolerance_us"] = partner.tolerance_us(self.tolerance_s, facts) if self.longitude else 0
 
     def partners(self) -> Mapping[str, str]:
         """Return who tells the position."""
-        return {"longitude": self.longitude, "latitude": self.latitude}
+        return {"longitude": self.longitude, "latitude": self.latitude} if self.longitude else OWN_PLACE
 
 
 @njit(cache=True, nogil=True)

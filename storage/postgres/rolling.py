@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from storage.postgres import hypertables, partitions
 from storage.postgres.database import PostgresDatabase, Session
+from storage.sql import sample_extras
 from storage.sql.database import Connection
 from storage.sql.expiry import Expiring
 from storage.sql.levels import KINDS, Kind
@@ -76,6 +77,9 @@ class PostgresExpiring(Expiring, PostgresRolling):
 
     def _drop_rows(self, table: str, before_us: int) -> int:
         with self._beside() as connection:
+            if table in sample_extras.TABLES:
+                dropping = self._queries[f"drop_{table}"]
+                return connection.execute(dropping.encode(), {"before_us": before_us}).rowcount
             if table in self._hypertables:
                 return hypertables.drop_before(connection, partitions.BY_NAME[table], before_us)
             dropped, rows = partitions.drop_before(connection, partitions.BY_NAME[table], before_us)

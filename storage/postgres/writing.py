@@ -140,6 +140,10 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         tests = self._numbers(session, "name", some.tests())
         return cache(lambda: some.sorted(keys, tests))
 
+    def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
+        numbers = self._numbers(connection, "datastream", ids)
+        return [numbers[one] for one in ids]
+
     def _put_reports(
         self, session: Session, some: Reports, now_us: int, samples: Callable[[], object]
     ) -> None:

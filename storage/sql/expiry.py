@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from storage.rows import StoredTimes
+from storage.sql import sample_extras
 from storage.sql.levels import DAY_US, KINDS, ROWS, SAMPLES, STATIONS, Kind, floor_to
 from storage.sql.rolling import Rolling
 
@@ -69,6 +70,9 @@ class Expiring(Rolling):
             if table in _LEVELS:
                 cut_us = self._raise_floor(*_LEVELS[table], cut_us)
             dropped[table] += self._drop_rows(table, cut_us)
+            if table == "samples":
+                for beside in sample_extras.TABLES:
+                    self._drop_rows(beside, cut_us)
         return dict(dropped)
 
     def stored_times(self) -> StoredTimes:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, get_args
 
 import msgspec
 
 from sensors.model import Datastream, ObservedProperty, Thing
 from storage import paging
-from storage.rows import Aggregate, DatastreamRow, Observation, ObservationWindow, Page
+from storage.rows import (
+    Aggregate,
+    Box,
+    DatastreamRow,
+    Observation,
+    ObservationWindow,
+    Page,
+    SamplePlace,
+    Waveform,
+)
 from storage.sql import sample_sums
 from storage.sql.levels import SAMPLES
 from storage.sql.packing import unpacked_flags
+from storage.sql.sample_extras import unpacked
 from storage.sql.summing import Summing
 
+MOST_VALUES = 200_000
+"""Of the waveforms of a page."""
 _AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 
 
@@ -71,20 +84,67 @@ class SensorQueries(Summing):
         return None if row is None else self._datastream(row)
 
     def observations(
-        self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 1_000, after: str | None = None
+        self,
+        datastream_id: str,
+        start_us: int,
+        end_us: int,
+        *,
+        limit: int = 1_000,
+        after: str | None = None,
+        box: Box | None = None,
     ) -> Page[Observation]:
         """Return samples, oldest first."""
         paging.check_limit(limit)
         if after is not None:
             (last_us,) = paging.decode_cursor("observations", after, (int,))
             start_us = max(start_us, int(last_us) + 1)
-        asked = {"id": datastream_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1}
+        asked: dict[str, object] = {
+            "id": datastream_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1,
+        }  # fmt: skip
         with self._reading() as connection:
-            rows = connection.execute(self._queries["observations"], asked).fetchall()
+            if box is not None:
+                query = self._queries["observations_within"]
+                rows = connection.execute(query, {**asked, **_sides(box)}).fetchall()
+                places = [(row[0], *row[7:]) for row in rows]
+            else:
+                rows = connection.execute(self._queries["observations"], asked).fetchall()
+                last_us = rows[-1][0] if rows else start_us
+                asked = {"id": datastream_id, "start_us": start_us, "last_us": last_us}
+                places = connection.execute(self._queries["places"], asked).fetchall()
+        of_time = {
+            time_us: SamplePlace(longitude=longitude, latitude=latitude, height_m=height_m)
+            for time_us, longitude, latitude, height_m in places
+        }
         tests: dict[str, list[str]] = {}
-        items = [self._observation(row, tests) for row in rows[:limit]]
+        items = [self._observation(row, tests, of_time.get(row[0])) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, paging.encode_cursor("observations", (items[-1].time_us,)) if more else None)
+
+    def waveforms(
+        self, datastream_id: str, start_us: int, end_us: int, *, limit: int = 100, after: str | None = None
+    ) -> Page[Waveform]:
+        """Return waveforms, oldest first."""
+        paging.check_limit(limit)
+        if after is not None:
+            (last_us,) = paging.decode_cursor("waveforms", after, (int,))
+            start_us = max(start_us, int(last_us) + 1)
+        asked: dict[str, object] = {
+            "id": datastream_id, "start_us": start_us, "end_us": end_us, "limit": limit + 1,
+        }  # fmt: skip
+        with self._reading() as connection:
+            found = connection.execute(self._queries["waveform_lengths"], asked).fetchall()
+            if not found:
+                return Page([])
+            ends = accumulate(length for _, length in found[:limit])
+            fit = max(1, sum(end <= MOST_VALUES for end in ends))
+            asked["last_us"] = found[fit - 1][0]
+            rows = connection.execute(self._queries["waveforms"], asked).fetchall()
+        items = [
+            Waveform(time_us=time_us, step_us=step_us, values=unpacked(frame, length))
+            for time_us, step_us, length, frame in rows
+        ]
+        more = len(found) > len(items)
+        return Page(items, paging.encode_cursor("waveforms", (items[-1].time_us,)) if more else None)
 
     def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
         """Return the stored values at these times; times without a sample are absent."""
@@ -119,7 +179,9 @@ class SensorQueries(Summing):
             sums = self._window_sums(connection, SAMPLES, datastream_id, start_us, end_us, length_us)
         return [sample_sums.window(row, aggregates, only_good=only_good) for row in sums]
 
-    def _observation(self, row: tuple[Any, ...], tests: dict[str, list[str]]) -> Observation:
+    def _observation(
+        self, row: tuple[Any, ...], tests: dict[str, list[str]], place: SamplePlace | None = None
+    ) -> Observation:
         names = row[3]
         if names not in tests:
             tests[names] = msgspec.json.decode(names, type=list[str])
@@ -130,9 +192,23 @@ class SensorQueries(Summing):
             test_flags=self._flags(row[4], tests[names]),
             revision=row[5],
             received_at_us=row[6],
+            place=place,
         )
 
     def _datastream(self, row: tuple[Any, ...]) -> DatastreamRow:
         definition = msgspec.json.decode(row[0], type=Datastream)
         latest = None if row[1] is None else self._observation(row[1:], {})
         return DatastreamRow(**msgspec.structs.asdict(definition), latest=latest)
+
+
+def _sides(box: Box) -> dict[str, object]:
+    """Return the box in two halves, which are the same where it does not go over 180 degrees."""
+    over = box.west > box.east
+    return {
+        "south": box.south,
+        "north": box.north,
+        "west": box.west,
+        "east": 180.0 if over else box.east,
+        "west_2": -180.0 if over else box.west,
+        "east_2": box.east,
+    }

@@ -20,6 +20,7 @@ from storage.sql.database import Connection
 from storage.sql.descriptions import DescriptionWriting, row_of
 from storage.sql.kept_sessions import put_kept_sessions
 from storage.sql.packing import pack, unpack
+from storage.sql.sample_extras import put_extras
 from streams.call_records import CallReceipts, Calls
 from streams.definitions import (
     DAY_US,
@@ -40,6 +41,7 @@ from streams.records import (
     Deliveries,
     Descriptions,
     Detections,
+    FlaggedSamples,
     KeptSessions,
     Record,
     SourceChanges,
@@ -70,7 +72,9 @@ class Writing(DescriptionWriting):
         with self._transaction() as connection:
             self._put_columns(connection, batches, now_us)
             for batch in batches:
-                if isinstance(batch, Detections):
+                if isinstance(batch, FlaggedSamples):
+                    self._put_extras(connection, batch)
+                elif isinstance(batch, Detections):
                     self._put_detections(connection, batch)
                 elif isinstance(batch, AlertTransitions):
                     for transition in batch.transitions:
@@ -106,6 +110,19 @@ class Writing(DescriptionWriting):
                 self._replace_snapshots(connection, snapshots)
             elif journal:
                 self._add_journal(connection, journal)
+
+    def _put_extras(self, connection: Connection, samples: FlaggedSamples) -> None:
+        """Write where samples were taken, and waveforms; they are few beside the samples."""
+
+        def keys_of(ids: Sequence[str]) -> list[int]:
+            return self._datastream_keys(connection, ids)
+
+        for query, rows in put_extras(samples, keys_of):
+            connection.executemany(self._queries[query], rows)
+
+    @abstractmethod
+    def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
+        """Return the numbers of datastreams; new ones get one."""
 
     @abstractmethod
     def _put_columns(self, connection: Connection, batches: Sequence[Record], now_us: int) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
+import msgspec
+
 from streams.records import FlaggedSamples, Record, StationReport, StationReports
 
 T = TypeVar("T")
@@ -36,6 +38,13 @@ def rows_of(batches: Iterable[Record]) -> int:
         for one in batches
         if isinstance(one, Columns)
     )
+
+
+def without_extras(batch: Columns) -> Columns:
+    """Return a batch without places and waveforms: these are in their tables at once."""
+    if isinstance(batch, FlaggedSamples) and (batch.places is not None or batch.waves is not None):
+        return msgspec.structs.replace(batch, places=None, waves=None)
+    return batch
 
 
 @dataclass(slots=True)

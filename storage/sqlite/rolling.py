@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.sql import sample_extras
 from storage.sql.database import Connection
 from storage.sql.expiry import Expiring
 from storage.sql.levels import KINDS, SAMPLES, STATIONS, Kind
@@ -23,7 +24,7 @@ _KEYS = {
     "station_epochs": (STATIONS, "epoch_us"),
     "station_figures": (STATIONS, "time_us"),
     "station_periods": (STATIONS, "begin_us"),
-    "samples": (SAMPLES, "time_us"),
+    **dict.fromkeys(("samples", *sample_extras.TABLES), (SAMPLES, "time_us")),
     **{kind.table(level): (kind, "begin_us") for kind in KINDS for level in (0, 1, 2)},
 }
 """Whose rows a table holds, and the column of their time."""

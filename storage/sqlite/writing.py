@@ -19,7 +19,7 @@ from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.marks import touched
 from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from storage.sql.writing import Writing, streamed_position
-from storage.sqlite.behind import MOST_ROWS, Behind, Columns, by_station, steps
+from storage.sqlite.behind import MOST_ROWS, Behind, Columns, by_station, steps, without_extras
 from storage.sqlite.bulk import put_many
 from storage.sqlite.database import QUERIES
 from storage.sqlite.rolling import SqliteExpiring
@@ -79,7 +79,7 @@ class SqliteWriting(Writing, SqliteExpiring):
         if self._behind.rows > MOST_ROWS:
             self._bring()
         with self._lock:
-            columns = [batch for batch in batches if isinstance(batch, Columns)]
+            columns = [without_extras(batch) for batch in batches if isinstance(batch, Columns)]
             if not (self._may_wait and self._behind.takes(columns)):
                 super().commit(batches, snapshots, **more)
                 return
@@ -211,6 +211,10 @@ class SqliteWriting(Writing, SqliteExpiring):
             ],
         )
 
+    def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
+        writer = cast("sqlite3.Connection", connection)
+        return [self._key(writer, "datastream", one) for one in ids]
+
     def _put_samples(self, connection: sqlite3.Connection, samples: FlaggedSamples, now_us: int) -> None:
         if len(samples):
             columns = self._sample_columns(connection, samples)
@@ -218,7 +222,7 @@ class SqliteWriting(Writing, SqliteExpiring):
             self._write_samples(connection, columns, order, now_us)
 
     def _sample_columns(self, connection: sqlite3.Connection, samples: FlaggedSamples) -> SampleColumns:
-        keys = np.array([self._key(connection, "datastream", i) for i in samples.datastream_ids])
+        keys = np.array(self._datastream_keys(cast("Connection", connection), samples.datastream_ids))
         flags = np.empty(len(samples), object)
         flags[:] = packed_flags(samples.flags)
         return SampleColumns(

@@ -40,6 +40,7 @@ from streams.kafka.under_way import Message, Promise, Room, SinkHealth
 from streams.partition_time import UNKNOWN_US, time_of
 from streams.partitions import RecordTooLargeError, pieces, rows_of, split_samples
 from streams.records import RawBatch, RawChunk, Record, SampleBatch, Tick
+from streams.sample_extras import extra_bytes
 from streams.samples import merge
 from streams.topics import DETECTIONS, MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
 
@@ -234,7 +235,7 @@ class KafkaSink:
         async with self._entry:
             await self._wait_for_room()
             self._samples.append((batch, durable))
-            self._room.take(size := 64 * len(batch) + 256 * len(batch.datastream_ids))
+            self._room.take(size := 64 * len(batch) + 256 * len(batch.datastream_ids) + extra_bytes(batch))
             self._sample_bytes += size
         if self.is_urgent(batch.datastream_ids):
             self._hasten()

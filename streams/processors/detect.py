@@ -14,6 +14,8 @@ shows what was, and calls nobody. One that is late by less is left out and count
 A detector whose limits are changed goes on with what it has seen; one that is taken away, or whose series is
 paused, ends what it had begun. One of which a further input is paused or deleted goes on without it.
 
+A waveform goes to detectors value by value.
+
 A detector that fails on a series is counted, named and started anew; all others go on.
 """
 
@@ -34,6 +36,7 @@ from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.processors.watches import Columns, Sources, Wanted, Watch, Watches
 from streams.records import Changes, Detection, Detections, FlaggedSamples, Record
+from streams.sample_extras import Waves
 from streams.topics import DETECTIONS, FLAGGED_SAMPLES, REGISTRY, Topic
 
 FAIL = 4
@@ -119,16 +122,20 @@ class Detect:
             return []
         now_us = np.maximum(np.maximum.accumulate(batch.received_at_us), self._now_us)
         self._now_us = int(now_us[-1])
-        source = of_series[batch.series]
-        way = np.empty(len(batch), np.int8)
+        source, revision = of_series[batch.series], np.array(batch.revision)
         # Columns that came off the wire are read-only, for which kernels would be compiled once more.
-        time_us, received_at_us = np.array(batch.time_us), np.array(batch.received_at_us)
-        late, left_out = sort_out(
-            source, time_us, received_at_us, np.array(batch.revision), self._lateness_us,
-            self._sources.newest_us, way,
+        columns = (
+            np.array(batch.time_us), np.array(batch.value), _usable(batch), np.array(batch.received_at_us),
         )  # fmt: skip
+        if batch.waves is not None:
+            columns, rows = _unrolled(columns, batch.waves)
+            source, revision, now_us = source[rows], revision[rows], now_us[rows]
+        time_us, _, _, received_at_us = columns
+        way = np.empty(len(source), np.int8)
+        late, left_out = sort_out(
+            source, time_us, received_at_us, revision, self._lateness_us, self._sources.newest_us, way
+        )
         self.left_out += left_out
-        columns = (time_us, np.array(batch.value), _usable(batch), received_at_us)
         found = list(self._find(way, source, columns, historic=False, now_us=now_us))
         if late:
             self._watch_late(np.unique(source[way == LATE]))
@@ -349,6 +356,21 @@ def _usable(batch: FlaggedSamples) -> NDArray[np.bool_]:
         if test in batch.tests:
             usable &= batch.flags[:, batch.tests.index(test)] != FAIL
     return usable
+
+
+def _unrolled(columns: Columns, waves: Waves) -> tuple[Columns, NDArray[np.int64]]:
+    """Return samples with each value of a waveform as one, and for each of these which one it is of."""
+    counts = np.ones(len(columns[0]), np.int64)
+    counts[waves.rows] = waves.counts
+    rows = np.repeat(np.arange(len(counts)), counts)
+    time_us, value, usable, received_at_us = columns
+    time_us, value, usable, received_at_us = time_us[rows], value[rows], usable[rows], received_at_us[rows]
+    begins = (np.cumsum(counts) - counts)[waves.rows]
+    number = np.arange(len(waves.value)) - np.repeat(waves.ends - waves.counts, waves.counts)
+    at = np.repeat(begins, waves.counts) + number
+    time_us[at] += np.rint(number * np.repeat(waves.step_us, waves.counts)).astype(np.int64)
+    value[at], usable[at] = waves.value, np.isfinite(waves.value)
+    return (time_us, value, usable, received_at_us), rows
 
 
 def _outputs(detections: list[Detection]) -> Outputs:

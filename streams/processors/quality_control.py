@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from sensors.model import Datastream, ObservedProperty
+from sensors.own_places import OwnPlaces
 from sensors.qartod import Judged, Qartod
+from sensors.quality.gross_range import GrossRange
 from sensors.quality_tests import QualityTests, quality_tests
 from streams.definitions import DatastreamDefinition
 from streams.objects import Objects, sensors_base
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import Changes, FlaggedSamples, Record, SampleBatch
+from streams.sample_extras import Places, Waves, of_rows
 from streams.topics import FLAGGED_SAMPLES, REGISTRY, SAMPLES, Topic
 
 
@@ -80,7 +84,9 @@ class QualityControl:
         slot_of = slots[batch.series]
         known = slot_of >= 0
         self.unknown += int(len(batch) - known.sum())
-        judged = self._qartod.judge(slot_of, batch.time_us, batch.value, batch.received_at_us)
+        places = batch.places
+        own = None if places is None else OwnPlaces(places.rows, places.longitude, places.latitude)
+        judged = self._qartod.judge(slot_of, batch.time_us, batch.value, batch.received_at_us, own)
         self.repeated += judged.repeated
         self.late += judged.late
         # A slot has one series of the batch, but unknown ones share -1 and must keep their names.
@@ -88,7 +94,24 @@ class QualityControl:
         of_slot[slots] = np.arange(len(ids))
         series = of_slot[judged.series]
         series[judged.series < 0] = batch.series[~known]
-        return _flagged(ids, series, judged)
+        if places is None and batch.waves is None:
+            return _flagged(ids, series, judged)
+        order = _first_judged(batch, series, judged)
+        waves = of_rows(batch.waves, order, len(batch))
+        waves = None if waves is None else self._measurable(waves, [ids[i] for i in series[waves.rows]])
+        return _flagged(ids, series, judged, of_rows(places, order, len(batch)), waves)
+
+    def _measurable(self, waves: Waves, ids: list[str]) -> Waves:
+        """Return waveforms without the values that their instruments cannot measure."""
+        span = np.full((len(ids), 2), (-np.inf, np.inf))
+        for row, name in enumerate(ids):
+            wanted = self._tests.get(name)
+            test = None if wanted is None else wanted.tests.tests.get("gross_range")
+            if isinstance(test, GrossRange):
+                span[row] = test.span
+        low, high = np.repeat(span, waves.counts, axis=0).T
+        value = np.where((waves.value < low) | (waves.value > high), np.nan, waves.value)
+        return msgspec.structs.replace(waves, value=value)
 
     def on_time(self, now_us: int) -> Outputs:
         """Nothing is due by time alone."""
@@ -168,7 +191,27 @@ class QualityControl:
                 self._qartod.change(name, *(now or (None, 0.0)))
 
 
-def _flagged(names: list[str], series: NDArray[np.int32], judged: Judged) -> Outputs:
+def _first_judged(batch: SampleBatch, series: NDArray[np.int32], judged: Judged) -> NDArray[np.int64]:
+    """Return for each row that came out which one of the batch it is; -1: it is a revision.
+
+    Rows come out in their order, without those that are repetitions.
+    """
+    order = np.full(len(series), -1, np.int64)
+    first = np.flatnonzero(judged.revision <= 0)
+    rows = enumerate(zip(batch.series.tolist(), batch.time_us.tolist(), strict=True))
+    keys = zip(series[first].tolist(), judged.time_us[first].tolist(), strict=True)
+    for place, key in zip(first.tolist(), keys, strict=True):
+        order[place] = next(row for row, known in rows if known == key)
+    return order
+
+
+def _flagged(
+    names: list[str],
+    series: NDArray[np.int32],
+    judged: Judged,
+    places: Places | None = None,
+    waves: Waves | None = None,
+) -> Outputs:
     """Return what was judged as it travels; `series` are places in `names`."""
     if not len(series):
         return []
@@ -183,5 +226,7 @@ def _flagged(names: list[str], series: NDArray[np.int32], judged: Judged) -> Out
             tests=judged.tests,
             flags=judged.flags,
             flag=judged.flag,
+            places=places,
+            waves=waves,
         )
     ]

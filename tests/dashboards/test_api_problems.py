@@ -56,6 +56,11 @@ def country(tmp_path):
             "ends before",
         ),
         ("GET", API + f"/datastreams/{GAUGE}/observations?aggregate=mean", 400, "window"),
+        ("GET", API + f"/datastreams/{GAUGE}/observations?bbox=0,0,1,1&window=1h", 400, "leave window out"),
+        *(
+            ("GET", API + f"/datastreams/{GAUGE}/observations?bbox={bbox}", 400, "west,south,east,north")
+            for bbox in ("1,2,3", "a,b,c,d", "0,10,1,5", "0,0,361,1", "nan,0,1,1", "")
+        ),
         ("GET", API + f"/datastreams/{GAUGE}/observations?window=1h&aggregate=median", 400, "mean, min"),
     ],
 )

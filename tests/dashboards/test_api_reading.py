@@ -2,6 +2,8 @@ import json
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import msgspec
+import numpy as np
 import pytest
 
 from streams.records import (
@@ -11,6 +13,7 @@ from streams.records import (
     StationReports,
     ThingDescription,
 )
+from streams.sample_extras import Places, Waves
 from tests.dashboards import country as c
 from tests.dashboards.country import GAUGE, SECOND_US, START_US
 from tests.dashboards.serving import client_of
@@ -171,6 +174,31 @@ async def test_observations_one_by_one_and_paged(country):
     assert six_hours["items"][-1]["phenomenon_time"] == "2026-01-01T00:00:00Z"
 
 
+async def test_samples_with_their_places_and_waveforms(country):
+    start = START_US + 60 * SECOND_US
+    made = c.samples([(start + k * SECOND_US, float(k), 1) for k in range(3)])
+    places = Places(
+        rows=np.array([0, 2]), longitude=np.array([118.1, 119.0]), latitude=np.array([24.5, 25.0]),
+        height_m=np.array([-3.5, np.nan]),
+    )  # fmt: skip
+    waves = Waves(
+        rows=np.array([1]), step_us=np.array([1e4]), ends=np.array([3]), value=np.array([1.0, np.nan, -2.5])
+    )
+    country.keep(msgspec.structs.replace(made, places=places, waves=waves))
+    path, span = f"/datastreams/{GAUGE}/observations", {"start": "2026-01-01T00:01:00Z"}
+    items = (await get(country, path, **span))["items"]
+    told = [
+        {key: one.get(key) for key in ("longitude", "latitude", "height_m") if key in one} for one in items
+    ]
+    assert told == [
+        {"longitude": 118.1, "latitude": 24.5, "height_m": -3.5}, {}, {"longitude": 119.0, "latitude": 25.0},
+    ]  # fmt: skip
+    there = await get(country, path, **span, bbox="118.5,24,120,26")
+    assert [one["value"] for one in there["items"]] == [2.0]
+    packets = (await get(country, f"/datastreams/{GAUGE}/waveforms", **span))["items"]
+    assert packets == [{"begin": "2026-01-01T00:01:01Z", "step_s": 0.01, "values": [1.0, None, -2.5]}]
+
+
 async def test_aggregates_leave_out_what_failed_but_count_everything(country):
     path, hour = (
         f"/datastreams/{GAUGE}/observations",
@@ -305,6 +333,7 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/datastreams",
             "/datastreams/{datastream_id}",
             "/datastreams/{datastream_id}/observations",
+            "/datastreams/{datastream_id}/waveforms",
             "/alerts",
             "/alerts/{alert_id}",
             "/alerts/{alert_id}/acknowledge",

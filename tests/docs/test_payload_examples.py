@@ -39,5 +39,8 @@ def test_an_example_gives_the_samples_beside_it(title):
     expected = [line.split() for line in blocks["samples"].splitlines()]
     times = [f"{datetime.fromtimestamp(at / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}" for at in decoded.time_us]
     values = ["-" if math.isnan(value) else f"{value:g}" for value in decoded.value]
-    found = [list(row) for row in zip(decoded.datastream_ids, times, values, strict=True)]
+    places = [decoded.places.get(row) for row in range(len(decoded))]
+    told = [[f"{part:g}" for part in place[:2]] if place else [] for place in places]
+    rows = zip(decoded.datastream_ids, times, values, strict=True)
+    found = [[*row, *place] for row, place in zip(rows, told, strict=True)]
     assert found == expected

@@ -43,6 +43,7 @@ from streams.records import (
     StationReports,
     Tick,
 )
+from streams.sample_extras import Places, Waves
 from streams.topics import ALERTS, DETECTIONS, RAW, SAMPLES, STATION_REPORTS, topics_of
 from tests.integration.processes import eventually, started
 from tests.servers import KafkaServer
@@ -75,7 +76,10 @@ GAUGE = """
 id = "{name}"
 longitude = 121.0
 latitude = 31.0
-datastream = [{{ property = "water_level", detectors = {{ sea_level = {{ {limits} }} }} }}]
+  [[thing.datastream]]
+  property = "water_level"
+  detectors = {{ sea_level = {{ {limits} }} }}
+  tests = {{ location = {{ range_max_m = 500 }} }}
 """
 LIMITS = "window_s = 1200.0, end_quiet_s = 900.0"
 """Of the detector: an event begins and ends in these two hours."""
@@ -137,13 +141,27 @@ def steps() -> Iterator[Step]:
             for _ in range(2 if i * STEP_S == 1800 else 1):  # a sender repeats itself
                 rows[:0], values[:0] = range(5), levels
                 times_us[:0], came_us[:0] = [epoch_us] * 5, [epoch_us + SECOND_US // 2] * 5
+        series = np.array(rows, np.int32)
+        floating = np.flatnonzero(series < 5)
         step.samples = SampleBatch(
             datastream_ids=names,
-            series=np.array(rows, np.int32),
+            series=series,
             time_us=np.array(times_us),
             value=np.array(values),
             received_at_us=np.array(came_us),
-        )
+            places=Places(  # they drift, and one is torn off
+                rows=floating,
+                longitude=np.full(len(floating), 121.0 + 1e-5 * i + 0.1 * (i * STEP_S == 3000)),
+                latitude=31.0 + 0.001 * series[floating],
+                height_m=np.full(len(floating), np.nan),
+            )
+            if len(floating)
+            else None,
+            waves=Waves(
+                rows=np.array([len(rows) - 1]), step_us=np.array([1e5]), ends=np.array([9]),
+                value=np.sin(i + np.arange(9)),
+            ),
+        )  # fmt: skip
         yield step
 
 
@@ -261,6 +279,9 @@ def kept(store: Store) -> dict[str, list[Any]]:
         found[f"samples of {one}"] = list(
             store.observations(f"{one}.water_level", 0, end_us, limit=many).items
         )
+    found["waveforms"] = list(store.waveforms("clock.time", 0, end_us, limit=1000).items)
+    assert found["waveforms"]
+    assert all(one.place is not None for one in found["samples of gauge0"])
     for alert in store.alerts().items:
         history = store.alert(alert.alert_id)
         assert history is not None

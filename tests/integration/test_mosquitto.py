@@ -12,6 +12,8 @@ from connectors.mqtt_config import MqttConfig
 from connectors.mqtt_publish import publisher
 from connectors.reconnect import BackOff
 from sensors.payloads.json import JsonMapping
+from sensors.payloads.sparkplug import SparkplugMapping
+from sensors.payloads.sparkplug.wire import write_bytes, write_double, write_varint
 from streams.records import SampleBatch
 from streams.stream_state import StreamState
 from tests.mosquitto import mosquitto
@@ -254,3 +256,32 @@ async def test_a_quiet_broker_is_shown_as_stalled_until_a_message_comes(tmp_path
             await publish(broker, 1)
             await until(lambda: sink.values == [1.0])
             assert state.reconnects == 0
+
+
+@versions
+async def test_a_sparkplug_node_is_asked_for_its_birth(tmp_path, version):
+    """A node that was born before this program came."""
+    level = write_varint(2, 7) + write_double(13, 1.5)
+    birth = write_varint(3, 0) + write_bytes(2, write_bytes(1, b"level") + write_varint(4, 10) + level)
+    data = [write_varint(3, seq) + write_bytes(2, level) for seq in (0, 1)]
+    asked: list[bytes] = []
+    with mosquitto(tmp_path / "broker") as broker:
+        sink = Sink()
+        one = config(broker, version, mappings=[SparkplugMapping(datastream="{node}.{metric}")])
+        async with (
+            listening(one, sink) as state,
+            aiomqtt.Client("127.0.0.1", broker.port, identifier="node") as node,
+        ):
+            await until(lambda: state.phase == "streaming")
+            await node.subscribe("spBv1.0/g/NCMD/n1")
+            await node.publish("spBv1.0/g/NDATA/n1", data[0])
+            async for message in node.messages:
+                asked.append(message.payload)
+                break
+            await node.publish("spBv1.0/g/NBIRTH/n1", birth)
+            await node.publish("spBv1.0/g/NDATA/n1", data[1])
+            await until(lambda: len(sink.rows) == 2)
+            assert sink.rows == [("n1.level", 1.5)] * 2
+            assert b"Node Control/Rebirth" in asked[0]
+            assert state.notes["asked"] == 1
+            assert "alias 7 is not known" in state.last_error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sensors.model import Datastream, ObservedProperty, Station, Thing
-from storage.store import Counts
+from storage.store import Box, Counts
 from streams.records import (
     AlertTransitions,
     Change,
@@ -36,6 +36,8 @@ from streams.records import (
     WebhookOrder,
     WebhookStep,
 )
+from streams.sample_extras import Places, Waves
+from tests.storage.test_rollups import roll
 from tests.storage.timescaledb import ALL_STORES
 
 pytestmark = ALL_STORES
@@ -902,3 +904,105 @@ def test_what_is_described_here_lies_over_what_a_region_says(open_store):
     store = open_store()
     store.put_registry()
     assert name() == "Theirs again"
+
+
+# --- positions and waveforms -------------------------------------------------------------------------
+
+
+def with_places(samples, longitude, latitude, height_m, rows=None):
+    columns = [np.asarray(column, np.float64) for column in (longitude, latitude, height_m)]
+    rows = np.arange(len(samples)) if rows is None else np.array(rows)
+    places = Places(rows=rows, longitude=columns[0], latitude=columns[1], height_m=columns[2])
+    return msgspec.structs.replace(samples, places=places)
+
+
+def places_of(page):
+    return [
+        None if o.place is None else (o.place.longitude, o.place.latitude, o.place.height_m)
+        for o in page.items
+    ]
+
+
+def test_samples_are_kept_with_their_places(store, make):
+    one = make.samples("buoy", [1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0])
+    nan = float("nan")
+    placed = with_places(one, [121.5, 500.0, nan, -1e300], [30.25, -91.0, 3.0, 0.0], [-12.5, 1e300, 1.0, 0.0])
+    commit(store, placed, make.samples("gauge", [1], [5.0]))
+    expected = [(121.5, 30.25, -12.5), (500.0, -91.0, None), None, None]
+    assert places_of(store.observations("buoy", 0, 10)) == expected
+    assert places_of(store.observations("gauge", 0, 10)) == [None]
+    first = store.observations("buoy", 0, 10, limit=1)
+    assert places_of(first) == expected[:1]
+    assert places_of(store.observations("buoy", 0, 10, after=first.next)) == expected[1:]
+    # A revision of the same sample has none, and takes none away; what comes again changes nothing.
+    commit(store, make.samples("buoy", [1], [1.0], flag=[3], revision=1), placed)
+    (revised, *_) = store.observations("buoy", 0, 10).items
+    assert (revised.revision, revised.flag, revised.place.latitude) == (1, 3, 30.25)
+
+
+def test_samples_of_a_part_of_the_map(store, make):
+    longitude, latitude = [120.0, 121.0, 122.0, 179.5, -179.5, 121.0], [30.0, 31.0, 32.0, 5.0, 5.0, 60.0]
+    commit(store, with_places(make.samples("buoy", range(6), range(6)), longitude, latitude, [0.0] * 6))
+
+    def within(*sides, **more):
+        return store.observations("buoy", 0, 100, box=Box(*sides), **more)
+
+    assert [o.value for o in within(120, 30, 121, 31).items] == [0, 1]
+    assert [o.value for o in within(120.5, -90, 121.5, 90).items] == [1, 5]
+    assert [o.value for o in within(179, 0, -179, 10).items] == [3, 4]
+    assert within(-10, -10, 10, 10).items == []
+    page = within(-180, -90, 180, 90, limit=4)
+    rest = within(-180, -90, 180, 90, after=page.next)
+    assert [o.value for o in (*page.items, *rest.items)] == [0, 1, 2, 3, 4, 5]
+    assert places_of(page)[1] == (121.0, 31.0, 0.0)
+    assert store.observations("buoy", 2, 4, box=Box(-180, -90, 180, 90)).items == page.items[2:]
+
+
+def with_waves(samples, waves, step_us=1e4):
+    values = [np.asarray(one, np.float64) for one in waves]
+    made = Waves(
+        rows=np.arange(len(samples)), step_us=np.full(len(samples), step_us),
+        ends=np.cumsum([len(one) for one in values]), value=np.concatenate(values),
+    )  # fmt: skip
+    return msgspec.structs.replace(samples, waves=made)
+
+
+def test_waveforms_are_kept_value_by_value(store, make):
+    random = np.random.default_rng(1)
+    waves = [
+        [1.0, -2.0, 2147483647.0], [0.5, float("nan"), 1e30], random.normal(0, 1, 1000),
+        np.float32(random.normal(0, 1, 1000)), [2147483648.0],
+    ]  # fmt: skip
+    commit(store, with_waves(make.samples("z", [10, 20, 30, 40, 50], [1.0] * 5), waves))
+    found = store.waveforms("z", 10, 50).items
+    assert [one.time_us for one in found] == [10, 20, 30, 40]
+    for one, wave in zip(found, waves, strict=False):
+        assert one.step_us == 1e4
+        assert one.values == [None if np.isnan(v) else v for v in np.asarray(wave, np.float64).tolist()]
+    page = store.waveforms("z", 0, 100, limit=2)
+    assert [one.time_us for one in store.waveforms("z", 0, 100, after=page.next).items] == [30, 40, 50]
+    assert store.waveforms("nobody", 0, 100).items == []
+
+
+def test_a_page_of_long_waveforms_is_cut(store, make):
+    commit(store, with_waves(make.samples("z", range(6), [1.0] * 6), [np.arange(50_000)] * 6))
+    times, after = [], None
+    while True:
+        page = store.waveforms("z", 0, 100, after=after)
+        times.append([one.time_us for one in page.items])
+        if (after := page.next) is None:
+            break
+    assert times == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_places_and_waveforms_go_with_their_samples(store, make):
+    day = 86_400 * S
+    times = [make.t0 // day * day, make.t0 // day * day + 40 * day]
+    samples = with_waves(make.samples("z", times, [1.0, 2.0]), [[1.0], [2.0]])
+    commit(store, with_places(samples, [1.0, 2.0], [3.0, 4.0], [5.0, 6.0]), now_us=times[1])
+    roll(store)
+    store.drop_expired(times[1] + 1, {"samples": 10 * 86_400})
+    assert [one.time_us for one in store.waveforms("z", 0, END).items] == times[1:]
+    assert [o.time_us for o in store.observations("z", 0, END, box=Box(-180, -90, 180, 90)).items] == times[
+        1:
+    ]

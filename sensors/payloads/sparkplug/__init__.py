@@ -3,7 +3,7 @@
 Data name their metrics by numbers (aliases) that the birth told, so the reader remembers, for each node, what
 its last birth said. When a node or a device dies all its metrics have no value any more, until it is born
 again. After a restart of this program, or when a birth was missed, data with aliases cannot be read: they are
-counted, and `rebirth` makes the message that asks the node to be born again.
+counted, and the node is asked to be born again, as it is when the numbers of its messages have a gap.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 
 import msgspec
 
-from sensors.payloads import Rows, UnusableError, printable, register
+from sensors.payloads import Reply, Rows, UnusableError, printable, register
 from sensors.payloads.mapping import FormatMapping, Reader
 from sensors.payloads.paths import Namer, checked, namer, part_of_id
 from sensors.payloads.sparkplug.metrics import Metric, Payload, read_payload, write_payload
@@ -32,6 +32,10 @@ _LONGEST_NAME = 500
 _OWN = ("bdSeq", "Node Control/", "Device Control/", "Node Info/")
 """Metrics of the protocol itself begin so."""
 _SEQ = 256
+ASK_AGAIN_S, ASK_AGAIN_MOST_S = 60.0, 3600.0
+"""Between two questions to a node that is not born: the double each time."""
+ASKED_PER_S, ASKED_AT_ONCE = 20.0, 500.0
+"""Questions to all nodes: whoever makes up names of nodes gets no flood for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class _Node:
     """Datastreams that had a value, by device."""
 
     n_streams: int = 0
+    ask_from_us: int = 0
+    """When it may be asked for its birth (again)."""
+    asked: int = 0
+    """How often it was, since its last birth."""
 
     @property
     def size(self) -> int:
@@ -84,6 +92,8 @@ class SparkplugMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_
     `{node}`, `{device}`, `{metric}`. Spaces become `_`, and slashes dots."""
     values: dict[str, str] = msgspec.field(default_factory=dict)
     """Datastream id of each metric that is wanted, by its name; others are left out."""
+    rebirth: bool = True
+    """Ask nodes for their birth where it is needed (NCMD, Node Control/Rebirth)."""
 
     def open(self) -> Reader:
         """Return a reader that remembers what births said."""
@@ -124,6 +134,7 @@ class Births:
         self._nodes: dict[tuple[str, str], _Node] = {}
         self._known = 0
         """Names and aliases of all nodes."""
+        self._may_ask, self._may_ask_at_us = ASKED_AT_ONCE, 0
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message."""
@@ -153,11 +164,11 @@ class Births:
         if kind.endswith("DEATH"):
             self._die(rows, node, device, found, clock)
             return
-        self._follow(rows, node, found, kind)
+        is_complete = self._follow(rows, node, found, kind)
         if kind.endswith("BIRTH"):
             _forget(node, device)
             if not device:
-                node.birth = _birth_number(found)
+                node.birth, node.asked, is_complete = _birth_number(found), 0, True
         source = f"{edge}.{device}" if device else edge
         fields = {"group": group, "node": edge, "device": device, "source": source}
         for metric in found.metrics:
@@ -166,8 +177,27 @@ class Births:
                 stream = self._add(rows, metric, known, fields, levels, found, clock)
                 if stream:
                     node.had(device, stream)
+            except _UnknownAliasError as error:
+                rows.refuse(str(error))
+                is_complete = False
             except UnusableError as error:
                 rows.refuse(str(error))
+        if not is_complete:
+            self._ask(rows, node, group, edge, clock.received_at_us)
+
+    def _ask(self, rows: Rows, node: _Node, group: str, edge: str, now_us: int) -> None:
+        """Ask a node for its birth, unless that was done lately."""
+        passed_s = max(now_us - self._may_ask_at_us, 0) / 1e6
+        self._may_ask = min(ASKED_AT_ONCE, self._may_ask + passed_s * ASKED_PER_S)
+        self._may_ask_at_us = now_us
+        # A clock that was set back by more than the longest wait is no reason to wait for it.
+        is_early = now_us < node.ask_from_us <= now_us + round(ASK_AGAIN_MOST_S * 1e6)
+        if not self._mapping.rebirth or is_early or self._may_ask < 1:
+            return
+        self._may_ask -= 1
+        wait_s = min(ASK_AGAIN_S * 2.0 ** min(node.asked, 20), ASK_AGAIN_MOST_S)
+        node.ask_from_us, node.asked = now_us + round(wait_s * 1e6), node.asked + 1
+        rows.replies.append(rebirth(group, edge, now_us))
 
     def _add(
         self,
@@ -225,18 +255,24 @@ class Births:
         if not device:
             node.seq = None
 
-    def _follow(self, rows: Rows, node: _Node, payload: Payload, kind: str) -> None:
-        """Count messages of a node that did not come."""
+    def _follow(self, rows: Rows, node: _Node, payload: Payload, kind: str) -> bool:
+        """Count messages of a node that did not come; return whether none is missing."""
         if payload.seq is None:
-            return
-        if kind != "NBIRTH" and node.seq is not None and payload.seq != (node.seq + 1) % _SEQ:
-            rows.note("lost", f"message {payload.seq} follows {node.seq}; some in between did not come")
-        node.seq = payload.seq
+            return True
+        before, node.seq = node.seq, payload.seq
+        if kind == "NBIRTH" or before is None or payload.seq == (before + 1) % _SEQ:
+            return True
+        rows.note("lost", f"message {payload.seq} follows {before}; some in between did not come")
+        return False
 
 
-def rebirth(group: str, node: str, at_us: int) -> tuple[str, bytes]:
-    """Return topic and payload of the command that asks a node for its birth."""
-    return f"{NAMESPACE}/{group}/NCMD/{node}", write_payload(at_us // 1000, {REBIRTH: True})
+class _UnknownAliasError(UnusableError):
+    """The birth that told what a number stands for was not seen."""
+
+
+def rebirth(group: str, node: str, at_us: int) -> Reply:
+    """Return the command that asks a node for its birth; to be published with QoS 0."""
+    return Reply(f"{NAMESPACE}/{group}/NCMD/{node}", write_payload(at_us // 1000, {REBIRTH: True}))
 
 
 def _known(node: _Node, device: str, metric: Metric, *, is_birth: bool) -> _Known:
@@ -256,8 +292,8 @@ def _known(node: _Node, device: str, metric: Metric, *, is_birth: bool) -> _Know
             return found if datatype == found.datatype else _Known(found.name, datatype, found.unit)
     if metric.name:
         return _Known(metric.name, metric.datatype, metric.unit)
-    raise UnusableError(
-        f"alias {metric.alias} is not known: the birth of this node was not seen; ask it for a rebirth"
+    raise _UnknownAliasError(
+        f"alias {metric.alias} is not known: the birth of this node was not seen, so it is asked for it"
     )
 
 

@@ -52,3 +52,33 @@ SELECT s.time_us, s.value FROM samples AS s
 WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
     AND s.time_us >= %(first_us)s AND s.time_us <= %(last_us)s
     AND s.time_us IN (SELECT asked::bigint FROM json_array_elements_text(%(times)s::json) AS t (asked));
+
+-- name: observations_within
+SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us,
+    ST_X(p.place), ST_Y(p.place), p.height_m
+FROM sample_places AS p JOIN samples AS s USING (datastream_key, time_us)
+LEFT JOIN names AS n ON n.name_key = s.tests
+WHERE p.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
+    AND p.time_us >= %(start_us)s AND p.time_us < %(end_us)s
+    AND (
+        p.place && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4490)
+        OR p.place && ST_MakeEnvelope(%(west_2)s, %(south)s, %(east_2)s, %(north)s, 4490)
+    )
+ORDER BY p.time_us LIMIT %(limit)s;
+
+-- name: places
+SELECT time_us, ST_X(place), ST_Y(place), height_m FROM sample_places
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
+    AND time_us >= %(start_us)s AND time_us <= %(last_us)s;
+
+-- name: waveform_lengths
+SELECT time_us, length FROM sample_waves
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
+    AND time_us >= %(start_us)s AND time_us < %(end_us)s
+ORDER BY time_us LIMIT %(limit)s;
+
+-- name: waveforms
+SELECT time_us, step_us, length, packed FROM sample_waves
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
+    AND time_us >= %(start_us)s AND time_us <= %(last_us)s
+ORDER BY time_us;

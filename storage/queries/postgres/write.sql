@@ -149,3 +149,22 @@ SELECT pg_current_xact_id()::text;
 
 -- name: transaction_status
 SELECT pg_xact_status(%(id)s::xid8);
+
+-- name: put_sample_place
+INSERT INTO sample_places (datastream_key, time_us, place, height_m)
+VALUES (
+    %(key)s, %(time_us)s, ST_SetSRID(ST_MakePoint(%(longitude)s, %(latitude)s), 4490),
+    %(height_m)s::double precision
+)
+ON CONFLICT (datastream_key, time_us) DO NOTHING;
+
+-- name: put_sample_wave
+INSERT INTO sample_waves (datastream_key, time_us, step_us, length, packed)
+VALUES (%(key)s, %(time_us)s, %(step_us)s, %(length)s, %(packed)s)
+ON CONFLICT (datastream_key, time_us) DO NOTHING;
+
+-- name: drop_sample_places
+DELETE FROM sample_places WHERE time_us < %(before_us)s;
+
+-- name: drop_sample_waves
+DELETE FROM sample_waves WHERE time_us < %(before_us)s;

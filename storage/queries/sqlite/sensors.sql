@@ -41,3 +41,31 @@ ORDER BY s.time_us LIMIT :limit;
 SELECT s.time_us, s.value FROM samples AS s
 WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
     AND s.time_us IN (SELECT value FROM json_each(:times));
+
+-- name: observations_within
+SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us,
+    p.longitude, p.latitude, p.height_m
+FROM sample_places AS p JOIN samples AS s USING (datastream_key, time_us)
+LEFT JOIN names AS n ON n.name_key = s.tests
+WHERE p.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND p.time_us >= :start_us AND p.time_us < :end_us
+    AND p.latitude BETWEEN :south AND :north
+    AND (p.longitude BETWEEN :west AND :east OR p.longitude BETWEEN :west_2 AND :east_2)
+ORDER BY p.time_us LIMIT :limit;
+
+-- name: places
+SELECT time_us, longitude, latitude, height_m FROM sample_places
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND time_us >= :start_us AND time_us <= :last_us;
+
+-- name: waveform_lengths
+SELECT time_us, length FROM sample_waves
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND time_us >= :start_us AND time_us < :end_us
+ORDER BY time_us LIMIT :limit;
+
+-- name: waveforms
+SELECT time_us, step_us, length, packed FROM sample_waves
+WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND time_us >= :start_us AND time_us <= :last_us
+ORDER BY time_us;

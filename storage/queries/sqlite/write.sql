@@ -165,3 +165,13 @@ SELECT number, batch FROM pending_rows WHERE number > ? ORDER BY number LIMIT 10
 
 -- name: drop_pending
 DELETE FROM pending_rows WHERE number <= ?;
+
+-- name: put_sample_place
+INSERT INTO sample_places (datastream_key, time_us, longitude, latitude, height_m)
+VALUES (:key, :time_us, :longitude, :latitude, :height_m)
+ON CONFLICT (datastream_key, time_us) DO NOTHING;
+
+-- name: put_sample_wave
+INSERT INTO sample_waves (datastream_key, time_us, step_us, length, packed)
+VALUES (:key, :time_us, :step_us, :length, :packed)
+ON CONFLICT (datastream_key, time_us) DO NOTHING;

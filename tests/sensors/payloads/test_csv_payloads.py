@@ -206,3 +206,35 @@ def test_nothing_that_is_sent_raises(text, header, delimiter):
         decoded = read(one, text)
         assert not any(math.isinf(value) for value in decoded.value)
         assert all(error.isascii() and error.isprintable() for error in decoded.errors)
+
+
+def test_columns_tell_where_samples_were_taken():
+    which = CsvMapping(
+        topic="#", values={"T": "glider.T"}, time="time", delimiter=";", decimal_comma=True,
+        longitude="lon", latitude="lat", height="z", missing=[-999],
+    )  # fmt: skip
+    text = (
+        "time;lon;lat;z;T\n2023-11-14T22:00:00Z;121,5;30,25;-7,5;11\n2023-11-14T22:00:01Z;-999;;;12\n"
+        "2023-11-14T22:00:02Z;121,5;x;;13\n"
+    )
+    decoded = read(which, text)
+    assert decoded.value.tolist() == [11, 12, 13]
+    assert decoded.places == {0: (121.5, 30.25, -7.5)}
+    assert decoded.notes == {"unplaced": 1}
+
+
+def test_lines_of_a_message_can_be_one_waveform():
+    which = CsvMapping(
+        topic="#", values={"Z": "a.Z", "N": "a.N"}, time="time", step_s=0.01, longitude="lon", latitude="lat"
+    )
+    decoded = read(which, "time,lon,lat,Z,N\n2023-11-14T22:00:00Z,10,20,1,x\n,,,-5,x\n,,,x,x\n,,,2,x\n")
+    assert rows_of_waves(decoded) == [("a.Z", T_US, -5.0, 10_000.0, "[1.0, -5.0, nan, 2.0]")]
+    assert decoded.bad_samples == 5
+    assert decoded.places == {0: (10, 20, pytest.approx(math.nan, nan_ok=True))}
+    assert len(read(which, "time,lon,lat,Z,N\n")) == 0
+
+
+def rows_of_waves(decoded):
+    columns = zip(decoded.datastream_ids, decoded.time_us, decoded.value, strict=True)
+    waves = [decoded.waves[row] for row in range(len(decoded))]
+    return [(*row, wave.step_us, repr(wave.values)) for row, wave in zip(columns, waves, strict=True)]

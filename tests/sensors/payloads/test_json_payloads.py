@@ -1,6 +1,6 @@
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
@@ -390,3 +390,86 @@ def test_half_a_surrogate_pair_is_no_name():
     assert read(mapping(datastream="{id}.level", time_format="epoch_us"), whole).datastream_ids == [
         "\U0001f30a.level"
     ]
+
+
+# --- positions and waveforms --------------------------------------------------------------------------
+
+MOVING = {"longitude": "pos.0", "latitude": "pos.1", "height": "pos.2"}
+
+
+def test_a_platform_that_moves_tells_its_place_with_each_sample():
+    which = mapping(samples="data", values={"T": "b.temp", "S": "b.salt"}, datastream="", value="", **MOVING)
+    at = [(T + timedelta(seconds=k)).isoformat() for k in range(4)]
+    decoded = read(
+        which,
+        {
+            "pos": [1.0, 2.0],
+            "data": [
+                {"time": at[0], "T": 1, "S": 2, "pos": [121.5, 30.25, -12.5]},
+                {"time": at[1], "T": 3, "S": 4},
+                {"time": at[2], "T": 5, "S": 6, "pos": ["NaN", None]},
+                {"time": at[3], "T": 7, "S": 8, "pos": [121.5, "north"]},
+            ],
+        },
+    )
+    assert decoded.value.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    places = {row: tuple(map(repr, place)) for row, place in decoded.places.items()}
+    own, shared = ("121.5", "30.25", "-12.5"), ("1.0", "2.0", "nan")
+    assert places == {0: own, 1: own, 2: shared, 3: shared}
+    assert decoded.notes == {"unplaced": 1}
+    assert "should be a number, not north" in decoded.last_note
+    assert not decoded.errors
+
+
+def test_places_stay_with_samples_that_are_put_in_order():
+    which = mapping(samples="data", value="v", **MOVING)
+    rows_ = [{"time": (T + timedelta(seconds=k)).isoformat(), "v": k, "pos": [k, -k]} for k in (3, 1, 2, 1)]
+    decoded = read(which, {"data": [*rows_, {"time": T.isoformat(), "v": 0}]})
+    assert decoded.value.tolist() == [0, 1, 2, 3]
+    assert {row: place[:2] for row, place in decoded.places.items()} == {k: (k, -k) for k in (1, 2, 3)}
+
+
+def test_a_waveform_is_one_sample():
+    which = mapping(value="trace", waveform=True, rate="fs", step_s=0.5, scale=0.5, missing=[-1], **MOVING)
+    decoded = read(
+        which, {"time": T.isoformat(), "fs": 100, "trace": [2, -6, -1, None, 4], "pos": [10, 20, 30]}
+    )
+    assert list(decoded.value) == [-3.0]
+    assert decoded.waves[0].step_us == 1e4
+    assert repr(decoded.waves[0].values) == "[1.0, -3.0, nan, nan, 2.0]"
+    assert decoded.places[0] == (10, 20, 30)
+    assert read(which, {"time": T.isoformat(), "trace": [1]}).waves[0].step_us == 5e5
+    empty = read(which, {"time": T.isoformat(), "trace": [None]})
+    assert math.isnan(empty.value[0])
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"trace": 5, "fs": 1}, "should be a list"),
+        ({"trace": [], "fs": 1}, "1 to 50000 values"),
+        ({"trace": [1], "fs": 0}, "values a second"),
+        ({"trace": [1], "fs": 1e-9}, "an hour apart"),
+        ({"trace": [1]}, "fs is not there"),
+        ({"trace": ["x"], "fs": 1}, "should be a number"),
+        ({"trace": [0] * 30_000, "fs": 1}, "raise max_rows"),
+    ],
+)
+def test_waveforms_that_cannot_be_used(message, words):
+    decoded = read(mapping(value="trace", waveform=True, rate="fs"), {"time": T.isoformat(), **message})
+    assert (len(decoded), decoded.bad_samples) == (0, 1)
+    assert words in decoded.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"waveform": True}, "step_s"),
+        ({"rate": "fs"}, "waveform = true"),
+        ({"longitude": "x"}, "name both"),
+        ({"height": "z"}, "name both"),
+    ],
+)
+def test_mappings_of_places_and_waveforms_that_cannot_work(more, words):
+    with pytest.raises(ValueError, match=words):
+        mapping(**more)

@@ -91,9 +91,9 @@ def test_the_same_pack_in_json_and_cbor(message):
 
 
 def test_resolved_records_are_those_of_the_standard():
-    mine = [*resolved(json.loads(MOVING))]
+    mine = [one._replace(base_name="") for one in resolved(json.loads(MOVING))]
     assert mine == [*resolved(json.loads(RESOLVED_MOVING))]
-    assert mine[1] == Record("urn:dev:ow:10e2073a01080063", "lon", 24.30621, None, 1_320_067_464.0)
+    assert mine[1] == Record("urn:dev:ow:10e2073a01080063", "", "lon", 24.30621, None, 1_320_067_464.0)
 
 
 def test_a_moving_device_is_told_apart_by_units():
@@ -246,3 +246,37 @@ def test_nothing_that_is_sent_raises(payload):
         decoded = read(SenmlMapping(topic="a/+", sums="s.{name}", encoding=encoding), payload)
         assert not any(math.isinf(value) for value in decoded.value)
         assert all(error.isascii() and error.isprintable() for error in decoded.errors)
+
+
+@pytest.mark.parametrize("pack", [json.loads(MOVING), json.loads(RESOLVED_MOVING)])
+def test_a_pack_of_a_device_that_moves_gives_each_sample_its_place(pack):
+    """The example of section 5.1.3; its battery was measured where nothing tells."""
+    which = SenmlMapping(topic="a/+", datastream="device.{unit}", positions=True)
+    decoded = which.decode("a/b", json.dumps(pack).encode(), NOW)
+    assert not decoded.errors
+    named = list(zip(decoded.datastream_ids, decoded.value, strict=True))
+    assert named == [
+        ("device.%RH", 20), ("device.%RH", 20.3), ("device.%RH", 20.7), ("device.%EL", 98),
+        ("device.%RH", 21.2),
+    ]  # fmt: skip
+    assert {row: place[:2] for row, place in decoded.places.items()} == {
+        0: (24.30621, 60.07965), 1: (24.30622, 60.07965), 2: (24.30623, 60.07966), 4: (24.30628, 60.07967),
+    }  # fmt: skip
+
+
+def test_height_and_other_devices_of_a_pack():
+    pack = [
+        {"bn": "a/", "bt": 1.32e9, "n": "t", "v": 1},
+        {"n": "p", "u": "lon", "v": 10}, {"n": "p", "u": "lat", "v": 20},
+        {"n": "altitude", "u": "m", "v": -3}, {"n": "tide", "u": "m", "v": 4},
+        {"bn": "b/", "n": "t", "v": 2}, {"n": "p", "u": "lon", "v": 30},
+    ]  # fmt: skip
+    which = SenmlMapping(topic="a/+", positions=True)
+    decoded = which.decode("a/b", json.dumps(pack).encode(), NOW)
+    assert list(decoded.datastream_ids) == ["a.t", "a.tide", "b.t"]
+    assert repr(sorted(decoded.places.items())) == (
+        "[(0, Place(longitude=10.0, latitude=20.0, height_m=-3.0)), "
+        "(1, Place(longitude=10.0, latitude=20.0, height_m=-3.0)), "
+        "(2, Place(longitude=30.0, latitude=nan, height_m=nan))]"
+    )
+    assert len(SenmlMapping(topic="a/+").decode("a/b", json.dumps(pack).encode(), NOW).places) == 0

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from itertools import pairwise
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -158,6 +159,58 @@ def test_an_alias_without_a_birth_is_counted_and_a_rebirth_can_be_asked_for():
     assert (back.metrics[0].name, back.metrics[0].boolean_value) == ("Node Control/Rebirth", True)
     assert back.metrics[0].datatype == BOOLEAN
     assert rows(read("NCMD", payload)) == []
+
+
+UNKNOWN = packed({"alias": 99, "double_value": 2.0})
+S = 1_000_000
+
+
+def asked(decoded):
+    return [reply.topic for reply in decoded.replies]
+
+
+def test_a_node_whose_birth_was_missed_is_asked_for_it_with_patience():
+    read, now, gaps = reader(), NOW, []
+    for _ in range(4 * 3600):
+        if asked(read("NDATA", UNKNOWN, now=now)) == ["spBv1.0/g/NCMD/n1"]:
+            gaps.append(now)
+        now += S
+    waits = [(b - a) // S for a, b in pairwise(gaps)]
+    assert waits[:8] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert asked(read("DDATA", UNKNOWN, "n2/d1", now=now)) == ["spBv1.0/g/NCMD/n2"]
+    read("NBIRTH", NBIRTH, now=now)
+    assert asked(read("NDATA", packed({"alias": 7, "double_value": 1.0}, seq=1), now=now)) == []
+    # Having been born it is asked like any other, though not sooner than the last question allows.
+    now += 3600 * S
+    assert asked(read("NDATA", UNKNOWN, now=now)) == ["spBv1.0/g/NCMD/n1"]
+    assert asked(read("NDATA", UNKNOWN, now=now + 59 * S)) == []
+    assert asked(read("NDATA", UNKNOWN, now=now + 60 * S)) == ["spBv1.0/g/NCMD/n1"]
+
+
+def test_a_gap_in_the_numbers_asks_for_a_birth():
+    read = reader()
+    read("NBIRTH", NBIRTH)
+    data = [packed({"alias": 7, "double_value": 1.0}, seq=n) for n in range(10)]
+    assert asked(read("NDATA", data[1])) == []
+    lost = read("NDATA", data[3])
+    assert rows(lost)[0][2] == 1.0
+    assert (lost.notes, asked(lost)) == ({"lost": 1}, ["spBv1.0/g/NCMD/n1"])
+    assert asked(read("NDATA", data[4])) == []
+    assert asked(reader(SparkplugMapping(rebirth=False))("NDATA", UNKNOWN)) == []
+
+
+def test_a_clock_that_was_set_back_stops_no_question():
+    read = reader()
+    assert asked(read("NDATA", UNKNOWN, now=NOW + 86_400 * S))
+    assert asked(read("NDATA", UNKNOWN, now=NOW))
+
+
+def test_made_up_nodes_make_no_flood_of_questions():
+    read = reader()
+    first = sum(len(read("NDATA", UNKNOWN, f"n{k}").replies) for k in range(2000))
+    later = sum(len(read("NDATA", UNKNOWN, f"m{k}", now=NOW + k * S // 100).replies) for k in range(2000))
+    assert first == sparkplug.ASKED_AT_ONCE
+    assert later == pytest.approx(20 * sparkplug.ASKED_PER_S, abs=2)
 
 
 def test_a_new_birth_gives_aliases_anew():

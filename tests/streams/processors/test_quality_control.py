@@ -1,12 +1,20 @@
+from itertools import pairwise
+
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ioos_qc import qartod as ioos
 
 from sensors.model import Datastream, ObservedProperty
 from streams import codec
+from streams.partitions import rows_of as samples_rows
 from streams.processor import Processor
 from streams.processors.quality_control import QualityControl
 from streams.processors.snapshots import CHUNK_BYTES, join, split
 from streams.records import Detections, SampleBatch
+from streams.sample_extras import Places, Waves
 from streams.topics import FLAGGED_SAMPLES, topics_of
 
 S = 1_000_000
@@ -186,3 +194,111 @@ def test_a_test_looks_at_datastreams_of_its_own_thing():
     for others in ([], [gauge("elsewhere")]):
         with pytest.raises(ValueError, match=r"datastream s0: .*'g'.*thing t"):
             QualityControl([LEVEL], [looks, *others])
+
+
+# --- positions and waveforms --------------------------------------------------------------------------
+
+
+def moving(places, values=None, repeat=()):
+    """Samples of `s0`, one a minute, each with its longitude and latitude; None: without a position."""
+    rows = [("s0", k, 1.0 if values is None else values[k]) for k in range(len(places))]
+    order = sorted([*range(len(places)), *repeat])
+    made = batch([rows[k] for k in order], ["s0"])
+    placed = [row for row, k in enumerate(order) if places[k] is not None]
+    columns = np.array([places[order[row]] for row in placed], np.float64).reshape(-1, 2).T.copy()
+    return msgspec.structs.replace(
+        made,
+        places=Places(
+            rows=np.array(placed, np.int64), longitude=columns[0], latitude=columns[1],
+            height_m=np.full(len(placed), -2.0),
+        ),
+    )  # fmt: skip
+
+
+def mover(behaviour="manual", **location):
+    tests = {"location": location, "series": {"behaviour": behaviour}}
+    return QualityControl([LEVEL], [datastream("s0", tests=tests), datastream("s1")])
+
+
+def pieces_of(whole, cuts):
+    bounds = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    return [samples_rows(whole, np.arange(*span)) for span in pairwise(bounds) if span[0] < span[1]]
+
+
+def locations(outputs):
+    """The flag of the location by minute, the highest revision."""
+    found = {}
+    for o in outputs:
+        at = o.tests.index("location")
+        for i in range(len(o)):
+            key = int(o.time_us[i] - START_US) // (60 * S)
+            found.setdefault(key, []).append((int(o.revision[i]), int(o.flags[i, at])))
+    return [max(found[key])[1] for key in sorted(found)]
+
+
+axis = st.sampled_from([10.0, 10.01, 10.5, 90.0])
+positions = st.lists(
+    st.tuples(axis | st.sampled_from([-181.0, 179.5]), axis | st.just(-91.0)), min_size=2, max_size=25
+)
+
+
+@given(positions, st.lists(st.integers(0, 25), max_size=3), st.sampled_from([500, 20_000]))
+def test_the_location_is_judged_by_the_samples_own_position_as_ioos_qc_does(places, cuts, range_m):
+    longitude, latitude = np.array(places).T
+    range_m = range_m if (np.abs(longitude) != 181).all() else 20_000_001
+    with np.errstate(all="ignore"):  # of places that there are not
+        expected = np.ma.getdata(ioos.location_test(longitude, latitude, range_m, range_method="wgs84"))
+    processor = mover("ioos_qc", range_max_m=range_m)
+    out = [o for part in pieces_of(moving(places), cuts) for o in processor.on_batch(part)]
+    assert locations([*out, *processor.on_end()]) == expected.tolist()
+
+
+def test_without_a_position_the_location_is_not_evaluated_and_none_is_borrowed():
+    out = mover(range_max_m=500.0).on_batch(
+        moving([(10, 50), None, (10.0001, 50), (11, 50), None, (200, 50)])
+    )
+    assert locations(out) == [1, 2, 1, 3, 2, 4]
+
+
+@given(
+    positions, st.lists(st.integers(0, 30), max_size=3), st.sets(st.integers(0, 24), max_size=4), st.data()
+)
+def test_positions_stay_with_their_samples(places, cuts, repeated, data):
+    places = [place if data.draw(st.booleans()) else None for place in places]
+    repeated = [k for k in repeated if k < len(places)]
+    processor = mover(range_max_m=500.0)
+    whole = moving(places, repeat=repeated)
+    out = [o for part in pieces_of(whole, cuts) for o in processor.on_batch(part)]
+    found = {}
+    for o in out:
+        if o.places is not None:
+            for row, *place in zip(o.places.rows, o.places.longitude, o.places.latitude, strict=True):
+                assert o.revision[row] == 0
+                found[int(o.time_us[row] - START_US) // (60 * S)] = tuple(place)
+    assert found == {k: place for k, place in enumerate(places) if place is not None}
+    assert processor.repeated == len(repeated)
+    assert processor.unknown == processor.late == 0
+
+
+def test_positions_and_their_judge_outlast_a_snapshot_and_changes():
+    places = [(10 + 0.001 * k, 50.0) for k in range(20)]
+    whole = mover(range_max_m=50.0).on_batch(moving(places))
+    first, second = mover(range_max_m=50.0), mover(range_max_m=50.0)
+    parts = pieces_of(moving(places), [7])
+    out = list(first.on_batch(parts[0]))
+    second.restore(list(first.snapshot()))
+    out += second.on_batch(parts[1])
+    assert rows_of(out) == rows_of(whole)
+    assert locations(out) == [1, *[3] * 19]
+
+
+def test_values_that_an_instrument_cannot_measure_are_taken_out_of_waveforms():
+    made = batch([("s1", 0, 99.0), ("x", 0, 5.0), ("s0", 0, 0.5)], ["s0", "s1", "x"])
+    waves = Waves(
+        rows=np.array([0, 1]), step_us=np.full(2, 1e4), ends=np.array([3, 5]),
+        value=np.array([1.0, 99.0, -1.0, 1e9, 5.0]),
+    )  # fmt: skip
+    (out,) = control(2).on_batch(msgspec.structs.replace(made, waves=waves))
+    assert [out.datastream_ids[out.series[row]] for row in out.waves.rows] == ["s1", "x"]
+    assert repr(out.waves.value.tolist()) == "[1.0, nan, -1.0, 1000000000.0, 5.0]"
+    assert out.flag.tolist() == [4, 2, 2]
