@@ -52,6 +52,8 @@ GAUGES, SECONDS, SAMPLES_A_SECOND = 600, 180, 20_000
 WARM_S = 15
 """Background before the first warning."""
 PREFIX = "latency."
+NOWHERE = "127.0.0.1:9"
+"""One process asks no Kafka."""
 CONFIG = """
 [kafka]
 servers = "{kafka}"
@@ -114,7 +116,7 @@ class Place:
     receiver: int
     config: Path
     http: int
-    kafka: str = ""
+    kafka: str = NOWHERE
 
     def write(self, load: Load, url: str = "") -> None:
         """Write the configuration."""
@@ -127,7 +129,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def place(kafka: str = "") -> Iterator[Place]:
+def place(kafka: str = NOWHERE) -> Iterator[Place]:
     """Run a Mosquitto in a folder of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -206,6 +208,7 @@ def embedded(load: Load, console: Console) -> dict[str, Any]:
         with started(here.folder, "run", *command) as program:
             with console.status("the program starts"):
                 while not is_ready(here.http):
+                    assert program.poll() is None, (here.folder / "run.log").read_text()
                     time.sleep(0.5)
             with console.status(f"{load.gauges} warnings in {load.seconds} s"):
                 figures, times = measured(here, load, {"run": program.pid})
