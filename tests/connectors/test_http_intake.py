@@ -17,7 +17,8 @@ from connectors import http_intake
 from connectors.http_intake import PATH, HttpIntake
 from connectors.http_push import BURST_S, HttpPushConfig, Rate, hash_of
 from deploy.http_server import bind, serving
-from sensors.payloads import configured
+from sensors.payloads import checksums, configured
+from sensors.payloads.hj212 import Hj212Mapping
 from sensors.payloads.json import JsonMapping
 from streams.records import SampleBatch
 from streams.stream_state import StreamState
@@ -106,6 +107,21 @@ async def test_samples_are_taken_and_the_answer_says_how_many():
         assert one.sink.rows == [("a.tilt", 1.5), ("a.tilt", 2.5)]
         state = one.states["slope"]
         assert (state.phase, state.messages_received, state.last_received_us) == ("streaming", 1, NOW_US)
+
+
+def hj212(number: int, data: str) -> bytes:
+    """One of two packets of a message, which has its time in the first alone."""
+    head = f"QN=20251008115900000;ST=32;CN=2061;PW=1;MN=A1;Flag=7;PNUM=2;PNO={number};CP=&&{data}&&"
+    return f"##{len(head):04d}{head}{checksums.hj212(head.encode()):04X}\r\n".encode()
+
+
+async def test_a_message_over_several_posts_is_understood_and_no_other_source_mixes_in():
+    names = {"token_hash": hash_of(TOKEN), "mappings": [Hj212Mapping(topic="+")]}
+    async with served(*(HttpPushConfig(id=name, **names) for name in ("works", "other"))) as one:
+        assert (await one.post("works", hj212(1, "DataTime=20251008110000;a-Avg=1"))).status_code == 202
+        assert (await one.post("other", hj212(2, "b-Avg=2"))).status_code == 422
+        assert (await one.post("works", hj212(2, "b-Avg=3"))).status_code == 202
+        assert one.sink.rows == [("A1.a.HourAvg", 1.0), ("A1.b.HourAvg", 3.0)]
 
 
 async def test_the_answer_comes_when_the_samples_are_durable_and_not_before():
