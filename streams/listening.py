@@ -27,7 +27,7 @@ from streams.network_definition import NetworkDefinition
 from streams.network_records import Telling
 from streams.records import Detection
 
-PATIENCE_US = 60_000_000
+PATIENCE_US = 120_000_000
 MOST_WAITING = 20_000
 """Of tellings of one network; more are taken without waiting for whoever is behind."""
 FOR_EVER_US = 2**61

@@ -110,7 +110,8 @@ class Confirmation:
                 known.is_over = True
             ended: list[Said] = [self._forward(told)]
             return ended + self._look_for_end(told.told_us)
-        self._known[told.key] = _Known(told)
+        bare = msgspec.structs.replace(told.finding, evidence={})  # what is kept is small
+        self._known[told.key] = _Known(msgspec.structs.replace(told, finding=bare))
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
             self._forgotten += 1

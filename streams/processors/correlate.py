@@ -21,6 +21,7 @@ from sensors.networks.neighbor import TEST
 from sensors.quality import FAIL, SUSPECT
 from streams.deciders import Deciders
 from streams.definitions import DatastreamDefinition
+from streams.finding_records import detection_of
 from streams.listening import Listening, ListeningState
 from streams.network_definition import NetworkDefinition
 from streams.network_records import Decisions, Tellings
@@ -105,6 +106,12 @@ class Correlate:
             if one is not None:
                 one.go_on_from(state)
 
+    @property
+    def last_failure(self) -> str:
+        """What failed last at each network that has failed; empty: none has."""
+        failed = ((name, one.last_failure) for name, one in list(self._networks.items()) if one.last_failure)
+        return "; ".join(f"{name}: {why}" for name, why in failed)
+
     def counts(self) -> dict[str, int]:
         """What was told of no member, too late, or too much; networks that failed."""
         found = self._before.copy()
@@ -169,22 +176,7 @@ class Correlate:
 
 def _of_network(of: Listening, found: Found, at_us: int) -> Detection:
     """Return a network's own finding, and remember what it begins or ends."""
-    finding = found.finding
-    made = Detection(
-        detector=finding.rule,
-        version=of.version,
-        subject_id=of.identity,
-        phase=finding.phase,
-        level=finding.level,
-        onset_us=finding.onset_us,
-        at_us=min(finding.at_us, at_us),
-        detected_at_us=at_us,
-        title=finding.title,
-        value=finding.value,
-        threshold=finding.threshold,
-        unit=found.unit,
-        evidence=finding.evidence,
-    )
+    made = detection_of(found.finding, of.identity, of.version, found.unit, at_us)
     key = (made.detector, made.onset_us)
     if made.phase == "end":
         of.begun.pop(key, None)

@@ -16,6 +16,7 @@ import msgspec
 from sensors.detectors import Finding
 from sensors.fusion import VERSION, Evidence, Fusion, Report
 from streams.definitions import SightingDefinition, ThingDefinition
+from streams.finding_records import detection_of
 from streams.network_records import Decisions
 from streams.objects import Base, Objects
 from streams.processor import Outputs
@@ -209,7 +210,7 @@ class Fuse:
 
     def _guarded(self, name: str, work: Callable[[], list[Finding]]) -> list[Detection]:
         try:
-            return [_detection(name, finding) for finding in work()]
+            return [detection_of(one, name, VERSION, "families", one.at_us) for one in work()]
         except Exception as error:  # noqa: BLE001 - one site's fault is no other's
             self._count_failure(name, error)
             self._sites.pop(name, None)
@@ -218,24 +219,6 @@ class Fuse:
     def _count_failure(self, name: str, error: Exception) -> None:
         self.failures[name] = self.failures.get(name, 0) + 1
         self.last_failure = f"{name}: {type(error).__name__}: {error}"[:300]
-
-
-def _detection(name: str, finding: Finding) -> Detection:
-    return Detection(
-        detector=finding.rule,
-        version=VERSION,
-        subject_id=name,
-        phase=finding.phase,
-        level=finding.level,
-        onset_us=finding.onset_us,
-        at_us=finding.at_us,
-        detected_at_us=finding.at_us,
-        title=finding.title,
-        value=finding.value,
-        threshold=finding.threshold,
-        unit="families",
-        evidence=finding.evidence,
-    )
 
 
 def _told(found: list[Detection]) -> Outputs:
