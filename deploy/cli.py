@@ -21,6 +21,7 @@ from deploy.devices_command import devices
 from deploy.refusal import Refusal
 from deploy.roster_command import roster
 from deploy.sessions_command import sessions
+from deploy.sightings_command import sightings
 from deploy.sourcetable_command import sourcetable
 from deploy.stations_command import stations
 from deploy.stopping import leave_on_signals
@@ -61,6 +62,7 @@ app.add_typer(accounts, name="accounts")
 app.add_typer(roster, name="roster")
 app.add_typer(calls, name="calls")
 app.add_typer(sessions, name="sessions")
+app.add_typer(sightings, name="sightings")
 app.add_typer(devices, name="devices")
 app.add_typer(stations, name="stations")
 app.add_typer(webhooks, name="webhooks")

@@ -20,7 +20,9 @@ from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from streams.embedded import EmbeddedRuntime
 from streams.processor import Processor
+from streams.processors.correlate import Correlate
 from streams.processors.detect import Detect
+from streams.processors.fuse import Fuse
 from streams.processors.score_stations import ScoreStations
 from streams.records import Record
 
@@ -135,18 +137,20 @@ def webhook_figures(states: Mapping[str, WebhookState]) -> list[Figure]:
 
 
 class DetectorFaults:
-    """A listener of the runtime that logs what made a detector begin anew."""
+    """A listener of the runtime that logs what made a detector, a network or a site begin anew."""
 
     def __init__(self, processors: Sequence[Processor]) -> None:
-        self._detects = [processor for processor in processors if isinstance(processor, Detect)]
+        self._judges = [one for one in processors if isinstance(one, Detect | Correlate | Fuse)]
         self._failures = 0
 
     def __call__(self, _outputs: Sequence[Record]) -> None:
         """Look after each round."""
-        failures = sum(detect.counts()["detector_failures"] for detect in self._detects)
+        counts = [count for one in self._judges for count in one.counts().items()]
+        failures = sum(n for name, n in counts if name.endswith("_failures"))
         if failures > self._failures:
             self._failures = failures
-            log.error("a detector failed", total=failures, last=[d.last_failure for d in self._detects])
+            last = [one.last_failure for one in self._judges if one.last_failure]
+            log.error("a detector, a network or a site failed and begins anew", total=failures, last=last)
 
 
 def counter(name: str, text: str, value: Callable[[], float]) -> Figure:

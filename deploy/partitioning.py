@@ -6,18 +6,21 @@ from collections.abc import Callable, Sequence
 
 from deploy.refusal import Refusal
 from deploy.registry import Registry
-from streams.kafka.tasks import ALERT, GROUPS, SCORE, SENSE, Group
+from streams.kafka.tasks import ALERT, CORRELATE, GROUPS, SCORE, SENSE, Group
 from streams.partitions import named_site
 from streams.pipeline import Pipeline
 from streams.processor import Processor
 from streams.processors.alert import Alert
 from streams.processors.calls import CallPeople
 from streams.processors.control import Control
+from streams.processors.correlate import Correlate
 from streams.processors.detect import Detect
+from streams.processors.fuse import Fuse
 from streams.processors.no_data import NoData
 from streams.processors.presence import Presence
 from streams.processors.quality_control import QualityControl
 from streams.processors.score_stations import ScoreStations
+from streams.processors.tell import Tell
 from streams.processors.webhook_orders import WebhookOrders
 
 
@@ -38,7 +41,12 @@ def pipeline(registry: Registry, groups: Sequence[Group] = GROUPS) -> Pipeline:
         if SENSE in groups:
             made.append(QualityControl(registry.properties, registry.datastreams))
             made.append(Presence(registry.properties, registry.datastreams))
-            made.append(Detect(registry.datastreams, registry.things))
+            made.append(Detect(registry.datastreams, registry.things, base=registry.base))
+            made.append(Tell(registry.base))
+        if CORRELATE in groups:
+            made.append(Correlate(registry.base))
+        if SENSE in groups:
+            made.append(Fuse(registry.base))
         if ALERT in groups:
             made.append(NoData(registry.properties, registry.datastreams))
             made.append(Alert(registry.datastreams))

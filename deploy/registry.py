@@ -8,7 +8,7 @@ from importlib import resources
 import msgspec
 
 from deploy.refusal import Refusal
-from deploy.settings import Settings
+from deploy.settings import NetworkSettings, Settings
 from sensors.catalogue import parse_catalogue
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from streams.definition import Definition
@@ -18,7 +18,9 @@ from streams.definitions import (
     DatastreamDefinition,
     StationDefinition,
     ThingDefinition,
+    check_id,
 )
+from streams.network_definition import NetworkDefinition
 from streams.objects import Base, Key
 
 
@@ -73,8 +75,30 @@ def _base(settings: Settings, datastreams: list[Datastream]) -> Base:
         base["datastream", datastream.id] = DatastreamDefinition.of(datastream)
     for name, password in settings.caster.users.items():
         base["account", name] = AccountDefinition(password=password)
+    for network in settings.network:
+        base["network", network.id] = _network(network, datastreams)
     base["privacy", PRIVACY_ID] = settings.caster.privacy
     return base
+
+
+def _network(settings: NetworkSettings, datastreams: list[Datastream]) -> Definition:
+    """Return a network that makes sense.
+
+    Raises
+    ------
+    Refusal
+        It does not.
+    """
+    known = {one.id for one in datastreams}
+    try:
+        check_id("network", settings.id)
+        settings.check()
+        for member in settings.members:
+            if member not in known:
+                raise ValueError(f"its member {member!r} is no datastream; name one of those there are")
+    except ValueError as error:
+        raise Refusal(f"network {settings.id}: {error}") from error
+    return _plain(NetworkDefinition, settings)
 
 
 def _plain(kind: type[Definition], section: Definition) -> Definition:

@@ -26,6 +26,7 @@ from streams.call_links import CallLinks
 from streams.cap.config import CapConfig
 from streams.definitions import PrivacyDefinition, StationDefinition, ThingDefinition, check_id
 from streams.kafka.security import Security
+from streams.network_definition import NetworkDefinition
 from streams.regions import RegionTree
 from streams.station_sources import MAIN, SourceDefinition, is_source, without_password
 
@@ -281,6 +282,12 @@ class ThingSettings(ThingDefinition, frozen=True, kw_only=True, forbid_unknown_f
         ]
 
 
+class NetworkSettings(NetworkDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[network]]`."""
+
+    id: str
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -294,6 +301,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     regions: RegionTree | None = None
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)
+    network: list[NetworkSettings] = msgspec.field(default_factory=list)
     mqtt: list[MqttConfig] = msgspec.field(default_factory=list)
     http_push: list[HttpPushConfig] = msgspec.field(default_factory=list)
     http_poll: list[HttpPollConfig] = msgspec.field(default_factory=list)

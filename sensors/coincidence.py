@@ -54,10 +54,19 @@ class _Cluster(msgspec.Struct):
     keys: frozenset[tuple[str, str, int]]
 
 
-@dataclass(slots=True)
-class _Said:
+class _Said(msgspec.Struct):
     event: int
     cluster: _Cluster
+
+
+class _State(msgspec.Struct, array_like=True):
+    triggers: list[Trigger]
+    said: list[_Said]
+    newest_us: int | None
+    closed_us: int | None
+    events: int
+    late: int
+    forgotten: int
 
 
 @dataclass(slots=True)
@@ -117,6 +126,45 @@ class Coincidence:
         self._newest_us = time_us if self._newest_us is None else max(self._newest_us, time_us)
         return self._look()
 
+    def due_us(self) -> int | None:
+        """Return when time alone ends an event that goes on; None: none does."""
+        if not self._said:
+            return None
+        return self._said[0].cluster.until_us + round(self.allowed_lateness_s * 1e6) + 1
+
+    def triggers_of(self, event: int) -> list[Trigger]:
+        """Return what an event that goes on is made of, the first first."""
+        said = next((one for one in self._said if one.event == event), None)
+        keys = frozenset() if said is None else said.cluster.keys
+        return sorted((self._triggers[key] for key in keys if key in self._triggers), key=_order)
+
+    def snapshot(self) -> bytes:
+        """Return the state."""
+        state = _State(
+            list(self._triggers.values()),
+            self._said,
+            self._newest_us,
+            self._closed_us,
+            self._events,
+            self.late,
+            self.forgotten,
+        )
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, state: bytes) -> None:
+        """Take back what `snapshot` gave.
+
+        Raises
+        ------
+        msgspec.MsgspecError
+            Another version wrote it.
+        """
+        known = msgspec.msgpack.decode(state, type=_State)
+        self._triggers = {(one.station, one.channel, one.on_us): one for one in known.triggers}
+        self._said, self._events = known.said, known.events
+        self._newest_us, self._closed_us = known.newest_us, known.closed_us
+        self.late, self.forgotten = known.late, known.forgotten
+
     def _watermark_us(self) -> int:
         newest_us = self._newest_us
         return -(2**62) if newest_us is None else newest_us - round(self.allowed_lateness_s * 1e6)
@@ -162,7 +210,7 @@ class Coincidence:
 
     def _clusters(self) -> list[_Cluster]:
         """Return the events among the triggers: greedily from the first on."""
-        ordered = sorted(self._triggers.values(), key=lambda one: (one.on_us, one.station, one.channel))
+        ordered = sorted(self._triggers.values(), key=_order)
         window_us = round(self.window_s * 1e6)
         clusters: list[_Cluster] = []
         within: Counter[str] = Counter()
@@ -200,6 +248,10 @@ class Coincidence:
                 longest_us = one.on_us + round(self.most_s * 1e6)
                 until_us = max(until_us, longest_us if one.off_us is None else min(one.off_us, longest_us))
         return _Cluster(onset_us, until_us, tuple(stations), frozenset(keys))
+
+
+def _order(trigger: Trigger) -> tuple[int, str, str]:
+    return trigger.on_us, trigger.station, trigger.channel
 
 
 def _event(phase: Phase, said: _Said, *, withdrawn: bool = False) -> NetworkEvent:

@@ -41,6 +41,10 @@ _BY_RULE: dict[str, Event] = {
     "rainfall": Event(Words("heavy rain", "暴雨"), "Met"),
     "river": Event(Words("high water", "洪水"), "Met"),
     "shaking": Event(Words("strong shaking", "强震动"), "Geo"),
+    "network_tsunami": Event(Words("tsunami", "海啸"), "Geo"),
+    "network_event": Event(Words("earthquake or blast", "地震或爆破"), "Geo"),
+    "network_movement": Event(Words("movement of many stations", "多站同时位移"), "Geo"),
+    "fusion": Event(Words("hazard at a site", "站点综合预警"), "Geo"),
     "ground_temperature": Event(Words("ground temperature", "地温异常"), "Env"),
     "water_quality": Event(Words("water quality", "水质异常"), "Env"),
 }

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from streams.call_records import CallBatch
+from streams.network_records import Decisions, NetworkBatch, Tellings
 from streams.records import AlertTransitions, Batch, Changes, Commands, Detections, Record
 
 VERSION = 1
@@ -25,6 +26,8 @@ _FREE: dict[type[Record], tuple[str, tuple[str, ...]]] = {
     AlertTransitions: ("transitions", ("evidence",)),
     Commands: ("commands", ("arguments",)),
     Changes: ("changes", ("before", "after")),
+    Tellings: ("tellings", ("evidence",)),
+    Decisions: ("detections", ("evidence",)),
 }
 """Batches with records that have that, and where."""
 _CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
@@ -66,7 +69,7 @@ def _array(expected: type, value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
-_decoder = msgspec.msgpack.Decoder(Batch | CallBatch, ext_hook=_from_ext, dec_hook=_array)
+_decoder = msgspec.msgpack.Decoder(Batch | CallBatch | NetworkBatch, ext_hook=_from_ext, dec_hook=_array)
 
 
 def encode(batch: Record) -> bytes:

@@ -13,9 +13,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from gnss import area
+from sensors.detectors import Level
+from sensors.fusion import FusionParameters
 from sensors.model import Datastream, Promise, Station, Thing
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
 from streams.definition import Definition
+from streams.network_definition import NetworkDefinition
 from streams.records import Command, ObjectKind, TimeUs
 from streams.station_sources import (
     ChangeOver,
@@ -144,6 +147,8 @@ class ThingDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fiel
     height_m: float | None = None
     height_datum: str = "EPSG:5737"
     description: Words = ""
+    fusion: FusionParameters | None = None
+    """How its findings are put together; None: each is an alert of its own."""
 
     def thing(self, identity: str) -> Thing:
         """Return the registry's entry."""
@@ -232,6 +237,22 @@ class SilenceDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("it lasts longer than a year; give an end that is earlier")
 
 
+class SightingDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person saw at a site, or confirms of it: evidence beside that of the sensors."""
+
+    site: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    level: Level
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    end_us: TimeUs
+    """Until when it counts."""
+    begin_us: TimeUs = 0
+
+    def check(self) -> None:
+        """Look at the span."""
+        if self.end_us <= self.begin_us:
+            raise ValueError("it ends before it begins; give an end that is later")
+
+
 class AccountDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who gets streams from the caster."""
 
@@ -298,6 +319,8 @@ KINDS: dict[ObjectKind, type[Definition]] = {
     "roster": RosterDefinition,
     "group": GroupDefinition,
     "plan": PlanDefinition,
+    "network": NetworkDefinition,
+    "sighting": SightingDefinition,
 }
 PRIVACY_ID = "rovers"
 """Of the only object of its kind."""
@@ -319,6 +342,7 @@ _LATER: dict[type[Definition], dict[str, Any]] = {
         AccountDefinition, frozenset({"password", "password_hash", "mountpoints", "enabled"}), but=True
     ),
     DatastreamDefinition: _usual(DatastreamDefinition, frozenset({"promise"})),
+    ThingDefinition: _usual(ThingDefinition, frozenset({"fusion"})),
     StationDefinition: _usual(StationDefinition, frozenset({"sources", "source_paused", "change_over"})),
 }
 """What older programs do not know: they can read, and disable, what makes no use of it."""

@@ -18,6 +18,7 @@ from streams.definitions import (
     DAY_US,
     DatastreamDefinition,
     RuleDefinition,
+    SightingDefinition,
     SilenceDefinition,
     definition,
 )
@@ -28,8 +29,9 @@ Base = Mapping[Key, Definition]
 D = TypeVar("D", bound=Definition)
 
 _MARK = b"changes:"
-SILENCE_REMEMBERED_US = DAY_US
-"""A silence that is over is forgotten after so long."""
+_ENDING: tuple[ObjectKind, ...] = ("silence", "sighting")
+REMEMBERED_US = DAY_US
+"""A silence or a sighting that is over is forgotten after so long."""
 
 
 class Objects:
@@ -122,13 +124,14 @@ class Objects:
         """Return how many objects of a kind were changed."""
         return sum((kind, identity) in self._changes for identity in self._named[kind])
 
-    def forget_silences(self, now_us: int) -> None:
-        """Forget silences that are long over."""
-        for identity in list(self._named.get("silence", ())):
-            change = self._changes[("silence", identity)]
-            made = self.find("silence", identity, SilenceDefinition)
-            if (change.at_us if made is None else made.end_us) + SILENCE_REMEMBERED_US < now_us:
-                del self._changes[change.key], self._named["silence"][identity]
+    def forget_over(self, now_us: int) -> None:
+        """Forget silences and sightings that are long over."""
+        ending = [self._changes[kind, one] for kind in _ENDING for one in self._named.get(kind, ())]
+        for change in ending:
+            made = self.get(*change.key)
+            end_us = made.end_us if isinstance(made, SilenceDefinition | SightingDefinition) else change.at_us
+            if end_us + REMEMBERED_US < now_us:
+                del self._changes[change.key], self._named[change.kind][change.id]
                 self._made.pop(change.key, None)
 
     def snapshot(self) -> bytes:

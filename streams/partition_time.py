@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.call_records import CallReceipts, Presences, Resumed
+from streams.network_records import Tellings
 from streams.records import Commands, Detections, RawBatch, Record, SampleBatch, Tick
 
 UNKNOWN_US = 0
@@ -26,6 +27,8 @@ def time_of(batch: Record) -> int:
         return max((r.at_us for r in batch.receipts), default=UNKNOWN_US)
     if isinstance(batch, Presences):
         return max((p.at_us for p in batch.presences), default=UNKNOWN_US)
+    if isinstance(batch, Tellings):
+        return max((t.told_us for t in batch.tellings), default=UNKNOWN_US)
     return batch.now_us if isinstance(batch, Tick | Resumed) else UNKNOWN_US
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from streams import codec
 from streams.call_records import CallReceipts, Calls, Presences
+from streams.network_records import Decisions, Tellings
 from streams.records import (
     AlertTransitions,
     Changes,
@@ -33,7 +34,7 @@ from streams.records import (
     Tick,
 )
 from streams.sample_extras import of_rows
-from streams.topics import IN_LINE, MESSAGE_BYTES, RAW, SAMPLES, Topic, partition_of
+from streams.topics import IN_LINE, MESSAGE_BYTES, RAW, SAMPLES, TELLINGS, Topic, partition_of
 
 Samples = TypeVar("Samples", bound=SampleBatch | FlaggedSamples)
 
@@ -54,16 +55,29 @@ _LISTS: dict[type[Record], tuple[str, ...]] = {
     Calls: ("orders", "answers", "withdrawn"),
     CallReceipts: ("receipts",),
     Presences: ("presences",),
+    Tellings: ("tellings",),
+    Decisions: ("detections",),
 }
 """Batches that are lists of records, and where these stand."""
 _WHOLE = Tick | NetworkShare
 """Batches that are never cut."""
 _IN_LINE_KINDS: dict[str, tuple[str, ...]] = {
     RAW.name: ("station",),
-    SAMPLES.name: ("thing", "datastream", "rule"),
+    SAMPLES.name: ("thing", "datastream", "rule", "network", "sighting"),
+    TELLINGS.name: ("thing", "datastream", "network"),
 }
 """Changes that those who read a topic need to know: nobody's password travels further than it must."""
-_KEYS = ("station_id", "webhook_id", "alert_id", "subject_id", "target", "id", "call_id", "datastream_id")
+_KEYS = (
+    "station_id",
+    "webhook_id",
+    "alert_id",
+    "subject_id",
+    "target",
+    "id",
+    "call_id",
+    "datastream_id",
+    "network",
+)
 _ROWS: dict[type[Record], tuple[str, ...]] = {
     SampleBatch: ("series", "time_us", "value", "received_at_us"),
     FlaggedSamples: ("series", "time_us", "value", "received_at_us", "revision", "flags", "flag"),

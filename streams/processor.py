@@ -17,6 +17,14 @@ Outputs = Sequence[Record]
 
 
 @runtime_checkable
+class OfPartition(Protocol):
+    """A processor that has to know whose sites are its own."""
+
+    partition: int | None
+    """Of its input; None: it has all."""
+
+
+@runtime_checkable
 class Processor(Protocol):
     """One instance serves one partition."""
 

@@ -23,7 +23,7 @@ AlertChange = Literal[
 ]
 ObjectKind = Literal[
     "station", "thing", "datastream", "rule", "silence", "account", "privacy",
-    "person", "roster", "group", "plan",
+    "person", "roster", "group", "plan", "network", "sighting",
 ]  # fmt: skip
 """What can be changed while the program runs."""
 ChangeVerb = Literal["put", "patch", "delete", "revert"]
@@ -314,6 +314,8 @@ class Detection(Record, frozen=True, kw_only=True):
     """Inputs, flags, formula, thresholds and a picture's data: an expert can check it by hand."""
     historic: bool = False
     """From late data: stored, but calls nobody."""
+    part_of: str = ""
+    """`network/ID` or `thing/ID`: who looks at it first, and tells what is to be told. Empty: it is told."""
 
 
 class Detections(Record, frozen=True, kw_only=True, tag="detections"):

@@ -48,7 +48,7 @@ class Silences:
 
     def forget(self, now_us: int) -> None:
         """Forget silences that are long over."""
-        self._objects.forget_silences(now_us)
+        self._objects.forget_over(now_us)
 
     def snapshot(self) -> bytes:
         """Return the state as a piece of a snapshot."""

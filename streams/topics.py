@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from streams import call_records, records
+from streams import call_records, network_records, records
 
 MESSAGE_BYTES = 1_000_000
 """No message is larger: Kafka refuses what is beyond 1 MiB with its overhead."""
@@ -55,6 +55,8 @@ CALL_RECEIPTS = Topic(
 """What channels and people say of calls; who carries calls out ticks here, so that deadlines pass."""
 PRESENCES = Topic("presences", call_records.Presences, "datastream_id", partitions=1)
 """Series that say nothing any more, and those that speak again."""
+TELLINGS = Topic("tellings", network_records.Tellings, "network")
+"""What members of networks tell: findings, samples of neighbours, and how far they have come."""
 
 TOPICS = (
     RAW,
@@ -72,6 +74,7 @@ TOPICS = (
     CALLS,
     CALL_RECEIPTS,
     PRESENCES,
+    TELLINGS,
 )
 
 SNAPSHOTS = Topic("snapshots", None, "chunk", retention_s=-1, compacted=True)
@@ -177,7 +180,8 @@ def topics_with(regions: Iterable[str]) -> tuple[Topic, ...]:
 IN_LINE: dict[type[records.Record], tuple[Topic, ...]] = {
     records.EphemerisMessages: (RAW,),
     records.NetworkShare: (RAW,),
-    records.Changes: (RAW, SAMPLES),
+    records.Changes: (RAW, SAMPLES, TELLINGS),
+    network_records.Decisions: (SAMPLES,),
     call_records.Resumed: (PRESENCES,),
 }
 """Batches of which each partition of these topics gets a copy, in line with what comes there.

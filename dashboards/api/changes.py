@@ -39,6 +39,7 @@ from streams.definitions import (
     DatastreamDefinition,
     PrivacyDefinition,
     RuleDefinition,
+    SightingDefinition,
     SilenceDefinition,
     StationDefinition,
     ThingDefinition,
@@ -46,6 +47,7 @@ from streams.definitions import (
     definition,
     values_of,
 )
+from streams.network_definition import NetworkDefinition
 from streams.passwords import hashed
 from streams.records import Change, ChangeVerb, ObjectKind
 
@@ -70,6 +72,8 @@ _PATHS: dict[ObjectKind, str] = {
     "roster": "/rosters/{roster_id}",
     "group": "/groups/{group_id}",
     "plan": "/plans/{plan_id}",
+    "network": "/networks/{network_id}",
+    "sighting": "/sightings/{sighting_id}",
 }
 _BODIES: dict[ObjectKind, type] = {
     "station": StationDefinition,
@@ -83,6 +87,8 @@ _BODIES: dict[ObjectKind, type] = {
     "roster": RosterDefinition,
     "group": GroupDefinition,
     "plan": PlanDefinition,
+    "network": NetworkDefinition,
+    "sighting": SightingDefinition,
 }
 TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 
@@ -131,7 +137,7 @@ def router(context: Context) -> APIRouter:
         made = _made(await read_body(request, answers.SilenceBody), context)
         return await ask_for(context, request, "put", ("silence", uuid.uuid4().hex), values_of(made), by)
 
-    for kind in ("silence", "account", "rule", "person", "roster", "group", "plan"):
+    for kind in ("silence", "account", "rule", "person", "roster", "group", "plan", "network", "sighting"):
         _add_reading(routes, context, kind)
     for kind in KINDS:
         _add_writing(routes, context, kind)

@@ -16,9 +16,11 @@ from streams.definitions import (
     DatastreamDefinition,
     PrivacyDefinition,
     RuleDefinition,
+    SightingDefinition,
     StationDefinition,
     ThingDefinition,
 )
+from streams.network_definition import NetworkDefinition
 
 _TYPES = (
     answers.StationAnswer,
@@ -57,6 +59,8 @@ _TYPES = (
     RosterDefinition,
     GroupDefinition,
     PlanDefinition,
+    NetworkDefinition,
+    SightingDefinition,
     AnswerFigures,
     call_answers.AlertCalls,
     call_answers.DutyAnswer,

@@ -16,10 +16,11 @@ from streams import codec
 from streams.kafka.origin import Origin, Origins
 from streams.partition_time import believed, time_of
 from streams.pipeline import Failure, Pipeline
+from streams.processor import OfPartition
 from streams.processors.snapshots import join, split
 from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import Changes, Commands, Record, SampleBatch, Tick
-from streams.topics import CALL_RECEIPTS, COMMANDS, DETECTIONS, PRESENCES, RAW, SAMPLES, Topic
+from streams.topics import CALL_RECEIPTS, COMMANDS, DETECTIONS, PRESENCES, RAW, SAMPLES, TELLINGS, Topic
 
 _VERSION = 1
 DATASTREAMS_REMEMBERED = DATASTREAMS // SAMPLES.partitions
@@ -37,8 +38,9 @@ class Group:
 
 SCORE = Group("score", (RAW,))
 SENSE = Group("sense", (SAMPLES,))
+CORRELATE = Group("correlate", (TELLINGS,))
 ALERT = Group("alert", (DETECTIONS, COMMANDS, CALL_RECEIPTS, PRESENCES))
-GROUPS = (SCORE, SENSE, ALERT)
+GROUPS = (SCORE, SENSE, CORRELATE, ALERT)
 
 
 class _Snapshot(msgspec.Struct):
@@ -71,6 +73,12 @@ class Task:
     """Messages that were left out, since the snapshot stands for them."""
     restored: frozenset[str] = frozenset()
     """Processors whose state the snapshot had."""
+
+    def __post_init__(self) -> None:
+        """Let processors know where they are."""
+        for processor in self.pipeline.processors:
+            if isinstance(processor, OfPartition):
+                processor.partition = self.partition
 
     @property
     def name(self) -> str:

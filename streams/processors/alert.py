@@ -105,7 +105,8 @@ class Alert:
     def on_batch(self, batch: Record) -> Outputs:
         """Take detections, commands about alerts, answers to calls, or changes of silences and plans."""
         if isinstance(batch, Detections):
-            return _told([step for one in batch.detections for step in self._found(one)])
+            found = [one for one in batch.detections if not one.part_of]  # others look at those first
+            return _told([step for one in found for step in self._found(one)])
         if isinstance(batch, Commands):
             return self._answers([one for one in batch.commands if one.kind in _KINDS])
         if isinstance(batch, CallReceipts):

@@ -22,6 +22,7 @@ from streams.definitions import (
     AccountDefinition,
     DatastreamDefinition,
     RuleDefinition,
+    SightingDefinition,
     StationDefinition,
     ThingDefinition,
     check_id,
@@ -30,6 +31,7 @@ from streams.definitions import (
     definition,
     values_of,
 )
+from streams.network_definition import NetworkDefinition
 from streams.objects import Base, Key, Objects, check_inputs, with_rules
 from streams.partitions import named_site
 from streams.passwords import hashed, is_password
@@ -115,8 +117,8 @@ class Control:
         return outputs
 
     def on_time(self, now_us: int) -> Outputs:
-        """Forget silences that are long over."""
-        self._objects.forget_silences(now_us)
+        """Forget silences and sightings that are long over."""
+        self._objects.forget_over(now_us)
         return []
 
     def on_end(self) -> Outputs:
@@ -208,6 +210,14 @@ class Control:
             return self._checked_datastream(key[1], after, before)
         if isinstance(after, RuleDefinition):
             self._check_rule(key[1], after)
+        if isinstance(after, NetworkDefinition):
+            for member in after.members:
+                if self._objects.find("datastream", member, DatastreamDefinition) is None:
+                    raise ValueError(f"there is no datastream {member!r}; look up those there are")
+        if isinstance(after, SightingDefinition):
+            site = self._objects.find("thing", after.site, ThingDefinition)
+            if site is None or site.fusion is None:
+                raise ValueError(f"thing {after.site!r} puts no evidence together; give it `fusion` first")
         return after
 
     def _check_unused(self, key: Key) -> None:
@@ -217,6 +227,9 @@ class Control:
                     raise ValueError(f"datastream {name} belongs to it; delete its datastreams first")
         if key[0] == "datastream":
             self._check_feeds_none(key[1])
+            for name, network in self._objects.all("network", NetworkDefinition):
+                if key[1] in network.members:
+                    raise ValueError(f"network {name} has it as a member; change that network first")
 
     def _check_feeds_none(self, identity: str) -> None:
         deleted = self._objects.find("datastream", identity, DatastreamDefinition)

@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from sensors.detectors import Subject, detector_names, inputs_of, read_parameters
 from sensors.model import Datastream, Thing
 from sensors.routing import IN_ORDER, LATE, NEVER, sort_out
+from streams.deciders import Deciders
 from streams.definitions import DatastreamDefinition, ThingDefinition
-from streams.objects import Objects, check_inputs, sensors_base, watched
+from streams.objects import Base, Objects, check_inputs, sensors_base, watched
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.processors.watches import Columns, Sources, Wanted, Watch, Watches
@@ -66,6 +67,8 @@ class Detect:
         Of the registry; a datastream's `detectors` say what watches it.
     allowed_lateness_s
         A sample older than the newest of its series by more than this makes historic detections.
+    base
+        What the configuration defines, of which networks and sites decide who tells what is found.
 
     Raises
     ------
@@ -83,10 +86,14 @@ class Detect:
         datastreams: Iterable[Datastream],
         things: Iterable[Thing],
         allowed_lateness_s: float = ALLOWED_LATENESS_S,
+        base: Base | None = None,
     ) -> None:
         datastreams = list(datastreams)
         self._names = {thing.id: thing.name for thing in things}
-        self._objects = Objects(sensors_base(datastreams), ("thing", "datastream", "rule"))
+        self._objects = Objects(
+            {**(base or {}), **sensors_base(datastreams)}, ("thing", "datastream", "rule", "network")
+        )
+        self._deciders = Deciders(self._objects)
         self._sources = Sources()
         self._watches: dict[tuple[str, bool], Watches] = {}
         """By the detector's name, and whether they are historic."""
@@ -147,7 +154,7 @@ class Detect:
         """Let detectors end what nobody reports on any more."""
         self._now_us = max(self._now_us, now_us)
         detections = [
-            watch.detection(finding, watches.bank.version, self._now_us)
+            self._deciders.marked(watch.detection(finding, watches.bank.version, self._now_us))
             for watches in self._watches.values()
             for watch, finding in watches.on_time(self._now_us)
         ]
@@ -166,6 +173,7 @@ class Detect:
         """Take back a snapshot; what the registry does not have any more is dropped."""
         for piece in join(chunks):
             if self._objects.restored(piece):
+                self._deciders.renew()
                 for identity in self._names_of_changed():
                     self._look(identity)
                 continue
@@ -204,7 +212,8 @@ class Detect:
                 way, LATE if historic else IN_ORDER, source, columns
             ):
                 order = (place, watch.key.datastream_id, detector, historic)
-                yield order, watch.detection(finding, watches.bank.version, int(now_us[place]))
+                detection = watch.detection(finding, watches.bank.version, int(now_us[place]))
+                yield order, self._deciders.marked(detection)
 
     def _watch_late(self, sources: NDArray[np.int64]) -> None:
         """Let all detectors that read these have a historic twin."""
@@ -261,6 +270,8 @@ class Detect:
         return names
 
     def _concerned(self, kind: str, identity: str) -> list[str]:
+        if kind == "network":
+            return []
         if kind == "rule":
             return [identity.rpartition("/")[0]]
         if kind == "thing":  # its name stands in the titles
@@ -270,9 +281,12 @@ class Detect:
 
     def _change(self, changes: Changes) -> list[Detection]:
         concerned: dict[str, None] = {}
-        for kind, identity in self._objects.take(changes):
+        taken = self._objects.take(changes)
+        self._deciders.renew()
+        for kind, identity in taken:
             concerned.update(dict.fromkeys(self._concerned(kind, identity)))
-        return [one for identity in concerned for one in self._look(identity)]
+        ended = [one for identity in concerned for one in self._look(identity)]
+        return [self._deciders.marked(one) for one in ended]
 
     def _look(self, identity: str) -> list[Detection]:
         """Let the detectors of a datastream be as the registry has them now; return what that ends."""

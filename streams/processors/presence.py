@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sensors.model import Datastream, ObservedProperty, Promise
 from streams.call_records import Presences, Resumed, SeriesPresence
 from streams.definitions import DatastreamDefinition
+from streams.network_records import Decisions
 from streams.objects import Objects, sensors_base
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
@@ -75,7 +76,7 @@ class Presence:
         if isinstance(batch, Resumed):
             self._resume(batch.now_us)
             return []
-        if isinstance(batch, Presences):  # what was said before, read again
+        if isinstance(batch, Presences | Decisions):  # what was said before; not about samples
             return []
         raise TypeError(f"{self.name} does not read {type(batch).__name__}")
 

@@ -19,6 +19,7 @@ from sensors.qartod import Judged, Qartod
 from sensors.quality.gross_range import GrossRange
 from sensors.quality_tests import QualityTests, quality_tests
 from streams.definitions import DatastreamDefinition
+from streams.network_records import Decisions
 from streams.objects import Objects, sensors_base
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
@@ -74,6 +75,8 @@ class QualityControl:
         """Judge samples; changes of datastreams hold for what comes behind."""
         if isinstance(batch, Changes):
             self._change(batch)
+            return []
+        if isinstance(batch, Decisions):  # in line for who judges the site's findings
             return []
         if not isinstance(batch, SampleBatch):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")

@@ -6,7 +6,9 @@ from deploy.demo_world import Plan, sensors, things
 from deploy.partitioning import pipeline
 from deploy.refusal import Refusal
 from deploy.registry import Registry, catalogue
-from deploy.settings import DatastreamSettings, Settings, StationSettings, ThingSettings
+from deploy.settings import DatastreamSettings, NetworkSettings, Settings, StationSettings, ThingSettings
+from streams.kafka.tasks import CORRELATE, SENSE
+from streams.network_definition import NetworkDefinition
 
 
 def settings(**datastream):
@@ -54,6 +56,42 @@ def test_a_property_that_the_catalogue_does_not_have():
 def test_parameters_that_make_no_sense(datastream, words):
     with pytest.raises(Refusal, match=words):
         pipeline(Registry.of(settings(**datastream)))
+
+
+def with_network(**network):
+    made = settings()
+    other = ThingSettings(
+        id="cape", longitude=122.0, latitude=30.8, datastream=[DatastreamSettings(property="water_level")]
+    )
+    one = {"id": "coast", "kind": "confirmation", "members": ["harbour.water_level", "cape.water_level"]}
+    return Settings(thing=[*made.thing, other], network=[NetworkSettings(**{**one, **network})])
+
+
+def test_a_network_is_part_of_the_registry_and_its_processors_are_in_both_modes():
+    registry = Registry.of(with_network())
+    known = registry.base["network", "coast"]
+    assert isinstance(known, NetworkDefinition)
+    assert known.members == ["harbour.water_level", "cape.water_level"]
+    together = [one.name for one in pipeline(registry).processors]
+    assert together.index("tell") < together.index("correlate") < together.index("fuse")
+    divided = [[one.name for one in pipeline(registry, [group]).processors] for group in (SENSE, CORRELATE)]
+    assert divided[0][-2:] == ["tell", "fuse"]
+    assert divided[1] == ["correlate"]
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"kind": "weather"}, "network coast: there is no kind of network 'weather'"),
+        ({"members": ["harbour.water_level", "harbour.tide"]}, "its member 'harbour.tide' is no datastream"),
+        ({"members": ["harbour.water_level"] * 2}, "named twice"),
+        ({"parameters": {"leest": 2}}, "leest.*correct that parameter"),
+        ({"id": "north coast"}, "network id"),
+    ],
+)
+def test_networks_that_make_no_sense(network, words):
+    with pytest.raises(Refusal, match=words):
+        Registry.of(with_network(**network))
 
 
 def test_what_the_demonstration_sends_is_what_its_registry_knows():

@@ -76,10 +76,24 @@ GAUGE = """
 id = "{name}"
 longitude = 121.0
 latitude = 31.0
+{fusion}
   [[thing.datastream]]
   property = "water_level"
   detectors = {{ sea_level = {{ {limits} }} }}
   tests = {{ location = {{ range_max_m = 500 }} }}
+"""
+FUSION = 'fusion = { families = { sea = ["sea_level"] }, triggers = [], hold_s = 300.0 }'
+"""At one gauge: what its network lets go on is put together there."""
+NETWORKS = """
+[[network]]
+id = "coast"
+kind = "confirmation"
+members = [{members}]
+[[network]]
+id = "levels"
+kind = "neighbor"
+members = [{members}]
+parameters = {{ suspect = 0.5, fail = 3.0, wait_s = 30.0, tolerance_s = 5.0 }}
 """
 LIMITS = "window_s = 1200.0, end_quiet_s = 900.0"
 """Of the detector: an event begins and ends in these two hours."""
@@ -296,7 +310,10 @@ async def test_both_modes_keep_the_same(
     config = tmp_path / "groundswell.toml"
     text = CONFIG.format(servers=kafka.bootstrap, prefix=prefix, url=postgres_url)
     text += "".join(STATION.format(name=name, step_s=STEP_S) for name in STATIONS)
-    config.write_text(text + "".join(GAUGE.format(name=name, limits=LIMITS) for name in GAUGES))
+    for name in GAUGES:
+        text += GAUGE.format(name=name, limits=LIMITS, fusion=FUSION if name == GAUGES[1] else "")
+    members = ", ".join(f'"{name}.water_level"' for name in GAUGES)
+    config.write_text(text + NETWORKS.format(members=members))
     registry = Registry.of(load(config))
     await admin.apply(kafka.access, prefix=prefix)
     worker = "worker", "--config", str(config), "--name"
@@ -330,5 +347,7 @@ async def test_both_modes_keep_the_same(
     assert found.keys() == expected.keys()
     states = {report.state for name in STATIONS for report in found[f"reports of {name}"]}
     assert {"good", "degraded", "bad"} <= states
-    assert any(name.startswith("alert ") for name in found)
+    rules = {steps[0].rule for name, steps in found.items() if name.startswith("alert ")}
+    assert rules == {"sea_level", "network_tsunami", "fusion"}
+    assert any(row.revision >= 100 for name in GAUGES for row in found[f"samples of {name}"])
     assert all(found[f"hours of {name}"] for name in STATIONS)

@@ -39,6 +39,7 @@ from streams.topics import (
     SAMPLES,
     STATION_PERIODS,
     STATION_REPORTS,
+    TELLINGS,
     partition_of,
     topics_of,
 )
@@ -275,12 +276,13 @@ def test_changes_travel_in_line_to_those_whom_they_concern_and_by_key_to_all_oth
         change(5, "silence", "s"),
     ]
     batch = Changes(changes=made)
-    assert topics_of(batch) == (REGISTRY, RAW, SAMPLES)
+    assert topics_of(batch) == (REGISTRY, RAW, SAMPLES, TELLINGS)
     assert split(batch, REGISTRY, site_of) == {0: batch}
     in_raw = split(batch, RAW, site_of)
     assert sorted(in_raw) == list(range(RAW.partitions))
     assert all(part == Changes(changes=[made[0], made[3]]) for part in in_raw.values())
     assert split(batch, SAMPLES, site_of)[3] == Changes(changes=[made[2]])
+    assert split(batch, TELLINGS, site_of) == {}
     assert split(Changes(changes=made[1:2]), RAW, site_of) == {}
     found = [(key, codec.decode(message)) for key, message in keyed(batch)]
     assert found == [

@@ -61,6 +61,36 @@ def test_it_is_a_processor_and_leaves_alerts_alone():
     assert processor.counts() == {"refused_commands": 0}
 
 
+def test_networks_have_members_that_exist_and_people_report_where_evidence_is_put_together():
+    processor = control()
+    members = ["gauge.level", "cape.level"]
+    network = {"kind": "confirmation", "members": members}
+    (), (refused,) = ask(processor, command("put", "network/coast", network))
+    assert "there is no datastream 'cape.level'" in refused.message
+    there = [
+        command("put", "thing/cape", {"longitude": 122.0, "latitude": 31.0}, "c2", 2),
+        command("put", "datastream/cape.level", {"thing": "cape", "property": "water_level"}, "c3", 3),
+        command("put", "network/coast", network, "c4", 4),
+    ]
+    changes, _ = ask(processor, *there)
+    assert [one.kind for one in changes] == ["thing", "datastream", "network"]
+    (), (refused,) = ask(processor, command("delete", "datastream/cape.level", name="c5", at_us=5))
+    assert "network coast has it as a member" in refused.message
+    (), (refused,) = ask(processor, command("patch", "network/coast", {"kind": "rain"}, "c6", 6))
+    assert "no kind of network 'rain'" in refused.message
+
+    sighting = {"site": "cape", "level": "red", "text": "The water went away", "end_us": 10**12}
+    (), (refused,) = ask(processor, command("put", "sighting/r1", sighting, "c7", 7))
+    assert "thing 'cape' puts no evidence together" in refused.message
+    ask(processor, command("patch", "thing/cape", {"fusion": {}}, "c8", 8))
+    (made,), _ = ask(processor, command("put", "sighting/r1", sighting, "c9", 9))
+    assert (made.by, made.after["text"]) == ("Li", "The water went away")
+    (), (refused,) = ask(processor, command("patch", "sighting/r1", {"begin_us": 10**13}, "c10", 10))
+    assert "ends before it begins" in refused.message
+    processor.on_time(10**12 + 2 * 86_400_000_000)
+    assert all(one.kind != "sighting" for one in processor.standing.changes)
+
+
 def test_a_change_says_who_and_what_was_before_and_after():
     processor = control()
     (change,), (outcome,) = ask(processor, command("patch", "station/A", {"paused": True}))
