@@ -2,7 +2,8 @@
 
 Plans say whom (`streams.plans`), `streams.calling` when. Alerts that a plan groups are called about together:
 one that joins a calling of its level or a higher one calls nobody else. An alert that is silenced, muted by
-another one, or found in late data calls nobody; it does when that ends and it still lasts unanswered.
+another one, or found in late data calls nobody; it does when that ends and it still lasts unanswered. Who was
+called hears when the hazard is over, of a group when the last one is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from sensors.detectors import Level
 from sensors.model import Datastream
+from streams.all_clear import Reached, all_clear, note
 from streams.call_definitions import Consultation, Escalation, PlanDefinition, Step
 from streams.call_records import AnswerName, CallAnswer, CallReceipt, CallReceipts, Calls
 from streams.calling import Calling, joined
@@ -43,6 +45,10 @@ class _Known(msgspec.Struct):
     """The highest level about which who has it in hand was told."""
     waits: bool = False
     """It is muted, or the calling that it belongs to is full."""
+    reached: Reached = {}
+    """Who is to hear when it is over."""
+    over_before: int = 0
+    """Others of its group whose end nobody has heard of."""
 
 
 class CallPeople:
@@ -74,8 +80,9 @@ class CallPeople:
                 made += self._look_at_all(self._callings.now_us)
         elif isinstance(batch, AlertTransitions):
             for step in batch.transitions:
-                made += self._callings.reach(step.at_us)
-                made += self._follow(step)
+                made += self._noted(self._callings.reach(step.at_us))
+                made += self._all_clear(step)
+                made += self._noted(self._follow(step))
         elif isinstance(batch, CallReceipts):
             for one in batch.receipts:
                 made += self._callings.reach(one.at_us)
@@ -87,11 +94,11 @@ class CallPeople:
                     made.append(self._decision(command))
         else:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
-        return _told(made)
+        return _told(self._noted(made))
 
     def on_time(self, now_us: int) -> Outputs:
         """Call whoever is next."""
-        return _told(self._callings.reach(now_us))
+        return _told(self._noted(self._callings.reach(now_us)))
 
     def on_end(self) -> Outputs:
         """Nobody is called because the input is over."""
@@ -146,8 +153,12 @@ class CallPeople:
             made.append(self._leave(known, step))
             made.append(self._callings.end(_consulting(step.alert_id), step.at_us))
             known.called = None
-        elif step.change == "ended" and self._waits_to_begin(known):
-            made.append(self._leave(known, step))
+        elif step.change == "ended":
+            if self._waits_to_begin(known):
+                made.append(self._leave(known, step))
+            calling = self._callings.get(known.group)
+            if calling is not None and calling.alert_id == step.alert_id:
+                calling.text = _words(step, len(calling.also))
         if step.proposed is not None and not step.silenced:
             made += self._consult(known, step.at_us)
         return [*made, *self._look_at(known, step.at_us), *self._look_at_waiting(step.at_us)]
@@ -275,6 +286,49 @@ class CallPeople:
         other = msgspec.structs.replace(calling.answer(first, "acknowledged", step.at_us), person=step.by)
         return [msgspec.structs.replace(other, step=0)]
 
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def _noted(self, made: list[Calls]) -> list[Calls]:
+        """Note who is called about what lasts."""
+        for calls in made:
+            for order in calls.orders:
+                for name in order.alert_ids:
+                    known = self._known.get(name)
+                    if known is not None and known.alert.ended_at_us is None:
+                        note(known.reached, [order])
+        return made
+
+    def _all_clear(self, step: AlertTransition) -> list[Calls]:
+        """Return messages to who was called about an alert, when its hazard is over and that of its group."""
+        known = self._known.get(step.alert_id)
+        if known is None or not known.reached or (step.ended_at_us is None and step.state != "closed"):
+            return []
+        reached, known.reached = known.reached, {}
+        if (other := self._other_of_group(step)) is not None:
+            for person, ways in reached.items():
+                mine = other.reached.setdefault(person, [])
+                mine += [way for way in ways if way not in mine]
+            other.over_before += 1 + known.over_before
+            return []
+        known.turn += 1
+        return [Calls(orders=all_clear(step, reached, known.turn, _end_words(step, known.over_before)))]
+
+    def _other_of_group(self, alert: AlertTransition) -> _Known | None:
+        """Return another alert of the same group that lasts."""
+        found = self._plans.of(alert)
+        if found is None or found[1].group_by == "alert":
+            return None
+        site = self._plans.site_of(alert.subject_id)
+        name = _group(*found, alert, site)
+        for other in self._known.values():
+            if other.alert.ended_at_us is None and other.alert.alert_id != alert.alert_id and other.called:
+                theirs = self._plans.of(other.alert)
+                if theirs is not None and name == _group(
+                    *theirs, other.alert, self._plans.site_of(other.alert.subject_id)
+                ):
+                    return other
+        return None
+
     # --- consultations ----------------------------------------------------------------------------------
 
     def _consult(self, known: _Known, at_us: int) -> list[Calls]:
@@ -352,8 +406,18 @@ def _goes_on(calling: Calling, plan: PlanDefinition, at_us: int) -> bool:
     return calling.due_us is not None or at_us < calling.begun_us + round(plan.group_s * 1e6)
 
 
+def _end_words(alert: AlertTransition, n_others: int) -> str:
+    """Return what is told of an alert whose hazard is over."""
+    more = f" (and {n_others} more)" if n_others else ""
+    return f"ENDED, was {alert.level}: {alert.title[:400]}{more}, since {_moment(alert.onset_us)}"
+
+
+def _moment(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def _words(alert: AlertTransition, n_others: int) -> str:
     """Return what is told of an alert."""
-    since = datetime.fromtimestamp(alert.onset_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
     more = f" (and {n_others} more)" if n_others else ""
-    return f"{alert.level.upper()}: {alert.title[:400]}{more}, since {since}"
+    over = "" if alert.ended_at_us is None else f", over since {_moment(alert.ended_at_us)}"
+    return f"{alert.level.upper()}: {alert.title[:400]}{more}, since {_moment(alert.onset_us)}{over}"

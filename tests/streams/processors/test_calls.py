@@ -147,6 +147,60 @@ def test_silenced_and_historic_alerts_call_nobody_until_they_are_not():
     assert until(processor, 10_000) == Calls()
 
 
+def over(number=2, at_s=900, **more):
+    usual = {"state": "open", "change": "ended", "at_us": at_s * S, "ended_at_us": at_s * S}
+    return step(number, **{**usual, **more})
+
+
+def test_who_was_called_hears_that_it_is_over_on_each_way_and_once():
+    processor = made()
+    first = joined([take(processor, step()), until(processor, 300)])
+    called = {(o.person, o.channel, o.to) for o in first.orders}
+    assert {person for person, _, _ in called} == {"li", "elder", "farmer", "wang"}
+    done = take(processor, over(at_s=310))
+    told = {(o.person, o.channel, o.to) for o in done.orders}
+    assert told == called
+    assert {(o.purpose, o.at_us, o.alert_id) for o in done.orders} == {("message", 310 * S, "a1")}
+    assert {o.text for o in done.orders} == {"ENDED, was red: Slope moves, since 1970-01-01 00:00 UTC"}
+    assert not {o.call_id for o in done.orders} & {o.call_id for o in first.orders}
+    later = until(processor, 700)
+    assert {o.person for o in later.orders} == {"head"}, "nobody has answered yet"
+    assert later.orders[0].text.endswith(", over since 1970-01-01 00:05 UTC")
+    steps = [
+        over(3, state="acknowledged", change="acknowledged", by="Head", at_s=720, ended_at_us=310 * S),
+        over(4, state="closed", change="closed", at_s=2000, ended_at_us=310 * S),
+    ]
+    assert not [o for one in steps for o in take(processor, one).orders]
+
+
+def test_an_alert_that_was_answered_tells_its_end_too_and_a_restart_changes_nothing():
+    processor = made()
+    take(processor, step())
+    take(processor, step(2, state="acknowledged", change="acknowledged", by="li", at_us=20 * S))
+    other = CallPeople([datastream()])
+    other.restore(processor.snapshot())
+    closed = over(3, state="closed", change="closed")
+    done = take(other, closed)
+    assert {o.person for o in done.orders} == {"li", "elder", "farmer"}
+    assert done == take(processor, closed)
+
+
+def test_of_a_group_people_hear_when_the_last_one_is_over():
+    processor = made(msgspec.structs.replace(PLAN, group_by="site"))
+    take(processor, step(), step(alert_id="a2", at_us=S))
+    assert not take(processor, over(state="closed", change="closed", at_s=100)).orders
+    done = take(processor, over(alert_id="a2", at_s=150))
+    assert {o.person for o in done.orders} >= {"li", "elder", "farmer"}
+    assert len(done.orders) == len({(o.person, o.channel) for o in done.orders})
+    assert "(and 1 more)" in done.orders[0].text
+
+
+def test_who_was_never_called_hears_of_no_end():
+    processor = made()
+    take(processor, step(silenced="s"), step(alert_id="a2", historic=True))
+    assert take(processor, over(silenced="s"), over(alert_id="a2", historic=True)) == Calls()
+
+
 def test_what_does_not_last_calls_nobody():
     processor = made(msgspec.structs.replace(PLAN, persist_s=30))
     assert take(processor, step()) == Calls()
@@ -196,7 +250,8 @@ def test_a_higher_alert_of_the_site_mutes_and_its_end_lets_call():
     take(processor, step())
     assert take(processor, step(alert_id="t", rule="tilt", at_us=S)) == Calls()
     over = take(processor, step(2, change="ended", ended_at_us=9 * S, at_us=9 * S))
-    assert {o.alert_id for o in over.orders} == {"t"}
+    assert {o.alert_id for o in over.orders if o.purpose == "call"} == {"t"}
+    assert {o.text.partition(",")[0] for o in over.orders if o.alert_id == "a1"} == {"ENDED"}
 
 
 def test_when_the_first_of_a_group_is_answered_the_turns_of_the_others_have_ids_of_their_own():
