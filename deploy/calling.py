@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -54,6 +54,8 @@ class Caller:
     sink: ReceiptSink
     clock_us: Callable[[], int]
     links: CallLinks | None = None
+    make_sure: Callable[[], Awaitable[None]] | None = None
+    """Fails when another process carries calls out now; None: there is none."""
     book: CallBook = field(default_factory=CallBook)
     brought: int = 0
     failed: int = 0
@@ -113,7 +115,7 @@ class Caller:
         task.add_done_callback(finished)
 
     async def _carry_out(self, order: CallOrder) -> None:
-        receipt = await self._brought(order)
+        receipt = await self._brought(order) if await self._is_ours() else None
         if receipt is None:
             self.failed += 1
             self.book.postpone(order.call_id, self.clock_us())
@@ -130,6 +132,15 @@ class Caller:
                 self.error = ""
                 self.book.hear([batch])
                 return
+
+    async def _is_ours(self) -> bool:
+        try:
+            if self.make_sure is not None:
+                await self.make_sure()
+        except Exception as error:  # noqa: BLE001 - whatever it is, another one may be calling
+            log.warning("a call is not made here", why=type(error).__name__)
+            return False
+        return True
 
     async def _brought(self, order: CallOrder) -> CallReceipt | None:
         """Return what a door says; None: it cannot be reached."""

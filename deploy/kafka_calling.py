@@ -44,8 +44,9 @@ class KafkaReceipts:
 class KafkaCalling:
     """Feeds a caller while `work` runs.
 
-    What it knows is what is in Kafka: orders without a receipt. Of several processes that work at a time each
-    may bring the same call; doors know it by its id.
+    What it knows is what is in Kafka: orders without a receipt. One that stood still and does not know yet
+    that another works brings no calls (`Caller.make_sure`), unless Kafka is away, too: then doors know them
+    by their ids.
     """
 
     kafka: Access

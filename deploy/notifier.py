@@ -35,6 +35,8 @@ log = structlog.get_logger()
 READ_S = 0.2
 SURE_S = 5.0
 """After so long without a write it is made sure that no other has begun."""
+ASK_S = 2.0
+"""Who wants to be sure waits for so long; Kafka may be away."""
 NAP_S = 1.0
 UNREADABLE_S = 10.0
 RECENT_US = 600_000_000
@@ -82,6 +84,8 @@ class Notifier:
     _output: Output | None = None
     _sure_s: float = 0.0
     """When no other had begun, in the event loop's time."""
+    _is_restored: bool = False
+    _asking: asyncio.Task[None] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _resumed: dict[str, asyncio.Event] = field(default_factory=dict)
     _unwritten: list[Message] = field(default_factory=list)
@@ -135,6 +139,9 @@ class Notifier:
                 ]
             )
         finally:
+            self._is_restored = False
+            if self._asking is not None:
+                self._asking.cancel()
             await self._output.close()
 
     async def _restore(self) -> None:
@@ -159,6 +166,7 @@ class Notifier:
         for name in names:
             self._show(name)
         await self.write(new)
+        self._is_restored = True
 
     async def _announce(self) -> None:
         """Say of new transitions that they are to be told."""
@@ -270,13 +278,33 @@ class Notifier:
 
     async def post(self, client: httpx.AsyncClient, config: WebhookConfig, item: Item) -> Failure | None:
         """Send a message as the only one that may; None: it was taken."""
-        if asyncio.get_running_loop().time() - self._sure_s > SURE_S:
-            # it fails when another one has begun while this one stood still
+        if not self._is_sure:
             await self.write([self.announced])
         try:
             return await post(client, config, item.transition, self.clock_us(), self.api_url)
         except Exception as error:  # noqa: BLE001 - whatever one receiver does, the others are told
             return Failure(f"{config.id}: {error!r}")
+
+    @property
+    def _is_sure(self) -> bool:
+        """Whether no other had begun a moment ago; a write fails when one has, while this one stood still."""
+        return asyncio.get_running_loop().time() - self._sure_s <= SURE_S
+
+    async def make_sure(self) -> None:
+        """Return when no other has begun, or when Kafka does not say: then a call twice is better than none.
+
+        Raises
+        ------
+        FencedError
+            Another one has.
+        """
+        if not self._is_restored or self._is_sure:  # whoever begins has been given the lease just now
+            return
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self.write([self.announced]))
+        done, _ = await asyncio.wait({self._asking}, timeout=ASK_S)
+        for task in done:
+            task.result()
 
     async def _settle(
         self, webhook_id: str, queue: AlertQueue, item: Item, given_up: str | None = None

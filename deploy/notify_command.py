@@ -51,7 +51,8 @@ async def _notify(
     group = f"{kafka.prefix}groundswell-notify"
     output = Output(access, "groundswell-calls")
     receipts = KafkaReceipts(output, kafka.prefix)
-    caller = Caller(doors_of(channels), receipts, wall_clock_us, settings.calls.links(page))
+    links = settings.calls.links(page)
+    caller = Caller(doors_of(channels), receipts, wall_clock_us, links, notifier.make_sure)
     calling = KafkaCalling(access, kafka.prefix, caller, output, wall_clock_us)
 
     async def both() -> None:

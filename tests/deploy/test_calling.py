@@ -18,6 +18,7 @@ from streams.alerts import alert_id
 from streams.call_links import CallLinks
 from streams.call_records import CallOrder, CallReceipt
 from streams.embedded import EmbeddedRuntime
+from streams.kafka.output import FencedError
 from streams.pipeline import Pipeline
 from streams.processors.alert import Alert
 from streams.processors.calls import CallPeople
@@ -218,3 +219,28 @@ async def test_a_channel_that_is_not_there_fails_at_once_and_an_address_in_its_w
     assert told[0].detail == "no channel fax is configured"
     assert told[1].detail.startswith("... is busy, see https://warnings.example/answer/c2/")
     assert caller.book.too_late == 1
+
+
+async def test_one_that_was_replaced_calls_nobody():
+    told, replaced, phone = [], [True], Phone()
+
+    class Sink:
+        async def put_receipts(self, batch):
+            told.extend(batch.receipts)
+
+    async def make_sure():
+        if replaced[0]:
+            raise FencedError("another process works")
+
+    now_us = [START_US]
+    caller = Caller({"sms": phone}, Sink(), lambda: now_us[0], make_sure=make_sure)
+    caller.book.add([order("c1", channel="sms", at_us=START_US, deadline_us=START_US + 600 * S)])
+    with capture_logs() as logs:
+        async with calling(caller):
+            await until(lambda: caller.failed)
+            assert (phone.rung, told) == ({}, [])
+            replaced[0] = False
+            now_us[0] += 60 * S
+            await until(lambda: told)
+    assert list(phone.rung) == ["c1"]
+    assert [one["why"] for one in logs] == ["FencedError"]

@@ -566,6 +566,40 @@ async def test_one_that_stood_still_asks_whether_it_was_replaced_before_it_tells
     assert len(world.asked) == 3
 
 
+async def test_who_calls_people_asks_whether_this_one_was_replaced(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    one = world.notifier()
+    await one.make_sure()  # who has just begun was given the lease
+    work = asyncio.create_task(one.work())
+    for _ in range(2000):
+        await asyncio.sleep(0)
+    before = world.broker.writes
+    await one.make_sure()
+    assert world.broker.writes == before, "it has written a moment ago"
+    one._sure_s -= 60
+    await asyncio.gather(one.make_sure(), one.make_sure())
+    assert world.broker.writes == before + 1
+    one._sure_s -= 60
+    send, away = one._output.send, asyncio.Event()
+
+    async def hangs(messages):
+        await away.wait()
+        await send(messages)
+
+    monkeypatch.setattr(module, "ASK_S", 0.01)
+    one._output.send = hangs
+    await one.make_sure()  # Kafka says nothing: a call twice is better than none
+    away.set()
+    await one._asking
+    one._sure_s -= 60
+    world.broker.kills = [(0, False)]  # what is written next is refused
+    with pytest.raises(KilledError):
+        await one.make_sure()
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
 async def test_a_state_of_another_version_stops_the_telling_and_says_so(monkeypatch):
     world = await begun(monkeypatch, "a")
     monkeypatch.setattr(module, "UNREADABLE_S", 0.0)
