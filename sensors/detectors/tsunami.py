@@ -46,7 +46,7 @@ from sensors.residuals import (
 )
 from sensors.running_quadratic import WINDOW, deviation, is_ready, learn, shift, trend_at
 
-VERSION = "2"
+VERSION = "3"
 FORMULA = (
     "tide(t) = quadratic by least squares over the samples of [t - window, t); residual = level - tide; "
     "exceeded where |residual| > max(floor, multiple * MAD, usual_multiple * usual), MAD = median "
@@ -79,6 +79,8 @@ class SeaLevelParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     end_quiet_s: float = 10_800.0
     end_share: float = 0.6
     """Quiet is a residual below this share of the threshold at the beginning."""
+    ease_s: float = 5400.0
+    """A level that was not reached for so long is told to be over; waves of a tsunami follow within that."""
     max_gap_s: float = 600.0
     """A longer gap empties the window."""
     step_hold_s: float = 600.0
@@ -105,6 +107,7 @@ LIMITS = np.dtype(
         ("level_m", "f8", (len(LEVELS),)),
         ("end_quiet_us", "i8"),
         ("end_share", "f8"),
+        ("ease_us", "i8"),
         ("max_gap_us", "i8"),
         ("step_hold_us", "i8"),
         ("silence_end_us", "i8"),
@@ -124,7 +127,9 @@ STATE = np.dtype(
         ("usual_us", "i8"),  # of how much time
         ("pending_us", "i8"),  # a fault is suspected since; 0: no
         ("onset_us", "i8"),  # of the event that goes on; 0: there is none
-        ("level", "i8"),
+        ("level", "i8"),  # the highest of the event
+        ("told", "i8"),  # the level that was told last
+        ("reached_us", "i8", (len(LEVELS),)),  # when each level was reached last
         ("threshold", "f8"),
         ("largest", "f8"),
         ("quiet_since_us", "i8"),
@@ -260,6 +265,9 @@ def _begin(
         residuals.worst(s.recent),
         level_reached(s.recent, p.level_m, p.min_duration_us // 2),
     )
+    s.told = s.level
+    s.reached_us[:] = 0
+    s.reached_us[: s.level + 1] = time_us
     found = cross(crossings, 0, slot, row, _BEGIN, s.level, s.onset_us, time_us, s.largest, threshold)
     crossings[0].extra[0] = mad
     return found
@@ -274,14 +282,25 @@ def _follow(s: Any, p: Any, slot: int, row: int, time_us: int, residual: float, 
         s.quiet_since_us = 0
     elif s.quiet_since_us == 0:
         s.quiet_since_us = time_us
-    level = level_reached(s.recent, p.level_m, p.min_duration_us // 2)
-    if level > s.level:
-        s.level = level
+    level = _level_now(s, p, time_us)
+    if level != s.told:
+        s.told, s.level = level, max(s.level, level)
         worst = residuals.worst(s.recent)
         return cross(crossings, 0, slot, row, _UPDATE, level, s.onset_us, time_us, worst, p.level_m[level])
     if s.quiet_since_us == 0 or time_us - s.quiet_since_us < p.end_quiet_us:
         return 0
     return _end(s, slot, row, _END, time_us, residual, crossings)
+
+
+@njit(cache=True, nogil=True)
+def _level_now(s: Any, p: Any, time_us: int) -> int:
+    """Return the highest level that was reached a short while ago."""
+    s.reached_us[: level_reached(s.recent, p.level_m, p.min_duration_us // 2) + 1] = time_us
+    highest = 0
+    for k in range(1, len(s.reached_us)):
+        if s.reached_us[k] != 0 and time_us - s.reached_us[k] < p.ease_us:
+            highest = k
+    return highest
 
 
 @njit(cache=True, nogil=True)
@@ -357,7 +376,7 @@ def _tick(limits: Any, state: Any, live: Any, now_us: int, begin: int, crossings
 def _settle(p: SeaLevelParameters, limits: Any) -> None:
     limits["window_us"], limits["min_duration_us"] = round(p.window_s * 1e6), round(p.min_duration_s * 1e6)
     limits["multiple"], limits["usual_multiple"] = p.multiple, p.usual_multiple
-    limits["end_share"] = p.end_share
+    limits["end_share"], limits["ease_us"] = p.end_share, round(p.ease_s * 1e6)
     limits["level_m"] = p.floor_m, p.yellow_m, p.orange_m, p.red_m
     limits["end_quiet_us"], limits["max_gap_us"] = round(p.end_quiet_s * 1e6), round(p.max_gap_s * 1e6)
     limits["step_hold_us"], limits["silence_end_us"] = (

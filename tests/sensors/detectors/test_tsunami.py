@@ -69,7 +69,7 @@ def test_a_quiet_gauge_says_nothing(seed, step_s):
     ("amplitude_m", "levels"),
     [(0.15, ["blue"]), (0.6, ["blue", "yellow"]), (1.6, ["blue", "yellow", "orange"])],
 )
-def test_one_wave_train_is_one_event_whose_level_rises(quiet, amplitude_m, levels):
+def test_one_wave_train_is_one_event_whose_level_rises_and_falls(quiet, amplitude_m, levels):
     times, level = quiet
     wave = Tsunami(int(times[1000]), amplitude_m, period_s=1500)
     findings = feed(detector(), times, level + [wave.height_m(int(t)) for t in times])
@@ -79,8 +79,15 @@ def test_one_wave_train_is_one_event_whose_level_rises(quiet, amplitude_m, level
     assert {f.onset_us for f in findings} == {begin.onset_us}
     assert times[1000] <= begin.onset_us <= times[1005]
     assert begin.at_us - begin.onset_us <= 4 * MINUTE
-    assert [f.level for f in findings[:-1]][-1] == levels[-1]
-    assert {f.level for f in findings} <= set(levels)
+    told = [f.level for f in findings[:-1]]
+    top = told.index(levels[-1])
+    assert told[: top + 1] == levels[-top - 1 :]
+    assert told[top:] == levels[::-1], "each lower level once, down to the lowest"
+    eased = [
+        f.at_us - before.at_us for before, f in zip(findings[top:], findings[top + 1 : -1], strict=False)
+    ]
+    assert min(eased, default=2 * HOUR) >= 1.5 * HOUR, "waves come again"
+    assert end.level == levels[-1]
     assert end.at_us - begin.onset_us > 3 * HOUR
 
 
