@@ -250,6 +250,42 @@ def replay(
     )
 
 
+@app.command("replay-event")
+def replay_event(
+    config: ConfigOption,
+    start: Annotated[str, typer.Option("--start", metavar="TIME", help="2026-01-31T12:00, UTC.")],
+    end: Annotated[str, typer.Option("--end", metavar="TIME", help="Not in it.")],
+    rules: Annotated[
+        Path | None,
+        typer.Option("--rules", metavar="FILE.toml", help="Other rules; without it those of today."),
+    ] = None,
+    warm_up: Annotated[
+        float | None,
+        typer.Option(
+            "--warm-up",
+            metavar="HOURS",
+            min=0.0,
+            help="Read from so long before the start; usually worked out.",
+        ),
+    ] = None,
+    site: Annotated[
+        list[str] | None, typer.Option("--site", metavar="ID", help="Only this one; may be repeated.")
+    ] = None,
+    as_measured: Annotated[
+        bool, typer.Option("--as-measured", help="As if each sample had come when it was measured.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Draw it on a page.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Run a stored time through the rules again; show what would have come against what came."""
+    from deploy.replay_event import Asked, run_replay_event
+    from deploy.settings_file import load
+
+    asked = Asked(start, end, rules, warm_up, site or [], as_measured, data, json, html)
+    run_replay_event(load(config), asked)
+
+
 @app.command()
 def decode(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A capture of RTCM 3, UBX or BINEX, or NMEA.")],

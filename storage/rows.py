@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from sensors.model import Datastream, Station
 from streams.call_records import CallOrder, CallReceipt
@@ -174,6 +176,23 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     received_at_us: int
     place: SamplePlace | None = None
     """Where it was taken, of platforms that move."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSamples:
+    """Samples as columns of shape (n,), in no particular order."""
+
+    series: NDArray[np.int32]
+    """Places in the list of datastreams that was asked for."""
+    time_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    """NaN: none."""
+    received_at_us: NDArray[np.int64]
+    is_late: NDArray[np.bool_]
+    """It came after a newer sample of its datastream."""
+
+    def __len__(self) -> int:
+        return len(self.series)
 
 
 class ObservationWindow(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from storage.rows import (
     Page,
     QualityWindow,
     RawSegment,
+    ReceivedSamples,
     StationRow,
     Waveform,
     WebhookRow,
@@ -280,6 +281,22 @@ class Store(Protocol):
         """Return the stored values at these times (None: a sample without one); others are absent."""
         ...
 
+    def received_samples(
+        self,
+        datastream_ids: Sequence[str],
+        start_us: int,
+        end_us: int,
+        *,
+        received_from_us: int,
+        received_before_us: int,
+        limit: int,
+    ) -> ReceivedSamples:
+        """Return samples that were measured in a time (start and end) and received in another.
+
+        They come in no particular order, and at most so many: of more, any.
+        """
+        ...
+
     def observation_windows(
         self,
         datastream_id: str,
@@ -344,6 +361,10 @@ class Store(Protocol):
 
     def commands(self, limit: int = 100) -> list[CommandRow]:
         """Return the newest commands first."""
+        ...
+
+    def commands_between(self, start_us: int, end_us: int, limit: int = 10_000) -> list[CommandRow]:
+        """Return the commands of a time, the oldest first."""
         ...
 
     def changes(

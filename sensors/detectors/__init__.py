@@ -27,6 +27,7 @@ __all__ = [
     "find_kind",
     "inputs_of",
     "make_detector",
+    "memory_s",
     "read_parameters",
     "register_kind",
 ]
@@ -99,6 +100,14 @@ def inputs_of(name: str, parameters: Any) -> tuple[str, ...]:
     `parameters` are what `read_parameters` gave.
     """
     return tuple(find_kind(name).inputs(parameters))
+
+
+def memory_s(name: str, parameters: Any) -> float:
+    """Return after how long what a detector has seen changes nothing any more, in s.
+
+    `parameters` are what `read_parameters` gave.
+    """
+    return float(find_kind(name).memory_s(parameters))
 
 
 def make_detector(name: str, parameters: Mapping[str, Any], subject: Subject) -> OneSeries[Any]:

@@ -8,6 +8,7 @@ not depend on how the samples are cut.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -80,6 +81,19 @@ class Kind(Generic[Parameters]):
     """Makes words and evidence of parameters, state, crossing and subject; changes nothing."""
     inputs: Callable[[Parameters], tuple[str, ...]] = lambda _: ()
     """Returns the names of the datastreams that it needs besides its own, in the order of their roles."""
+    memory_s: Callable[[Parameters], float] = lambda parameters: 2.0 * longest_s(parameters)
+    """Returns after how long what it has seen changes nothing any more: who rehearses an event begins so much
+    earlier."""
+
+
+_DURATION = re.compile(r"(?<!_m)(?<!_m3)(?<!per)_s$")
+
+
+def longest_s(parameters: msgspec.Struct) -> float:
+    """Return the longest of the times that parameters name, in s; 0: they name none."""
+    named = (name for name in parameters.__struct_fields__ if _DURATION.search(name))
+    times = (getattr(parameters, name) for name in named)
+    return max((float(one) for one in times if isinstance(one, float | int)), default=0.0)
 
 
 class Told(NamedTuple):

@@ -75,6 +75,8 @@ _NAMES = ("imbalance", "slope_cel_per_year", "deviation_cel", "difference_cel")
 _REFERENCE_ROLE, _TEMPERATURE = 3, 0
 _CURVE_POINTS = 400
 _LEAST_DAYS = 3
+_MEMORY_S = 3 * 366 * 86_400.0
+"""A slope needs the same season of three years."""
 
 
 class GroundTemperatureParameters(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -301,5 +303,6 @@ KIND = Kind(
     tick,
     tell,
     inputs,
+    memory_s=lambda _: _MEMORY_S,
 )
 register_kind(KIND)

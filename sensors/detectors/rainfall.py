@@ -15,6 +15,7 @@ A gauge that gives what rain cannot (`sensors/rain_gauge.py`) is told to be wron
 
 from __future__ import annotations
 
+from math import log
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +23,7 @@ import numpy as np
 from numba import njit
 
 from sensors.detectors import LEVELS, Finding, Level, Subject, register_kind
-from sensors.detectors.bank import Kind
+from sensors.detectors.bank import Kind, longest_s
 from sensors.episodes import (
     BEGIN,
     COURSE,
@@ -320,5 +321,16 @@ def _tell_fault(crossing: Any, subject: Subject) -> Finding:
     return make_finding(crossing, title, {"version": VERSION}, SENSOR_RULE)
 
 
-KIND = Kind("rainfall", VERSION, RainfallParameters, LIMITS, STATE, settle, take, tick, tell)
+def memory_s(parameters: RainfallParameters) -> float:
+    """Return after how long rain counts no more: of antecedent rain, until a hundredth of it is left."""
+    usual_s = 2.0 * longest_s(parameters)
+    keep = parameters.antecedent_keep
+    if all(map(left_out, parameters.antecedent_levels_mm)) or not keep:
+        return usual_s
+    return max(usual_s, 86_400.0 * log(0.01) / log(keep))
+
+
+KIND = Kind(
+    "rainfall", VERSION, RainfallParameters, LIMITS, STATE, settle, take, tick, tell, memory_s=memory_s
+)
 register_kind(KIND)

@@ -112,10 +112,15 @@ class AlertQueries(Database):
         paging.check_limit(limit)
         with self._reading() as connection:
             rows = connection.execute(self._queries["commands"], {"limit": limit}).fetchall()
-        return [
-            CommandRow(command=unpack(command, Command), ok=None if ok is None else bool(ok), message=message)
-            for command, ok, message in rows
-        ]
+        return [_command_row(*row) for row in rows]
+
+    def commands_between(self, start_us: int, end_us: int, limit: int = 10_000) -> list[CommandRow]:
+        """Return the commands of a time, the oldest first."""
+        paging.check_limit(limit)
+        asked = {"start_us": start_us, "end_us": end_us, "limit": limit}
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["commands_between"], asked).fetchall()
+        return [_command_row(*row) for row in rows]
 
     def load_snapshots(self) -> dict[str, list[bytes]]:
         """Return the chunks of the last committed snapshot by processor name."""
@@ -154,3 +159,7 @@ class AlertQueries(Database):
             journal_messages=rest[4],
             database_bytes=rest[5],
         )
+
+
+def _command_row(command: bytes, ok: int | None, message: str) -> CommandRow:
+    return CommandRow(command=unpack(command, Command), ok=None if ok is None else bool(ok), message=message)

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any, get_args
 
 import msgspec
+import numpy as np
 
 from sensors.model import Datastream, ObservedProperty, Thing
 from storage import paging
@@ -18,6 +19,7 @@ from storage.rows import (
     Observation,
     ObservationWindow,
     Page,
+    ReceivedSamples,
     SamplePlace,
     Waveform,
 )
@@ -158,6 +160,40 @@ class SensorQueries(Summing):
         }
         with self._reading() as connection:
             return dict(connection.execute(self._queries["values_at"], asked).fetchall())
+
+    def received_samples(
+        self,
+        datastream_ids: Sequence[str],
+        start_us: int,
+        end_us: int,
+        *,
+        received_from_us: int,
+        received_before_us: int,
+        limit: int,
+    ) -> ReceivedSamples:
+        """Return samples of some datastreams that were measured in a time and received in another."""
+        paging.check_limit(limit)
+        with self._reading() as connection:
+            named = {"ids": json.dumps(list(datastream_ids))}
+            keys = dict(connection.execute(self._queries["series_keys"], named).fetchall())
+            asked = {
+                "keys": json.dumps(list(keys.values())),
+                "start_us": start_us,
+                "end_us": end_us,
+                "received_from_us": received_from_us,
+                "received_before_us": received_before_us,
+                "limit": limit,
+            }
+            rows = connection.execute(self._queries["received_samples"], asked).fetchall()
+        place = {keys[name]: number for number, name in enumerate(datastream_ids) if name in keys}
+        key, time_us, value, received_at_us, revision = zip(*rows, strict=True) if rows else [()] * 5
+        return ReceivedSamples(
+            np.fromiter(map(place.__getitem__, key), np.int32, len(rows)),
+            np.array(time_us, np.int64),
+            np.array(value, np.float64),  # None becomes NaN
+            np.array(received_at_us, np.int64),
+            np.array(revision, np.int64) < 0,
+        )
 
     def observation_windows(
         self,

@@ -8,6 +8,7 @@ from storage.sql.changes import ChangeQueries
 from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
 from storage.sql.sensors import SensorQueries
+from storage.sqlite.reading import SqliteReader
 from storage.sqlite.stations import SqliteStationQueries
 from storage.sqlite.writing import SqliteWriting
 
@@ -37,4 +38,4 @@ class SqliteStore(
         return super().values_at(datastream_id, times_us)
 
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteReader", "SqliteStore"]

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from storage.sql import sample_extras
 from storage.sql.database import Connection
@@ -19,6 +17,7 @@ from storage.sql.levels import KINDS, SAMPLES, STATIONS, Kind
 from storage.sql.rolling import Rolling
 from storage.sql.summing import Sums
 from storage.sqlite.database import SqliteDatabase
+from storage.sqlite.sums import SqliteSums
 
 _KEYS = {
     "station_epochs": (STATIONS, "epoch_us"),
@@ -31,7 +30,7 @@ _KEYS = {
 _EVERY = 2**31
 
 
-class SqliteRolling(Rolling, SqliteDatabase):
+class SqliteRolling(SqliteSums, Rolling, SqliteDatabase):
     """The part of the store that keeps rollups. Steps are short: they and commits wait for each other."""
 
     _step_buckets = 100
@@ -46,14 +45,8 @@ class SqliteRolling(Rolling, SqliteDatabase):
         writer = cast("sqlite3.Connection", connection)
         writer.executemany(self._rollup_query(f"put_{kind.name}_rollup", kind, level), rows)
 
-    def _list(self, numbers: Sequence[int]) -> str:
-        return msgspec.json.encode(numbers).decode()
-
     def _listed(self, value: Any) -> list[int]:
         return msgspec.json.decode(value, type=list[int])
-
-    def _latencies(self, value: Any) -> NDArray[np.int64]:
-        return np.array(msgspec.json.decode(value, type=list[int]), np.int64)
 
 
 class SqliteExpiring(Expiring, SqliteRolling):

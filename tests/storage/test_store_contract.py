@@ -1006,3 +1006,51 @@ def test_places_and_waveforms_go_with_their_samples(store, make):
     assert [o.time_us for o in store.observations("z", 0, END, box=Box(-180, -90, 180, 90)).items] == times[
         1:
     ]
+
+
+def test_samples_are_found_by_when_they_were_received(store, make):
+    late = make.samples("b", [make.t0 - 60 * S], [5.0], revision=-1)
+    late = msgspec.structs.replace(late, received_at_us=late.received_at_us + 3600 * S)
+    commit(store, make.samples("a", [make.t0, make.t0 + 60 * S], [1.0, np.nan]), late)
+    commit(store, make.samples("other", [make.t0], [9.0]))
+
+    def asked(names, start_us, end_us, from_us, before_us, limit=100):
+        found = store.received_samples(
+            names, start_us, end_us, received_from_us=from_us, received_before_us=before_us, limit=limit
+        )
+        rows = zip(
+            found.series.tolist(), found.time_us.tolist(), found.value.tolist(),
+            found.received_at_us.tolist(), found.is_late.tolist(), strict=True,
+        )  # fmt: skip
+        return sorted((names[place], *rest) for place, *rest in rows)
+
+    t0 = make.t0
+    assert str(asked(["b", "unknown", "a"], 0, END, 0, END)) == str(
+        [
+            ("a", t0, 1.0, t0 + S, False),
+            ("a", t0 + 60 * S, float("nan"), t0 + 61 * S, False),
+            ("b", t0 - 60 * S, 5.0, t0 - 59 * S + 3600 * S, True),
+        ]
+    )
+    assert [row[1] for row in asked(["a", "b"], t0, t0 + 60 * S, 0, END)] == [t0]
+    assert [row[1] for row in asked(["a", "b"], 0, END, t0 + S, t0 + 61 * S)] == [t0]
+    assert [row[0] for row in asked(["a", "b"], 0, END, t0 + 1000 * S, END)] == ["b"]
+    assert len(asked(["a", "b"], 0, END, 0, END, limit=2)) == 2
+    assert asked(["unknown"], 0, END, 0, END) == asked([], 0, END, 0, END) == []
+    with pytest.raises(ValueError, match="limit"):
+        asked(["a"], 0, END, 0, END, limit=0)
+
+
+def test_commands_of_a_time_come_in_their_order(store):
+    made = [
+        Command(id=f"c{n}", kind="acknowledge_alert", target="a", by="li", at_us=at, arguments={})
+        for n, at in enumerate((30, 10, 20))
+    ]
+    commit(
+        store,
+        Commands(commands=made),
+        CommandOutcomes(outcomes=[CommandOutcome(id="c1", ok=True, message="done")]),
+    )
+    found = store.commands_between(10, 30)
+    assert [(row.command.id, row.ok) for row in found] == [("c1", True), ("c2", None)]
+    assert [row.command.id for row in store.commands_between(0, 100, limit=1)] == ["c1"]

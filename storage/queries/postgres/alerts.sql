@@ -57,6 +57,10 @@ ORDER BY at_us DESC, alert_id DESC, number DESC LIMIT %(limit)s;
 -- name: commands
 SELECT command, ok, message FROM commands ORDER BY at_us DESC, id DESC LIMIT %(limit)s;
 
+-- name: commands_between
+SELECT command, ok, message FROM commands WHERE at_us >= %(start_us)s AND at_us < %(end_us)s
+ORDER BY at_us, id LIMIT %(limit)s;
+
 -- name: snapshots
 SELECT processor, chunk FROM snapshots ORDER BY processor, number;
 

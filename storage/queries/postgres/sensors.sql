@@ -82,3 +82,14 @@ SELECT time_us, step_us, length, packed FROM sample_waves
 WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
     AND time_us >= %(start_us)s AND time_us <= %(last_us)s
 ORDER BY time_us;
+
+-- name: series_keys
+SELECT id, datastream_key FROM datastreams
+WHERE id IN (SELECT asked FROM json_array_elements_text(%(ids)s::json) AS t (asked));
+
+-- name: received_samples
+SELECT datastream_key, time_us, value, received_at_us, revision FROM samples
+WHERE datastream_key IN (SELECT asked::integer FROM json_array_elements_text(%(keys)s::json) AS t (asked))
+    AND time_us >= %(start_us)s AND time_us < %(end_us)s
+    AND received_at_us >= %(received_from_us)s AND received_at_us < %(received_before_us)s
+LIMIT %(limit)s;

@@ -57,6 +57,10 @@ ORDER BY at_us DESC, alert_id DESC, number DESC LIMIT :limit;
 -- name: commands
 SELECT command, ok, message FROM commands ORDER BY at_us DESC, id DESC LIMIT :limit;
 
+-- name: commands_between
+SELECT command, ok, message FROM commands WHERE at_us >= :start_us AND at_us < :end_us
+ORDER BY at_us, id LIMIT :limit;
+
 -- name: snapshots
 SELECT processor, chunk FROM snapshots ORDER BY processor, number;
 

@@ -69,3 +69,13 @@ SELECT time_us, step_us, length, packed FROM sample_waves
 WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
     AND time_us >= :start_us AND time_us <= :last_us
 ORDER BY time_us;
+
+-- name: series_keys
+SELECT id, datastream_key FROM datastreams WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: received_samples
+SELECT datastream_key, time_us, value, received_at_us, revision FROM samples
+WHERE datastream_key IN (SELECT value FROM json_each(:keys))
+    AND time_us >= :start_us AND time_us < :end_us
+    AND received_at_us >= :received_from_us AND received_at_us < :received_before_us
+LIMIT :limit;

@@ -263,6 +263,19 @@ def test_a_failing_detector_harms_no_other(monkeypatch):
     assert "ZeroDivisionError" in detect.last_failure or "KeyError" in detect.last_failure
 
 
+def test_silence_ends_an_event_at_the_first_full_minute_whoever_tells_the_time_when():
+    times = START + np.arange(230) * MINUTE
+    silent_us = int(times[-1]) + 2 * S + 86_400 * S
+    found = []
+    for ticks in ([silent_us + 61 * S], range(silent_us - 300 * S, silent_us + 300 * S, 7 * S)):
+        line = pipeline()
+        run(line, samples(times, tsunami_at(times, int(times[200]))))
+        found.append([one for tick in ticks for one in detections(line.run([], tick))])
+    (end,) = found[0]
+    assert (end.phase, end.detected_at_us) == ("end", -(-silent_us // MINUTE) * MINUTE)
+    assert found[1] == found[0]
+
+
 def test_a_state_of_another_version_begins_anew():
     times = START + np.arange(300) * MINUTE
     old = pipeline()
