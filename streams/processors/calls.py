@@ -15,7 +15,7 @@ import msgspec
 
 from sensors.detectors import Level
 from sensors.model import Datastream
-from streams.all_clear import Reached, all_clear, note
+from streams.all_clear import Ends, all_clear
 from streams.call_definitions import Consultation, Escalation, PlanDefinition, Step
 from streams.call_records import AnswerName, CallAnswer, CallReceipt, CallReceipts, Calls
 from streams.calling import Calling, joined
@@ -45,10 +45,6 @@ class _Known(msgspec.Struct):
     """The highest level about which who has it in hand was told."""
     waits: bool = False
     """It is muted, or the calling that it belongs to is full."""
-    reached: Reached = {}
-    """Who is to hear when it is over."""
-    over_before: int = 0
-    """Others of its group whose end nobody has heard of."""
 
 
 class CallPeople:
@@ -68,6 +64,7 @@ class CallPeople:
         self._plans = Plans(datastreams, ("plan", "person", "roster", "group", "datastream"))
         self._known: dict[str, _Known] = {}
         self._callings = Callings(self._plans, self._begin_turn)
+        self._ends = Ends()
 
     def on_batch(self, batch: Record) -> Outputs:
         """Take steps of alerts, receipts, decisions, and changes of plans and people."""
@@ -108,16 +105,19 @@ class CallPeople:
         """Return alerts that are not closed, and callings."""
         known = (msgspec.msgpack.encode(one) for one in self._known.values())
         now = _NOW + self._callings.now_us.to_bytes(8, "little")
-        return split([self._plans.snapshot(), now, *self._callings.snapshot(), *known])
+        return split(
+            [self._plans.snapshot(), now, *self._callings.snapshot(), *self._ends.snapshot(), *known]
+        )
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._known.clear()
         self._callings.clear()
+        self._ends.clear()
         for piece in join(chunks):
             if piece.startswith(_NOW):
                 self._callings.now_us = int.from_bytes(piece[len(_NOW) :], "little")
-            elif not (self._plans.restored(piece) or self._callings.restored(piece)):
+            elif not any(part.restored(piece) for part in (self._plans, self._callings, self._ends)):
                 one = msgspec.msgpack.decode(piece, type=_Known)
                 self._known[one.alert.alert_id] = one
 
@@ -201,12 +201,14 @@ class CallPeople:
             if alert.alert_id not in members:
                 calling.also = [one for one in others if one != calling.alert_id] + [alert.alert_id]
             known.called, known.group = calling.level, name
+            self._join(known, name)
             return left
         begin_us = at_us
         if not known.turn:
             begin_us = max(at_us, alert.opened_at_us + round(plan.persist_s * 1e6))
         known.turn += 1
         known.called, known.group = alert.level, name
+        self._join(known, name)
         made = [*left, self._callings.end(name, at_us)]  # of a lower level, or long done
         begun = Calling.begin(
             [alert.alert_id, *others],
@@ -288,6 +290,10 @@ class CallPeople:
 
     # --- the end ----------------------------------------------------------------------------------------
 
+    def _join(self, known: _Known, name: str) -> None:
+        if known.alert.ended_at_us is None:
+            self._ends.join(known.alert.alert_id, name)
+
     def _noted(self, made: list[Calls]) -> list[Calls]:
         """Note who is called about what lasts."""
         for calls in made:
@@ -295,39 +301,19 @@ class CallPeople:
                 for name in order.alert_ids:
                     known = self._known.get(name)
                     if known is not None and known.alert.ended_at_us is None:
-                        note(known.reached, [order])
+                        self._ends.note(name, order)
         return made
 
     def _all_clear(self, step: AlertTransition) -> list[Calls]:
-        """Return messages to who was called about an alert, when its hazard is over and that of its group."""
+        """Return messages to who was called about an alert, when its hazard is over."""
         known = self._known.get(step.alert_id)
-        if known is None or not known.reached or (step.ended_at_us is None and step.state != "closed"):
+        if known is None or (step.ended_at_us is None and step.state != "closed"):
             return []
-        reached, known.reached = known.reached, {}
-        if (other := self._other_of_group(step)) is not None:
-            for person, ways in reached.items():
-                mine = other.reached.setdefault(person, [])
-                mine += [way for way in ways if way not in mine]
-            other.over_before += 1 + known.over_before
+        told = self._ends.over(step.alert_id)
+        if told is None:
             return []
         known.turn += 1
-        return [Calls(orders=all_clear(step, reached, known.turn, _end_words(step, known.over_before)))]
-
-    def _other_of_group(self, alert: AlertTransition) -> _Known | None:
-        """Return another alert of the same group that lasts."""
-        found = self._plans.of(alert)
-        if found is None or found[1].group_by == "alert":
-            return None
-        site = self._plans.site_of(alert.subject_id)
-        name = _group(*found, alert, site)
-        for other in self._known.values():
-            if other.alert.ended_at_us is None and other.alert.alert_id != alert.alert_id and other.called:
-                theirs = self._plans.of(other.alert)
-                if theirs is not None and name == _group(
-                    *theirs, other.alert, self._plans.site_of(other.alert.subject_id)
-                ):
-                    return other
-        return None
+        return [Calls(orders=all_clear(step, told, known.turn, _end_words(step, told.over_before)))]
 
     # --- consultations ----------------------------------------------------------------------------------
 
