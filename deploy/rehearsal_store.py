@@ -74,7 +74,10 @@ def reading(settings: Settings, data: Path | None) -> Iterator[RehearsalStore]:
         except StorageError as error:
             raise Refusal(str(error)) from error
         with contextlib.closing(opened) as store:
-            yield store
+            try:
+                yield store
+            except StorageError as error:
+                raise Refusal(str(error)) from error
         return
     folder = data or Path(settings.server.data)
     if not database(folder).exists():

@@ -1,4 +1,4 @@
-"""The waveforms that belong to stored samples, for who reads samples in another order than that of a series."""
+"""The waveforms that belong to stored samples, for who reads them in the order of their receipt."""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     newest_us: int | None = None
     state: bytes = b""
     begun: list[Detection] = []
+    looked_us: int = 0
 
 
 class Detect:
@@ -187,6 +188,7 @@ class Detect:
                 continue
             state = msgspec.msgpack.decode(piece, type=_Snapshot)
             self._now_us = max(self._now_us, state.now_us)
+            self._looked_us = max(self._looked_us, state.looked_us)
             number = self._sources.number(state.datastream_id)
             if state.newest_us is not None and number >= 0:
                 self._sources.newest_us[number, int(state.historic)] = state.newest_us
@@ -235,7 +237,7 @@ class Detect:
     # --- snapshots ------------------------------------------------------------------------------------------
 
     def _pieces(self) -> Iterator[bytes]:
-        yield msgspec.msgpack.encode(_Snapshot(self._now_us))
+        yield msgspec.msgpack.encode(_Snapshot(self._now_us, looked_us=self._looked_us))
         newest_us = self._sources.newest_us
         for name, number in self._sources.known():
             for historic in (False, True):
