@@ -6,20 +6,23 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from deploy.refusal import Refusal
 from deploy.registry import Registry
-from deploy.settings import Settings, ThingSettings
+from deploy.settings import NetworkSettings, Settings, ThingSettings
 from streams.objects import Objects
 from streams.processors.control import Control
 from streams.records import Change, Changes, Command, CommandOutcomes, Commands, ObjectKind
 
-OBJECTS: tuple[ObjectKind, ...] = ("datastream", "rule", "person", "roster", "group", "plan")
+OBJECTS: tuple[ObjectKind, ...] = ("datastream", "rule", "network", "person", "roster", "group", "plan")
 """What a file may have as `[KIND.ID]`, in the order in which they need each other."""
 _FOLLOWED = ("thing", *OBJECTS)
+
+
+T = TypeVar("T", ThingSettings, NetworkSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class RulesFile:
 
     path: Path
     things: list[ThingSettings] = field(default_factory=list)
-    """Stand for those of the same ids."""
+    """Stand for those of the same ids, as the networks do."""
+    networks: list[NetworkSettings] = field(default_factory=list)
     objects: dict[ObjectKind, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -42,7 +46,7 @@ class Rules:
 
     def objects(self) -> Objects:
         """Return all of it."""
-        made = Objects(self.registry.base, ("thing", "datastream", "rule"))
+        made = Objects(self.registry.base, ("thing", "datastream", "rule", "network"))
         made.take(self.changes)
         return made
 
@@ -58,6 +62,8 @@ def read_rules(path: Path) -> RulesFile:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         things = msgspec.convert(raw.pop("thing", []), list[ThingSettings])
+        listed = raw.pop("network") if isinstance(raw.get("network"), list) else []
+        networks = msgspec.convert(listed, list[NetworkSettings])
     except (OSError, ValueError) as error:
         raise Refusal(f"cannot read the rules {path} ({error}); correct it, or name another file") from error
     made: dict[ObjectKind, dict[str, dict[str, Any]]] = {}
@@ -71,9 +77,9 @@ def read_rules(path: Path) -> RulesFile:
         raise Refusal(
             f"{path}: there is no key {unknown[0]} here; write [[thing]] or {', '.join(map(_table, OBJECTS))}"
         )
-    if not things and not made:
+    if not (things or networks or made):
         raise Refusal(f"{path} has no rules; write [[thing]] or {', '.join(map(_table, OBJECTS))}")
-    return RulesFile(path, things, made)
+    return RulesFile(path, things, networks, made)
 
 
 def rules_of(
@@ -84,7 +90,7 @@ def rules_of(
     Parameters
     ----------
     sites
-        Only of these; none: of all.
+        Only of these, without networks that have members elsewhere; none: of all.
 
     Raises
     ------
@@ -92,9 +98,9 @@ def rules_of(
         Something of it makes no sense, or there is no such site.
     """
     replaced = {thing.id for thing in file.things} if file is not None else set()
-    kept = [one for one in settings.thing if one.id not in replaced]
-    things = [*kept, *(file.things if file is not None else ())]
-    registry = Registry.of(msgspec.structs.replace(settings, thing=things))
+    things = _over(settings.thing, file.things if file is not None else ())
+    networks = _over(settings.network, file.networks if file is not None else ())
+    registry = Registry.of(msgspec.structs.replace(settings, thing=things, network=networks))
     every = (*Registry.of(settings).datastreams, *registry.datastreams)
     site_of = _Sites({one.id: one.thing_id for one in every})
     followed = [one for one in standing if one.kind in _FOLLOWED and site_of(one) not in replaced]
@@ -109,9 +115,17 @@ def rules_of(
             names = ", ".join(sorted(filter(None, known)))
             raise Refusal(f"there is no site {missing[0]!r}; choose one of {names}")
         chosen = [one for one in things if one.id in sites]
-        registry = Registry.of(msgspec.structs.replace(settings, thing=chosen))
-        changes = [one for one in changes if site_of(one) in {None, *sites}]
+        here = {stream.id for one in chosen for stream in one.datastreams()}
+        networks = [one for one in networks if here.issuperset(one.members)]
+        registry = Registry.of(msgspec.structs.replace(settings, thing=chosen, network=networks))
+        changes = [one for one in changes if one.kind != "network" and site_of(one) in {None, *sites}]
     return Rules(registry, Changes(changes=changes))
+
+
+def _over(own: Sequence[T], others: Sequence[T]) -> list[T]:
+    """Return sections of two files; those of the second stand for those of the same ids."""
+    named = {one.id for one in others}
+    return [*(one for one in own if one.id not in named), *others]
 
 
 class _Sites:

@@ -120,26 +120,26 @@ def newest(changes: Iterable[Change]) -> list[Change]:
 def acts(
     store: RehearsalStore, changes: Sequence[Change], came: Iterable[Steps], begin_us: int, end_us: int
 ) -> list[Record]:
-    """Return what people answered and silenced in a time, the oldest first.
+    """Return what people answered, silenced and saw in a time, the oldest first.
 
     Parameters
     ----------
     changes
-        All of them, the newest first: silences that were set before are in force at the begin.
+        All of them, the newest first: what was silenced or seen before is so at the begin.
     came
         The alerts about which somebody may have been called.
     """
     done = chain(
-        _silences(changes, begin_us, end_us),
+        _said(changes, begin_us, end_us),
         _commands(store, begin_us, end_us),
         _receipts(store, came, begin_us, end_us),
     )
     return [record for _, _, record in sorted(done, key=lambda act: act[:2])]
 
 
-def _silences(changes: Sequence[Change], begin_us: int, end_us: int) -> Iterator[Act]:
+def _said(changes: Sequence[Change], begin_us: int, end_us: int) -> Iterator[Act]:
     for one in reversed(changes):
-        if one.kind == "silence" and one.at_us < end_us:
+        if one.kind in {"silence", "sighting"} and one.at_us < end_us:
             at_us = max(one.at_us, begin_us)
             yield at_us, one.version, Changes(changes=[msgspec.structs.replace(one, at_us=at_us)])
 

@@ -14,7 +14,8 @@ from deploy.settings import Settings
 from sensors.detectors import Subject, memory_s, read_parameters
 from storage.by_receipt import ByReceipt
 from streams.definitions import DatastreamDefinition
-from streams.kafka.tasks import GROUPS, SCORE, SENSE
+from streams.kafka.tasks import ALERT, GROUPS, SCORE
+from streams.network_definition import NetworkDefinition
 from streams.objects import watched
 from streams.pipeline import Pipeline
 from streams.processors.calls import CallPeople
@@ -90,8 +91,8 @@ def rehearse(
     came = list(stored_alerts(store, wanted.end_us, wanted.start_us - memory_us - LONGEST_EVENT_US))
     read_from_us = _read_from(wanted, memory_us, came)
     rehearsal = Rehearsal(
-        _without(pipeline(rules.registry, [SENSE])),
-        _without(pipeline(rules.registry, [one for one in GROUPS if one not in (SCORE, SENSE)])),
+        pipeline(rules.registry, [one for one in GROUPS if one not in (SCORE, ALERT)]),
+        _without(pipeline(rules.registry, [ALERT])),
         acts(store, changes, came, read_from_us, wanted.end_us),
     )
     rehearsal.begin(rules.changes, read_from_us)
@@ -141,6 +142,8 @@ class Watched:
             for detector, parameters in datastream.detectors.items():
                 read = read_parameters(detector, parameters, Subject(datastream.name, datastream.unit))
                 longest_s = max(longest_s, memory_s(detector, read))
+        for _, network in objects.all("network", NetworkDefinition):
+            sites.update(site_of[name] for name in network.members if name in site_of)
         return cls(site_of, frozenset(sites), longest_s)
 
 

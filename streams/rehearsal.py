@@ -96,9 +96,10 @@ class Rehearsal:
 
     def _step(self, batches: list[Record], now_us: int) -> None:
         self._now_us = max(self._now_us, now_us)
-        found = self.judging.run(batches, self._now_us)
-        self._note(self.judging)
         acts = self._acts_until(self._now_us)
+        seen = [one for one in acts if isinstance(one, Changes)]  # what people have seen at a site
+        found = self.judging.run([*seen, *batches], self._now_us)
+        self._note(self.judging)
         for one in sorted(chain(self._single(found), acts), key=_time_of):
             self._collect(self.alerting.run([one], _time_of(one) or None))
         self._collect(self.alerting.run([], self._now_us))
