@@ -12,6 +12,8 @@ from deploy.rehearsal_rules import Rules, RulesFile, rules_of
 from deploy.rehearsal_store import RehearsalStore, Steps, acts, every_change, newest, stored_alerts
 from deploy.settings import Settings
 from sensors.detectors import Subject, memory_s, read_parameters
+from sensors.detectors.bank import longest_s as longest_s_of
+from sensors.networks import read_network
 from storage.by_receipt import ByReceipt
 from streams.definitions import DatastreamDefinition
 from streams.kafka.tasks import ALERT, GROUPS, SCORE
@@ -144,6 +146,7 @@ class Watched:
                 longest_s = max(longest_s, memory_s(detector, read))
         for _, network in objects.all("network", NetworkDefinition):
             sites.update(site_of[name] for name in network.members if name in site_of)
+            longest_s = max(longest_s, longest_s_of(read_network(network.kind, network.parameters)))
         return cls(site_of, frozenset(sites), longest_s)
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from deploy.data_folder import database
 from deploy.refusal import Refusal
-from deploy.rehearsal_rules import RulesFile, read_rules
-from deploy.rehearsing import Wanted, rehearse
+from deploy.rehearsal_rules import RulesFile, read_rules, rules_of
+from deploy.rehearsing import Wanted, Watched, rehearse
 from sensors.simulate import TideGauge, Tsunami
 from storage.by_receipt import ByReceipt
 from storage.postgres import PostgresStore
@@ -158,6 +158,24 @@ def test_other_rules_show_what_they_would_have_changed(store, tmp_path):
     tsunami = found["sea_level", False]
     assert tsunami.verdict == "changed"
     assert tsunami.rehearsed.opened_us > tsunami.came.opened_us
+
+
+def test_networks_are_rules_and_stay_away_where_members_do(tmp_path):
+    file = tmp_path / "networks.toml"
+    file.write_text(f"""
+        [[network]]
+        id = "sea"
+        kind = "confirmation"
+        members = ["{GAUGE}", "{CRACK}"]
+        parameters = {{ travel_s = 100000.0 }}
+    """)
+    read = read_rules(file)
+    rules = rules_of(settings(), [], read)
+    assert ("network", "sea") in rules.registry.base
+    assert Watched.of(rules).sites == {"gauge", "slope"}
+    one = rules_of(settings(), [], read, ["slope"])
+    assert ("network", "sea") not in one.registry.base
+    assert Watched.of(one).sites == {"slope"}
 
 
 def test_rules_of_a_configuration_stand_for_those_of_the_same_sites(store, tmp_path):
