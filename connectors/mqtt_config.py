@@ -43,7 +43,7 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     keepalive_s: int = 30
     stall_s: float = 600.0
     """Without a message for so long, the stream is shown as stalled and the subscription renewed."""
-    receive_maximum: int = 1000
+    receive_maximum: int = 10_000
     """Messages under way at one time (MQTT 5; in 3.1.1 the broker's own limit holds)."""
     session_expiry_s: int = 604_800
     """How long the broker keeps the session of a program that is away (MQTT 5)."""

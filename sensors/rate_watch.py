@@ -24,7 +24,7 @@ from sensors.blocks import HUGE, NOTHING, SET_BACK
 from sensors.crossing import fill
 from sensors.joining import JOIN, join
 from sensors.ladder import LADDER, climb, is_over, pause
-from sensors.robust import deviation, remembered, theil_sen
+from sensors.robust import deviation, median_slope, remembered
 from sensors.slow_events import end_event
 from sensors.slow_series import SLOW, SLOW_LIMITS, STUCK, report_fault, take_slow
 from sensors.windows import append, points, since, value_at
@@ -174,7 +174,7 @@ def _take_block(limit: Any, s: Any, time_us: int, value: float, crossing: Any, s
     lasted_us = time_us - ring.time_us[first]
     if ring.n - first >= _FEWEST and 2 * lasted_us >= limit.window_us:
         freed = _compensated(s, limit.mode, first)
-        slope, _, _ = theil_sen(ring.time_us[first : ring.n], freed)
+        slope = median_slope(ring.time_us[first : ring.n], freed)
         s.now = freed[-1]
         s.rate = slope * 3600.0
         scatter = max(s.scatter, np.sqrt(s.slow.variance), limit.slow.resolution)
@@ -243,22 +243,37 @@ def _learn(limit: Any, s: Any, first: int, end: int) -> None:
         s.ring.time_us[end - 1] - s.ring.time_us[first] < 0.6 * limit.compensation_us
     ):
         return
-    t = (s.ring.time_us[first:end] - s.ring.time_us[first]) * 1e-6
-    y = s.ring.value[first:end].copy()
-    t -= t.mean()
-    y -= y.mean()
-    x = s.beside.value[first:end].copy()
-    tt, ty = (t * t).sum(), (t * y).sum()
-    slope = ty / tt
-    if limit.mode == REGRESSED and not np.isnan(x).any():
-        x -= x.mean()
-        xx, tx, xy = (x * x).sum(), (t * x).sum(), (x * y).sum()
+    time_us, value, beside = s.ring.time_us[first:end], s.ring.value[first:end], s.beside.value[first:end]
+    n, y0, x0 = end - first, value[0], beside[0]
+    t1 = y1 = x1 = tt = ty = xx = tx = xy = 0.0
+    for k in range(n):
+        t, y, x = (time_us[k] - time_us[0]) * 1e-6, value[k] - y0, beside[k] - x0
+        t1, y1, x1 = t1 + t, y1 + y, x1 + x
+        tt, ty = tt + t * t, ty + t * y
+        xx, tx, xy = xx + x * x, tx + t * x, xy + x * y
+    t1, y1, x1 = t1 / n, y1 / n, x1 / n
+    tt, ty, xx, tx, xy = (
+        tt - n * t1 * t1,
+        ty - n * t1 * y1,
+        xx - n * x1 * x1,
+        tx - n * t1 * x1,
+        xy - n * x1 * y1,
+    )
+    of_input = 0.0
+    if limit.mode == REGRESSED and not np.isnan(x1):
         determinant = tt * xx - tx * tx
-        if xx >= len(x) * _LEAST_SWING**2 and determinant >= _COLLINEAR * tt * xx:
+        if xx >= n * _LEAST_SWING**2 and determinant >= _COLLINEAR * tt * xx:
             coefficient = (tt * xy - tx * ty) / determinant
             s.coefficient = min(max(coefficient, -limit.most_coefficient), limit.most_coefficient)
-        y -= s.coefficient * x
-        slope = (t * y).sum() / tt
-    _, scatter = deviation(y - slope * t)
+        of_input = s.coefficient
+        ty -= of_input * tx
+    slope = ty / tt
+    left = np.empty(n)
+    for k in range(n):
+        left[k] = value[k] - slope * ((time_us[k] - time_us[0]) * 1e-6)
+    if of_input != 0.0:
+        for k in range(n):
+            left[k] -= of_input * (beside[k] - x0)
+    _, scatter = deviation(left)
     s.scatter = remembered(s.scatter, scatter, 0.1)
     s.has_learnt = 1

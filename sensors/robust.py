@@ -26,8 +26,8 @@ def deviation(value: Any) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
-    """Return the median of the slopes of all pairs (Theil 1950, Sen 1968).
+def median_slope(time_us: Any, value: Any) -> float:
+    """Return the median of the slopes of all pairs per second (Theil 1950, Sen 1968).
 
     Of more than `MOST_PAIRED` points each of the first half makes a pair with its fellow of the second
     (Theil's short form): the work grows as the points do, and a wave is met in all its phases.
@@ -36,6 +36,26 @@ def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
     ----------
     time_us, value
         Shape (n,), n >= 2, times that grow.
+    """
+    n = len(time_us)
+    if n > MOST_PAIRED:
+        half = n - n // 2
+        slopes = np.empty(n - half)
+        for k in range(n - half):
+            slopes[k] = (value[half + k] - value[k]) / ((time_us[half + k] - time_us[k]) * 1e-6)
+        return median(slopes)
+    slopes = np.empty(n * (n - 1) // 2)
+    pair = 0
+    for k in range(1, n):
+        for j in range(k):
+            slopes[pair] = (value[k] - value[j]) / ((time_us[k] - time_us[j]) * 1e-6)
+            pair += 1
+    return median(slopes)
+
+
+@njit(cache=True, nogil=True)
+def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
+    """Return the line of `median_slope`.
 
     Returns
     -------
@@ -43,19 +63,11 @@ def theil_sen(time_us: Any, value: Any) -> tuple[float, float, float]:
     robust.
     """
     n = len(time_us)
-    x = (time_us - time_us[n - 1]) * 1e-6
-    if n <= MOST_PAIRED:
-        slopes = np.empty(n * (n - 1) // 2)
-        pair = 0
-        for k in range(1, n):
-            for j in range(k):
-                slopes[pair] = (value[k] - value[j]) / (x[k] - x[j])
-                pair += 1
-    else:
-        half = n - n // 2
-        slopes = (value[half:] - value[: n - half]) / (x[half:] - x[: n - half])
-    slope = median(slopes)
-    at_end, scatter = deviation(value - slope * x)
+    slope = median_slope(time_us, value)
+    left = np.empty(n)
+    for k in range(n):
+        left[k] = value[k] - slope * ((time_us[k] - time_us[n - 1]) * 1e-6)
+    at_end, scatter = deviation(left)
     return slope, at_end, scatter
 
 

@@ -21,7 +21,7 @@ from sensors.blocks import NOTHING, SET_BACK
 from sensors.crossing import fill
 from sensors.failure_time import CHANGED, FOUND, LEAST_POINTS, failure_time
 from sensors.ladder import LADDER, climb, is_over, pause
-from sensors.robust import remembered, theil_sen
+from sensors.robust import median_slope, remembered, theil_sen
 from sensors.slow_events import end_event, end_fault, is_silent
 from sensors.slow_series import SLOW, SLOW_LIMITS, report_fault, take_slow
 from sensors.windows import append, drop, points, since
@@ -180,7 +180,7 @@ def _velocity(limit: Any, s: Any, time_us: int, least: float) -> float:
         first = since(ring, time_us - window_us)
         lasted_us = time_us - ring.time_us[first]
         if ring.n - first >= _FEWEST and lasted_us >= _SHARE * window_us:
-            slope, _, _ = theil_sen(ring.time_us[first : ring.n], ring.value[first : ring.n])
+            slope = median_slope(ring.time_us[first : ring.n], ring.value[first : ring.n])
             if s.over_us == 0 or abs(slope - chosen) * lasted_us * 1e-6 >= least:
                 s.over_us, chosen, moved = window_us, slope, slope * lasted_us * 1e-6
         if window_us <= limit.shortest_us:
