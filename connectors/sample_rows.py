@@ -30,9 +30,10 @@ class GatheredRows:
 
     def add(self, rows: Rows, received_at_us: int) -> None:
         """Take the rows of a message."""
-        begin = len(self._value)
-        self._places.update((begin + row, place) for row, place in rows.places.items())
-        self._waves.update((begin + row, wave) for row, wave in rows.waves.items())
+        if rows.places or rows.waves:
+            begin = len(self._value)
+            self._places.update((begin + row, place) for row, place in rows.places.items())
+            self._waves.update((begin + row, wave) for row, wave in rows.waves.items())
         self._names += rows.datastream_ids
         self._time_us += rows.time_us
         self._value += rows.value
