@@ -241,4 +241,4 @@ def _shown(one: _Known) -> dict[str, Any]:
     }
 
 
-register(NetworkKind("confirmation", VERSION, ConfirmationParameters, Confirmation))
+register(NetworkKind("confirmation", VERSION, ConfirmationParameters, Confirmation, pace_s=0.5))
