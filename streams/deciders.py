@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
 from streams.definitions import DatastreamDefinition, ThingDefinition
 from streams.network_definition import NetworkDefinition, deciding
 from streams.objects import Objects
 from streams.records import Detection
+
+_SITE = "thing/"
 
 
 def of_network(network: str) -> str:
@@ -58,4 +63,30 @@ class Deciders:
     def of_its_site(self, detection: Detection) -> Detection:
         """Return a finding that no network holds back, with the site that judges it, where one does."""
         site = self._site(detection)
-        return msgspec.structs.replace(detection, part_of=f"thing/{site}") if site else detection
+        return msgspec.structs.replace(detection, part_of=f"{_SITE}{site}") if site else detection
+
+    def moved(self, before: Iterable[Detection], begun: Iterable[Detection], now_us: int) -> list[Detection]:
+        """Tell what goes on to whoever decides about it now.
+
+        Where it was part of a site, or becomes one, it is over as what it was. What networks let go on is
+        the same alert as without them.
+
+        Parameters
+        ----------
+        before
+            What went on before a change, marked.
+        begun
+            What goes on behind it, not marked.
+        """
+        there = {(one.subject_id, one.detector, one.onset_us): one for one in begun}
+        told: list[Detection] = []
+        for old in before:
+            one = there.get((old.subject_id, old.detector, old.onset_us))
+            if one is None or (new := self.marked(one)).part_of == old.part_of:
+                continue
+            now: dict[str, Any] = {"at_us": now_us, "detected_at_us": now_us}
+            if old.part_of.startswith(_SITE) or (new.part_of.startswith(_SITE) and not old.part_of):
+                why = {"why": "it is judged by others from now on"}
+                told.append(msgspec.structs.replace(old, phase="end", evidence=why, **now))
+            told.append(msgspec.structs.replace(new, phase="update", **now))
+        return told

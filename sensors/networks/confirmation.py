@@ -92,6 +92,7 @@ class Confirmation:
 
     def __init__(self, parameters: ConfirmationParameters, name: str, stations: Mapping[str, str]) -> None:
         self._p, self._name = parameters, name
+        self._members = frozenset(stations)
         self._stations = len(set(stations.values()))
         self._needed = needed(parameters.least, 0.0, self._stations)
         self._known: dict[tuple[str, str, int], _Known] = {}
@@ -139,7 +140,7 @@ class Confirmation:
     def restore(self, state: bytes) -> None:
         """Take back what `snapshot` gave."""
         known = msgspec.msgpack.decode(state, type=_State)
-        self._known = {one.found.key: one for one in known.known}
+        self._known = {one.found.key: one for one in known.known if one.found.member in self._members}
         self._event, self._last_onset_us = known.event, known.last_onset_us
         self._forgotten = known.forgotten
 
@@ -240,4 +241,4 @@ def _shown(one: _Known) -> dict[str, Any]:
     }
 
 
-register(NetworkKind("confirmation", VERSION, ConfirmationParameters, Confirmation))
+register(NetworkKind("confirmation", VERSION, ConfirmationParameters, Confirmation, pace_s=0.5))

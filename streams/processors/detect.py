@@ -12,7 +12,8 @@ its kind, to a second detector, whose findings are historic: a device that sends
 shows what was, and calls nobody. One that is late by less is left out and counted.
 
 A detector whose limits are changed goes on with what it has seen; one that is taken away, or whose series is
-paused, ends what it had begun. One of which a further input is paused or deleted goes on without it.
+paused, ends what it had begun. One of which a further input is paused or deleted goes on without it. Where
+a network or a site begins or ceases to decide about its findings, what goes on is told anew to who does now.
 
 A waveform goes to detectors value by value.
 
@@ -291,12 +292,20 @@ class Detect:
 
     def _change(self, changes: Changes) -> list[Detection]:
         concerned: dict[str, None] = {}
+        before = [self._deciders.marked(one) for one in self._begun()]
         taken = self._objects.take(changes)
         self._deciders.renew()
         for kind, identity in taken:
             concerned.update(dict.fromkeys(self._concerned(kind, identity)))
         ended = [one for identity in concerned for one in self._look(identity)]
-        return [self._deciders.marked(one) for one in ended]
+        moved = self._deciders.moved(before, self._begun(), self._now_us)
+        return [*map(self._deciders.marked, ended), *moved]
+
+    def _begun(self) -> Iterator[Detection]:
+        """Yield what goes on, but for what late data began."""
+        for (_, historic), watches in self._watches.items():
+            for watch in () if historic else watches.by_name.values():
+                yield from watch.begun.values()
 
     def _look(self, identity: str) -> list[Detection]:
         """Let the detectors of a datastream be as the registry has them now; return what that ends."""

@@ -11,11 +11,22 @@ from streams.pipeline import Pipeline
 from streams.processor import OfPartition, Processor
 from streams.processors.alert import Alert
 from streams.processors.correlate import Correlate
+from streams.processors.detect import Detect
 from streams.processors.fuse import Fuse
 from streams.processors.tell import Tell
 from streams.records import Changes, CommandOutcomes, Detections, SampleBatch
 from streams.topics import SAMPLES, partition_of
-from tests.streams.processors.networks import T0, S, base, datastreams, detection, detections, transitions
+from tests.streams.processors.networks import (
+    T0,
+    S,
+    base,
+    datastreams,
+    detection,
+    detections,
+    flagged,
+    things,
+    transitions,
+)
 from tests.streams.processors.people import change
 
 SITES = ["slope", "gauge"]
@@ -148,6 +159,29 @@ def test_a_site_changes_while_it_is_looked_at():
     none = msgspec.structs.replace(thing, fusion=None)
     outputs = run(line, [Changes(changes=[change("thing", "slope", none, 2, us(120))])], 121)
     assert steps(outputs) == [("fusion", "slope", "ended", "red")]
+
+
+def test_what_goes_on_moves_when_a_site_begins_or_ceases_to_put_it_together():
+    """With a detector: it knows what goes on."""
+    of = base({}, SITES)
+    limits = {"yellow_m": 5.0, "orange_m": 6.0, "hold_s": 1.0}
+    of["datastream", "slope.x"] = msgspec.structs.replace(
+        of["datastream", "slope.x"], detectors={"high_water": limits}
+    )
+    line = Pipeline([Detect(datastreams(of), things(of), base=of), Fuse(of), Alert(datastreams(of))])
+    (opened,) = transitions(run(line, [flagged(*(("slope", i, 5.5) for i in range(10)))], 10))
+    assert (opened.rule, opened.level) == ("high_water", "yellow")
+
+    together = FusionParameters(families={"water": ["high_water"]}, triggers=[])
+    thing = msgspec.structs.replace(of["thing", "slope"], fusion=together)
+    outputs = run(line, [Changes(changes=[change("thing", "slope", thing, 1, us(20))])], 21)
+    assert steps(outputs) == [
+        ("high_water", "slope.x", "ended", "yellow"),
+        ("fusion", "slope", "opened", "yellow"),
+    ]
+    apart = msgspec.structs.replace(thing, fusion=None)
+    outputs = run(line, [Changes(changes=[change("thing", "slope", apart, 2, us(30))])], 31)
+    assert ("fusion", "slope", "ended", "yellow") in steps(outputs)
 
 
 def test_a_restart_changes_nothing():
