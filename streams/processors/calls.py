@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sensors.detectors import Level
 from sensors.model import Datastream
 from streams.all_clear import Ends, all_clear
 from streams.call_definitions import Consultation, Escalation, PlanDefinition, Step
 from streams.call_records import AnswerName, CallAnswer, CallReceipt, CallReceipts, Calls
 from streams.calling import Calling, joined
 from streams.callings import Callings
+from streams.known_alerts import KnownAlert, KnownAlerts
 from streams.plans import Plans, escalation_of, higher
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
@@ -29,22 +29,6 @@ from streams.topics import ALERTS, CALL_RECEIPTS, CALLS, COMMANDS, REGISTRY, Top
 MOST_TOGETHER = 100
 """Alerts of one calling; more begin one of their own when it is over."""
 _NOW = b"now:"
-
-
-class _Known(msgspec.Struct):
-    """An alert that is not closed."""
-
-    alert: AlertTransition
-    turn: int = 0
-    """How often calling about it has begun."""
-    called: Level | None = None
-    """The level at which it was called about; None: not yet, or not any more."""
-    group: str = ""
-    """The calling that it is part of; empty: of none."""
-    stood: Level | None = None
-    """The highest level about which who has it in hand was told."""
-    waits: bool = False
-    """It is muted, or the calling that it belongs to is full."""
 
 
 class CallPeople:
@@ -62,7 +46,7 @@ class CallPeople:
 
     def __init__(self, datastreams: Iterable[Datastream] = ()) -> None:
         self._plans = Plans(datastreams, ("plan", "person", "roster", "group", "datastream"))
-        self._known: dict[str, _Known] = {}
+        self._known = KnownAlerts(self._plans.site_of)
         self._callings = Callings(self._plans, self._begin_turn)
         self._ends = Ends()
 
@@ -74,6 +58,7 @@ class CallPeople:
         if isinstance(batch, Changes):
             made += self._callings.reach(max((one.at_us for one in batch.changes), default=0))
             if self._plans.take(batch):
+                self._known.rearrange()
                 made += self._look_at_all(self._callings.now_us)
         elif isinstance(batch, AlertTransitions):
             for step in batch.transitions:
@@ -103,7 +88,7 @@ class CallPeople:
 
     def snapshot(self) -> Iterator[bytes]:
         """Return alerts that are not closed, and callings."""
-        known = (msgspec.msgpack.encode(one) for one in self._known.values())
+        known = (msgspec.msgpack.encode(one) for one in self._known)
         now = _NOW + self._callings.now_us.to_bytes(8, "little")
         return split(
             [self._plans.snapshot(), now, *self._callings.snapshot(), *self._ends.snapshot(), *known]
@@ -118,8 +103,8 @@ class CallPeople:
             if piece.startswith(_NOW):
                 self._callings.now_us = int.from_bytes(piece[len(_NOW) :], "little")
             elif not any(part.restored(piece) for part in (self._plans, self._callings, self._ends)):
-                one = msgspec.msgpack.decode(piece, type=_Known)
-                self._known[one.alert.alert_id] = one
+                one = msgspec.msgpack.decode(piece, type=KnownAlert)
+                self._known.put(one)
 
     def counts(self) -> dict[str, int]:
         """Callings that nobody answered to the end; steps that reached nobody; newer changes."""
@@ -135,7 +120,7 @@ class CallPeople:
         """Return what a step of an alert's life makes of the callings."""
         if step.historic:
             return []
-        known = self._known.setdefault(step.alert_id, _Known(step))
+        known = self._known.follow(step)
         before = known.alert
         known.alert = msgspec.structs.replace(step, evidence={})
         made = []
@@ -144,8 +129,8 @@ class CallPeople:
         if step.state == "closed":
             made.append(self._leave(known, step))
             made.append(self._callings.end(_consulting(step.alert_id), step.at_us))
-            del self._known[step.alert_id]
-            return [*made, *self._look_at_waiting(step.at_us)]
+            self._known.forget(step.alert_id)
+            return [*made, *self._look_at_waiting(step)]
         if step.state == "acknowledged":
             made.append(self._leave(known, step))
             made += self._tell_who_has_it(known, step)
@@ -161,20 +146,29 @@ class CallPeople:
                 calling.text = _words(step, len(calling.also))
         if step.proposed is not None and not step.silenced:
             made += self._consult(known, step.at_us)
-        return [*made, *self._look_at(known, step.at_us), *self._look_at_waiting(step.at_us)]
+        return [*made, *self._look_at(known, step.at_us), *self._look_at_waiting(step)]
 
     def _look_at_all(self, at_us: int) -> list[Calls]:
         """Begin what nobody was called about yet: plans or people are others now."""
-        return [one for known in list(self._known.values()) for one in self._look_at(known, at_us)]
+        return [one for known in self._known for one in self._look_at(known, at_us)]
 
-    def _look_at_waiting(self, at_us: int) -> list[Calls]:
-        """Begin what was muted, or found no room, and is so no more."""
-        waiting = [known for known in self._known.values() if known.waits]
-        return [one for known in waiting for one in self._look_at(known, at_us)]
+    def _look_at_waiting(self, step: AlertTransition) -> list[Calls]:
+        """Begin what was muted, or found no room, and is so no more behind a step."""
+        made: list[Calls] = []
+        if step.change != "opened":
+            for known in self._known.muted_at(self._plans.site_of(step.subject_id)):
+                made += self._look_at(known, step.at_us)
+        for waiting in self._known.without_room():
+            for known in waiting:
+                made += self._look_at(known, step.at_us)
+                if known.full:
+                    break  # and so do those behind it
+        return made
 
-    def _look_at(self, known: _Known, at_us: int) -> list[Calls]:
+    def _look_at(self, known: KnownAlert, at_us: int) -> list[Calls]:
         """Begin calling about an alert, or let it join others, if it is due."""
-        alert, known.waits = known.alert, False
+        alert = known.alert
+        self._known.go_on(known)
         if alert.state not in {"open", "consultation"} or alert.silenced:
             return []
         if known.called is not None and not higher(alert.level, known.called):
@@ -186,8 +180,8 @@ class CallPeople:
         identity, plan = found
         if plan.persist_s and alert.ended_at_us is not None and not known.turn:
             return []  # it did not last
-        if self._is_muted(alert, plan):
-            known.waits = True
+        if self._is_muted(known, plan):
+            self._known.let_wait(known)
             return []
         name = _group(identity, plan, alert, self._plans.site_of(alert.subject_id))
         left = [self._leave(known, alert)] if known.group != name else []  # its plan is another one now
@@ -196,7 +190,7 @@ class CallPeople:
         others = [one for one in members if one != alert.alert_id]
         if calling is not None and not higher(alert.level, calling.level) and _goes_on(calling, plan, at_us):
             if len(others) >= MOST_TOGETHER:
-                known.waits = True
+                self._known.let_wait(known, name)
                 return left
             if alert.alert_id not in members:
                 calling.also = [one for one in others if one != calling.alert_id] + [alert.alert_id]
@@ -227,7 +221,7 @@ class CallPeople:
         every = (calling.alert_id, *calling.also)
         return [one for one in every if one in self._known and self._known[one].group == name]
 
-    def _tell_who_has_it(self, known: _Known, step: AlertTransition) -> list[Calls]:
+    def _tell_who_has_it(self, known: KnownAlert, step: AlertTransition) -> list[Calls]:
         """Return messages to the first of a plan: the alert has been answered and is worse now."""
         if known.stood is None or not higher(step.level, known.stood):
             known.stood = known.stood or step.level
@@ -251,18 +245,16 @@ class CallPeople:
         )
         return [calling.advance(self._callings.people(calling.site))]
 
-    def _is_muted(self, alert: AlertTransition, plan: PlanDefinition) -> bool:
-        site = self._plans.site_of(alert.subject_id)
-        return any(
+    def _is_muted(self, known: KnownAlert, plan: PlanDefinition) -> bool:
+        return bool(plan.muted_by) and any(
             other.alert.rule in plan.muted_by
-            and other.alert.alert_id != alert.alert_id
+            and other is not known
             and other.alert.ended_at_us is None
-            and not higher(alert.level, other.alert.level)
-            and self._plans.site_of(other.alert.subject_id) == site
-            for other in (self._known.values() if plan.muted_by else ())
+            and not higher(known.alert.level, other.alert.level)
+            for other in self._known.near(known)
         )
 
-    def _leave(self, known: _Known, step: AlertTransition) -> Calls:
+    def _leave(self, known: KnownAlert, step: AlertTransition) -> Calls:
         """Return what is not needed any more when nobody is to be called about an alert."""
         name, known.group = known.group, ""
         calling = self._callings.get(name)
@@ -290,7 +282,7 @@ class CallPeople:
 
     # --- the end ----------------------------------------------------------------------------------------
 
-    def _join(self, known: _Known, name: str) -> None:
+    def _join(self, known: KnownAlert, name: str) -> None:
         if known.alert.ended_at_us is None:
             self._ends.join(known.alert.alert_id, name)
 
@@ -317,7 +309,7 @@ class CallPeople:
 
     # --- consultations ----------------------------------------------------------------------------------
 
-    def _consult(self, known: _Known, at_us: int) -> list[Calls]:
+    def _consult(self, known: KnownAlert, at_us: int) -> list[Calls]:
         name, alert = _consulting(known.alert.alert_id), known.alert
         found = self._plans.of(alert)
         if name in self._callings or found is None or found[1].consultation is None:
@@ -360,7 +352,7 @@ class CallPeople:
         if (known := self._known.get(lead)) is not None:
             known.turn = calling.turn
 
-    def _waits_to_begin(self, known: _Known) -> bool:
+    def _waits_to_begin(self, known: KnownAlert) -> bool:
         calling = self._callings.get(known.group)
         return calling is not None and not calling.has_begun
 

@@ -368,3 +368,45 @@ def test_escalations_of_many_levels_and_lower_ones_serve():
     processor = made(only_yellow)
     assert take(processor, step(level="blue")) == Calls()
     assert [o.person for o in take(processor, step(alert_id="x", level="red")).orders] == ["head", "head"]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        msgspec.structs.replace(PLAN, muted_by=["gateway"], group_by="site"),
+        msgspec.structs.replace(PLAN, group_by="plan"),
+        msgspec.structs.replace(PLAN, group_by="alert"),
+    ],
+    ids=["muted", "no room", "each"],
+)
+def test_thousands_at_once_are_not_looked_at_again_and_again(monkeypatch, plan):
+    looked = []
+    usual = CallPeople._look_at
+
+    def look_at(self, known, at_us):
+        looked.append(known)
+        return usual(self, known, at_us)
+
+    monkeypatch.setattr(CallPeople, "_look_at", look_at)
+    sites = [f"s{i}" for i in range(50)]
+    processor = CallPeople([datastream(f"{site}.w{k}", site) for site in sites for k in range(20)])
+    processor.on_batch(everybody(plan))
+    gateways = [step(alert_id=f"g{one}", rule="gateway", subject_id=one) for one in sites]
+    alerts = [
+        step(alert_id=f"{one}.w{k}", rule="no_data", subject_id=f"{one}.w{k}", at_us=S)
+        for one in sites
+        for k in range(20)
+    ]
+    take(processor, *gateways, *alerts)
+    assert len(looked) < 4 * (len(gateways) + len(alerts))
+    looked.clear()
+    begun = take(processor, *(ended_step(one, 2 * S) for one in gateways))
+    assert len(looked) < 4 * len(gateways) + len(alerts)
+    assert bool(begun.orders) or plan.group_by != "site"
+    looked.clear()
+    take(processor, *(ended_step(one, 3 * S) for one in alerts))
+    assert len(looked) < 4 * len(alerts)
+
+
+def ended_step(one, at_us):
+    return msgspec.structs.replace(one, number=2, change="closed", state="closed", at_us=at_us)
