@@ -125,7 +125,8 @@ def rules_of(
 def _over(own: Sequence[T], others: Sequence[T]) -> list[T]:
     """Return sections of two files; those of the second stand for those of the same ids."""
     named = {one.id for one in others}
-    return [*(one for one in own if one.id not in named), *others]
+    kept: list[T] = [one for one in own if one.id not in named]
+    return kept + list(others)
 
 
 class _Sites:
