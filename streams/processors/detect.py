@@ -248,13 +248,15 @@ class Detect:
                     yield msgspec.msgpack.encode(piece)
         for watches in self._watches.values():
             for watch in watches.by_name.values():
-                if any(
-                    newest_us[self._sources.number(name), 0] != NEVER
-                    for name in filter(None, watch.wanted.feeds)
-                ):
+                if watch.was_fed or self._is_fed(watch):
                     state, begun = watches.bank.snapshot(watch.slot), list(watch.begun.values())
                     piece = _Snapshot(self._now_us, *watch.key, state=state, begun=begun)
                     yield msgspec.msgpack.encode(piece)
+
+    def _is_fed(self, watch: Watch) -> bool:
+        """Return whether anything came of what feeds it now."""
+        newest_us, number = self._sources.newest_us, self._sources.number
+        return any(newest_us[number(name), 0] != NEVER for name in filter(None, watch.wanted.feeds))
 
     def _restore(self, state: _Snapshot) -> None:
         watches = self._watches.get((state.detector, False))
@@ -266,6 +268,7 @@ class Detect:
             twin = watches.by_name.get(state.datastream_id)
             watch = twin or watches.add(state.datastream_id, watch.wanted)
         watch.begun = {one.detector: one for one in state.begun}
+        watch.was_fed = True
         try:
             watches.bank.restore(watch.slot, state.state)
         except msgspec.MsgspecError as error:  # written by another version of the detector
@@ -331,6 +334,7 @@ class Detect:
             watches.remove(watch)
             ended = watch.given_up(self._now_us)
         elif watch.wanted != want:
+            watch.was_fed = watch.was_fed or self._is_fed(watch)
             watches.renew(watch, want)
         self._sources.drop(before)
         return ended

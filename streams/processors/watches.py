@@ -45,6 +45,8 @@ class Watch:
         self.wanted = wanted
         self.begun: dict[str, Detection] = {}
         """The last finding about what has not ended yet, by rule."""
+        self.was_fed = False
+        """Something came of what fed it before; of what feeds it now tells `Sources`."""
 
     def given_up(self, now_us: int) -> list[Detection]:
         """Return the ends of what was begun, since nobody watches it any more."""

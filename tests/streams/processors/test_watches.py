@@ -295,6 +295,17 @@ def test_neither_cuts_nor_restarts_matter_whatever_is_changed_between(
     assert not cut.failures
 
 
+def test_what_another_input_told_outlasts_a_restart() -> None:
+    whole, cut = fresh(), fresh()
+    for one in (whole, cut):
+        one.on_batch(step(1, 1))
+        one.on_batch(batch([(1, 1, 1.0)]))
+        one.on_batch(step(2, 0))
+    state, cut = list(cut.snapshot()), fresh()
+    cut.restore(state)
+    assert told(cut.on_batch(batch([(0, 2, 0.0)], 1))) == told(whole.on_batch(batch([(0, 2, 0.0)], 1))) == []
+
+
 # --- what feeds a detector --------------------------------------------------------------------------------
 
 
