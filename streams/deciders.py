@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
+from sensors.networks import capped
 from streams.definitions import DatastreamDefinition, ThingDefinition
-from streams.network_definition import NetworkDefinition, deciding
+from streams.network_definition import NetworkDefinition, capping, deciding
 from streams.objects import Objects
 from streams.records import Detection
 
 _SITE = "thing/"
+LEVEL_ALONE = "level_alone"
+"""In the evidence of a finding that is capped: the level that was found."""
 
 
 def of_network(network: str) -> str:
@@ -35,7 +38,8 @@ class Deciders:
 
     def renew(self) -> None:
         """Look again at who decides about what."""
-        self._networks = deciding(self._objects.all("network", NetworkDefinition))
+        networks = list(self._objects.all("network", NetworkDefinition))
+        self._networks, self._caps = deciding(networks), capping(networks)
 
     def network(self, datastream_id: str, rule: str) -> str:
         """Return the network that decides about what a detector finds at a series; empty: none."""
@@ -52,13 +56,26 @@ class Deciders:
         return datastream.thing
 
     def marked(self, detection: Detection) -> Detection:
-        """Return a detector's finding with who decides about it; one from late data goes its own way."""
+        """Return a detector's finding with who decides about it, capped where a network has it so.
+
+        One from late data goes its own way.
+        """
         network = self.network(detection.subject_id, detection.detector)
         if detection.historic:
             return detection
         if network:
             return msgspec.structs.replace(detection, part_of=of_network(network))
-        return self.of_its_site(detection)
+        return self.of_its_site(self._capped(detection))
+
+    def _capped(self, detection: Detection) -> Detection:
+        """Return a finding at the highest level that one member has alone, with the one that was found."""
+        cap = self._caps.get((detection.subject_id, detection.detector))
+        if cap is None or capped(detection.level, cap[1]) == detection.level:
+            return detection
+        network, most = cap
+        why = f"{most} at most until another station of network {network} confirms it"
+        evidence = {**detection.evidence, LEVEL_ALONE: detection.level, "why": why}
+        return msgspec.structs.replace(detection, level=most, evidence=evidence)
 
     def of_its_site(self, detection: Detection) -> Detection:
         """Return a finding that no network holds back, with the site that judges it, where one does."""

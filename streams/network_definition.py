@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from sensors.detectors import Level
 from sensors.networks import MOST_MEMBERS, find_network_kind, read_network
 from streams.definition import Definition
 
@@ -30,6 +31,19 @@ class NetworkDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
         read_network(self.kind, self.parameters)
         if len(set(self.members)) < len(self.members):
             raise ValueError("a member is named twice; name each once")
+
+
+def capping(networks: Iterable[tuple[str, NetworkDefinition]]) -> dict[tuple[str, str], tuple[str, Level]]:
+    """Return the highest level of a finding alone and whose word that is, by datastream and rule."""
+    found: dict[tuple[str, str], tuple[str, Level]] = {}
+    for identity, network in sorted(networks):
+        parameters = read_network(network.kind, network.parameters)
+        most = parameters.most_alone()
+        if most is not None:
+            for member in network.members:
+                for rule in parameters.listens():
+                    found.setdefault((member, rule), (identity, most))
+    return found
 
 
 def deciding(networks: Iterable[tuple[str, NetworkDefinition]]) -> dict[tuple[str, str], str]:

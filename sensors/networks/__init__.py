@@ -31,6 +31,10 @@ class NetworkParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         """Return whether what a member finds raises no alert before the network has looked at it."""
         return False
 
+    def most_alone(self) -> Level | None:
+        """Return the highest level of what one member finds by itself; None: as it was found."""
+        return None
+
 
 Parameters = TypeVar("Parameters", bound=NetworkParameters)
 

@@ -2,9 +2,9 @@
 
 A harbour's own swing looks like a tsunami at one gauge (docs/detectors.md has how often), a broken gauge
 looks like anything; no two of them do at the same time. So what one gauge, tide gauge or DART, finds alone is
-told at once and at `alone` at most. When another station's finding begins within `travel_s` of it, before or
-behind, that is a finding of the network: at the highest of its members' own levels, at `confirmed` at least.
-It ends when all of its members have ended.
+told at once, where it is found, and at `alone` at most. When another station's finding begins within
+`travel_s` of it, before or behind, that is a finding of the network: at the highest of its members' own
+levels, at `confirmed` at least. It ends when all of its members have ended.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ import msgspec
 
 from sensors.detectors.finding import Finding, Level, Phase
 from sensors.networks import (
-    Forward,
     Found,
     MemberFinding,
     MemberSample,
     NetworkKind,
     NetworkParameters,
     Said,
-    capped,
     highest,
     needed,
     register,
@@ -61,9 +59,9 @@ class ConfirmationParameters(NetworkParameters, frozen=True, kw_only=True, forbi
         """Return the detectors of tsunamis."""
         return self.rules
 
-    def decides(self) -> bool:
-        """Return True: levels of one station are capped."""
-        return True
+    def most_alone(self) -> Level:
+        """Return the cap of one station."""
+        return self.alone
 
 
 class _Known(msgspec.Struct):
@@ -109,15 +107,13 @@ class Confirmation:
             known = self._known.get(told.key)
             if known is not None:
                 known.is_over = True
-            ended: list[Said] = [self._forward(told)]
-            return ended + self._look_for_end(told.told_us)
+            return self._look_for_end(told.told_us)
         bare = msgspec.structs.replace(told.finding, evidence={})  # what is kept is small
         self._known[told.key] = _Known(msgspec.structs.replace(told, finding=bare))
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
             self._forgotten += 1
-        said: list[Said] = [self._forward(told)]
-        return said + self._look(told)
+        return self._look(told)
 
     def due_us(self) -> int | None:
         """Return None: detectors tell when it is over."""
@@ -143,14 +139,6 @@ class Confirmation:
         self._known = {one.found.key: one for one in known.known if one.found.member in self._members}
         self._event, self._last_onset_us = known.event, known.last_onset_us
         self._forgotten = known.forgotten
-
-    def _forward(self, told: MemberFinding) -> Forward:
-        level = capped(told.finding.level, self._p.alone)
-        evidence: dict[str, Any] = {"network": self._name}
-        if level != told.finding.level:
-            evidence["level_alone"] = told.finding.level
-            evidence["why"] = f"{level} at most until another station of {self._name} confirms it"
-        return Forward(found=told, level=level, evidence=evidence)
 
     def _look(self, told: MemberFinding) -> list[Said]:
         """Return what a finding makes of the network's."""

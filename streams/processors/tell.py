@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
+from sensors.detectors import LEVELS
 from sensors.networks import find_network_kind, read_network
 from streams import codec
-from streams.deciders import Deciders, of_network
+from streams.deciders import LEVEL_ALONE, Deciders, of_network
 from streams.network_definition import NetworkDefinition
 from streams.network_records import Telling, Tellings, ToldSample
 from streams.objects import Base, Objects
@@ -146,6 +147,9 @@ class Tell:
         decider = self._deciders.network(*key)
         if detection.historic or (decider and detection.part_of != of_network(decider)):
             return
+        found_level = detection.evidence.get(LEVEL_ALONE)
+        if found_level in LEVELS:
+            detection = msgspec.structs.replace(detection, level=found_level)
         for network in self._listening.get(key, ()):
             self._heard.setdefault(network, {})[detection.subject_id] = None
             told_us = max(detection.detected_at_us, self._told_us.get(network, 0))

@@ -1,7 +1,7 @@
 """What all kinds of networks have in common: one member alone is never a network."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.networks import (
@@ -77,6 +77,7 @@ def test_a_restart_after_each_telling_changes_nothing(kind, story):
     assert plain(tell(fresh(), told, restart=fresh)) == plain(straight)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50), st.floats(-3, 3)), max_size=30))
 def test_neighbours_go_on_after_a_restart(story):
     told = [sample(f"s{station}", at, value) for station, at, value in sorted(story, key=lambda one: one[1])]

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import codec
+from streams.deciders import Deciders
 from streams.listening import MOST_WAITING, PATIENCE_US, Listening
 from streams.network_definition import NetworkDefinition
 from streams.network_records import Decisions, Telling, Tellings, ToldSample
+from streams.objects import Objects
 from streams.partitions import pieces, split
 from streams.pipeline import Pipeline
 from streams.processor import Processor
@@ -101,12 +103,15 @@ def test_steps_of_many_are_the_networks_alert_and_nobody_elses():
 
 
 def test_a_tsunami_of_one_gauge_is_orange_until_another_confirms_it():
-    line = pipeline(base({"waves": EVERY["waves"]}, SITES))
-    (alone,) = transitions(
-        run(line, [Detections(detections=[held("s2", "sea_level", 100, "waves", level="red")])], 101)
-    )
+    made = base({"waves": EVERY["waves"]}, SITES)
+    line, deciders = pipeline(made), Deciders(Objects(made, ("network", "datastream", "thing")))
+    first = deciders.marked(detection("s2", "sea_level", 100, level="red"))
+    assert "orange at most until another station of network waves" in first.evidence["why"]
+    (alone,) = transitions(run(line, [Detections(detections=[first])], 101))
     assert (alone.rule, alone.level) == ("sea_level", "orange")
-    outputs = run(line, [Detections(detections=[held("s3", "sea_level", 110, "waves")])], 111)
+    second = deciders.marked(detection("s3", "sea_level", 110))
+    assert second == detection("s3", "sea_level", 110)
+    outputs = run(line, [Detections(detections=[second])], 111)
     assert {(one.rule, one.subject_id, one.level) for one in transitions(outputs)} == {
         ("sea_level", "s3.x", "yellow"),
         ("network_tsunami", "waves", "red"),
@@ -132,7 +137,7 @@ def test_what_a_network_said_is_not_told_to_it_again():
     """The journal of one process gives each processor all that was made in a round once more."""
     made = base(EVERY, SITES)
     tell = Tell(made)
-    tell.on_batch(Detections(detections=[detection("s2", "sea_level", 100, network="waves")]))
+    tell.on_batch(Detections(detections=[detection("s2", "displacement", 100, network="moves")]))
     rows = flagged(("s0", 100, 1.0), revision=100)
     tell.on_batch(rows)
     told = [one for batch in tell.on_time(us(101)) for one in batch.tellings]
@@ -157,12 +162,9 @@ def story(seed, n=60):
         site = SITES[random.integers(len(SITES))]
         rule = RULES[random.integers(3)]
         onset_s = at_s - int(random.integers(0, 12))
-        network = {"displacement": "moves", "sea_level": "waves"}.get(rule)
-        if network == "waves" and site in SITES[:2]:
-            network = None
         level = ("blue", "yellow", "orange", "red")[random.integers(4)]
         phase = ("begin", "update", "end")[random.integers(3)]
-        part_of = f"network/{network}" if network else ""
+        part_of = "network/moves" if rule == "displacement" else ""
         made.append((at_s, site, detection(site, rule, at_s, onset_s, phase, level, part_of)))
         if random.random() < 0.7:
             made.append((at_s, site, (site, at_s, float(random.normal(0, 1.5)))))
@@ -275,23 +277,24 @@ def test_who_is_far_behind_is_not_waited_for_and_counted_when_it_comes():
         one.hear(telling(site, 0))
     one.hear(telling("s0", 10, detection("s0", "sea_level", 10)))
     one.hear(telling("s0", 11))
-    assert list(one.said()) == []
+    assert (list(one.said()), one.now_us) == ([], us(0))
     one.hear(telling("s0", 10 + PATIENCE_US / S + 1))
-    assert len(list(one.said())) == 1
+    assert (list(one.said()), one.now_us) == ([], us(11))
     one.hear(telling("s1", 5, detection("s1", "sea_level", 5)))
-    ((at_us, _), (_, confirmed)) = one.said()
+    ((at_us, confirmed),) = one.said()
     assert at_us == us(11)
     assert confirmed.finding.rule == "network_tsunami"
     assert one.counts()["late_tellings"] == 1
 
 
 def test_what_waits_is_bounded():
-    one = listening()
+    one = listening("common_mode")
     one.hear(telling("s0", 0))
-    found = detection("s1", "sea_level", 10)
+    found = detection("s1", "displacement", 10)
     for _ in range(MOST_WAITING + 3):
         one.hear(telling("s1", 10, found))
-    assert len(list(one.said())) == 3
+    assert list(one.said()) == []
+    assert len(one.state().waiting) == MOST_WAITING
 
 
 def test_a_network_that_fails_begins_anew_and_holds_nothing_back(monkeypatch):
@@ -300,13 +303,17 @@ def test_a_network_that_fails_begins_anew_and_holds_nothing_back(monkeypatch):
     broken = correlate._networks["moves"]._network
     monkeypatch.setattr(broken, "take", lambda _: 1 / 0)
     told = [
-        Telling(network=name, members=["s3.x"], told_us=us(10), finding=detection("s3", rule, 10))
-        for name, rule in (("moves", "displacement"), ("waves", "sea_level"))
+        Telling(network=name, members=[f"{site}.x"], told_us=us(10), finding=detection(site, rule, 10))
+        for name, site, rule in (
+            ("moves", "s3", "displacement"),
+            ("waves", "s3", "sea_level"),
+            ("waves", "s4", "sea_level"),
+        )
     ]
-    after = [Telling(network=name, members=["s3.x"], told_us=us(20)) for name in ("moves", "waves")]
+    after = [Telling(network=name, members=["s3.x", "s4.x"], told_us=us(20)) for name in ("moves", "waves")]
     outputs = correlate.on_batch(Tellings(tellings=[*told, *after]))
     found = detections(outputs)
-    assert [one.detector for one in found] == ["displacement", "sea_level"]
+    assert [one.detector for one in found] == ["displacement", "network_tsunami"]
     assert found[0].evidence["why"] == "the network could not judge it"
     assert correlate.counts()["network_failures"] == 1
     assert "ZeroDivisionError" in correlate._networks["moves"].last_failure
@@ -327,7 +334,7 @@ def test_a_network_that_is_deleted_lets_go_of_what_waits_and_ends_what_it_began(
     made = base({"moves": EVERY["moves"], "waves": EVERY["waves"]}, SITES)
     line = pipeline(made)
     found = [held("s0", "displacement", 100, "moves")]
-    found += [held(f"s{i}", "sea_level", 100 + i, "waves") for i in (2, 3)]
+    found += [detection(f"s{i}", "sea_level", 100 + i) for i in (2, 3)]
     run(line, [Detections(detections=found)], 110)
     gone = [change("network", name, None, i + 1, us(111)) for i, name in enumerate(("moves", "waves"))]
     outputs = run(line, [Changes(changes=gone)], 112)
