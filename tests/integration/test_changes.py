@@ -265,6 +265,12 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
             return await country.epoch(NAMES[1]) > before
 
         await country.until(other_goes_on, "the other station judged by the next worker")
+
+        async def answers() -> bool:
+            asked = await page.post("/api/v1/changes/silence/none/revert", params={"by": "Li"})
+            return asked.status_code not in {200, 503}
+
+        await country.until(answers, "the next worker answers commands")
         paused = await country.get(f"/stations/{NAMES[0]}")
         assert paused["paused"]
         last = paused["last_epoch"]
