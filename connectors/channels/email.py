@@ -6,6 +6,7 @@ was sent twice is shown once. Port 465 speaks TLS from the beginning, others cha
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import ssl
@@ -121,8 +122,7 @@ class Email:
             timeout=config.timeout_s,
         )
         try:
-            async with client:
-                await client.send_message(mail, sender=config.sender, recipients=[to])
+            await _sent(client, sock, mail, config.sender, to)
         except _WRONG_PASSWORD as error:
             return Outcome("failed", f"the mail server does not let us in: {error}")
         except aiosmtplib.SMTPRecipientsRefused as error:
@@ -134,7 +134,24 @@ class Email:
             return Outcome("refused", told) if error.code >= _PERMANENT else Retry(told)
         except ssl.SSLError as error:
             return Outcome("failed", f"the mail server's certificate is not good: {error.reason}")
+        except aiosmtplib.SMTPConnectError as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                told = f"the mail server's certificate is not good: {error.__cause__.reason}"
+                return Outcome("failed", told)
+            raise
         return Outcome("accepted")
+
+
+async def _sent(
+    client: aiosmtplib.SMTP, sock: socket.socket, mail: EmailMessage, sender: str, to: str
+) -> None:
+    try:
+        async with client:
+            await client.send_message(mail, sender=sender, recipients=[to])
+    except asyncio.CancelledError:
+        if client.transport is None:  # it may not even have taken the socket
+            sock.close()
+        raise
 
 
 def mail_of(message: CallMessage, sender: str, sender_name: str, now_us: int) -> EmailMessage:

@@ -317,15 +317,15 @@ async def test_sources_of_a_station_are_listed_and_changed(tmp_path):
         assert "standby" in listed
         assert "tcp://127.0.0.1:9" in listed
         told = await run("add", "A", "third", "--source", "tcp://127.0.0.1:8", "--place", "2", "--by", "Li")
-        assert told.endswith("Station A is changed.\n")
-        assert (await run("pause", "A", "main")).endswith("Station A is changed.\n")
+        assert "Station A is changed.\n" in told
+        assert "Station A is changed.\n" in await run("pause", "A", "main")
         assert "paused" in await run("list", "A")
-        assert (await run("pause", "A", "main")).endswith("already.\n")
-        assert (await run("resume", "A", "main")).endswith("Station A is changed.\n")
-        assert (await run("move", "A", "second", "2")).endswith("Station A is changed.\n")
+        assert "already.\n" in await run("pause", "A", "main")
+        assert "Station A is changed.\n" in await run("resume", "A", "main")
+        assert "Station A is changed.\n" in await run("move", "A", "second", "2")
         (station,) = service.edge.standing.changes
         assert [one["name"] for one in station.after["sources"]] == ["second", "third"]
-        assert (await run("delete", "A", "third")).endswith("Station A is changed.\n")
+        assert "Station A is changed.\n" in await run("delete", "A", "third")
         assert "there is no source" in await run("delete", "A", "third")
         assert "does not serve" in await run("pause", "A", "a/b")
         await service.runtime.drained()
