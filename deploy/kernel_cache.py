@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-_ROOMS = ("gnss", "sensors", "connectors/gathering")
+_ROOMS = ("kernels", "gnss", "sensors", "connectors/gathering")
 _KEPT = 8
 
 

@@ -132,14 +132,13 @@ class Qartod:
 
     def _judge(self, columns: Columns) -> Judged:
         out = _columns(2 * len(columns.series))
-        # Columns that came off the wire are read-only, for which the kernel would be compiled once more.
-        values = np.array(columns.value, np.float64)
+        values = _lent(columns.value, np.float64)
         size, repeated, late = judge(
-            np.array(columns.series, np.int32),
-            np.array(columns.time_us, np.int64),
+            _lent(columns.series, np.int32),
+            _lent(columns.time_us, np.int64),
             values,
             values.view(np.int64),
-            np.array(columns.received_at_us, np.int64),
+            _lent(columns.received_at_us, np.int64),
             self._parameters,
             self._state,
             NO_STATE,
@@ -324,7 +323,20 @@ def _like(part: str) -> str:
     return repr(STATE[part].descr) if part in _PARTS else ""
 
 
+def _lent(column: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
+    """Return a column as the kernel is compiled for: read-only, as what comes off the wire is."""
+    lent = np.require(column, kind, ["C", "A"]).view()
+    lent.flags.writeable = False
+    return lent
+
+
 def _columns(n: int) -> _Columns:
-    """Return what the kernel fills."""
-    kinds = (np.int32, np.int64, np.float64, np.int64, np.int32, np.uint8, np.int64)
-    return tuple(np.empty(n, kind) for kind in kinds)
+    """Return what the kernel fills, in one piece: a large one gets large pages, a tenth of the faults."""
+    kinds = (np.int64, np.float64, np.int64, np.int64, np.int32, np.int32, np.uint8)
+    sizes = [n * np.dtype(kind).itemsize for kind in kinds]
+    block = np.empty(sum(sizes), np.uint8)
+    ends = np.cumsum(sizes)
+    time_us, value, received_at_us, word, series, revision, flag = (
+        block[end - size : end].view(kind) for kind, size, end in zip(kinds, sizes, ends, strict=True)
+    )
+    return series, time_us, value, received_at_us, revision, flag, word

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numba import njit
-from numba.extending import intrinsic
 
+from kernels.prefetch import LINE_BYTES, prefetch
+from kernels.unowned import unowned
 from sensors.quality import FAIL, LINE, MISSING, NOT_EVALUATED, PASS, SUSPECT, Sample, Test, every_test
 
 Kernel = Any
@@ -47,11 +48,26 @@ STATE: Final = np.dtype([("line", LINE), *((test.name, test.state) for test in _
 """Of one series; all zero before the first sample."""
 NO_STATE: Final = np.zeros(1, STATE)
 
+
+def _usual_bytes(record: np.dtype[Any]) -> int:
+    """Return how far a record goes before what few series have."""
+    assert record.fields is not None
+    return min(record.fields[test.name][1] for test in TESTS if not test.usual)
+
+
+_USUAL_PARAMETER_BYTES: Final = _usual_bytes(PARAMETERS)
+_USUAL_STATE_BYTES: Final = _usual_bytes(STATE)
+
 _ONES: Final = 0x111_1111_1111_1111
 _ALL_NOT_EVALUATED: Final = NOT_EVALUATED * _ONES
 _ALL_MISSING: Final = MISSING * _ONES
 _FAILS: Final = FAIL * _ONES
 _ANY_ORDER_BITS: Final = sum(15 << 4 * column for column, test in enumerate(TESTS) if test.any_order)
+
+_AHEAD: Final = 20
+"""So many samples before its turn a series' record is asked for: it is in no cache among thousands."""
+_SOON: Final = 8
+"""So many what the record leads to: the values that the most usual test with a memory remembers."""
 
 
 def _judging(column: int, test: Test, others: Kernel) -> Kernel:
@@ -125,21 +141,6 @@ _judge_late = _all_of([one for one in _numbered if one[1].any_order], _judging)
 _revise_all = _all_of([one for one in _numbered if one[1].revise is not None], _revising)
 
 
-@intrinsic
-def _borrow(_typing: Any, array: Any) -> Any:
-    """Return an array that does not own its memory, so that handing it on counts no owners."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        made = context.make_array(signature.return_type)(context, builder, arguments[0])
-        made.meminfo = made.meminfo.type(None)
-        return made._getvalue()
-
-    return array(array), generate
-
-
-_borrowed: Any = _borrow
-
-
 @njit(cache=True, nogil=True)
 def clock_was_ahead(newest_us: int, time_us: int, received_at_us: int) -> bool:
     """Return whether the newest sample of a series came with a clock that has been set back since.
@@ -185,15 +186,21 @@ def judge(
     """
     # Whatever is handed over with an array in it counts its owners, at each sample: so columns stay here.
     out_series, out_time_us, out_value, out_received_at_us, out_revision, out_flag, out_word = out
-    every, numbers, looked_up = _borrowed(state), _borrowed(memory), _borrowed(tables)
-    size, repeated, late = 0, 0, 0
-    for i in range(len(series)):
+    every, limits, numbers, looked_up = unowned((state, parameters, memory, tables))
+    size, repeated, late, n = 0, 0, 0, len(series)
+    for i in range(n):
+        if i + _AHEAD < n and series[i + _AHEAD] >= 0:
+            coming = series[i + _AHEAD]
+            prefetch(limits[coming : coming + 1], _USUAL_PARAMETER_BYTES)
+            prefetch(every[coming : coming + 1], _USUAL_STATE_BYTES)
+        if i + _SOON < n and series[i + _SOON] >= 0:
+            prefetch(numbers[limits[series[i + _SOON]].flat_line.memory_at :], LINE_BYTES)
         slot, t, v, received = series[i], time_us[i], value[i], received_at_us[i]
         is_there = np.isfinite(v)
         word, revision = _ALL_NOT_EVALUATED if is_there else _ALL_MISSING, 0
         flag = NOT_EVALUATED if is_there else MISSING
         if slot >= 0:
-            p, s = parameters[slot], every[slot]
+            p, s = limits[slot], every[slot]
             line = s.line
             if line.n > 0 and clock_was_ahead(line.time_us, t, received):
                 state[slot] = no_state[0]

@@ -78,8 +78,8 @@ from gnss.quality.memory import (
     Memory,
     forget_signals,
 )
-from gnss.quality.prefetch import prefetch
-from gnss.quality.unowned import unowned
+from kernels.prefetch import prefetch
+from kernels.unowned import unowned
 
 _NEXT_SIGNALS, _NEXT_SATELLITES = 200, 45
 """Rows that a station of all systems uses."""

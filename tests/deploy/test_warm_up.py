@@ -42,7 +42,7 @@ def kernels():
     return {
         (one.__module__, one.__name__, str(types))
         for one in gc.get_objects()
-        if isinstance(one, Dispatcher) and one.__module__.startswith(("gnss", "sensors"))
+        if isinstance(one, Dispatcher) and one.__module__.startswith(("kernels", "gnss", "sensors"))
         for types in one.overloads
     }
 
