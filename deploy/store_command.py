@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from deploy import heap
 from deploy.clock import wall_clock_us
 from deploy.data_folder import database, locked, open_store, refusing_damage
 from deploy.kafka_access import kafka_access
@@ -41,6 +42,7 @@ RARE_S = 2.0
 
 def run_store(settings: Settings, *, data: Path | None, http: str | None, seconds: float | None) -> None:
     """Keep what comes until a signal, or for so long."""
+    heap.keep()
     with opened_store(settings, data) as store:
         run_async(_run(store, settings, http, seconds))
 

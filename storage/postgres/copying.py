@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-_FIRST_PIECE, _PIECE = 250, 1_000
+_FIRST_PIECE, _PIECE = 60, 1_000
 """Rows that are made at once: few at first, since the server has nothing to do before, then twice as many as
 before, which are ready when it has taken those."""
 _NULL = -1

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -68,9 +69,14 @@ class Partition:
 
 def partition_of(table: Partitioned, time_us: int) -> Partition:
     """Return the partition of a time between 1970 and 2200."""
-    begin = datetime.fromtimestamp(time_us // DAY_US * 86_400, UTC)
+    return _partition_of_day(table, time_us // DAY_US)
+
+
+@lru_cache(4096)
+def _partition_of_day(table: Partitioned, day: int) -> Partition:
+    begin = datetime.fromtimestamp(day * 86_400, UTC)
     if table.span == "day":
-        begin_us = time_us // DAY_US * DAY_US
+        begin_us = day * DAY_US
         return Partition(f"{table.table}_{begin:%Y%m%d}", begin_us, begin_us + DAY_US)
     begin = begin.replace(day=1)
     after = begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
@@ -80,10 +86,18 @@ def partition_of(table: Partitioned, time_us: int) -> Partition:
 def needed(table: Partitioned, times_us: NDArray[np.int64], now_us: int) -> tuple[set[Partition], int]:
     """Return the partitions that these rows and the near future need, and how many rows get none."""
     near = _near(times_us, now_us)
-    days = distinct(times_us[near] // DAY_US).tolist()
+    days = _days(times_us if near.all() else times_us[near])
     soon = [t // DAY_US for t in (now_us, now_us + AHEAD_US) if _FIRST_US <= t < _END_US]
     found = {partition_of(table, day * DAY_US) for day in {*days, *soon}}
     return found, len(times_us) - int(near.sum())
+
+
+def _days(times_us: NDArray[np.int64]) -> list[int]:
+    """Return the numbers of the days of these times, each once."""
+    if not len(times_us):
+        return []
+    first, last = int(times_us.min()) // DAY_US, int(times_us.max()) // DAY_US
+    return [first] if first == last else distinct(times_us // DAY_US).tolist()
 
 
 def near(table: Partitioned, times_us: Sequence[int], now_us: int) -> set[Partition]:

@@ -150,12 +150,15 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         """Write reports; `samples` is work for the time in which the server writes them."""
         keys = self._numbers(session, "station", some.station_ids)
         names = self._numbers(session, "name", some.codes.values())
-        rows = some.sorted(np.array([keys[one] for one in some.station_ids], np.int32), names)
-        if not self._are_new(session, "reports", _meanwhile(rows.table(), samples, lambda: rows.touched)):
+        rows = some.sorted(_column(keys, some.station_ids), names)
+        places = cache(lambda: _newest_places(some.reports, keys))
+        pieces = _meanwhile(rows.table(), samples, lambda: rows.touched, places)
+        if not self._are_new(session, "reports", pieces):
             send(session, self._queries["stage_reports"], rows.staged())
             session.execute(self._queries["take_reports"], rows.reasons())
         self._unbrought[:] = [rows]
-        self._put_positions(session, some.reports, keys)
+        if given := places():
+            session.execute(self._queries["put_streamed_positions"], given)
         self._mark(session, STATIONS, rows.touched, now_us)
 
     def _put_samples(self, session: Session, rows: SortedSamples, now_us: int) -> None:
@@ -182,23 +185,7 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         self._bounded[:] = [(key, time_us)]
 
     def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
-        keys = self._numbers(session, "station", station_ids)
-        return np.array([keys[one] for one in station_ids], np.int32)
-
-    def _put_positions(
-        self, session: Session, reports: Sequence[StationReport], keys: Mapping[str, int]
-    ) -> None:
-        newest: dict[int, tuple[int, float, float, float]] = {}
-        for report in reports:
-            if report.ecef_m is not None and (place := streamed_position(report)) is not None:
-                key = keys[report.station_id]
-                if key not in newest or report.epoch_us >= newest[key][0]:
-                    newest[key] = (report.epoch_us, *place)
-        if newest:
-            rows = sorted((key, *rest) for key, rest in newest.items())
-            names = ("key", "at_us", "longitude", "latitude", "height_m")
-            lists = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-            session.execute(self._queries["put_streamed_positions"], lists)
+        return _column(self._numbers(session, "station", station_ids), station_ids)
 
     def _are_new(self, session: Session, what: str, pieces: Iterable[bytes]) -> bool:
         """Send rows straight into their table; False, and nothing is sent, when one is there already."""
@@ -234,6 +221,23 @@ def _meanwhile(pieces: Iterable[bytes], *work: Callable[[], object]) -> Iterator
     yield from pieces
     for one in work:
         one()
+
+
+def _column(keys: Mapping[str, int], names: Sequence[str]) -> NDArray[np.int32]:
+    return np.fromiter(map(keys.__getitem__, names), np.int32, len(names))
+
+
+def _newest_places(reports: Sequence[StationReport], keys: Mapping[str, int]) -> dict[str, list[float]]:
+    """Return where stations are by the newest reports that tell it, as columns; none: empty."""
+    newest: dict[int, tuple[int, float, float, float]] = {}
+    for report in reports:
+        if report.ecef_m is not None and (place := streamed_position(report)) is not None:
+            key = keys[report.station_id]
+            if key not in newest or report.epoch_us >= newest[key][0]:
+                newest[key] = (report.epoch_us, *place)
+    rows = sorted((key, *rest) for key, rest in newest.items())
+    names = ("key", "at_us", "longitude", "latitude", "height_m")
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=False)) if rows else {}
 
 
 def _repeated(once: Callable[[], None]) -> None:

@@ -33,6 +33,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from deploy import heap
 from storage.postgres import PostgresStore, partitions
 from storage.postgres.copying import HEADER, TRAILER
 from storage.postgres.sample_columns import Samples
@@ -397,6 +398,7 @@ def main() -> None:
     parser.add_argument("--no-reading", action="store_true")
     asked = parser.parse_args()
     console, result = Console(), dict[str, float]()
+    heap.keep()  # as the writer does
     with server_of() as server:
         table = Table(
             "batch", "store", "bare COPY of rows", "COPY of ready bytes", "share", title="rows/s (mean)"
