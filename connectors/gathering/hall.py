@@ -1,4 +1,4 @@
-"""The sockets of all streams: every few milliseconds one call reads those that have something.
+"""The sockets of all streams: one call reads those that have something, every few milliseconds at most.
 
 A read of a socket that wakes a task costs tens of microseconds; stations write an epoch in many small pieces.
 Here what came since the last tick is read at once, for all streams, cut where epochs end, and only then does
@@ -35,6 +35,9 @@ from gnss.ntrip.body import ChunkPlace
 from gnss.ntrip.errors import MalformedError
 
 TICK_S = 0.005
+"""Between two reads at least: what comes meanwhile is read with one call."""
+IDLE_S = 0.015
+"""Between two looks after what waits, while nothing comes."""
 _EVENTS = 1024
 _OUT_BYTES = 4_000_000
 _ROUNDS = 16
@@ -93,6 +96,8 @@ class Hall:
         self._free: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._ticked_us = 0
+        self._watched = -1
+        """The epoll of which the loop tells when there is something to read; -1: a timer will look."""
         self._states, self._regions = empty_states(0), empty_regions(0)
         self._slot_of = np.full(1024, -1, np.int32)
         self._events = np.zeros(_EVENTS * EPOLL_EVENT_BYTES, np.uint8)
@@ -259,6 +264,7 @@ class Hall:
         self._free += range(n - 1, before - 1, -1)
 
     def _close_epoll(self) -> None:
+        self._watch(-1)
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None
@@ -267,27 +273,56 @@ class Hall:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        started_s, wait_s = loop.time(), TICK_S
+        started_s = loop.time()
+        before_s, wait_s, is_quiet = self._ticked_us * 1e-6, TICK_S, False
+        self._watch(-1)
         try:
             self._forgive_our_own_stall()
-            if self._epoll is not None and self._read(self._epoll.fileno()):
-                wait_s = 0.0
+            if self._epoll is not None:
+                n_read, is_more = self._read(self._epoll.fileno())
+                wait_s = 0.0 if is_more else TICK_S
+                is_quiet = not n_read or started_s - before_s > 2 * TICK_S
             self._bring(*self.let_go_once(self._mono_us()))
         finally:
             if self._streams:
+                if is_quiet and self._epoll is not None:
+                    self._watch(self._epoll.fileno())
+                    wait_s = IDLE_S
                 passed_s = loop.time() - started_s
                 self._timer = loop.call_later(max(wait_s - passed_s, 0.0005), self._tick)
             else:
                 self._timer = None
 
-    def _read(self, epoll: int) -> bool:
-        """Read what is there; return whether more is."""
+    def _watch(self, epoll: int) -> None:
+        """Let the loop tell when there is something to read."""
+        loop = asyncio.get_running_loop()
+        if self._watched >= 0:
+            loop.remove_reader(self._watched)
+        if epoll >= 0:
+            loop.add_reader(epoll, self._woken)
+        self._watched = epoll
+
+    def _woken(self) -> None:
+        """Read at once, or when the last time is long enough ago."""
+        if self._timer is not None:
+            self._timer.cancel()
+        passed_s = (self._mono_us() - self._ticked_us) * 1e-6
+        if passed_s >= TICK_S:
+            self._tick()
+        else:
+            self._watch(-1)
+            self._timer = asyncio.get_running_loop().call_later(TICK_S - passed_s, self._tick)
+
+    def _read(self, epoll: int) -> tuple[int, bool]:
+        """Read what is there; return how many streams had something, and whether more have."""
+        n_read = 0
         for _ in range(_ROUNDS):
             n_ready, n_pieces, n_endings = self.read_once(epoll, self._mono_us())
             self._bring(n_pieces, n_endings)
+            n_read += n_ready
             if n_ready < _EVENTS:
-                return False
-        return True
+                return n_read, False
+        return n_read, True
 
     def _bring(self, n_pieces: int, n_endings: int) -> None:
         endings = self._endings[:n_endings].tolist()
