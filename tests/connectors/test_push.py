@@ -155,7 +155,7 @@ REFUSED = [
 @pytest.mark.parametrize(("request_", "answer", "reason"), REFUSED)
 async def test_a_refusal_is_told_though_the_source_goes_on_sending(request_, answer, reason, hash_):
     kept = {"password": "", "password_hash": hashed(PASSWORD, "salt")} if hash_ else {}
-    async with pushing(**kept) as (at, bench):
+    async with pushing(CasterLimits(answer_s=0.5), **kept) as (at, bench):
         told = await at.ask(request_ + b"\0" * 300_000)
         assert told.startswith(answer)
         assert (b'realm="WUHN"' in told) == (b" 401 " in answer)

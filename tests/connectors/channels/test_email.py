@@ -137,14 +137,15 @@ async def test_a_password_goes_over_tls_to_a_known_server_only(monkeypatch, tmp_
     assert "let us in" in wrong.detail
 
 
-async def test_without_starttls_nothing_goes():
+async def test_without_starttls_nothing_goes(monkeypatch):
+    quick(monkeypatch)
     handler = Handler()
     more = {"security": "starttls", "username": "warn", "password": "secret"}
     async with (
         mail_server(handler, auth_require_tls=False, authenticator=known) as server,
         channel(entry(server.port, **more)) as one,
     ):
-        receipt = await one.send(message(to=TO))
+        receipt = await one.send(message(to=TO, within_s=0.4))
     assert receipt.state == "failed"
     assert "STARTTLS" in receipt.detail.upper()
     assert handler.recipients == []

@@ -17,7 +17,7 @@ SECOND_US = 1_000_000
 T0_US = 1_790_000_100_000_000 // (30 * SECOND_US) * 30 * SECOND_US
 PLACE = (121.2, 31.1, 20.0)
 BEGIN_S = 240
-INTERVAL_S = int(os.environ.get("GROUNDSWELL_CLEAN_INTERVAL_S", "10"))
+INTERVAL_S = int(os.environ.get("GROUNDSWELL_CLEAN_INTERVAL_S", "30"))
 """Of the clean day; 1 takes two minutes."""
 
 
