@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from streams.access_definitions import Role
 from streams.records import (
     AlertChange,
     AlertStateName,
@@ -406,6 +407,8 @@ class AccountBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """In a month of UTC; 0: any."""
     regions: Sequence[str] | None = None
     """Below, in which it holds, too (`zhejiang`, `zhejiang:hangzhou`); null: all; with none here alone."""
+    roles: Sequence[Role] = ()
+    """At the API and the page, here alone: docs/access.md has what each may; none: it is for rovers alone."""
 
 
 class SessionAnswer(Answer, frozen=True, kw_only=True):

@@ -76,7 +76,8 @@ class LowerBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A level to which a person lowers an alert."""
 
     level: LevelName
-    by: str
+    by: str = ""
+    """Who does it, where nobody is known by account or token."""
     comment: str = ""
 
 
@@ -84,8 +85,8 @@ class DecisionBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What somebody says in a consultation."""
 
     answer: Literal["confirm", "decline"]
-    by: str
-    """One of the persons whom the plan names."""
+    by: str = ""
+    """One of the persons whom the plan names; with an account or token it is that one's name."""
     comment: str = ""
 
 

@@ -1,4 +1,4 @@
-"""`groundswell accounts`: who gets streams from the casters, and who gets some now, through the API."""
+"""`groundswell accounts`: who gets streams from the casters, who gets some now, and who may do what."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from deploy.api_client import (
 from deploy.refusal import Refusal
 from deploy.sessions_command import print_sessions
 
-accounts = typer.Typer(help="Accounts of the casters: who may have which streams.", no_args_is_help=True)
+accounts = typer.Typer(
+    help="Accounts: who may have which streams of the casters, and do what at the API.", no_args_is_help=True
+)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Of the account.")]
 PasswordOption = Annotated[
@@ -52,6 +54,15 @@ RegionOption = Annotated[
         help="Below, where it holds, too; may be given several times. `all`: in all, `none`: here alone.",
     ),
 ]
+RoleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="ROLE",
+        help="At the API and the page: viewer, operator, duty_officer, administrator; may be given several "
+        "times. `none`: for rovers alone.",
+    ),
+]
 MonthOption = Annotated[int | None, typer.Option("--month-bytes", min=0, help="In a month of UTC; 0: any.")]
 
 
@@ -69,9 +80,10 @@ def list_(config: ConfigOption, server: ServerOption = None) -> None:
         kept = dict(after)
         state = "open" if kept.pop("enabled", True) else "closed"
         names = " ".join(kept.pop("mountpoints", [])) or "all"
+        roles = " ".join(kept.pop("roles", []))
         limits = ", ".join(f"{name}={_short(value)}" for name, value in kept.items())
-        rows.append((one["id"], state, names, limits, one["by"], one["at"]))
-    print_table(("account", "state", "mountpoints", "limits", "by", "at"), rows)
+        rows.append((one["id"], state, roles, names, limits, one["by"], one["at"]))
+    print_table(("account", "state", "roles", "mountpoints", "limits", "by", "at"), rows)
 
 
 @accounts.command()
@@ -89,13 +101,15 @@ def add(
     day_bytes: DayOption = None,
     month_bytes: MonthOption = None,
     region: RegionOption = None,
+    role: RoleOption = None,
     by: ByOption = None,
     server: ServerOption = None,
 ) -> None:
     """Register an account, or put another in its place."""
-    body = _limits(
+    limits = _limits(
         mountpoint, area, valid_from, valid_until, sessions, when_full, rate, day_bytes, month_bytes
-    ) | _regions(region)
+    )
+    body = limits | _regions(region) | _roles(role)
     send(config, server, by, "PUT", f"/accounts/{name}", {"password": _password(password_stdin), **body})
 
 
@@ -113,13 +127,15 @@ def set_(
     day_bytes: DayOption = None,
     month_bytes: MonthOption = None,
     region: RegionOption = None,
+    role: RoleOption = None,
     by: ByOption = None,
     server: ServerOption = None,
 ) -> None:
     """Change what is given; all else stays."""
-    body = _limits(
+    limits = _limits(
         mountpoint, area, valid_from, valid_until, sessions, when_full, rate, day_bytes, month_bytes
-    ) | _regions(region)
+    )
+    body = limits | _regions(region) | _roles(role)
     if not body:
         raise Refusal("nothing is to be changed; give for instance --sessions 2")
     send(config, server, by, "PATCH", f"/accounts/{name}", body)
@@ -214,6 +230,12 @@ def _regions(names: list[str] | None) -> dict[str, Any]:
     if len(names) == 1 and names[0] in {"all", "none"}:
         return {"regions": None if names[0] == "all" else []}
     return {"regions": names}
+
+
+def _roles(names: list[str] | None) -> dict[str, Any]:
+    if not names:
+        return {}
+    return {"roles": [] if names == ["none"] else names}
 
 
 def _rings(file: Path) -> list[Any]:

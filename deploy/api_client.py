@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +29,7 @@ ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who 
 _PAGE = 1000
 _TIMEOUT_S = 30.0
 _ABOUT_ONE = {409, 422, 503}
+_TOO_OFTEN = 429
 
 
 class NotDoneError(Refusal):
@@ -83,6 +85,9 @@ def asked_of(client: httpx.Client, method: str, path: str, **request: Any) -> An
 
     try:
         answer = client.request(method, path, **request)
+        while answer.status_code == _TOO_OFTEN:
+            time.sleep(float(answer.headers["retry-after"]))
+            answer = client.request(method, path, **request)
         told = answer.json()
     except httpx.TransportError as error:
         raise Refusal(

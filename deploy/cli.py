@@ -25,6 +25,7 @@ from deploy.sightings_command import sightings
 from deploy.sourcetable_command import sourcetable
 from deploy.stations_command import stations
 from deploy.stopping import leave_on_signals
+from deploy.tokens_command import tokens
 from deploy.topics_command import topics
 from deploy.webhooks_command import webhooks
 
@@ -59,6 +60,7 @@ app.add_typer(deadletter, name="deadletter")
 app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
+app.add_typer(tokens, name="tokens")
 app.add_typer(roster, name="roster")
 app.add_typer(calls, name="calls")
 app.add_typer(sessions, name="sessions")

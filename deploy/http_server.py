@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -90,14 +90,22 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, before_stop: Callable[[], None]
+    app: ASGIApp, listener: socket.socket, before_stop: Callable[[], None], proxies: Sequence[str] = ()
 ) -> AsyncIterator[None]:
-    """Serve while the context lasts; `before_stop` ends the endless answers."""
+    """Serve while the context lasts; `before_stop` ends the endless answers.
+
+    Parameters
+    ----------
+    proxies
+        Addresses or networks in front, which are believed who asks (X-Forwarded-For).
+    """
     config = uvicorn.Config(
         app,
         http=Bounded,
         log_level="warning",
         access_log=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=3,
         lifespan="off",
     )

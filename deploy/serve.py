@@ -12,6 +12,7 @@ from typing import cast
 
 import structlog
 
+from dashboards.access.book import Book
 from dashboards.alert_memory import AlertMemory
 from dashboards.api import create_app
 from dashboards.api.context import CapSource
@@ -19,6 +20,7 @@ from dashboards.api.live import Snapshot
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
 from dashboards.metrics import Figure
+from deploy.access import access_of, following_book
 from deploy.addresses import Addresses
 from deploy.call_channels import callbacks_of, channels_of
 from deploy.cap_areas import cap_areas
@@ -41,7 +43,6 @@ from streams import codec
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.output import Output
 from streams.kafka.reader import Read, Reader
-from streams.loopback import is_loopback
 from streams.records import Command, CommandOutcome, Record
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
@@ -63,10 +64,10 @@ def run_serve(settings: Settings, *, http: str | None, data: Path | None, second
         raise Refusal("there is no address to serve on; give --http HOST:PORT")
     if url := settings.database.url:
         with late_postgres(url) as late:
-            run_async(_run(cast("Store", late), late.look, settings, addresses, seconds))
+            run_async(_run(cast("Store", late), late.look, settings, addresses, folder, seconds))
         return
     with reading_store(settings, folder) as store:
-        run_async(_run(store, lambda: store.commands(1), settings, addresses, seconds))
+        run_async(_run(store, lambda: store.commands(1), settings, addresses, folder, seconds))
 
 
 async def _run(
@@ -74,6 +75,7 @@ async def _run(
     look: Callable[[], object],
     settings: Settings,
     addresses: Addresses,
+    folder: Path,
     seconds: float | None,
 ) -> None:
     stop = stop_on_signals()
@@ -100,6 +102,11 @@ async def _run(
             asyncio.create_task(watch.run(), name="looking after the database"),
         ]
         stack.push_async_callback(_cancel, tasks)
+        registry = Registry.of(settings)
+        book = Book(registry.base, is_known=False)
+        await stack.enter_async_context(following_book(book, access, kafka.prefix))
+        server, host = settings.server, addresses.http[0]
+        entry = stack.enter_context(access_of(server, book, host, server.public_url, folder))
         receipts = KafkaReceipts(output, kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
         app = create_app(
@@ -111,8 +118,7 @@ async def _run(
             version=package_version("groundswell"),
             clock_us=wall_clock_us,
             alive=lambda: reader.error or alerts.error or output.error or _ended(tasks),
-            write_token=settings.server.write_token or None,
-            open_writes=is_loopback(addresses.http[0]),
+            access=entry,
             station_decimals=settings.server.station_decimals,
             fallback=Fallback(memory, lambda: watch.away),
             regional=settings.regions.reserved if settings.regions is not None else (),
@@ -134,12 +140,11 @@ async def _run(
                 )
             ],
         )
-        registry = Registry.of(settings)
         app.state.snapshot.begin_with(
             registry.stations, registry.things, registry.properties, registry.datastreams
         )
         tasks.append(asyncio.create_task(_remember(app.state.snapshot), name="remembering the page"))
-        await stack.enter_async_context(serving(app, listener, hub.close))
+        await stack.enter_async_context(serving(app, listener, hub.close, server.proxies))
         log.info("serving", page=addresses.page, kafka=kafka.servers, prefix=kafka.prefix)
         await until_stopped(stop, seconds)
         log.info("stopping")

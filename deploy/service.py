@@ -12,9 +12,11 @@ from pathlib import Path
 from connectors.caster.relay import Relay
 from connectors.device_desk import DeviceDesk
 from connectors.mqtt_memory import SessionMemory
+from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.api.context import CapSource
 from dashboards.live import LiveFeed, LiveHub, run_live
+from deploy.access import access_of
 from deploy.addresses import Addresses
 from deploy.call_channels import callbacks_of, channels_of, doors_of
 from deploy.calling import MOST_DUE, Caller, calling
@@ -46,7 +48,6 @@ from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
-from streams.loopback import is_loopback
 from streams.records import SourceChanges
 
 
@@ -146,6 +147,11 @@ async def opened(
         runtime.listeners.append(webhooks.listen)
         figures += webhooks.figures
         if listener is not None and addresses.http is not None:
+            book = Book(registry.base)
+            book.take(runtime.standing)
+            runtime.listeners.append(book.listen)
+            server, host = settings.server, addresses.http[0]
+            access = stack.enter_context(access_of(server, book, host, server.public_url, data))
             app = create_app(
                 store,
                 commands=commands,
@@ -156,8 +162,7 @@ async def opened(
                 clock_us=wall_clock_us,
                 figures=figures,
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
-                write_token=settings.server.write_token or None,
-                open_writes=is_loopback(addresses.http[0]),
+                access=access,
                 station_decimals=settings.server.station_decimals,
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
@@ -169,5 +174,5 @@ async def opened(
                 webhooks=[one.id for one in settings.webhook],
                 callbacks=callbacks_of(channels, store, runtime),
             )
-            await stack.enter_async_context(serving(app, listener, hub.close))
+            await stack.enter_async_context(serving(app, listener, hub.close, server.proxies))
         yield service

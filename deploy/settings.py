@@ -20,6 +20,7 @@ from connectors.tcp_listen import TcpListenConfig
 from connectors.webhook import WebhookConfig
 from dashboards.sensitivity import DECIMALS as STATION_DECIMALS
 from deploy import defaults
+from deploy.access import AccessSettings
 from deploy.refusal import Refusal
 from sensors.model import Datastream, Promise
 from streams.call_links import CallLinks
@@ -40,7 +41,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A table of the file; an unknown key is an error, not a surprise."""
 
 
-class ServerSettings(_Section, frozen=True, kw_only=True):
+class ServerSettings(AccessSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[server]`."""
 
     http: str = defaults.HTTP
@@ -48,8 +49,6 @@ class ServerSettings(_Section, frozen=True, kw_only=True):
     data: Text = defaults.DATA
     public_url: str = ""
     """Where people reach the page and the API, for links in webhooks; empty: at `http`."""
-    write_token: str = ""
-    """Bearer token for writes over HTTP; needed when `http` is not a loopback address."""
     station_decimals: Annotated[int, msgspec.Meta(ge=0, le=9)] = STATION_DECIMALS
     """Of degrees, in what those are told of stations' places who may not change them, by the API and in the
     sourcetable; 9: exactly."""

@@ -59,6 +59,7 @@ class Shared:
         after = None if change is None or change.verb == "revert" else change.after
         if after is None or after.get("password"):
             return None
+        after = {name: value for name, value in after.items() if name != "roles"}  # they hold here alone
         regions = after.get("regions")
         if regions is None:
             return after

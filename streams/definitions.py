@@ -16,6 +16,7 @@ from gnss import area
 from sensors.detectors import Level
 from sensors.fusion import FusionParameters
 from sensors.model import Datastream, Promise, Station, Thing
+from streams.access_definitions import Role, TokenDefinition
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
 from streams.definition import Definition
 from streams.network_definition import NetworkDefinition
@@ -64,6 +65,7 @@ _ID = re.compile(r"[\w.:-]{1,100}")
 _SECRETS: dict[str, tuple[str, ...]] = {
     "account": ("password", "password_hash"),
     "station": ("push_password", "push_password_hash"),
+    "token": ("secret_hash",),
 }
 
 
@@ -279,6 +281,8 @@ class AccountDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fi
     """In a month of UTC; 0: any."""
     regions: Annotated[list[RegionPath], msgspec.Meta(max_length=200)] | None = None
     """Below the one where it is registered, in which it holds, too, with all below them; None: all."""
+    roles: Annotated[list[Role], msgspec.Meta(max_length=10)] = []
+    """At the API and the page of the installation where it is registered; none: it is for rovers alone."""
 
     def check(self) -> None:
         """Look whether anybody can be told by it, and whether all of it can be met."""
@@ -321,6 +325,7 @@ KINDS: dict[ObjectKind, type[Definition]] = {
     "plan": PlanDefinition,
     "network": NetworkDefinition,
     "sighting": SightingDefinition,
+    "token": TokenDefinition,
 }
 PRIVACY_ID = "rovers"
 """Of the only object of its kind."""

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from connectors.caster.session_book import Sessions
 from connectors.http_intake import PATH
 from dashboards import problems
+from dashboards.access.access import Access
 from dashboards.api import (
     alerts,
     call_receipts,
@@ -23,15 +24,19 @@ from dashboards.api import (
     reports,
     schemas,
     sensors,
+    sign_in,
     station_sources,
     stations,
+    tokens,
     warnings,
 )
 from dashboards.api import sessions as sessions_routes
 from dashboards.api import webhooks as webhooks_routes
 from dashboards.api.call_receipts import Callbacks
 from dashboards.api.context import PREFIX, CapSource, Context
+from dashboards.api.door import Door
 from dashboards.api.guard import Guard
+from dashboards.api.needs import NamedOrClosed
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
@@ -54,8 +59,7 @@ def create_app(
     alive: Callable[[], str],
     clock_us: Callable[[], int],
     figures: Sequence[Figure] = (),
-    write_token: str | None = None,
-    open_writes: bool = False,
+    access: Access,
     fallback: Fallback | None = None,
     regional: tuple[str, ...] = (),
     sessions: Callable[[], Sessions] = lambda: Sessions(""),
@@ -91,10 +95,8 @@ def create_app(
         Microseconds of UTC since 1970.
     figures
         Of what else runs in this process, for `/metrics`.
-    write_token
-        Writes need it as a bearer token; empty: they need none.
-    open_writes
-        Whether writes without a token are taken: only where just this machine reaches the server.
+    access
+        Who may do what.
     fallback
         What there is while the database is away; None: it is in this process, and nothing goes without it.
     regional
@@ -130,6 +132,7 @@ def create_app(
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
         redirect_slashes=False,
+        dependencies=[Depends(NamedOrClosed())],
     )
     unshown = Figure(
         "live_failures",
@@ -137,17 +140,23 @@ def create_app(
         "counter",
         lambda: {(): feed.failures},
     )
+    too_often = Figure(
+        "http_too_often",
+        "Requests refused since their address or account asked too often.",
+        "counter",
+        lambda: {("read",): access.read_rates.refused, ("write",): access.write_rates.refused},
+        ("kind",),
+    )
     context = Context(
         store=store,
         commands=commands,
         hub=hub,
         feed=feed,
         streams=streams,
-        metrics=Metrics(store, streams, hub, [*figures, unshown], fallback),
+        metrics=Metrics(store, streams, hub, [*figures, unshown, too_often], fallback),
         alive=alive,
         clock_us=clock_us,
-        write_token=write_token or None,
-        open_writes=open_writes,
+        access=access,
         version=version,
         fallback=fallback,
         regional=regional,
@@ -162,6 +171,7 @@ def create_app(
         station_decimals=station_decimals,
     )
     app.state.hub = hub
+    app.state.access = access
     snapshot = app.state.snapshot = live.Snapshot(context)
     problems.install(app)
     schemas.install(app)
@@ -174,6 +184,8 @@ def create_app(
         calls.router(context),
         calls.page_router(context),
         changes.router(context),
+        sign_in.router(access),
+        tokens.router(context),
         webhooks_routes.router(context),
         station_sources.router(context),
         device_commands.router(context),
@@ -188,5 +200,6 @@ def create_app(
     if callbacks is not None:
         app.include_router(call_receipts.router(callbacks))
     pages.install(app)
+    app.add_middleware(Door, access=access)
     app.add_middleware(Guard, requests=context.metrics.requests)
     return app

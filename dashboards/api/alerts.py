@@ -12,8 +12,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from dashboards import answers, present
+from dashboards.access.permissions import Action
 from dashboards.alert_memory import AlertMemory
 from dashboards.api import schemas
+from dashboards.api.commanding import by_of
 from dashboards.api.context import (
     MAX_LIMIT,
     PREFIX,
@@ -24,14 +26,14 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
-from dashboards.api.writes import check_writer, read_body
+from dashboards.api.needs import needs
+from dashboards.api.writes import read_body
 from dashboards.fallback import HEADERS, AwayError, Fallback, away_problem, from_store
 from dashboards.problems import ProblemError
 from storage.store import AlertHistory, Store
 from streams.records import AlertStateName, AlertTransition, Command
 
 ANSWERED_S = 5.0
-MAX_NAME = 100
 MAX_COMMENT = 2_000
 
 
@@ -40,7 +42,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["Alerts"], dependencies=[Depends(known_parameters_only)])
     store, fallback = context.store, context.fallback
 
-    @routes.get("/alerts", responses=schemas.many(answers.AlertAnswer))
+    @routes.get("/alerts", responses=schemas.many(answers.AlertAnswer), dependencies=[needs(Action.READ)])
     async def alerts(
         state: Annotated[AlertStateName | None, Query(description="Only those in this state.")] = None,
         after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
@@ -64,7 +66,9 @@ def router(context: Context) -> APIRouter:
             items = [present.alert_history(one, with_transitions=False) for one in page.items]
             return json_response(ListAnswer(items=items, next=page.next), headers=HEADERS)
 
-    @routes.get("/alerts/{alert_id}", responses=schemas.one(answers.AlertAnswer))
+    @routes.get(
+        "/alerts/{alert_id}", responses=schemas.one(answers.AlertAnswer), dependencies=[needs(Action.READ)]
+    )
     async def alert(alert_id: str) -> Response:
         """One alert with its evidence and every step of its life."""
         try:
@@ -77,13 +81,13 @@ def router(context: Context) -> APIRouter:
         "/alerts/{alert_id}/acknowledge",
         responses=schemas.one(answers.AlertAnswer),
         openapi_extra={**schemas.body(answers.Acknowledgement), "security": [{"token": []}, {}]},
+        dependencies=[needs(Action.ANSWER, "Taking note of an alert")],
     )
     async def acknowledge(alert_id: str, request: Request) -> Response:
         """Take note of an alert, with a name. The answer is the alert after it, stored.
 
         While the database is away the answer comes from memory, and is stored when it is back.
         """
-        check_writer(request, context)
         wanted = _checked(await read_body(request, answers.Acknowledgement))
         if fallback is None or fallback.memory.alert(alert_id) is None:
             try:
@@ -94,7 +98,7 @@ def router(context: Context) -> APIRouter:
             id=uuid.uuid4().hex,
             kind="acknowledge_alert",
             target=alert_id,
-            by=wanted.by or f"unnamed, from {request.client.host if request.client else 'this machine'}",
+            by=by_of(context, request, wanted.by),
             at_us=context.clock_us(),
             arguments={"comment": wanted.comment},
         )
@@ -151,9 +155,7 @@ def shown(store: Store, row: AlertTransition) -> answers.AlertAnswer:
 
 
 def _checked(wanted: answers.Acknowledgement) -> answers.Acknowledgement:
-    name, comment = wanted.by.strip(), wanted.comment.strip()
-    if len(name) > MAX_NAME:
-        raise ProblemError(422, f"by: write a name of at most {MAX_NAME} characters.")
+    comment = wanted.comment.strip()
     if len(comment) > MAX_COMMENT:
         raise ProblemError(422, f"comment: write at most {MAX_COMMENT} characters.")
-    return msgspec.structs.replace(wanted, by=name, comment=comment)
+    return msgspec.structs.replace(wanted, comment=comment)

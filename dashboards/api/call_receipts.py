@@ -11,6 +11,8 @@ from fastapi import APIRouter, Request, Response
 from connectors.channels import ReceiptReader
 from connectors.channels.callback import PATH, ReceiptError
 from connectors.channels.message import CallReceipt
+from dashboards.access.permissions import Action
+from dashboards.api.needs import needs
 from dashboards.api.writes import bytes_of
 from dashboards.problems import ProblemError
 
@@ -29,7 +31,7 @@ class Callbacks:
 
 def router(callbacks: Callbacks) -> APIRouter:
     """Return the route."""
-    routes = APIRouter(tags=["Calls"])
+    routes = APIRouter(tags=["Calls"], dependencies=[needs(Action.OWN_PROOF)])
 
     @routes.post(PATH + "/{channel}/{call_id}", include_in_schema=False)
     async def receipt(channel: str, call_id: str, request: Request) -> Response:

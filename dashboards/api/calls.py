@@ -12,8 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from dashboards import call_answers
+from dashboards.access.permissions import Action
 from dashboards.answers import OutcomeAnswer
 from dashboards.api import schemas
+from dashboards.api.commanding import by_of
 from dashboards.api.context import (
     PREFIX,
     Context,
@@ -22,8 +24,9 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
+from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
-from dashboards.api.writes import check_writer, may_write, read_body
+from dashboards.api.writes import may_write, read_body
 from dashboards.fallback import database_needed
 from dashboards.present import time_of
 from dashboards.problems import ProblemError
@@ -54,9 +57,11 @@ def router(context: Context) -> APIRouter:
     """Return the routes of the API."""
     needed = [Depends(database_needed(context.fallback))]
     routes = APIRouter(prefix=PREFIX, tags=["Calls"], dependencies=[Depends(known_parameters_only), *needed])
-    store = context.store
+    store, read = context.store, needs(Action.READ)
 
-    @routes.get("/alerts/{alert_id}/calls", responses=schemas.one(call_answers.AlertCalls))
+    @routes.get(
+        "/alerts/{alert_id}/calls", responses=schemas.one(call_answers.AlertCalls), dependencies=[read]
+    )
     def alert_calls(alert_id: str, request: Request) -> Response:
         """Every attempt to reach somebody about an alert, what was said of it, and how it ended."""
         found(store.alert(alert_id), "alert", alert_id)
@@ -68,7 +73,9 @@ def router(context: Context) -> APIRouter:
             )
         )
 
-    @routes.get("/rosters/{roster_id}/duty", responses=schemas.one(call_answers.DutyAnswer))
+    @routes.get(
+        "/rosters/{roster_id}/duty", responses=schemas.one(call_answers.DutyAnswer), dependencies=[read]
+    )
     def duty(
         roster_id: str, at: Annotated[str | None, Query(description="A time; without it now.")] = None
     ) -> Response:
@@ -79,7 +86,7 @@ def router(context: Context) -> APIRouter:
         at_us = context.clock_us() if at is None else time_us(at, "at")
         return json_response(call_answers.DutyAnswer(at=time_of(at_us), persons=on_duty(made, at_us)))
 
-    @routes.get("/statistics/answers", responses=schemas.many(AnswerFigures))
+    @routes.get("/statistics/answers", responses=schemas.many(AnswerFigures), dependencies=[read])
     def statistics(
         start: Annotated[str, Query(description="Who was called from then on.")],
         end: Annotated[str | None, Query(description="And before then; without it now.")] = None,
@@ -94,10 +101,10 @@ def router(context: Context) -> APIRouter:
         "/calls/{call_id}/receipts",
         responses=schemas.one(OutcomeAnswer),
         openapi_extra={**schemas.body(call_answers.ReceiptBody), **_TOKEN},
+        dependencies=[needs(Action.ANSWER, "A receipt")],
     )
     async def receipts(call_id: str, request: Request) -> Response:
         """Take what a provider tells of a call: brought, answered, refused, failed."""
-        check_writer(request, context)
         body = await read_body(request, call_answers.ReceiptBody)
         order = found(await run_in_threadpool(store.call, call_id), "call", call_id)
         await _said(context, order, body.state, body.detail)
@@ -113,7 +120,8 @@ def router(context: Context) -> APIRouter:
 
 def page_router(context: Context) -> APIRouter:
     """Return the page behind a signed link: looking at it answers nothing, a button does."""
-    routes = APIRouter(include_in_schema=False, dependencies=[Depends(database_needed(context.fallback))])
+    needed = [needs(Action.OWN_PROOF), Depends(database_needed(context.fallback))]
+    routes = APIRouter(include_in_schema=False, dependencies=needed)
 
     @routes.get(PATH + "/{call_id}/{until_s}/{signature}")
     async def look(call_id: str, until_s: str, signature: str) -> Response:
@@ -139,13 +147,13 @@ def page_router(context: Context) -> APIRouter:
 
 def _add_command(routes: APIRouter, context: Context, path: str, body: type, kind: Any) -> None:
     async def ask(alert_id: str, request: Request) -> Response:
-        check_writer(request, context)
         values: dict[str, Any] = msgspec.to_builtins(await read_body(request, body))
+        by = by_of(context, request, values.pop("by"))
         command = Command(
             id=uuid.uuid4().hex,
             kind=kind,
             target=alert_id,
-            by=values.pop("by"),
+            by=by,
             at_us=context.clock_us(),
             arguments=values,
         )
@@ -171,6 +179,7 @@ def _add_command(routes: APIRouter, context: Context, path: str, body: type, kin
         description=text,
         responses=schemas.one(OutcomeAnswer),
         openapi_extra={**schemas.body(body), **_TOKEN},
+        dependencies=[needs(Action.ANSWER, "Answering an alert")],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboards import answers
+from dashboards.access.permissions import SECRET_KINDS, Action, changing, reading
 from dashboards.api import schemas
 from dashboards.api.commanding import commanded
 from dashboards.api.context import (
@@ -25,7 +26,8 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
-from dashboards.api.writes import check_writer, may_write, read_body
+from dashboards.api.needs import needs
+from dashboards.api.writes import check_writer, may, may_write, read_body
 from dashboards.call_answers import without_addresses
 from dashboards.fallback import database_needed
 from dashboards.present import time_of
@@ -35,7 +37,6 @@ from storage.rows import CommandRow
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
 from streams.definition import Definition
 from streams.definitions import (
-    KINDS,
     DatastreamDefinition,
     PrivacyDefinition,
     RuleDefinition,
@@ -95,10 +96,13 @@ TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Changes"], dependencies=[Depends(known_parameters_only)])
+    known_only = Depends(known_parameters_only)
+    routes = APIRouter(prefix=PREFIX, tags=["Changes"], dependencies=[known_only])
     store, needed = context.store, [Depends(database_needed(context.fallback))]
 
-    @routes.get("/changes", responses=schemas.many(answers.ChangeAnswer), dependencies=needed)
+    @routes.get(
+        "/changes", responses=schemas.many(answers.ChangeAnswer), dependencies=[*needed, needs(Action.READ)]
+    )
     def changes(
         request: Request,
         kind: Kind = None,
@@ -106,40 +110,59 @@ def router(context: Context) -> APIRouter:
         after: After = None,
         limit: Limit = 100,
     ) -> Response:
-        """What commands changed, the newest first: who, when, and what was before and after."""
+        """What commands changed, the newest first: who, when, and what was before and after.
+
+        Changes of accounts and tokens are told to who manages them, and left out for others.
+        """
+        if kind is not None and reading(kind) is not Action.READ:
+            check_writer(request, context, f"Reading changes of kind {kind}", reading(kind))
         page = ask(lambda: store.changes(kind=kind, identity=identity, after=after, limit=limit))
         decimals = None if may_write(request, context) else context.station_decimals
-        items = [shown_change(one, decimals) for one in page.items]
+        manages = may(request, context, Action.MANAGE)
+        items = [shown_change(one, decimals) for one in page.items if manages or one.kind not in SECRET_KINDS]
         return json_response(ListAnswer(items=items, next=page.next))
 
-    @routes.get("/commands", responses=schemas.many(answers.CommandAnswer), dependencies=needed)
-    def commands(limit: Limit = 100) -> Response:
-        """What was asked for, the refused and unanswered included, the newest first."""
-        return json_response(ListAnswer(items=[_shown_command(row) for row in store.commands(limit)]))
+    @routes.get(
+        "/commands",
+        responses=schemas.many(answers.CommandAnswer),
+        dependencies=[*needed, needs(Action.READ)],
+    )
+    def commands(request: Request, limit: Limit = 100) -> Response:
+        """What was asked for, the refused and unanswered included, the newest first.
+
+        What concerns accounts and tokens is told to who manages them, and left out for others.
+        """
+        rows: Iterable[CommandRow] = store.commands(limit)
+        if not may(request, context, Action.MANAGE):
+            rows = (row for row in rows if row.command.target.partition("/")[0] not in SECRET_KINDS)
+        return json_response(ListAnswer(items=[_shown_command(row) for row in rows]))
 
     @routes.post(
         "/changes/{kind}/{identity:path}/revert",
         responses=schemas.one(answers.OutcomeAnswer),
         openapi_extra=TOKEN,
+        dependencies=[needs(Action.CHANGE, "Changing something")],
     )
     async def revert(kind: ObjectKind, identity: str, request: Request, by: By = "") -> Response:
         """Let what the configuration says hold again."""
-        return await ask_for(context, request, "revert", (kind, identity), {}, by)
+        check_writer(request, context, f"Changing kind {kind}", changing(kind))
+        return json_response(await ask_for(context, request, "revert", (kind, identity), {}, by))
 
     @routes.post(
         "/silences",
         responses=schemas.one(answers.OutcomeAnswer),
         openapi_extra={**schemas.body(answers.SilenceBody), **TOKEN},
+        dependencies=[needs(Action.ANSWER, "Silencing alerts")],
     )
     async def silence(request: Request, by: By = "") -> Response:
         """Silence alerts for a while; the answer has the id by which it can be ended."""
-        check_writer(request, context)
         made = _made(await read_body(request, answers.SilenceBody), context)
-        return await ask_for(context, request, "put", ("silence", uuid.uuid4().hex), values_of(made), by)
+        key: tuple[ObjectKind, str] = ("silence", uuid.uuid4().hex)
+        return json_response(await ask_for(context, request, "put", key, values_of(made), by))
 
     for kind in ("silence", "account", "rule", "person", "roster", "group", "plan", "network", "sighting"):
         _add_reading(routes, context, kind)
-    for kind in KINDS:
+    for kind in _BODIES:
         _add_writing(routes, context, kind)
     return routes
 
@@ -168,7 +191,8 @@ def _add_reading(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
         decimals = None if may_write(request, context) else context.station_decimals
         return json_response(shown_change(change, decimals))
 
-    path, needed = _PATHS[kind].partition("/{")[0], [Depends(database_needed(context.fallback))]
+    path = _PATHS[kind].partition("/{")[0]
+    needed = [Depends(database_needed(context.fallback)), needs(reading(kind), f"Reading {path[1:]}")]
     text = "Those that commands made, by id, each with its newest change."
     many, single = schemas.many(answers.ChangeAnswer), schemas.one(answers.ChangeAnswer)
     routes.get(path, responses=many, name=path[1:], description=text, dependencies=needed)(every)
@@ -180,18 +204,19 @@ def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
     """Add PUT, PATCH and DELETE of a kind."""
 
     async def put(request: Request, by: By = "") -> Response:
-        check_writer(request, context)
         body: object = await read_body(request, _BODIES[kind])
         made = await run_in_threadpool(_made, body, context)  # a password takes a while
-        return await ask_for(context, request, "put", (kind, _identity(request)), values_of(made), by)
+        key = (kind, _identity(request))
+        return json_response(await ask_for(context, request, "put", key, values_of(made), by))
 
     async def patch(request: Request, by: By = "") -> Response:
-        check_writer(request, context)
         values = await run_in_threadpool(_partial, kind, await read_body(request, dict[str, Any]))
-        return await ask_for(context, request, "patch", (kind, _identity(request)), values, by)
+        key = (kind, _identity(request))
+        return json_response(await ask_for(context, request, "patch", key, values, by))
 
     async def delete(request: Request, by: By = "") -> Response:
-        return await ask_for(context, request, "delete", (kind, _identity(request)), {}, by)
+        key = (kind, _identity(request))
+        return json_response(await ask_for(context, request, "delete", key, {}, by))
 
     answer = schemas.one(answers.OutcomeAnswer)
     body = _described(kind, **schemas.body(_BODIES[kind]), **TOKEN)
@@ -216,6 +241,7 @@ def _add_writing(routes: APIRouter, context: Context, kind: ObjectKind) -> None:
             description=text,
             responses=answer,
             openapi_extra=extra,
+            dependencies=[needs(changing(kind), f"Changing a {kind}")],
         )
 
 
@@ -226,23 +252,18 @@ async def ask_for(
     key: tuple[ObjectKind, str],
     values: Mapping[str, Any],
     by: str,
-) -> Response:
-    """Ask for a change; return the answer when it is in force.
+) -> answers.OutcomeAnswer:
+    """Ask for a change; return the answer when it is in force. Whether who asks may was looked at before.
 
     Raises
     ------
     ProblemError
         409 it is refused, 422 the name or the id does not serve, 503 nobody confirms it.
     """
-    check_writer(request, context)
-    try:
-        check_id(*key)
-    except ValueError as error:
-        raise ProblemError(422, f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    answer = await commanded(
+    checked(lambda: check_id(*key))
+    return await commanded(
         context, request, verb, "/".join(key), values, by, identity=key[1], look_at="/api/v1/changes"
     )
-    return json_response(answer)
 
 
 def _made(body: object, context: Context) -> Definition:
@@ -256,15 +277,15 @@ def _made(body: object, context: Context) -> Definition:
         if not body.password:
             raise ProblemError(422, "password: write one.")
         values = {"password_hash": hashed(body.password, uuid.uuid4().hex), **_account_values(body)}
-        made = _checked(lambda: definition("account", values))
+        made = checked(lambda: definition("account", values))
     else:
         assert isinstance(body, Definition)
         made = body
-    _checked(made.check)
+    checked(made.check)
     return made
 
 
-def _checked(look: Callable[[], T]) -> T:
+def checked(look: Callable[[], T]) -> T:
     """Return what a look gives; what it does not like is told."""
     try:
         return look()

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Request
 
+from dashboards.access.access import address_of
 from dashboards.answers import OutcomeAnswer
 from dashboards.api.context import Context
 from dashboards.problems import ProblemError
@@ -27,14 +28,14 @@ async def commanded(
     identity: str,
     look_at: str,
 ) -> OutcomeAnswer:
-    """Send a command and return what became of it. Whether the writer may was looked at before.
+    """Send a command and return what became of it. Whether who asks may was looked at before.
 
     Parameters
     ----------
     kind, target, arguments
         Of the `Command`.
     by
-        Who asks; empty: the address that asks is recorded.
+        Who asks, as `by_of` takes it.
     identity
         Of what the answer is about.
     look_at
@@ -45,14 +46,11 @@ async def commanded(
     ProblemError
         409 it is refused, 422 the name does not serve, 503 nobody confirms it.
     """
-    name = by.strip()
-    if len(name) > MAX_NAME:
-        raise ProblemError(422, f"by: write a name of at most {MAX_NAME} characters.")
     command = Command(
         id=uuid.uuid4().hex,
         kind=kind,
         target=target,
-        by=name or f"unnamed, from {request.client.host if request.client else 'this machine'}",
+        by=by_of(context, request, by),
         at_us=context.clock_us(),
         arguments=dict(arguments),
     )
@@ -67,3 +65,25 @@ async def commanded(
     if not outcome.ok:
         raise ProblemError(409, outcome.message)
     return OutcomeAnswer(command_id=command.id, id=identity, message=outcome.message)
+
+
+def by_of(context: Context, request: Request, given: str) -> str:
+    """Return who is recorded: who is known, by account or token; else who says that they are.
+
+    Parameters
+    ----------
+    given
+        A name; empty: the address that asks is recorded. It counts where nobody is known by name: with the
+        write token, and where everybody may do everything.
+
+    Raises
+    ------
+    ProblemError
+        422 the name is too long.
+    """
+    name = given.strip()
+    if len(name) > MAX_NAME:
+        raise ProblemError(422, f"by: write a name of at most {MAX_NAME} characters.")
+    return (
+        context.access.who(request).name or name or f"unnamed, from {address_of(request) or 'this machine'}"
+    )

@@ -10,6 +10,7 @@ import msgspec
 from fastapi import Request, Response
 
 from connectors.caster.session_book import Sessions
+from dashboards.access.access import Access
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
@@ -50,8 +51,7 @@ class Context:
     metrics: Metrics
     alive: Callable[[], str]
     clock_us: Callable[[], int]
-    write_token: str | None
-    open_writes: bool
+    access: Access
     version: str
     fallback: Fallback | None = None
     regional: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Context:
     @property
     def is_open(self) -> bool:
         """Whether everybody who reaches this may change everything, and so may know all."""
-        return self.open_writes and not self.write_token
+        return self.access.is_open
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

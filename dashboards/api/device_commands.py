@@ -6,11 +6,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from dashboards import answers
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.changes import TOKEN, By
 from dashboards.api.commanding import commanded
 from dashboards.api.context import PREFIX, Context, json_response, known_parameters_only
-from dashboards.api.writes import check_writer, read_body
+from dashboards.api.needs import needs
+from dashboards.api.writes import read_body
 from dashboards.problems import ProblemError
 from streams.definitions import check_id
 
@@ -23,10 +25,10 @@ def router(context: Context) -> APIRouter:
         "/things/{thing_id}/commands",
         responses=schemas.one(answers.OutcomeAnswer),
         openapi_extra={**schemas.body(answers.DeviceCommandBody), **TOKEN},
+        dependencies=[needs(Action.CHANGE, "A command to devices")],
     )
     async def command(thing_id: str, request: Request, by: By = "") -> Response:
         """Publish a command to the devices of a site. The answer says that it is published, not done."""
-        check_writer(request, context, "A command to devices")
         wanted = await read_body(request, answers.DeviceCommandBody)
         try:
             check_id("thing", thing_id)

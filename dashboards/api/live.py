@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from dashboards import answers, present
+from dashboards.access.permissions import Action
 from dashboards.api.alerts import shown
 from dashboards.api.context import PREFIX, Context, known_parameters_only
+from dashboards.api.needs import needs, until_refused
+from dashboards.api.writes import may_write
 from dashboards.fallback import AwayError, away_problem, from_store
 from dashboards.live import LiveHub, Viewer, ViewerLimitError, frame
 from dashboards.problems import problem_response
@@ -31,12 +35,17 @@ RECONNECT_MS = 2_000
 
 def router(context: Context, snapshot: Snapshot) -> APIRouter:
     """Return the route."""
-    routes = APIRouter(prefix=PREFIX, tags=["Live"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Live"], dependencies=needed)
 
     @routes.get("/live", responses={200: {"content": {"text/event-stream": {}}}})
-    async def live() -> Response:
-        """Server-sent events: `state` with everything, then each quarter second an `update` of it."""
-        return LiveResponse(context.hub, snapshot)
+    async def live(request: Request) -> Response:
+        """Server-sent events: `state` with everything, then each quarter second an `update` of it.
+
+        It ends within two seconds when who reads it may not any more.
+        """
+        refused = None if context.access.rules.is_public else partial(until_refused, request, Action.READ)
+        return LiveResponse(context.hub, snapshot, refused, is_exact=may_write(request, context))
 
     return routes
 
@@ -60,13 +69,18 @@ class Snapshot:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._frame = b""
-        self._made_us: int | None = None
+        self._made: dict[bool, tuple[int, bytes]] = {}
+        """When, and what: with exact places, and without."""
         self._lock = asyncio.Lock()
         self._rows: _Rows | None = None
 
-    async def get(self) -> bytes:
+    async def get(self, *, is_exact: bool = False) -> bytes:
         """Return the event, at most a second old.
+
+        Parameters
+        ----------
+        is_exact
+            With the exact places of stations, which not everybody may know.
 
         Raises
         ------
@@ -74,13 +88,14 @@ class Snapshot:
             The database is away, and has never been there.
         """
         async with self._lock:
-            now_us = self._context.clock_us()
-            if self._made_us is None or not 0 <= now_us - self._made_us < SNAPSHOT_AGE_US:
+            now_us, is_exact = self._context.clock_us(), is_exact or self._context.is_open
+            made_us, made = self._made.get(is_exact, (None, b""))
+            if made_us is None or not 0 <= now_us - made_us < SNAPSHOT_AGE_US:
                 rows = await self._newest_rows()
-                payload = await run_in_threadpool(self._encode, rows, now_us)
-                retry = f"retry: {RECONNECT_MS}\n".encode()
-                self._frame, self._made_us = retry + frame("state", payload), now_us
-            return self._frame
+                payload = await run_in_threadpool(self._encode, rows, now_us, is_exact)
+                made = f"retry: {RECONNECT_MS}\n".encode() + frame("state", payload)
+                self._made[is_exact] = now_us, made
+            return made
 
     def begin_with(
         self,
@@ -136,22 +151,16 @@ class Snapshot:
             alerts=[shown(store, row) for row in store.open_alerts()],
         )
 
-    def _encode(self, rows: _Rows, now_us: int) -> bytes:
+    def _encode(self, rows: _Rows, now_us: int, is_exact: bool) -> bytes:
         context = self._context
         epochs_us = context.feed.last_epochs_us
-        if context.write_token:
-            writes = "token"
-        elif context.open_writes:
-            writes = "open"
-        else:
-            writes = "closed"
         stations: Iterable[StationRow] = rows.stations
-        if not context.is_open:
+        if not is_exact:
             stations = (coarse_station(row, context.station_decimals) for row in stations)
         state: dict[str, Any] = {
             "at": present.time_of(now_us),
             "version": context.version,
-            "writes": writes,
+            "writes": context.access.writes,
             "stations": [present.station(row, now_us, epochs_us) for row in stations],
             "things": [present.thing(one, context.region_of(one.id)) for one in rows.things],
             "properties": rows.properties,
@@ -164,11 +173,20 @@ class Snapshot:
 class LiveResponse(Response):
     """Sends events until the viewer leaves, is dropped, or the program stops."""
 
-    def __init__(self, hub: LiveHub, snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        hub: LiveHub,
+        snapshot: Snapshot,
+        refused: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        *,
+        is_exact: bool = False,
+    ) -> None:
         super().__init__(media_type="text/event-stream", headers={"cache-control": "no-store"})
         del self.headers["content-length"]
         self._hub = hub
         self._snapshot = snapshot
+        self._refused = refused
+        self._is_exact = is_exact
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer (ASGI)."""
@@ -187,6 +205,10 @@ class LiveResponse(Response):
         sending = asyncio.create_task(self._send(viewer, send))
         leaving = asyncio.create_task(_disconnected(receive))
         ending = asyncio.create_task(viewer.ended.wait())
+        tasks: list[asyncio.Task[Any]] = [sending, leaving, ending]
+        if self._refused is not None:
+            tasks.append(asyncio.create_task(self._refused()))
+            tasks[-1].add_done_callback(lambda _: viewer.end())
         try:
             await asyncio.wait((sending, leaving, ending), return_when=asyncio.FIRST_COMPLETED)
             if ending.done():  # one that reads will see the end of the stream; one that is stuck is cut off
@@ -194,16 +216,16 @@ class LiveResponse(Response):
                     (sending, leaving), timeout=POLITE_END_S, return_when=asyncio.FIRST_COMPLETED
                 )
         finally:
-            for task in (sending, leaving, ending):
+            for task in tasks:
                 task.cancel()
-            for task in (sending, leaving, ending):
+            for task in tasks:
                 with contextlib.suppress(asyncio.CancelledError, OSError):
                     await task
 
     async def _send(self, viewer: Viewer, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         body = "http.response.body"
-        first = await self._snapshot.get()
+        first = await self._snapshot.get(is_exact=self._is_exact)
         await send(start)
         await send({"type": body, "body": first, "more_body": True})
         async for update in viewer:

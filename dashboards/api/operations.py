@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboards import answers, present
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, ListAnswer, json_response, known_parameters_only
+from dashboards.api.needs import needs
 from dashboards.metrics import CONTENT_TYPE
 from dashboards.problems import ProblemError
 
@@ -18,7 +20,8 @@ READY_TIMEOUT_S = 3.0
 
 def streams_router(context: Context) -> APIRouter:
     """Return the routes below `/api/v1`."""
-    routes = APIRouter(prefix=PREFIX, tags=["Operations"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Operations"], dependencies=needed)
 
     @routes.get("/streams", responses=schemas.many(answers.StreamAnswer))
     async def streams() -> Response:
@@ -31,13 +34,14 @@ def streams_router(context: Context) -> APIRouter:
 def health_router(context: Context) -> APIRouter:
     """Return the routes at the root."""
     routes = APIRouter(tags=["Operations"])
+    open_to_all = [needs(Action.OPEN)]
 
-    @routes.get("/healthz", responses=schemas.one(answers.HealthAnswer))
+    @routes.get("/healthz", responses=schemas.one(answers.HealthAnswer), dependencies=open_to_all)
     async def healthz() -> Response:
         """The program answers."""
         return json_response(answers.HealthAnswer(status="ok", version=context.version))
 
-    @routes.get("/readyz", responses=schemas.one(answers.HealthAnswer))
+    @routes.get("/readyz", responses=schemas.one(answers.HealthAnswer), dependencies=open_to_all)
     async def readyz() -> Response:
         """The store answers and data are flowing through; 503 when not."""
         if trouble := context.alive():
@@ -58,7 +62,11 @@ def health_router(context: Context) -> APIRouter:
             ) from error
         return json_response(answers.HealthAnswer(status="ok", version=context.version))
 
-    @routes.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
+    @routes.get(
+        "/metrics",
+        responses={200: {"content": {"text/plain": {}}}},
+        dependencies=[needs(Action.METRICS, "Reading figures")],
+    )
     def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(context.metrics.render(), media_type=CONTENT_TYPE)

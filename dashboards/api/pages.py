@@ -9,28 +9,40 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from dashboards.access.permissions import Action
+from dashboards.api.needs import needs
+
 WEB = Path(__file__).resolve().parent.parent / "web"
 
 
 def install(app: FastAPI) -> None:
-    """Serve `/`, `/rovers`, `/docs` and `/assets/...`."""
+    """Serve `/`, `/rovers`, `/sign-in`, `/docs` and `/assets/...`.
+
+    Who may not read is led to the sign-in by the pages; the files that they are made of tell nothing.
+    """
     mimetypes.add_type("application/geo+json", ".geojson")
     mimetypes.add_type("text/javascript", ".js")
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/")
+    shown, to_all = [needs(Action.READ, page=True)], [needs(Action.OPEN)]
+
+    @routes.get("/", dependencies=shown)
     async def index() -> Response:
         return FileResponse(WEB / "index.html", headers={"cache-control": "no-cache"})
 
-    @routes.get("/rovers")
+    @routes.get("/rovers", dependencies=shown)
     async def rovers() -> Response:
         return FileResponse(WEB / "rovers.html", headers={"cache-control": "no-cache"})
 
-    @routes.get("/docs")
+    @routes.get("/sign-in", dependencies=to_all)
+    async def sign_in() -> Response:
+        return FileResponse(WEB / "sign_in.html", headers={"cache-control": "no-cache"})
+
+    @routes.get("/docs", dependencies=to_all)
     async def docs() -> Response:
         return FileResponse(WEB / "docs.html", headers={"cache-control": "no-cache"})
 
-    @routes.get("/favicon.ico")
+    @routes.get("/favicon.ico", dependencies=to_all)
     async def favicon() -> Response:
         return FileResponse(WEB / "icon.svg", headers={"cache-control": "max-age=86400"})
 

@@ -15,8 +15,10 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 
 from dashboards import present
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, found, known_parameters_only
+from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
 from dashboards.problems import ProblemError
 from gnss.quality.period import StationPeriod
@@ -47,7 +49,8 @@ LanguageQuery = Annotated[Language, Query(description="Of the page.")]
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Reports"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Reports"], dependencies=needed)
     store = context.store
     station_limiter, network_limiter = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(1)
 

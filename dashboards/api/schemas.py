@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from dashboards import answers, call_answers
+from dashboards import access_answers, answers, call_answers
 from dashboards.problems import MEDIA_TYPE, Problem
 from streams.answer_statistics import AnswerFigures
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
@@ -68,6 +68,11 @@ _TYPES = (
     call_answers.DecisionBody,
     call_answers.ReceiptBody,
     answers.ThingAnswer,
+    access_answers.SignInBody,
+    access_answers.WhoAnswer,
+    access_answers.TokenBody,
+    access_answers.TokenAnswer,
+    access_answers.NewTokenAnswer,
     Problem,
 )
 _TEMPLATE = "#/components/schemas/{name}"

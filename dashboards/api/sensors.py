@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from fastapi import APIRouter, Depends, Query, Response
 
 from dashboards import answers, present
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import (
     MAX_LIMIT,
@@ -18,6 +19,7 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
+from dashboards.api.needs import needs
 from dashboards.api.parameters import box, span_us, window_s
 from dashboards.problems import ProblemError
 from sensors.model import Thing
@@ -29,7 +31,8 @@ AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Sensors"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Sensors"], dependencies=needed)
     store = context.store
 
     def shown(known: Thing) -> answers.ThingAnswer:

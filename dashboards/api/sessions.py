@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from connectors.caster.session_book import Session
 from dashboards import answers
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import (
     MAX_LIMIT,
@@ -24,8 +25,8 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
+from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
-from dashboards.api.writes import check_writer
 from dashboards.fallback import database_needed
 from dashboards.present_sessions import counts, identity, kept_session, session
 from dashboards.problems import ProblemError
@@ -33,7 +34,6 @@ from storage import paging
 from streams.definitions import PRIVACY_ID, PrivacyDefinition, definition
 from streams.regions import name_of
 
-_WHAT = "Seeing who gets streams"
 _TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 After = Annotated[str | None, Query(description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
@@ -90,18 +90,18 @@ Asked = Annotated[Filter, Depends(filter_of)]
 def router(context: Context) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix=PREFIX, tags=["Operations"], dependencies=[Depends(known_parameters_only)])
-    life = uuid.uuid4().hex
+    life, seen = uuid.uuid4().hex, needs(Action.ROVERS, "Seeing who gets streams")
     store, needed = context.store, [Depends(database_needed(context.fallback))]
 
-    @routes.get("/sessions", responses=schemas.many(answers.SessionAnswer), openapi_extra=_TOKEN)
+    @routes.get(
+        "/sessions", responses=schemas.many(answers.SessionAnswer), openapi_extra=_TOKEN, dependencies=[seen]
+    )
     async def sessions(
-        request: Request,
         asked: Asked,
         after: After = None,
         limit: Limit = 1000,
     ) -> Response:
         """Rovers that get a stream now, the oldest first."""
-        check_writer(request, context, _WHAT)
         start = ask(lambda: paging.decode_cursor("sessions", after, (int, str, int, str))) if after else None
         behind = (one for one in asked.found(context) if start is None or one.age > start)
         page = heapq.nsmallest(limit + 1, behind, key=lambda one: one.age)
@@ -109,32 +109,38 @@ def router(context: Context) -> APIRouter:
         items = [session(one, context.region_of(one.caster)) for one in page[:limit]]
         return json_response(ListAnswer(items=items, next=more))
 
-    @routes.get("/sessions/counts", responses=schemas.one(answers.SessionCounts), openapi_extra=_TOKEN)
+    @routes.get(
+        "/sessions/counts",
+        responses=schemas.one(answers.SessionCounts),
+        openapi_extra=_TOKEN,
+        dependencies=[seen],
+    )
     async def session_counts(
-        request: Request,
         asked: Asked,
     ) -> Response:
         """How many rovers get streams now: by base, region and caster."""
-        check_writer(request, context, _WHAT)
         return json_response(counts(asked.found(context), context.region_of))
 
-    @routes.get("/sessions/changes", responses=schemas.one(answers.SessionChanges), openapi_extra=_TOKEN)
-    async def session_changes(request: Request, after: After = None) -> Response:
+    @routes.get(
+        "/sessions/changes",
+        responses=schemas.one(answers.SessionChanges),
+        openapi_extra=_TOKEN,
+        dependencies=[seen],
+    )
+    async def session_changes(after: After = None) -> Response:
         """What has changed of the sessions since an earlier answer: for who shows them live.
 
         Without `after`, or with one that is too old, the answer begins anew with all of them.
         """
-        check_writer(request, context, _WHAT)
         return json_response(_changes(context, life, after))
 
     @routes.get(
         "/sessions/past",
         responses=schemas.many(answers.KeptSessionAnswer),
         openapi_extra=_TOKEN,
-        dependencies=needed,
+        dependencies=[*needed, seen],
     )
     async def past(
-        request: Request,
         mountpoint: Mountpoint = "",
         account: Account = "",
         base: Annotated[str, Query(description="Only those that had this station for a while.")] = "",
@@ -144,7 +150,6 @@ def router(context: Context) -> APIRouter:
         limit: Limit = 100,
     ) -> Response:
         """Sessions that are kept, the newest first: as long and as exact as the privacy setting has it."""
-        check_writer(request, context, _WHAT)
         start_us = time_us(start, "start") if start is not None else 0
         end_us = time_us(end, "end") if end is not None else 2**62
 
@@ -162,7 +167,11 @@ def router(context: Context) -> APIRouter:
 
         return json_response(await run_in_threadpool(ask, kept))
 
-    @routes.get(f"/privacy/{PRIVACY_ID}", responses=schemas.one(answers.PrivacyAnswer), dependencies=needed)
+    @routes.get(
+        f"/privacy/{PRIVACY_ID}",
+        responses=schemas.one(answers.PrivacyAnswer),
+        dependencies=[*needed, needs(Action.READ)],
+    )
     def privacy() -> Response:
         """What is told and kept of rovers now."""
         held = _privacy(context)

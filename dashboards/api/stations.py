@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from dashboards import answers, present
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import (
     MAX_LIMIT,
@@ -19,6 +20,7 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
+from dashboards.api.needs import needs
 from dashboards.api.parameters import span_us, window_s
 from dashboards.api.writes import may_write
 from dashboards.sensitivity import coarse_station
@@ -31,7 +33,8 @@ FIGURES_SPAN_US = 6 * HOUR_US
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Stations"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Stations"], dependencies=needed)
     store, epochs_us = context.store, context.feed.last_epochs_us
 
     def shown(request: Request, rows: Iterable[StationRow]) -> list[answers.StationAnswer]:
@@ -48,7 +51,7 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """Stations by id with their latest verdict. One that nothing was heard of is unknown.
 
-        Places are exact for who may change stations, and rounded for others.
+        Places are exact for who may know them, and rounded for others.
         """
         page = ask(lambda: store.stations(after=after, limit=limit, state=state))
         items = [item for item in shown(request, page.items) if state is None or item.state == state]

@@ -10,9 +10,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from dashboards.access.permissions import Action
 from dashboards.alert_memory import AlertMemory
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, ask, found, known_parameters_only
+from dashboards.api.needs import needs
+from dashboards.api.writes import may_write
 from dashboards.fallback import HEADERS, AwayError, away_problem, from_store
 from dashboards.places import MOST_PLACES, Places
 from dashboards.problems import ProblemError
@@ -32,9 +35,14 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ENTRIES)]
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Alerts"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Alerts"], dependencies=needed)
     store, cap = context.store, context.cap
-    places = Places(store, context.clock_us, None if context.is_open else context.station_decimals)
+    coarse = Places(store, context.clock_us, context.station_decimals)
+    exact = Places(store, context.clock_us, None)
+
+    def places_for(request: Request) -> Places:
+        return exact if may_write(request, context) else coarse
 
     @lru_cache(MOST_PLACES)
     def area_of(place: Place) -> NamedArea | None:
@@ -45,7 +53,7 @@ def router(context: Context) -> APIRouter:
         told = messages(history.transitions) if cap.config.tells(history.alert.rule) else []
         return Warned(history, place, area_of(place), current(told))
 
-    async def page(state: AlertStateName | None, after: str | None, limit: int) -> _Found:
+    async def page(places: Places, state: AlertStateName | None, after: str | None, limit: int) -> _Found:
         """Return alerts with their places, from memory while the database is away."""
 
         def stored() -> Page[Warned]:
@@ -67,7 +75,7 @@ def router(context: Context) -> APIRouter:
 
         Left out is what calls nobody: alerts about sensors, from late data, or silenced.
         """
-        got = await page(state, after, limit)
+        got = await page(places_for(request), state, after, limit)
         following = None
         if got.page.next is not None:
             chosen = {} if state is None else {"state": state}
@@ -80,7 +88,7 @@ def router(context: Context) -> APIRouter:
         request: Request, state: State = None, after: After = None, limit: Limit = 100
     ) -> Response:
         """Alerts as points on the map, WGS 84; `next` continues the list when given back as `after`."""
-        got = await page(state, after, limit)
+        got = await page(places_for(request), state, after, limit)
         return _unless_known(request, alert_map(got.page.items, got.page.next), MAP_TYPE, got.headers)
 
     @routes.get("/alerts/{alert_id}.cap.xml", responses=schemas.files(MEDIA_TYPE))
@@ -93,6 +101,7 @@ def router(context: Context) -> APIRouter:
 
         A step may be an Alert, an Update, a Cancel, or the Ack of who answered; others are no messages.
         """
+        places = places_for(request)
 
         def stored() -> Warned | None:
             history = store.alert(alert_id)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from dashboards import answers
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.commanding import commanded
 from dashboards.api.context import (
@@ -19,7 +20,8 @@ from dashboards.api.context import (
     json_response,
     known_parameters_only,
 )
-from dashboards.api.writes import check_writer, read_body
+from dashboards.api.needs import needs
+from dashboards.api.writes import read_body
 from dashboards.fallback import database_needed
 from dashboards.present import time_of
 from dashboards.problems import ProblemError
@@ -33,7 +35,8 @@ By = Annotated[str, Query(description="Who asks for it, for the audit.")]
 def router(context: Context) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix=PREFIX, tags=["Webhooks"], dependencies=[Depends(known_parameters_only)])
-    store, needed = context.store, [Depends(database_needed(context.fallback))]
+    store, needed = context.store, [Depends(database_needed(context.fallback)), needs(Action.READ)]
+    change = needs(Action.CHANGE, "An order to a webhook")
 
     def known() -> dict[str, WebhookRow]:
         """Return those that are configured, and those that were."""
@@ -63,7 +66,10 @@ def router(context: Context) -> APIRouter:
         return json_response(ListAnswer(items=[_delivery(row) for row in page.items], next=page.next))
 
     @routes.post(
-        "/webhooks/{webhook_id}/resume", responses=schemas.one(answers.OutcomeAnswer), openapi_extra=_TOKEN
+        "/webhooks/{webhook_id}/resume",
+        responses=schemas.one(answers.OutcomeAnswer),
+        openapi_extra=_TOKEN,
+        dependencies=[change],
     )
     async def resume(webhook_id: str, request: Request, by: By = "") -> Response:
         """Send to a webhook again that was disabled; what waits for it goes out at once, in order."""
@@ -73,10 +79,10 @@ def router(context: Context) -> APIRouter:
         "/webhooks/{webhook_id}/replay",
         responses=schemas.one(answers.OutcomeAnswer),
         openapi_extra={**schemas.body(answers.ReplayBody), **_TOKEN},
+        dependencies=[change],
     )
     async def replay(webhook_id: str, request: Request, by: By = "") -> Response:
         """Tell a webhook once more, with the same ids: an alert, a step of it, or what happened in a time."""
-        check_writer(request, context)
         body = await read_body(request, answers.ReplayBody)
         arguments: dict[str, Any] = {"alert_id": body.alert_id, "number": body.number}
         for name, time in (("start_us", body.start), ("end_us", body.end)):
@@ -89,7 +95,6 @@ def router(context: Context) -> APIRouter:
     async def order(
         request: Request, kind: str, webhook_id: str, arguments: dict[str, Any], by: str
     ) -> Response:
-        check_writer(request, context)
         if webhook_id not in context.webhooks:
             raise ProblemError(404, _unknown(webhook_id, context.webhooks))
         look_at = f"{PREFIX}/webhooks"

@@ -1,16 +1,17 @@
-"""Who may change something, and how a change must be sent."""
+"""Guards of routes, and the body of a change."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 from typing import TypeVar
 
 import msgspec
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
+from dashboards.access.permissions import Action
 from dashboards.api.context import Context
+from dashboards.api.needs import SAFE, action_of, check
 from dashboards.problems import ProblemError
 
 T = TypeVar("T")
@@ -19,56 +20,38 @@ MAX_BODY_BYTES = 65_536
 BODY_S = 10.0
 
 
-def check_writer(request: Request, context: Context, what: str = "Changing something") -> None:
-    """Refuse a request that may not change anything.
-
-    A foreign web page can send forms but neither JSON nor a token, and its empty requests tell their origin;
-    one that points its own name at this machine (DNS rebinding) shows that name in the Host header.
+def check_writer(
+    request: HTTPConnection, context: Context, what: str = "Changing something", action: Action | None = None
+) -> None:
+    """Refuse a request that may not do what its route names (`dashboards.api.needs`).
 
     Parameters
     ----------
     what
         That is asked for, as the begin of a sentence.
+    action
+        Another one than the route names. Without either it is to change something, or to read what is
+        sensitive.
 
     Raises
     ------
     ProblemError
-        401 without the token, 403 when writing is closed or from a foreign page, 415 without JSON.
+        401 nobody is known, 403 who is known may not, or a foreign page asks; 415 without JSON.
     """
-    if not (_is_json(request) or _is_empty_and_not_foreign(request)):
-        raise ProblemError(415, "Send the body as JSON, with the header Content-Type: application/json.")
-    if context.write_token:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(
-            token.strip().encode(), context.write_token.encode()
-        ):
-            raise ProblemError(
-                401,
-                f"{what} needs the write token: send Authorization: Bearer TOKEN.",
-                {"WWW-Authenticate": "Bearer"},
-            )
-        return
-    if not context.open_writes:
-        raise ProblemError(
-            403,
-            "Changes are closed: this server is reachable from other machines and has no write_token; "
-            "set [server] write_token in its configuration.",
-        )
-    if not _is_local_name(request.url.hostname or ""):
-        raise ProblemError(
-            403,
-            "Changes without a token are taken at localhost or an IP address only; "
-            "set [server] write_token to use a name.",
-        )
+    named = action or action_of(request.scope.get("route"))
+    if named is None:
+        named = Action.SENSITIVE if request.scope.get("method", "GET") in SAFE else Action.CHANGE
+    check(request, context.access, named, what)
 
 
-def may_write(request: Request, context: Context) -> bool:
-    """Return whether a request could change something, and so may be shown more."""
-    try:
-        check_writer(request, context)
-    except ProblemError:
-        return False
-    return True
+def may(request: HTTPConnection, context: Context, action: Action) -> bool:
+    """Return whether who asks may do an action, and so is shown what belongs to it."""
+    return context.access.may(request, action)
+
+
+def may_write(request: HTTPConnection, context: Context) -> bool:
+    """Return whether who asks is shown what is sensitive."""
+    return may(request, context, Action.SENSITIVE)
 
 
 async def read_body(request: Request, kind: type[T]) -> T:
@@ -106,25 +89,3 @@ async def bytes_of(request: Request) -> bytes:
     except TimeoutError:
         raise ProblemError(408, f"The body did not come within {BODY_S:g} s: send it at once.") from None
     return bytes(body)
-
-
-def _is_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-
-
-def _is_empty_and_not_foreign(request: Request) -> bool:
-    headers = request.headers
-    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
-        return False
-    origin = headers.get("origin")
-    return origin is None or origin == f"{request.url.scheme}://{headers.get('host', '')}"
-
-
-def _is_local_name(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

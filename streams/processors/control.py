@@ -15,6 +15,7 @@ import msgspec
 from sensors.detectors import Subject, inputs_of, read_parameters
 from sensors.model import Datastream, ObservedProperty
 from sensors.quality_tests import quality_tests
+from streams.access_definitions import TokenDefinition
 from streams.alerts import NAME_LIMIT
 from streams.definition import Definition
 from streams.definitions import (
@@ -214,6 +215,10 @@ class Control:
             for member in after.members:
                 if self._objects.find("datastream", member, DatastreamDefinition) is None:
                     raise ValueError(f"there is no datastream {member!r}; look up those there are")
+        if isinstance(after, TokenDefinition) and after.owner:
+            owner = self._objects.find("account", after.owner, AccountDefinition)
+            if owner is None or not owner.roles:
+                raise ValueError(f"there is no account {after.owner!r} with a role; give it one first")
         if isinstance(after, SightingDefinition):
             site = self._objects.find("thing", after.site, ThingDefinition)
             if site is None or site.fusion is None:

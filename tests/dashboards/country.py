@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from dashboards.access.access import Access, Rules
+from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub
 from sensors.model import Datastream, ObservedProperty, Station, Thing
@@ -16,6 +19,7 @@ from storage.sqlite import SqliteStore
 from streams.records import (
     AlertTransition,
     AlertTransitions,
+    Changes,
     Command,
     CommandOutcome,
     FlaggedSamples,
@@ -181,16 +185,24 @@ class Country:
     feed: LiveFeed = field(default_factory=LiveFeed)
     streams: StreamStates = field(default_factory=StreamStates)
     trouble: str = ""
+    changes: list[Changes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.desk = Desk(self)
 
     def keep(self, *batches: Record) -> None:
         """Store batches and tell the live feed, as a round of the pipeline does."""
+        self.changes += [one for one in batches if isinstance(one, Changes)]
         self.store.commit(list(batches), None, now_us=self.now_us)
         self.feed.listen(batches)
 
-    def app(self, **changes):
+    def app(self, write_token="", open_writes=True, rules=None, **changes):
+        if "access" not in changes:
+            book = Book()
+            book.listen(self.changes)
+            clock_us = lambda: self.now_us  # noqa: E731
+            options = {"write_token": write_token, "open_writes": open_writes, "rules": rules or Rules()}
+            changes["access"] = Access(book, clock_us, time.monotonic, **options)
         return create_app(
             self.store,
             **{
@@ -201,7 +213,6 @@ class Country:
                 "version": "1.2.3",
                 "alive": lambda: self.trouble,
                 "clock_us": lambda: self.now_us,
-                "open_writes": True,
                 **changes,
             },
         )

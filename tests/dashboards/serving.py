@@ -27,7 +27,9 @@ async def served(app) -> AsyncIterator[tuple[uvicorn.Server, str]]:
         await asyncio.wait_for(running, 10)
 
 
-def client_of(app, host: str = "127.0.0.1") -> httpx.AsyncClient:
+def client_of(
+    app, host: str = "127.0.0.1", client: tuple[str, int] = ("127.0.0.1", 123)
+) -> httpx.AsyncClient:
     """Return a client that speaks to the app without a socket."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")

@@ -379,5 +379,8 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/silences/{silence_id}",
             "/accounts",
             "/accounts/{name}",
+            "/session",
+            "/tokens",
+            "/tokens/{token_id}",
         )
     } | {"/healthz", "/readyz", "/metrics"}
