@@ -102,13 +102,12 @@ def access_of(
 
 
 @contextlib.asynccontextmanager
-async def following_book(book: Book, kafka: KafkaAccess, prefix: str) -> AsyncIterator[None]:
-    """Let the book follow what is changed over Kafka."""
+async def following_book(book: Book, kafka: KafkaAccess, prefix: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Let the book follow what is changed over Kafka; yields the task, which goes on without end."""
     follower = RegistryFollower(Reader(kafka, [REGISTRY], {}, prefix), book.follow)
     task = asyncio.create_task(follower.run(), name="accounts")
-    task.add_done_callback(_report)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -132,8 +131,3 @@ def kept_key(file: Path) -> bytes:
         log.error("the key of sessions is damaged: delete its file", file=str(file))
         return secrets.token_bytes(LEAST_KEY)
     return found
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("accounts are not followed any more: restart this process", error=repr(error))

@@ -104,7 +104,7 @@ async def _run(
         stack.push_async_callback(_cancel, tasks)
         registry = Registry.of(settings)
         book = Book(registry.base, is_known=False)
-        await stack.enter_async_context(following_book(book, access, kafka.prefix))
+        tasks.append(await stack.enter_async_context(following_book(book, access, kafka.prefix)))
         server, host = settings.server, addresses.http[0]
         entry = stack.enter_context(access_of(server, book, host, server.public_url, folder))
         receipts = KafkaReceipts(output, kafka.prefix)

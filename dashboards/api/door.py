@@ -16,7 +16,7 @@ UNCOUNTED = ("/assets/", "/healthz", "/readyz", "/api/v1/samples/")
 
 
 class Door:
-    """Counts requests by address, and renews cookies as answers begin."""
+    """Counts requests by address; renews cookies, and keeps what is told to one from caches."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -43,6 +43,8 @@ class Door:
             if message["type"] == "http.response.start" and who is not None:
                 cookie = self._access.renewed(who)
                 headers = MutableHeaders(scope=message)
+                if who.how != "nobody":  # no cache between may show it to others
+                    headers.setdefault("cache-control", "no-store")
                 if cookie is not None and "set-cookie" not in headers:
                     headers.append("set-cookie", cookie_header(connection, self._access, cookie))
             await send(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
@@ -13,7 +15,7 @@ from dashboards.api.call_receipts import Callbacks
 from dashboards.api.changes import _BODIES, _PATHS
 from dashboards.api.needs import action_of
 from streams.call_links import CallLinks
-from streams.records import Changes
+from streams.records import Changes, CommandOutcome
 from tests.dashboards import country as c
 from tests.dashboards.people import ROLES, account, bearer, change, everybody, signed_in, token
 from tests.dashboards.serving import client_of
@@ -22,12 +24,17 @@ CLOSED = {"open_writes": False, "write_token": "the write token"}
 PRIVATE = {**CLOSED, "rules": Rules(is_public=False, metrics="token")}
 WITHOUT_ACTION = {"/api/v1/openapi.json", "/assets", SAMPLES}
 """The description and the files of the page tell nothing of the network; samples have tokens of their own."""
-WHERE = {"station_id": "SHAO00CHN", "thing_id": "gauge-xiamen", "datastream_id": c.GAUGE, "alert_id": "a1"}
+WHERE = {
+    "kind": "station",
+    "station_id": "SHAO00CHN",
+    "thing_id": "gauge-xiamen",
+    "datastream_id": c.GAUGE,
+    "alert_id": "a1",
+}
 
 
-class Filled(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return WHERE.get(name, "none")
+def filled(path):
+    return re.sub(r"{(\w+)(:\w+)?}", lambda found: WHERE.get(found[1], "none"), path)
 
 
 @pytest.fixture
@@ -88,11 +95,12 @@ def test_a_write_is_never_open_to_readers(country):
 async def ask(client, method, path, headers):
     body = {} if method == "GET" else {"content": b"{}"}
     kind = {} if method == "GET" else {"Content-Type": "application/json"}
-    return await client.request(method, path.format_map(Filled()), headers={**headers, **kind}, **body)
+    return await client.request(method, filled(path), headers={**headers, **kind}, **body)
 
 
 @pytest.mark.parametrize("role", [*ROLES, "rover", "nobody"])
 async def test_every_route_and_every_role(country, role):
+    country.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
     app = whole(country, **PRIVATE)
     headers = {} if role == "nobody" else signed_in(app, role)
     refused = 401 if role in {"rover", "nobody"} else 403
@@ -152,6 +160,7 @@ async def test_each_write_names_the_account_whatever_it_says(country):
             )
             assert answer.status_code == 200, answer.text
             await client.post("/api/v1/alerts/a1/lower", json={"level": "blue"}, headers=headers)
+        country.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
         headers = signed_in(app, "operator")
         await client.delete("/api/v1/stations/SHAO00CHN?by=Else", headers=headers)
     names = ["duty_officer", "duty_officer (token backup)", "token backup"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -13,6 +14,7 @@ from sensors.model import Station
 from streams.cap.config import CapConfig
 from streams.records import AlertTransitions, Change, Changes
 from tests.dashboards import country as c
+from tests.dashboards.people import ROLES, bearer, everybody, signed_in, token
 from tests.dashboards.serving import client_of
 
 ID = "EXAC00CHN"
@@ -59,9 +61,30 @@ async def every_answer(app, headers):
         paths = (await client.get("/api/v1/openapi.json")).json()["paths"]
         for path in (path for path, verbs in paths.items() if "get" in verbs and path != "/api/v1/live"):
             answer = await client.get(path.format_map(Filled()), headers=headers)
-            assert answer.status_code in {200, 401, 404, 422, 503}, (path, answer.text)
+            assert answer.status_code in {200, 401, 403, 404, 422, 503}, (path, answer.text)
             yield path, answer.text
-    yield "/api/v1/live", (await app.state.snapshot.get()).decode()
+    yield "/api/v1/live", (await first_event(app, headers)).decode()
+
+
+async def first_event(app, headers):
+    """Return what the live stream begins with for whoever asks with these headers."""
+    got = []
+    scope = {
+        "type": "http", "method": "GET", "path": "/api/v1/live", "raw_path": b"", "query_string": b"",
+        "headers": [(name.lower().encode(), text.encode()) for name, text in headers.items()],
+        "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+
+    async def receive():
+        while not any(one.get("body") for one in got):
+            await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        got.append(message)
+
+    await app(scope, receive, send)
+    return b"".join(one.get("body", b"") for one in got)
 
 
 class Filled(dict[str, str]):
@@ -77,6 +100,24 @@ async def test_no_answer_tells_a_stranger_the_exact_place(country):
 async def test_who_may_change_it_is_told_it(country):
     seen = {path async for path, text in every_answer(country.app(**CLOSED), BEARER) if EXACT.search(text)}
     assert {"/api/v1/stations", "/api/v1/stations/{station_id}", "/api/v1/changes"} <= seen
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_is_told_what_it_may_know_in_each_answer(country, role):
+    country.keep(everybody())
+    app = country.app(**CLOSED)
+    answers = every_answer(app, signed_in(app, role))
+    seen = {path async for path, text in answers if EXACT.search(text)}
+    assert seen == (set() if role == "viewer" else HAS_PLACES)
+
+
+async def test_a_token_is_told_them_by_its_scope(country):
+    app = country.app(**CLOSED)
+    for scopes, places in ((("read",), set()), (("read", "sensitive"), HAS_PLACES)):
+        text, made = token(*scopes)
+        app.state.access.book.take(Changes(changes=[made]))
+        seen = {path async for path, told in every_answer(app, bearer(text)) if EXACT.search(told)}
+        assert seen == places
 
 
 async def test_where_everybody_may_all_is_told(country):

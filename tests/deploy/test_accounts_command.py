@@ -41,6 +41,8 @@ def run(config: Path, *arguments: str, typed: str = "") -> str:
          {"regions": ["hubei", "zhejiang:hangzhou"]}),
         (("set", "li", "--region", "all"), "PATCH", {"regions": None}),
         (("set", "li", "--region", "none"), "PATCH", {"regions": []}),
+        (("set", "li", "--role", "viewer", "--role", "operator"), "PATCH", {"roles": ["viewer", "operator"]}),
+        (("set", "li", "--role", "none"), "PATCH", {"roles": []}),
     ],
 )  # fmt: skip
 def test_a_change_is_asked_for(config: Path, arguments: tuple[str, ...], method: str, body: object) -> None:
@@ -71,7 +73,7 @@ def test_accounts_and_sessions_are_listed(config: Path, monkeypatch: pytest.Monk
     items = [change(2, "account", "li", after), change(3, "account", "gone", None, "delete")]
     monkeypatch.setattr(test_changes_command, "HISTORY", items)
     told = run(config, "list")
-    assert "li │ closed │ HB* │ areas=1, most_sessions=2 │ Li" in told
+    assert "li │ closed │ │ HB* │ areas=1, most_sessions=2 │ Li" in told
     assert "gone" not in told
     session = {"account": "li", "mountpoint": "WUHN", "address": "203.0.113.0/24", "since": "2026",
                "bytes_sent": 5, "caster": "wuhan",

@@ -50,13 +50,19 @@ HISTORY = [
 
 class Api(BaseHTTPRequestHandler):
     seen: list[tuple[str, str, Any]] = []  # noqa: RUF012 - the server makes a handler for each request
+    told: dict[str, str] = {"message": "Done.", "id": "", "command_id": ""}  # noqa: RUF012
+    refusals: list[str] = []  # noqa: RUF012
+    """After how many seconds who asks may come again, each time."""
 
     def _answer(self) -> None:
         size = int(self.headers.get("content-length") or 0)
         body = json.loads(self.rfile.read(size)) if size else None
         self.seen.append((self.command, self.path, body))
-        status, told = 200, {"message": "Done.", "id": "", "command_id": ""}
-        if self.headers.get("authorization") != f"Bearer {TOKEN}":
+        status, told = 200, self.told
+        wait = self.refusals.pop(0) if self.refusals else ""
+        if wait:
+            status, told = 429, {"detail": "You ask too often."}
+        elif self.headers.get("authorization") != f"Bearer {TOKEN}":
             status, told = 401, {"detail": "Changing something needs the write token."}
         elif self.command == "GET":
             first = "after" not in self.path
@@ -66,6 +72,8 @@ class Api(BaseHTTPRequestHandler):
         text = json.dumps(told).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(text)))
+        if wait:
+            self.send_header("retry-after", wait)
         self.end_headers()
         self.wfile.write(text)
 

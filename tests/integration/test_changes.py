@@ -313,4 +313,45 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         assert [change.version for change in standing.changes] == [1, 2, 6, 7]
         refused = await page.patch("/api/v1/stations/NONE", json={"paused": True}, timeout=60)
         assert refused.status_code == 409
+        await people_and_tokens(country)
         print(json.dumps(country.took_s))
+
+
+async def people_and_tokens(country: Country) -> None:
+    """Let an administrator sign in, and see sessions and tokens end everywhere."""
+    page, person = country.page, {"name": "root", "password": "correct horse"}
+
+    async def asked(method: str, path: str, **more: Any) -> Any:
+        headers = {"x-groundswell": "test"}
+        answer = await page.request(method, f"/api/v1{path}", headers=headers, timeout=60, **more)
+        return answer.json() if answer.status_code == 200 else None
+
+    async def how() -> Any:
+        return (await asked("GET", "/session") or {"how": ""})["how"]
+
+    assert await asked(
+        "PUT", "/accounts/root", json={"password": person["password"], "roles": ["administrator"]}
+    )
+    await country.until(lambda: asked("POST", "/session", json=person), "an account that may sign in")
+    assert await how() == "session"
+    made = await asked("POST", "/tokens", json={"name": "backup", "scopes": ["read"]})
+
+    async def status() -> int:
+        bearer = {"authorization": f"Bearer {made['token']}"}
+        return (await page.get("/api/v1/stations", headers=bearer, timeout=60)).status_code
+
+    async def serves() -> bool:
+        return await status() == 200
+
+    async def is_revoked() -> bool:
+        return await status() == 401
+
+    async def is_signed_out() -> bool:
+        return await how() == "nobody"
+
+    await country.until(serves, "a token in force")
+    assert await asked("DELETE", f"/tokens/{made['id']}")
+    await country.until(is_revoked, "a token revoked")
+    assert await asked("PATCH", "/accounts/root", json={"enabled": False})
+    await country.until(is_signed_out, "a disabled account signed out")
+    assert (await page.delete("/api/v1/stations/NONE")).status_code == 401
