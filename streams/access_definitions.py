@@ -23,8 +23,8 @@ class TokenDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fiel
 
     secret_hash: Sha256
     """SHA-256 of the secret part: that has 256 random bits, so no slow hash is needed."""
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
-    """For people, and for the audit."""
+    name: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_length=60)]
+    """For people, and for the audit: one line."""
     scopes: Annotated[list[Scope], msgspec.Meta(min_length=1, max_length=20)]
     owner: Annotated[str, msgspec.Meta(max_length=100)] = ""
     """Account as which it acts: it may no more than its owner may. Empty: the installation's own."""

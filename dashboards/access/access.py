@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from connectors.caster.guesses import source_of
 from connectors.caster.passwords import PasswordChecks
+from dashboards.access.addresses import address_of, is_local_name, is_this_machine
 from dashboards.access.book import PREFIX, Book
 from dashboards.access.cookies import NAME, Cookies, Session
 from dashboards.access.permissions import GRANTED, Action, actions_of
@@ -54,6 +54,8 @@ class Who:
     account: str = ""
     roles: tuple[Role, ...] = ()
     session: Session | None = None
+    renewal: str | None = None
+    """The cookie with which the session goes on; None: the one it has serves for long enough."""
 
 
 class Access:
@@ -228,11 +230,29 @@ class Access:
         if len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
 
-    def renewed(self, who: Who) -> str | None:
-        """Return the cookie with which a session goes on; None: it has one that serves."""
-        if who.session is None or who.session.id in self._ended:
+    def renewal_of(self, who: Who) -> str | None:
+        """Return the cookie with which a session goes on, unless it was ended meanwhile."""
+        return None if who.session is None or who.session.id in self._ended else who.renewal
+
+    def of_session(self, cookie: str) -> Who | None:
+        """Return who a cookie says that somebody is, if it serves now."""
+        name = self.cookies.account_of(cookie)
+        if name is None:
             return None
-        return self.cookies.renewed(who.session, self.book.state(who.account), self.clock_us())
+        if not self.book.is_known:
+            raise not_known_yet()
+        now_us = self.clock_us()
+        state = self.book.state(name)
+        session = self.cookies.read(cookie, state, now_us)
+        if session is None or session.id in self._ended:
+            return None
+        roles = self.book.roles(name, now_us)
+        if not roles:
+            return None
+        actions = GRANTED if self.is_open else actions_of(roles)
+        # signed as the account is now, not when the answer begins: it may be another one then
+        renewal = self.cookies.renewed(session, state, now_us)
+        return Who("session", actions, name, name, roles, session, renewal)
 
     # --- inside ---------------------------------------------------------------------------------------
 
@@ -243,11 +263,13 @@ class Access:
             raise not_known_yet()
         now_us = self.clock_us()
         found = self.book.token(text, now_us)
-        if found is None:
+        if found is None or (found[1].owner and not self.book.roles(found[1].owner, now_us)):
             raise ProblemError(
-                401, "This token is unknown, expired or revoked: ask an administrator for another.",
+                401,
+                "This token is unknown, expired or revoked, or its owner's account is closed: "
+                "ask an administrator for another.",
                 TOKEN_NEEDED,
-            )  # fmt: skip
+            )
         identity, token = found
         self.book.used(identity, now_us)
         name = f"token {token.name}"
@@ -257,52 +279,6 @@ class Access:
             name=f"{token.owner[:30]} ({name})" if token.owner else name,
             account=f"token {identity}",
         )
-
-    def of_session(self, cookie: str) -> Who | None:
-        """Return who a cookie says that somebody is, if it serves now."""
-        name = self.cookies.account_of(cookie)
-        if name is None:
-            return None
-        if not self.book.is_known:
-            raise not_known_yet()
-        now_us = self.clock_us()
-        session = self.cookies.read(cookie, self.book.state(name), now_us)
-        if session is None or session.id in self._ended:
-            return None
-        roles = self.book.roles(name, now_us)
-        if not roles:
-            return None
-        actions = GRANTED if self.is_open else actions_of(roles)
-        return Who("session", actions, name, name, roles, session)
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Return the address that asks; the server has looked behind the proxies that it trusts."""
-    return connection.client.host if connection.client else ""
-
-
-def is_this_machine(address: str) -> bool:
-    """Return whether an address is of this machine; so is none at all."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return not address
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_loopback
-
-
-def is_local_name(host: str) -> bool:
-    """Return whether a host is an address or this machine's name.
-
-    A page that points its own name at this machine (DNS rebinding) shows that name.
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def too_often(wait_s: float) -> ProblemError:

@@ -96,8 +96,7 @@ TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    known_only = Depends(known_parameters_only)
-    routes = APIRouter(prefix=PREFIX, tags=["Changes"], dependencies=[known_only])
+    routes = APIRouter(prefix=PREFIX, tags=["Changes"], dependencies=[Depends(known_parameters_only)])
     store, needed = context.store, [Depends(database_needed(context.fallback))]
 
     @routes.get(
@@ -253,7 +252,7 @@ async def ask_for(
     values: Mapping[str, Any],
     by: str,
 ) -> answers.OutcomeAnswer:
-    """Ask for a change; return the answer when it is in force. Whether who asks may was looked at before.
+    """Ask for a change; return the answer when it is in force. Whether the asker may was looked at before.
 
     Raises
     ------

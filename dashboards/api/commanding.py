@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Request
 
-from dashboards.access.access import address_of
+from dashboards.access.addresses import address_of
 from dashboards.answers import OutcomeAnswer
 from dashboards.api.context import Context
 from dashboards.problems import ProblemError
@@ -28,7 +28,7 @@ async def commanded(
     identity: str,
     look_at: str,
 ) -> OutcomeAnswer:
-    """Send a command and return what became of it. Whether who asks may was looked at before.
+    """Send a command and return what became of it. Whether the asker may was looked at before.
 
     Parameters
     ----------

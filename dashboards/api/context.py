@@ -66,11 +66,6 @@ class Context:
     station_decimals: int = DECIMALS
     """Of degrees, in what those are told of stations who may not change them."""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether everybody who reaches this may change everything, and so may know all."""
-        return self.access.is_open
-
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""
         return [*self.streams, *self.told()]

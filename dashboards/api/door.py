@@ -6,7 +6,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.access.access import Access, Who, address_of, too_often
+from dashboards.access.access import Access, Who, too_often
+from dashboards.access.addresses import address_of
 from dashboards.access.cookies import NAME
 from dashboards.api.needs import SAFE
 from dashboards.problems import problem_response
@@ -41,7 +42,7 @@ class Door:
         async def renewing(message: Message) -> None:
             who: Who | None = scope.get("state", {}).get("who")
             if message["type"] == "http.response.start" and who is not None:
-                cookie = self._access.renewed(who)
+                cookie = self._access.renewal_of(who)
                 headers = MutableHeaders(scope=message)
                 if who.how != "nobody":  # no cache between may show it to others
                     headers.setdefault("cache-control", "no-store")

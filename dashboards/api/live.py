@@ -42,7 +42,7 @@ def router(context: Context, snapshot: Snapshot) -> APIRouter:
     async def live(request: Request) -> Response:
         """Server-sent events: `state` with everything, then each quarter second an `update` of it.
 
-        It ends within two seconds when who reads it may not any more.
+        It ends within two seconds when its reader may not read any more.
         """
         refused = None if context.access.rules.is_public else partial(until_refused, request, Action.READ)
         return LiveResponse(context.hub, snapshot, refused, is_exact=may_write(request, context))
@@ -88,7 +88,7 @@ class Snapshot:
             The database is away, and has never been there.
         """
         async with self._lock:
-            now_us, is_exact = self._context.clock_us(), is_exact or self._context.is_open
+            now_us = self._context.clock_us()
             made_us, made = self._made.get(is_exact, (None, b""))
             if made_us is None or not 0 <= now_us - made_us < SNAPSHOT_AGE_US:
                 rows = await self._newest_rows()

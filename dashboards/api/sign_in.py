@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
 
-from dashboards.access.access import Access, Who, address_of, not_known_yet, too_often
+from dashboards.access.access import Access, Who, not_known_yet, too_often
+from dashboards.access.addresses import address_of
 from dashboards.access.permissions import Action
 from dashboards.access_answers import SignInBody, WhoAnswer
 from dashboards.api import schemas

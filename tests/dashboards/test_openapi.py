@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes of the API's description, right and wrong ones: none is a server's error."""
+"""Requests that schemathesis makes of the API's description, right and wrong: none is a server's error."""
 
 from __future__ import annotations
 

@@ -118,7 +118,15 @@ def test_the_hash_of_a_token_is_not_shown():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"scopes": []}, {"scopes": ["all"]}, {"name": ""}, {"secret_hash": "A" * 64}, {"secret": "x"}]
+    "wrong",
+    [
+        {"scopes": []},
+        {"scopes": ["all"]},
+        {"name": ""},
+        {"name": "a\nb"},
+        {"secret_hash": "A" * 64},
+        {"secret": "x"},
+    ],
 )
 def test_what_is_no_token_is_refused(wrong):
     _, made = token("read")
