@@ -30,6 +30,12 @@ def country(tmp_path):
     country.store.close()
 
 
+@pytest.fixture
+def app(country):
+    return country.app(**CLOSED)
+
+
+@pytest.fixture
 def operations(app):
     found = schemathesis.openapi.from_dict(app.openapi()).get_all_operations()
     return [one.ok() for one in found if one.ok().path != "/api/v1/live"]
@@ -57,9 +63,8 @@ def _is_text(text):
     database=None,
 )
 @given(st.data())
-def test_no_request_is_a_servers_error(country, data):
-    app = country.app(**CLOSED)
-    operation = data.draw(st.sampled_from(operations(app)))
+def test_no_request_is_a_servers_error(app, operations, data):
+    operation = data.draw(st.sampled_from(operations))
     mode = data.draw(st.sampled_from(list(GenerationMode)))
     case = data.draw(operation.as_strategy(generation_mode=mode))
     request = sent(case)
