@@ -266,8 +266,8 @@ class Access:
         if found is None or (found[1].owner and not self.book.roles(found[1].owner, now_us)):
             raise ProblemError(
                 401,
-                "This is neither the write token nor one that is in force: it may have expired or been revoked, "
-                "or its owner's account is closed; ask an administrator for another.",
+                "This is neither the write token nor one that is in force: it has expired, was revoked, "
+                "or belongs to an account that is closed; ask an administrator for another.",
                 TOKEN_NEEDED,
             )
         identity, token = found
