@@ -11,23 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from streams.records import CommandOutcome
-from tests.dashboards import country as c
-from tests.dashboards.people import everybody, signed_in
+from tests.dashboards import test_injection
+from tests.dashboards.people import signed_in
 from tests.dashboards.serving import client_of
 from tests.dashboards.test_access import CLOSED
 
+country = test_injection.country  # a fixture
 EXAMPLES = 80
 """Of all routes together: a sweep belongs into the hands of who changes a route."""
-
-
-@pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
-    country.keep(everybody())
-    country.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
-    yield country
-    country.store.close()
 
 
 @pytest.fixture
