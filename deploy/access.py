@@ -18,6 +18,7 @@ from connectors.caster.proxy_header import networks
 from dashboards.access.access import Access, Rules
 from dashboards.access.book import Book
 from deploy.clock import wall_clock_us
+from deploy.refusal import Refusal
 from streams.kafka.access import Access as KafkaAccess
 from streams.kafka.reader import Reader
 from streams.kafka.registry import RegistryFollower
@@ -55,12 +56,22 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Addresses or networks of proxies in front, which tell in X-Forwarded-For who asks."""
 
     def __post_init__(self) -> None:
+        networks(self.proxies)
+
+    def key(self, folder: Path) -> bytes:
+        """Return what signs cookies.
+
+        Raises
+        ------
+        Refusal
+            The one that is configured can be guessed.
+        """
         if self.session_key and len(self.session_key) < LEAST_KEY:
-            raise ValueError(
-                f"session_key has fewer than {LEAST_KEY} characters; draw a long one at random, "
+            raise Refusal(
+                f"session_key of [server] has fewer than {LEAST_KEY} characters; draw a long one at random, "
                 "for instance with `openssl rand -hex 32`"
             )
-        networks(self.proxies)
+        return self.session_key.encode() or kept_key(folder / KEY_FILE)
 
     def rules(self, public_url: str) -> Rules:
         """Return what holds for everybody."""
@@ -85,6 +96,11 @@ def access_of(
     ----------
     folder
         Where the key is kept that signs cookies, unless there is one in the configuration.
+
+    Raises
+    ------
+    Refusal
+        The key that is configured can be guessed.
     """
     access = Access(
         book,
@@ -93,7 +109,7 @@ def access_of(
         write_token=settings.write_token,
         open_writes=is_loopback(host),
         rules=settings.rules(public_url),
-        key=settings.session_key.encode() or kept_key(folder / KEY_FILE),
+        key=settings.key(folder),
     )
     try:
         yield access
@@ -125,7 +141,11 @@ def kept_key(file: Path) -> bytes:
         new.unlink()
         found = file.read_bytes()
     except OSError as error:
-        log.error("the key of sessions cannot be kept: a restart ends them", file=str(file), error=str(error))
+        log.warning(
+            "the key of sessions cannot be kept, so a restart ends them: set session_key of [server]",
+            file=str(file),
+            error=str(error),
+        )
         return secrets.token_bytes(LEAST_KEY)
     if len(found) < LEAST_KEY:
         log.error("the key of sessions is damaged: delete its file", file=str(file))

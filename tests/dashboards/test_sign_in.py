@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from dashboards.access.access import Rules
 from dashboards.access.cookies import NAME
+from dashboards.access.permissions import Action
 from dashboards.api import needs
+from dashboards.problems import ProblemError
 from streams.passwords import hashed
 from streams.records import Changes, CommandOutcome
 from tests.dashboards import country as c
@@ -162,6 +166,28 @@ async def test_a_cookie_alone_changes_nothing(country, headers, status):
         answer = await client.post(ACKNOWLEDGE, content=b"{}", headers=sent)
     assert answer.status_code == status, answer.text
     assert len(country.desk.seen) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_taken"),
+    [("http://monitor.example", True), ("http://evil.example", False), ("null", False), (None, False)],
+)
+def test_a_socket_with_a_cookie_comes_from_the_page_of_this_server(country, origin, is_taken):
+    app = country.app(**CLOSED)
+    headers = {**signed_in(app, "viewer"), "host": "monitor.example"}
+    headers |= {} if origin is None else {"origin": origin}
+    sent = [(name.encode(), text.encode()) for name, text in headers.items()]
+    scope = {"type": "websocket", "path": "/", "query_string": b"", "scheme": "ws", "headers": sent}
+    with contextlib.nullcontext() if is_taken else pytest.raises(ProblemError, match="foreign page"):
+        needs.check(HTTPConnection(scope), app.state.access, Action.READ, "This")
+
+
+async def test_what_is_told_to_one_is_kept_by_no_cache(country):
+    app = country.app(**CLOSED)
+    async with client_of(app) as client:
+        known = await client.get("/api/v1/stations", headers=signed_in(app, "viewer"))
+        assert known.headers["cache-control"] == "no-store"
+        assert "cache-control" not in (await client.get("/api/v1/stations")).headers
 
 
 async def test_a_token_that_is_wrong_expired_or_revoked_gets_401(country):

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.access import KEY_FILE, AccessSettings, kept_key
 from deploy.addresses import Addresses
+from deploy.refusal import Refusal
 from deploy.service import opened
 from deploy.settings import ServerSettings, Settings
 
@@ -102,10 +103,10 @@ def test_where_no_key_can_be_kept_one_of_the_process_serves(tmp_path: Path) -> N
     assert len(kept_key(tmp_path / "file" / KEY_FILE)) == 32
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [({"session_key": "short"}, "fewer than 32"), ({"proxies": ["everywhere"]}, "everywhere")],
-)
-def test_settings_that_do_not_serve_are_refused(wrong: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        AccessSettings(**wrong)
+def test_settings_that_do_not_serve_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="fewer than 32 characters"):
+        AccessSettings(session_key="short").key(tmp_path)
+    with pytest.raises(ValueError, match="everywhere"):
+        AccessSettings(proxies=["everywhere"])
+    assert AccessSettings(session_key="k" * 32).key(tmp_path) == b"k" * 32
+    assert list(tmp_path.iterdir()) == []

@@ -31,6 +31,9 @@ http = "0.0.0.0:8080"
 ntrip = "0.0.0.0:2101"
 data = "/data"
 write_token = "env:WRITE_TOKEN"
+{{- if .Values.serve.sessionKey }}
+session_key = "env:SESSION_KEY"
+{{- end }}
 
 [kafka]
 servers = {{ required "kafka.servers is missing: write host:port of your brokers" .Values.kafka.servers | quote }}
