@@ -101,6 +101,8 @@ class Book:
 
     def token(self, text: str, now_us: int) -> tuple[str, TokenDefinition] | None:
         """Return id and definition of a token that lets somebody in now; None: it does not."""
+        if not text.startswith(PREFIX):
+            return None
         identity, _, secret = text.removeprefix(PREFIX).partition("_")
         found = self._objects.find("token", identity, TokenDefinition)
         kept = secret_hash_of("") if found is None else found.secret_hash

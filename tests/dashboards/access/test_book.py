@@ -24,8 +24,19 @@ def test_a_token_is_found_by_its_whole_text_alone():
     book = book_of(made)
     identity, found = book.token(text, 0)
     assert (identity, found.scopes) == (made.id, ["read"])
-    _, _, secret = text.removeprefix(PREFIX).partition("_")
-    for wrong in ("", PREFIX, text[:-1], text + "x", text.upper(), secret, f"{PREFIX}_{secret}", "\ud800"):
+    bare = text.removeprefix(PREFIX)
+    _, _, secret = bare.partition("_")
+    for wrong in (
+        "",
+        PREFIX,
+        bare,
+        text[:-1],
+        text + "x",
+        text.upper(),
+        secret,
+        f"{PREFIX}_{secret}",
+        "\ud800",
+    ):
         assert book.token(wrong, 0) is None
 
 
