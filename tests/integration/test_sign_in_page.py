@@ -72,6 +72,6 @@ def test_it_leads_to_no_other_server(browser: Browser, site: Site, wanted: str) 
     expect(page.get_by_role("button", name="登录")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     sign_in(page, "viewer", PASSWORD)
-    page.wait_for_function("location.pathname !== '/sign-in'")
+    page.wait_for_url(lambda url: "/sign-in" not in url)
     assert page.url.startswith(f"{site.url}/")
     context.close()
