@@ -36,6 +36,8 @@ class JournaledOutput:
         Name of the task, and where it is; name of the topic of snapshots at the broker.
     lost
         Called when nothing more can be written: the task may be another worker's.
+    wrote
+        Called with the bytes of each piece of the journal, packed.
     kept
         Number and end (as `Entry.at`) of the chunks that the topic has already.
     """
@@ -45,10 +47,8 @@ class JournaledOutput:
     partition: int
     topic: str
     lost: Callable[[FencedError], None]
+    wrote: Callable[[int], None] = lambda _: None
     kept: list[tuple[int, int]] = field(default_factory=list)
-    written_bytes: int = 0
-    """Of the journal, packed."""
-    transactions: int = 0
     _outputs: list[Message] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _waiting_bytes: int = 0
@@ -151,8 +151,7 @@ class JournaledOutput:
         ]
         await self._send([*outputs, *journal])
         self.kept += [(number, entries[-1].at) for number in numbers]
-        self.written_bytes += sum(map(len, chunks))
-        self.transactions += 1
+        self.wrote(sum(map(len, chunks)))
         self._settled += len(outputs)
         self._moved.set()
 

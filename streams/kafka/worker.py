@@ -69,6 +69,7 @@ class WorkerHealth:
     """Journals that could not be read to their end: what is behind is judged again."""
     lost_tasks: int = 0
     """Let go of, since another worker may have them."""
+    journal_bytes: int = 0
     snapshots: int = 0
     snapshot_bytes: int = 0
     snapshot_s: float = 0.0
@@ -284,6 +285,9 @@ class Worker:
             if any((self.prefix + topic.name, key[1]) in self._owned for topic in one.task.group.reads):
                 self.rejoin()
 
+    def _wrote(self, n_bytes: int) -> None:
+        self.health.journal_bytes += n_bytes
+
     def _judge(
         self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers, stamp_us: int | None
     ) -> tuple[list[Record], list[Message]]:
@@ -425,7 +429,7 @@ class Worker:
         if group.is_journaled:
             topic, lost = self.prefix + SNAPSHOTS.name, partial(self._lose, one)
             kept = [(number, -1) for number in found.journal]  # the next snapshot stands for them
-            one.journal = JournaledOutput(output, task.name, partition, topic, lost, kept)
+            one.journal = JournaledOutput(output, task.name, partition, topic, lost, self._wrote, kept)
         return one
 
     async def _snapshot(self, one: _Open) -> None:
