@@ -132,8 +132,8 @@ class JournaledOutput:
             while self._outputs:
                 async with self._turn:
                     await self._transaction()
-        except FencedError as error:
-            self.lost(error)
+        except Exception as error:  # noqa: BLE001 - a task that cannot tell what it found must not go on
+            self.lost(await self._failed(error))
         finally:
             self._writing = None
             self._moved.set()
@@ -161,14 +161,18 @@ class JournaledOutput:
             raise self._failure
         try:
             await self.output.send(messages)
-        except FencedError as error:
-            self._failure = error
-            raise
         except Exception as error:
-            log.exception("what a task tells cannot be written", task=self.task)
-            await self.output.close()
+            raise await self._failed(error) from error
+
+    async def _failed(self, error: Exception) -> FencedError:
+        """Return why nothing more can be written."""
+        if self._failure is None and isinstance(error, FencedError):
+            self._failure = error
+        elif self._failure is None:
             self._failure = FencedError(f"{self.task}: {error!r}")
-            raise self._failure from error
+            log.error("what a task tells cannot be written", task=self.task, error=repr(error))
+            await self.output.close()
+        return self._failure
 
     def _number(self) -> int:
         """Return one that no chunk has which is still needed."""

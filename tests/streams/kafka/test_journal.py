@@ -477,6 +477,24 @@ async def test_who_was_shut_out_writes_nothing_more() -> None:
     assert (opened(log), life.committed) == (["g0.level"], {})
 
 
+async def test_what_cannot_be_written_down_is_not_told_and_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, made = Log(), findings(2)
+    life = await living(log)
+    with monkeypatch.context() as patch:
+        patch.setattr(journaled, "packed", lambda _: 1 / 0)
+        await life.take(made[0])
+        while life.worker.tasks:
+            await asyncio.sleep(0.001)
+    assert (life.committed, life.worker.health.lost_tasks, log.messages) == ({}, 1, [])
+    again = await living(log, life.committed)
+    for message in made:
+        await again.take(message)
+    await again.worker.let_go(None)
+    assert opened(log) == ["g0.level", "g1.level"]
+
+
 ENTRIES = st.lists(
     st.builds(
         Entry, st.integers(0, 99), st.just("detections"), st.integers(0, 9), st.binary(max_size=40),
