@@ -126,7 +126,16 @@ bench-sea: $(VENV)/.ready-dev  ## detectors of the sea: false alarms of simulate
 bench-alert-latency: $(VENV)/.ready-dev servers  ## from a sample to the webhook, both modes, with a bare way beside them
 	@$(BIN)/python -m tests.benchmarks.bench_alert_latency $(ARGS)
 
-.PHONY: regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors bench-alert-latency
+bench-alert-storm: $(VENV)/.ready-dev servers  ## a thousand steps beside 4,000 open alerts, with a bare producer beside it
+	@$(BIN)/python -m tests.benchmarks.bench_alert_storm $(ARGS)
+
+bench-tell-storm: $(VENV)/.ready-dev servers  ## 4,000 steps of alerts to three webhooks, with bare posts beside it
+	@$(BIN)/python -m tests.benchmarks.bench_tell_storm $(ARGS)
+
+bench-snapshots: $(VENV)/.ready-dev servers  ## the state of 4,000 stations: its size, written and restored
+	@$(BIN)/python -m tests.benchmarks.bench_snapshots $(ARGS)
+
+.PHONY: bench-alert-storm bench-tell-storm bench-snapshots regions bench-roaming bench-sessions bench-sea bench-slopes bench-sensors bench-alert-latency
 regions: $(VENV)/.ready-dev servers  ## a centre and three regions here, one of them cut off for 10 minutes
 	@$(BIN)/python -m tests.benchmarks.bench_regions $(ARGS)
 

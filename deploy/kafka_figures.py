@@ -42,9 +42,19 @@ def worker_figures(worker: Worker, lag: Callable[[], Mapping[tuple[str, int], in
         counter("worker_failures", "Batches that a processor failed on.", lambda: health.failures),
         counter("worker_lost_states", "States that could not be read.", lambda: health.lost_states),
         counter(
+            "worker_lost_journals",
+            "Journals that could not be read to their end.",
+            lambda: health.lost_journals,
+        ),
+        counter(
             "worker_lost_tasks",
             "Tasks let go of: another has them, or Kafka was away.",
             lambda: health.lost_tasks,
+        ),
+        counter(
+            "worker_journal_bytes",
+            "What stands beside what is told, packed.",
+            lambda: health.journal_bytes,
         ),
         counter("worker_snapshots", "Snapshots written.", lambda: health.snapshots),
         counter("worker_snapshot_bytes", "Their bytes, packed.", lambda: health.snapshot_bytes),

@@ -1,8 +1,9 @@
 """Tells webhooks of alerts from the topic of alerts, without a database.
 
 Each webhook has a reader, a place and a pause of its own, so that one that hangs or is away delays no other.
-It is told one message after the other. Where it is stands in Kafka before the next message goes out: a kill
-repeats at most the one that was on its way, with the same id.
+It is told one message after the other. Where it is stands in Kafka before the next step of the same alert
+goes out; a few steps of other alerts go out meanwhile. So a kill repeats at most `AHEAD` messages and the one
+that was on its way, with the same ids, and of each alert no other than the newest that was told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +34,8 @@ from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
 
 log = structlog.get_logger()
 
+AHEAD = 8
+"""So many messages a webhook may have taken of which Kafka does not know yet."""
 READ_S = 0.2
 SURE_S = 5.0
 """After so long without a write it is made sure that no other has begun."""
@@ -92,6 +96,8 @@ class Notifier:
     _asked: int = 0
     _written: int = 0
     """Of the writes that were asked for: how many are in Kafka."""
+    _writing: asyncio.Task[None] | None = None
+    """What is on its way while messages go out."""
 
     def __post_init__(self) -> None:
         self.states = {config.id: WebhookState() for config in self.configs}
@@ -140,8 +146,9 @@ class Notifier:
             )
         finally:
             self._is_restored = False
-            if self._asking is not None:
-                self._asking.cancel()
+            for task in (self._asking, self._writing):
+                if task is not None:
+                    task.cancel()
             await self._output.close()
 
     async def _restore(self) -> None:
@@ -183,17 +190,21 @@ class Notifier:
 
     async def _tell(self, config: WebhookConfig) -> None:
         """Tell one webhook everything, in order."""
+        ahead = deque[tuple[int, str]]()
         async with self.queue(self.progress[config.id].place) as queue, client_of(config) as client:
             while True:
                 await self.enabled(config.id)
                 head = await queue.get()
                 if head is None:
+                    await self._follow(ahead)
                     self._pass(config.id, queue.read_to)
                     continue
+                await self._follow(ahead, head.transition.alert_id)
                 await self.pause(lambda: self.progress[config.id].next_attempt_us)
                 failure = await self.post(client, config, head)
                 if failure is None:
-                    await self._settle(config.id, queue, head)
+                    ahead.append((self._note(config.id, queue, head), head.transition.alert_id))
+                    await self._follow(ahead)
                 else:
                     await self._failed(client, config, queue, head, failure)
 
@@ -309,12 +320,39 @@ class Notifier:
     async def _settle(
         self, webhook_id: str, queue: AlertQueue, item: Item, given_up: str | None = None
     ) -> None:
-        """Note that a message was taken, or why it was given up."""
+        """Note that a message was taken, or why it was given up; return when that is in Kafka."""
+        await self._in_kafka(self._note(webhook_id, queue, item, given_up))
+
+    def _note(self, webhook_id: str, queue: AlertQueue, item: Item, given_up: str | None = None) -> int:
+        """Note that a message was taken, or why it was given up; return the number of the write."""
         after, step = deliveries.settled(self.progress[webhook_id], item, self.clock_us(), given_up)
-        await self.write([after], [step])
+        own = self._ask([after], [step])
         self.progress[webhook_id] = after
         queue.drop()
         self.count(webhook_id, is_delivered=given_up is None)
+        return own
+
+    async def _follow(self, ahead: deque[tuple[int, str]], alert_id: str = "") -> None:
+        """Let notes go to Kafka beside the next messages; wait for those of this alert, and for too many.
+
+        Parameters
+        ----------
+        ahead
+            Number of each write of which nobody knows whether it is there, and the alert it is about.
+        """
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+            self._writing = None
+        if self._writing is None and self._written < self._asked:
+            self._writing = asyncio.create_task(self._write_all(), name="notes of deliveries")
+        while ahead and ahead[0][0] <= self._written:
+            ahead.popleft()
+        while len(ahead) > AHEAD or any(name == alert_id for _, name in ahead):
+            await self._in_kafka(ahead.popleft()[0])
+
+    async def _write_all(self) -> None:
+        while self._written < self._asked:
+            await self._in_kafka(self._asked)
 
     def count(self, webhook_id: str, *, is_delivered: bool) -> None:
         """Count a message that was taken, or given up."""
@@ -334,7 +372,15 @@ class Notifier:
         webhooks: Sequence[WebhookStep] = (),
     ) -> None:
         """Return when these are in Kafka, all or nothing; what others write meanwhile goes with it."""
-        assert self._output is not None
+        await self._in_kafka(self._ask(states, steps, webhooks))
+
+    def _ask(
+        self,
+        states: Sequence[State],
+        steps: Sequence[DeliveryStep] = (),
+        webhooks: Sequence[WebhookStep] = (),
+    ) -> int:
+        """Put something behind what waits to be written; return its number."""
         for state in states:
             key, value = deliveries.encode(state)
             self._unwritten.append(Message(self.prefix + DELIVERY_STATE.name, 0, value, (), key))
@@ -342,7 +388,11 @@ class Notifier:
         told = Deliveries(steps=list(steps), webhooks=list(webhooks))
         self._unwritten += [Message(topic, 0, piece) for piece in pieces(told)]
         self._asked += 1
-        own = self._asked
+        return self._asked
+
+    async def _in_kafka(self, own: int) -> None:
+        """Return when a write, and all before it, are in Kafka."""
+        assert self._output is not None
         async with self._lock:
             if self._written >= own:
                 return  # it went with another one's

@@ -192,6 +192,8 @@ class Output:
 
     async def _made(self) -> AIOKafkaProducer:
         if self._producer is None:
+            if self.once and self._is_taken:
+                raise FencedError(f"another process may work as {self.transactional_id} by now")
             producer = AIOKafkaProducer(
                 **await self.kafka.admitted(),
                 client_id=self.client_id,

@@ -3,7 +3,8 @@
 A snapshot is some chunks and, behind them, a head that names its writer, its number and how many chunks it
 has. Each chunk's key holds one of two generations, so that a new snapshot never overwrites the one before;
 a message's headers say whose it is. A reader takes the whole snapshot that stands for the most input. (A
-worker that was stopped for a minute and goes on may still write one: it stands for less.)
+worker that was stopped for a minute and goes on may still write one: it stands for less.) Beside them is the
+journal of tasks that have one (`streams.kafka.journal`): a chunk a key, an empty one where it is void.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from streams.kafka.output import Message
 from streams.topics import SNAPSHOTS
 
 _LEVEL = 1
+_JOURNAL = "journal"
+"""Where other keys have one of two generations."""
 MOST_BYTES = 2**30
 """Of one snapshot, unpacked."""
 
@@ -44,8 +47,21 @@ class _Head(msgspec.Struct, array_like=True):
     """How much input it stands for, to compare two snapshots of a task."""
 
 
+class Found(NamedTuple):
+    """What a topic has of a task."""
+
+    number: int
+    """Of its newest whole snapshot; 0: there is none."""
+    reach: int
+    """As of its mark."""
+    chunks: list[bytes] | None
+    """None: there is no snapshot that can be read."""
+    journal: dict[int, bytes]
+    """Chunks by number, in the order in which they were written, packed."""
+
+
 @dataclass(slots=True)
-class _Found:
+class _Set:
     head: _Head | None = None
     chunks: dict[int, bytes] = field(default_factory=dict)
 
@@ -74,19 +90,32 @@ def messages(task: str, partition: int, mark: Mark, chunks: Sequence[bytes], top
     return [*made, Message(topic, at, msgspec.msgpack.encode(head), whose, f"{slot}/head".encode())]
 
 
-def newest(task: str, found: Iterable[ConsumerRecord]) -> tuple[int, list[bytes]] | None:
-    """Return number and chunks of the whole snapshot of a task that stands for the most input; None: none.
+def journal_key(task: str, number: int) -> bytes:
+    """Return the key of a chunk of a journal."""
+    return f"{task}/{_JOURNAL}/{number}".encode()
+
+
+def newest(task: str, found: Iterable[ConsumerRecord]) -> Found:
+    """Return the whole snapshot of a task that stands for the most input, and its journal.
 
     Messages of other tasks, and what cannot be read, are left out.
     """
-    sets: dict[bytes, _Found] = {}
+    sets: dict[bytes, _Set] = {}
+    journal: dict[int, bytes] = {}
     for record in found:
         name, _, rest = (record.key or b"").decode(errors="replace").partition(f"{task}/")
         whose = dict(record.headers).get("snapshot")
-        if name or not rest or whose is None or not record.value:
+        slot, _, place = rest.partition("/")
+        if name or not rest:
             continue
-        one = sets.setdefault(whose, _Found())
-        place = rest.partition("/")[2]
+        if slot == _JOURNAL and place.isdecimal():
+            journal.pop(int(place), None)
+            if record.value:
+                journal[int(place)] = record.value
+            continue
+        if whose is None or not record.value:
+            continue
+        one = sets.setdefault(whose, _Set())
         try:
             if place == "head":
                 one.head = msgspec.msgpack.decode(record.value, type=_Head)
@@ -99,21 +128,20 @@ def newest(task: str, found: Iterable[ConsumerRecord]) -> tuple[int, list[bytes]
         for one in sets.values()
         if one.head is not None and all(i in one.chunks for i in range(one.head.chunks))
     ]
-    for _, number, one in sorted(whole, key=lambda each: each[:2], reverse=True):
+    for reach, number, one in sorted(whole, key=lambda each: each[:2], reverse=True):
         assert one.head is not None
         try:
             decompressor = zstandard.ZstdDecompressor()
             chunks = [one.chunks[i] for i in range(one.head.chunks)]
-            return number, [decompressor.decompress(c, max_output_size=MOST_BYTES) for c in chunks]
+            plain = [decompressor.decompress(c, max_output_size=MOST_BYTES) for c in chunks]
         except zstandard.ZstdError:
             continue
-    return None
+        return Found(number, reach, plain, journal)
+    return Found(0, 0, None, journal)
 
 
-async def read(
-    kafka: Access, topic: str, tasks: Mapping[str, int]
-) -> AsyncIterator[tuple[str, tuple[int, list[bytes]] | None]]:
-    """Yield each task's name with number and chunks of its newest whole snapshot; None: there is none.
+async def read(kafka: Access, topic: str, tasks: Mapping[str, int]) -> AsyncIterator[tuple[str, Found]]:
+    """Yield each task's name with its newest whole snapshot and its journal.
 
     Parameters
     ----------

@@ -7,12 +7,13 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from streams import codec
+from streams.kafka.journal import Entry, JournalError, unpacked
 from streams.kafka.origin import Origin, Origins
 from streams.partition_time import believed, time_of
 from streams.pipeline import Failure, Pipeline
@@ -20,7 +21,17 @@ from streams.processor import OfPartition
 from streams.processors.snapshots import join, split
 from streams.recent_samples import DATASTREAMS, RecentSamples
 from streams.records import Changes, Commands, Record, SampleBatch, Tick
-from streams.topics import CALL_RECEIPTS, COMMANDS, DETECTIONS, PRESENCES, RAW, SAMPLES, TELLINGS, Topic
+from streams.topics import (
+    CALL_RECEIPTS,
+    COMMANDS,
+    DETECTIONS,
+    PRESENCES,
+    RAW,
+    SAMPLES,
+    TELLINGS,
+    Topic,
+    topics_of,
+)
 
 _VERSION = 1
 DATASTREAMS_REMEMBERED = DATASTREAMS // SAMPLES.partitions
@@ -34,6 +45,11 @@ class Group:
     name: str
     reads: tuple[Topic, ...]
     """Of equal partitions; those of its processors that come from elsewhere."""
+
+    @property
+    def is_journaled(self) -> bool:
+        """Whether the order in which its messages come is not the same twice."""
+        return len(self.reads) > 1
 
 
 SCORE = Group("score", (RAW,))
@@ -85,6 +101,11 @@ class Task:
         """Name among all tasks."""
         return f"{self.group.name}/{self.partition}"
 
+    @property
+    def taken(self) -> int:
+        """How much it has taken: it counts up with each message."""
+        return sum(self.next_offset.values())
+
     def is_behind(self, topic: str, offset: int) -> bool:
         """Return whether a message is one that the state stands for already; it is counted."""
         if offset >= self.next_offset.get(topic, 0):
@@ -118,9 +139,23 @@ class Task:
         streams.codec.CodecError
             It cannot be read. It counts as taken.
         """
+        batches = self._batches(topic, offset, message, origin, stamp_us, is_again=is_again)
+        return [] if batches is None else self.pipeline.run(batches, self.now_us or None)
+
+    def _batches(
+        self,
+        topic: str,
+        offset: int,
+        message: bytes,
+        origin: Origin | None,
+        stamp_us: int | None,
+        *,
+        is_again: bool,
+    ) -> list[Record] | None:
+        """Return what processors get of a message; None: it is a repetition."""
         self.next_offset[topic] = offset + 1
         if not (is_again or self.origins.is_new(origin)):
-            return []
+            return None
         batch = codec.decode(message)
         if isinstance(batch, Commands) and stamp_us is not None:
             batch = believed(batch, stamp_us)
@@ -128,8 +163,49 @@ class Task:
         if isinstance(batch, SampleBatch) and not is_again:
             # brokers send again what they were not told to be safe
             batch = self.recent.without(batch)
-        batches = () if isinstance(batch, Tick) else (batch,)
-        return self.pipeline.run(batches, self.now_us or None)
+        return [] if isinstance(batch, Tick) else [batch]
+
+    def told(self, outputs: Iterable[Record]) -> list[bytes]:
+        """Return those outputs that processors of the group read, for a journal."""
+        reads = {topic for processor in self.pipeline.processors for topic in processor.reads}
+        return [codec.encode(one) for one in outputs if reads.intersection(topics_of(one))]
+
+    def repeat(self, journal: Iterable[bytes]) -> None:
+        """Take what was taken behind the snapshot, in the same order, with what came of it then.
+
+        Outputs are not made a second time: what is told after a restart with another program or configuration
+        must go on from what others were told before.
+
+        Parameters
+        ----------
+        journal
+            Chunks of entries; those that the snapshot stands for are left out.
+
+        Raises
+        ------
+        streams.kafka.journal.JournalError
+            It is damaged, or does not follow what was taken. All before that place was taken.
+        """
+        for entry in unpacked(journal):
+            if entry.at > self.taken:
+                raise JournalError(f"something is missing in the journal of {self.name} before {entry.at}")
+            if entry.at == self.taken:
+                self._repeat(entry)
+        self.pipeline.failures.clear()  # told when they happened
+
+    def _repeat(self, entry: Entry) -> None:
+        try:
+            told = [codec.decode(one) for one in entry.told]
+        except codec.CodecError as error:
+            raise JournalError(f"the journal of {self.name} cannot be read: {error}") from error
+        try:
+            batches = self._batches(
+                entry.topic, entry.offset, entry.value, entry.origin, entry.stamp_us, is_again=entry.is_again
+            )
+        except codec.CodecError:
+            return  # it was parked then
+        if batches is not None:
+            self.pipeline.repeat([*batches, *told], self.now_us or None)
 
     def begin(self, changes: Changes, *, only_new: bool = False) -> None:
         """Know what was changed by command before the first message that is read.

@@ -1,8 +1,8 @@
 """A worker's tasks: restored when their partition comes, snapshotted when it goes and once a minute.
 
 What came of the messages that were read is at the broker before a snapshot says that they were read. A group
-whose topics are several writes its outputs and its state in one transaction, since the order in which it
-reads them is not the same twice.
+whose topics are several writes its outputs and its journal in one transaction, since the order in which it
+reads them is not the same twice (`streams.kafka.journal`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -19,6 +19,8 @@ from aiokafka.errors import KafkaError
 from streams.kafka import snapshots
 from streams.kafka.access import Access
 from streams.kafka.dead_letters import DeadLetter, is_again
+from streams.kafka.journal import Entry, JournalError
+from streams.kafka.journaled import JournaledOutput
 from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
 from streams.kafka.registry import standing_changes
@@ -44,7 +46,9 @@ log = structlog.get_logger()
 SNAPSHOT_INTERVAL_US = 60_000_000
 RETRY_S = 1.0
 SNAPSHOT_BYTES = 256_000_000
-"""Read since the last snapshot: as much would have to be read again."""
+"""Read since the last snapshot: as much would have to be read again ..."""
+JOURNAL_BYTES = 64_000_000
+"""... and as much is in a journal."""
 
 _UNCHANGED = Changes(changes=[])
 
@@ -61,8 +65,11 @@ class WorkerHealth:
     failures: int = 0
     lost_states: int = 0
     """Tasks that began anew because their snapshot could not be read."""
+    lost_journals: int = 0
+    """Journals that could not be read to their end: what is behind is judged again."""
     lost_tasks: int = 0
     """Let go of, since another worker may have them."""
+    journal_bytes: int = 0
     snapshots: int = 0
     snapshot_bytes: int = 0
     snapshot_s: float = 0.0
@@ -77,7 +84,13 @@ class _Open:
     output: Output
     number: int
     """Of its last snapshot."""
+    reach: int
+    """Of the snapshot that it began with: the next one must not stand for less."""
     due_us: int
+    journal: JournaledOutput | None = None
+    """Over the same output, where the group is journaled."""
+    is_anew: bool = False
+    """What its journal would follow could not be read: it needs a snapshot first."""
     read: list[Any] = field(default_factory=list)
     """Messages that wait for the next snapshot to be acknowledged."""
     read_bytes: int = 0
@@ -92,6 +105,8 @@ class _Taken:
 
     begin_us: int
     mark: snapshots.Mark
+    taken: int
+    """How much the task had taken."""
     chunks: list[bytes]
     read: list[Any]
     """Messages that it stands for."""
@@ -214,18 +229,25 @@ class Worker:
             self.health.messages += 1
             if one.task.is_behind(topic, offset):
                 self.health.read_again += 1
-                self.acknowledge([message])
+                if one.journal is None:
+                    self.acknowledge([message])
+                else:  # a snapshot need not stand for it yet
+                    one.read.append(message)
                 return
-            outputs = self._judge(one, topic, offset, value, headers, stamp_us)
+            at = one.task.taken
+            taken, outputs = self._judge(one, topic, offset, value, headers, stamp_us)
             one.read.append(message)
             one.read_bytes += len(value)
             try:
-                if len(group.reads) > 1:
-                    if outputs:
-                        await self._snapshot(one, outputs)
+                if one.journal is not None:
+                    told = one.task.told(taken)
+                    origin, again = origin_of(headers), is_again(headers)
+                    await one.journal.post(
+                        Entry(at, topic, offset, value, origin, stamp_us, again, told), outputs
+                    )
                 else:
                     await self._output.post(outputs, at_once=any(m.topic in self._urgent for m in outputs))
-                if one.read_bytes > SNAPSHOT_BYTES:
+                if one.read_bytes > (SNAPSHOT_BYTES if one.journal is None else JOURNAL_BYTES):
                     await self._snapshot(one)
                 elif self.clock_us() >= one.due_us and one.writing is None:
                     self._begin_snapshot(one)
@@ -248,8 +270,8 @@ class Worker:
                     except FencedError:
                         pass  # it goes on where the last snapshot stands
                     self._open.pop(key, None)
-                    if one.output is not self._output:
-                        await one.output.close()
+                    if one.journal is not None:
+                        await one.journal.close()
         self._owned = set() if partitions is None else self._owned - partitions
 
     def _lose(self, one: _Open, why: FencedError) -> None:
@@ -263,25 +285,28 @@ class Worker:
             if any((self.prefix + topic.name, key[1]) in self._owned for topic in one.task.group.reads):
                 self.rejoin()
 
+    def _wrote(self, n_bytes: int) -> None:
+        self.health.journal_bytes += n_bytes
+
     def _judge(
         self, one: _Open, topic: str, offset: int, value: bytes, headers: Headers, stamp_us: int | None
-    ) -> list[Message]:
-        """Return the messages that come of a message, dead letters among them."""
-        task = one.task
+    ) -> tuple[list[Record], list[Message]]:
+        """Return what comes of a message, and the messages that this makes, dead letters among them."""
+        task, taken = one.task, list[Record]()
         origin = origin_of(headers)
         repeated, left_out = task.origins.repeated, task.recent.left_out
         try:
             taken = task.take(topic, offset, value, origin, stamp_us, is_again=is_again(headers))
             made = self._messages(f"{task.name}/{topic}", offset, taken)
         except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
-            return [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]
+            return taken, [self._parked(task, topic, offset, value, f"{type(error).__name__}: {error}")]
         self.health.repeated += task.origins.repeated - repeated
         self.health.repeated_samples += task.recent.left_out - left_out
         for failure in self._failures(task):
             if failure.batch is not None:
                 reason = f"{failure.processor}: {failure.error!r}"
                 made.append(self._parked(task, topic, offset, value, reason))
-        return made
+        return taken, made
 
     def _failures(self, task: Task) -> list[Failure]:
         failures = task.failures()
@@ -346,8 +371,11 @@ class Worker:
                 places = {name: partition for name, (_, partition) in tasks.items()}
                 standing = await standing_changes(self.kafka, self.prefix)
                 async for name, found in snapshots.read(self.kafka, self.prefix + SNAPSHOTS.name, places):
-                    group, partition = tasks.pop(name)
-                    opened = self._opened(group, partition, outputs.pop(name), found, standing)
+                    group, partition = tasks[name]
+                    opened = self._opened(group, partition, outputs[name], found, standing)
+                    if opened.is_anew:
+                        await self._snapshot(opened)
+                    del tasks[name], outputs[name]
                     self._open[group.name, partition] = opened
                     self._lost.pop((group.name, partition), None)
             except (KafkaError, OSError, FencedError) as error:
@@ -358,7 +386,7 @@ class Worker:
                 await asyncio.sleep(RETRY_S)
 
     async def _output_of(self, name: str, group: Group) -> Output:
-        if len(group.reads) == 1:
+        if not group.is_journaled:
             return self._output
         # taken again after an error, the id would shut out a worker that has the task meanwhile
         output = Output(self.kafka, self.name, f"{self.prefix}groundswell-{name}", once=True)
@@ -370,32 +398,45 @@ class Worker:
         group: Group,
         partition: int,
         output: Output,
-        found: tuple[int, list[bytes]] | None,
+        found: snapshots.Found,
         standing: Changes = _UNCHANGED,
     ) -> _Open:
-        task, number = Task(group, partition, self.make(group)), 0
-        if found is not None:
-            number, chunks = found
+        task, is_restored = Task(group, partition, self.make(group)), False
+        if found.chunks is not None:
             try:
-                task.restore(chunks)
+                task.restore(found.chunks)
+                is_restored = True
             except Exception as error:  # noqa: BLE001 - an older program's state, say: it begins anew
                 self.health.lost_states += 1
                 log.error("a state was lost", task=task.name, error=repr(error))
-                task, found = Task(group, partition, self.make(group)), None
-        if found is not None:  # changes since the snapshot come in line, those that are not kept there do not
+                task = Task(group, partition, self.make(group))
+        if is_restored:  # changes since the snapshot come in line, those that are not kept there do not
             task.begin(standing, only_new=True)
             until_us = self.clock_us() - RAW.retention_s * 1_000_000
             standing = Changes(changes=[one for one in standing.changes if one.at_us < until_us])
         task.begin(standing)
+        is_anew = group.is_journaled and found.chunks is not None and not is_restored
+        try:
+            task.repeat(found.journal.values())
+        except JournalError as error:
+            self.health.lost_journals += 1
+            is_anew = True
+            log.error("a journal was lost, what it stands for is judged again", error=str(error))
         # not all at the same time
         spread_us = self.snapshot_interval_us * (1 + partition % SNAPSHOTS.partitions) // SNAPSHOTS.partitions
-        return _Open(task, output, number, self.clock_us() + spread_us)
+        due_us = self.clock_us() + spread_us
+        one = _Open(task, output, found.number, found.reach, due_us, is_anew=is_anew)
+        if group.is_journaled:
+            topic, lost = self.prefix + SNAPSHOTS.name, partial(self._lose, one)
+            kept = [(number, -1) for number in found.journal]  # the next snapshot stands for them
+            one.journal = JournaledOutput(output, task.name, partition, topic, lost, self._wrote, kept)
+        return one
 
-    async def _snapshot(self, one: _Open, outputs: Sequence[Message] = ()) -> None:
-        """Write the state, behind outputs, and return when it is there."""
+    async def _snapshot(self, one: _Open) -> None:
+        """Write the state, and return when it is there."""
         if one.writing is not None:
             await asyncio.wait([one.writing])
-        await self._written(one, self._taken(one), outputs)
+        await self._written(one, self._taken(one))
 
     def _begin_snapshot(self, one: _Open) -> None:
         """Write the state as it is now while the next messages are taken."""
@@ -417,21 +458,24 @@ class Worker:
     def _taken(self, one: _Open) -> _Taken:
         """Return the state, and what need not be read again when it is written."""
         begin_us = self.clock_us()
-        mark = snapshots.Mark(self.name, one.number + 1, sum(one.task.next_offset.values()))
-        taken = _Taken(begin_us, mark, one.task.snapshot(), one.read, one.read_bytes)
+        mark = snapshots.Mark(self.name, one.number + 1, max(one.task.taken, one.reach))
+        taken = _Taken(begin_us, mark, one.task.taken, one.task.snapshot(), one.read, one.read_bytes)
         one.read, one.read_bytes = [], 0
         one.due_us = max(begin_us, one.due_us) + self.snapshot_interval_us
         return taken
 
-    async def _written(self, one: _Open, taken: _Taken, outputs: Sequence[Message] = ()) -> None:
-        """Write a state, behind outputs; what was read until then need not be read again."""
+    async def _written(self, one: _Open, taken: _Taken) -> None:
+        """Write a state; what was read until then need not be read again."""
         task = one.task
-        await one.output.flush()  # the state stands for what is at the broker
+        await (one.journal or one.output).flush()  # the state stands for what is at the broker
         topic = self.prefix + SNAPSHOTS.name
         made = await asyncio.to_thread(
             snapshots.messages, task.name, task.partition, taken.mark, taken.chunks, topic
         )
-        await one.output.send([*outputs, *made])
+        if one.journal is None:
+            await one.output.send(made)
+        else:
+            await one.journal.snapshot(made, taken.taken)
         one.number = taken.mark.number
         self.acknowledge(taken.read)
         self.health.snapshots += 1

@@ -81,7 +81,7 @@ class Alert:
     """
 
     name = "alert"
-    reads: tuple[Topic, ...] = (DETECTIONS, COMMANDS, CALL_RECEIPTS, REGISTRY)
+    reads: tuple[Topic, ...] = (DETECTIONS, COMMANDS, CALL_RECEIPTS, REGISTRY, ALERTS)
     writes: tuple[Topic, ...] = (ALERTS, COMMAND_OUTCOMES)
 
     def __init__(self, datastreams: Iterable[Datastream] = ()) -> None:
@@ -101,9 +101,15 @@ class Alert:
         self._agenda = Agenda(self._times_of)
         self._now_us = 0
         self._for_regions = 0
+        self._told: dict[str, AlertTransition] = {}
+        """What others were told before, read again: the newest step of each alert."""
+        self._told_otherwise = 0
 
     def on_batch(self, batch: Record) -> Outputs:
-        """Take detections, commands about alerts, answers to calls, or changes of silences and plans."""
+        """Take detections, commands about alerts, answers to calls, or changes of silences and plans.
+
+        Steps of alerts are what was said before, read again.
+        """
         if isinstance(batch, Detections):
             found = [one for one in batch.detections if not one.part_of]  # others look at those first
             return _told([step for one in found for step in self._found(one)])
@@ -111,6 +117,9 @@ class Alert:
             return self._answers([one for one in batch.commands if one.kind in _KINDS])
         if isinstance(batch, CallReceipts):
             return _told([step for one in batch.receipts for step in self._received(one)])
+        if isinstance(batch, AlertTransitions):
+            self._told.update((step.alert_id, step) for step in batch.transitions)
+            return []
         if isinstance(batch, Changes):
             steps = self._reach(max((change.at_us for change in batch.changes), default=0))
             if self._plans.take(batch):
@@ -129,6 +138,7 @@ class Alert:
         too_many = unanswered[: max(len(unanswered) - UNANSWERED_LIMIT, 0)]
         steps += [self._keep(close(alert, now_us)) for alert in too_many]
         self._closed_unanswered += len(too_many)
+        self._stand_by_what_was_told()
         return _told(steps)
 
     def on_end(self) -> Outputs:
@@ -155,8 +165,9 @@ class Alert:
                 self._take_back(msgspec.msgpack.decode(piece, type=_Snapshot))
 
     def counts(self) -> dict[str, int]:
-        """Alerts closed although nobody had answered them; commands that regions answer; newer changes."""
+        """Alerts closed unanswered; commands that regions answer; newer changes; steps of another program."""
         return {
+            "told_otherwise": self._told_otherwise,
             "closed_unanswered": self._closed_unanswered,
             "for_regions": self._for_regions,
             "unreadable_changes": self._silences.unreadable + self._plans.unreadable,
@@ -365,6 +376,18 @@ class Alert:
             step = msgspec.structs.replace(step, silenced=silence)
         return self._put(step)
 
+    def _stand_by_what_was_told(self) -> None:
+        """Take the steps that others know, where another program or configuration makes less of the same.
+
+        The next step would have a number that they have heard, and none of them would take it.
+        """
+        for name, told in self._told.items():
+            own = self._alert(name)
+            if own is None or (own.number <= told.number and not _are_equal(own, told)):
+                self._told_otherwise += 1
+                self._put(told)
+        self._told.clear()
+
     def _put(self, step: AlertTransition) -> AlertTransition:
         name = step.alert_id
         if step.proposed is None:
@@ -388,6 +411,11 @@ class Alert:
         while len(self._closed) > CLOSED_LIMIT:
             del self._closed[next(iter(self._closed))]
         return step
+
+
+def _are_equal(one: AlertTransition, other: AlertTransition) -> bool:
+    """Return whether two steps are the same; the evidence of what is closed is forgotten."""
+    return msgspec.structs.replace(one, evidence={}) == msgspec.structs.replace(other, evidence={})
 
 
 def _told(steps: list[AlertTransition]) -> Outputs:

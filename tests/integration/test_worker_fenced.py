@@ -104,9 +104,12 @@ async def test_a_worker_that_comes_back_does_not_shut_out_its_successor(kafka, p
             if worker is old:
                 await take(old, 0)
                 (task,) = old._open.values()
+                assert task.journal is not None
+                await task.journal.flush()
                 task.output._producer = Cut(task.output._producer)  # type: ignore[assignment]
         await take(new, 1)
         await take(old, 1)
+        await until(lambda: old.tasks == 0, WAIT_S)
         await take(old, 2)
         assert (old.tasks, old.health.lost_tasks, asked) == (0, 1, ["to rejoin"])
         assert "the connection broke" in old.error

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.output import Message
-from streams.kafka.snapshots import Mark, messages, newest
+from streams.kafka.snapshots import Mark, journal_key, messages
+from streams.kafka.snapshots import newest as found_newest
 
 
 @dataclass
@@ -26,6 +27,12 @@ def records(made: list[Message]) -> list[Record]:
 
 def written(writer: str, number: int, reach: int, chunks: list[bytes], task: str = "score/3") -> list[Record]:
     return records(messages(task, 3, Mark(writer, number, reach), chunks, "snapshots"))
+
+
+def newest(task: str, found: list[Record]) -> tuple[int, list[bytes]] | None:
+    """Return number and chunks of the newest snapshot."""
+    one = found_newest(task, found)  # type: ignore[arg-type]
+    return None if one.chunks is None else (one.number, one.chunks)
 
 
 def compacted(found: list[Record]) -> list[Record]:
@@ -83,3 +90,15 @@ def test_a_snapshot_whose_bytes_are_damaged_gives_way_to_the_one_before():
     damaged = written("w", 2, 2, [b"new"])
     damaged[0].value = b"damaged"
     assert newest("score/3", written("w", 1, 1, [b"old"]) + damaged) == (1, [b"old"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=3)), max_size=30), st.booleans())
+def test_a_journal_is_read_in_the_order_in_which_it_was_written(written_chunks, is_compacted):
+    found = [Record(journal_key("alert/0", number), value, ()) for number, value in written_chunks]
+    found += written("w", 1, 1, [b"x"], "alert/0")
+    journal = found_newest("alert/0", compacted(found) if is_compacted else found).journal
+    newest_of = {number: (k, value) for k, (number, value) in enumerate(written_chunks)}
+    live = sorted((k, number, value) for number, (k, value) in newest_of.items() if value)
+    assert [(number, value) for _, number, value in live] == list(journal.items())
+    assert newest("alert/0", found) == (1, [b"x"])
+    assert found_newest("alert/00", found).journal == {}

@@ -21,6 +21,7 @@ from streams.records import Changes, FlaggedSamples, SampleBatch
 from streams.topics import SAMPLES
 
 SECOND_US = 1_000_000
+NOTHING = snapshots.Found(0, 0, None, {})
 
 
 class Broker:
@@ -60,7 +61,7 @@ class Bench:
         self.worker._output = self.broker  # type: ignore[assignment]
         self.worker.acknowledge = self.acknowledge
         self.worker._owned = {(SAMPLES.name, 0)}
-        self.one = self.worker._opened(SENSE, 0, self.broker, None)  # type: ignore[arg-type]
+        self.one = self.worker._opened(SENSE, 0, self.broker, NOTHING)  # type: ignore[arg-type]
         self.worker._open["sense", 0] = self.one
 
     def make(self, _: Group) -> Pipeline:
@@ -92,9 +93,9 @@ class Bench:
             for m in self.broker.written
         ]
         found = snapshots.newest("sense/0", records)
-        assert found is not None
+        assert found.chunks is not None
         task = Task(SENSE, 0, self.make(SENSE))
-        task.restore(found[1])
+        task.restore(found.chunks)
         return task
 
 
@@ -200,11 +201,11 @@ async def test_a_task_that_is_open_is_not_set_back_to_its_snapshot(monkeypatch):
     async def read(_bootstrap: str, _topic: str, tasks: dict[str, int]):
         names = sorted(tasks)
         asked.append(names)
-        yield names[0], None
+        yield names[0], NOTHING
         if len(asked) == 1:
             raise OSError("away")
         for name in names[1:]:
-            yield name, None
+            yield name, NOTHING
 
     def make(_: Group) -> Pipeline:
         made.append(Pipeline([QualityControl([], [])]))

@@ -7,6 +7,7 @@ from typing import Any
 from streams import codec
 from streams.kafka.access import Access
 from streams.kafka.output import Output
+from streams.kafka.snapshots import Found
 from streams.kafka.tasks import SCORE, Task
 from streams.kafka.worker import Worker
 from streams.pipeline import Pipeline
@@ -76,15 +77,15 @@ def snapshot() -> list[bytes]:
 def test_a_task_without_a_state_begins_with_what_stands() -> None:
     made = worker()
     output = Output(Access("nowhere:1"), "w")
-    assert versions(made._opened(SCORE, 0, output, None, STANDING)) == [1, 2]
-    damaged = made._opened(SCORE, 0, output, (3, [b"damaged"]), STANDING)
+    assert versions(made._opened(SCORE, 0, output, Found(0, 0, None, {}), STANDING)) == [1, 2]
+    damaged = made._opened(SCORE, 0, output, Found(3, 9, [b"damaged"], {}), STANDING)
     assert versions(damaged) == [1, 2]
     assert made.health.lost_states == 1
 
 
 def test_a_restored_task_takes_changes_in_line_but_those_that_the_broker_does_not_keep() -> None:
     made = worker()
-    one = made._opened(SCORE, 0, Output(Access("nowhere:1"), "w"), (3, snapshot()), STANDING)
+    one = made._opened(SCORE, 0, Output(Access("nowhere:1"), "w"), Found(3, 9, snapshot(), {}), STANDING)
     assert versions(one) == [1], "what is older than the topic's messages comes no more"
     one.task.take("raw", 0, codec.encode(Changes(changes=[STANDING.changes[1]])))
     assert versions(one) == [1, 2]

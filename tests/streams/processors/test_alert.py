@@ -3,6 +3,7 @@ import pytest
 
 from streams import codec
 from streams.alerts import SHOWN_AFTER_ANSWER_US, alert_id
+from streams.pipeline import Pipeline
 from streams.processor import Processor
 from streams.processors.alert import CLOSED_LIMIT, UNANSWERED_LIMIT, Alert
 from streams.processors.snapshots import CHUNK_BYTES
@@ -173,4 +174,30 @@ def test_cutting_changes_nothing():
 
 def test_another_batch_is_refused():
     with pytest.raises(TypeError, match="alert does not read"):
-        Alert().on_batch(AlertTransitions(transitions=[]))
+        Alert().on_batch(CommandOutcomes(outcomes=[]))
+
+
+def test_what_another_program_told_before_a_kill_is_gone_on_from():
+    """The number of the next step must be one that nobody has heard."""
+    opened = take(Alert(), detection(level="yellow"))[0]
+    told = [opened, msgspec.structs.replace(opened, number=2, level="red", change="level")]
+    other = detection(onset_us=9)
+    for number_told, levels in ((2, ["red"]), (1, ["yellow"])):
+        processor = Alert()
+        pipeline = Pipeline([processor])
+        # this program makes one step of it
+        round_ = [Detections(detections=[detection(level="yellow"), other])]
+        pipeline.repeat([*round_, AlertTransitions(transitions=told[:number_told])], 10)
+        assert not pipeline.failures
+        assert processor.counts()["told_otherwise"] == number_told - 1
+        ended = take(processor, detection("end"))[0]
+        assert (ended.number, [ended.level]) == (number_told + 1, levels)
+        assert take(processor, msgspec.structs.replace(other, phase="end"))[0].number == 2
+
+
+def test_what_was_told_and_is_unknown_here_is_known_from_then_on():
+    (step,) = take(Alert(), detection(level="red"))
+    processor = Alert()
+    Pipeline([processor]).repeat([AlertTransitions(transitions=[step])], 10)
+    assert take(processor, detection(level="red")) == []
+    assert take(processor, detection("end"))[0].number == 2
