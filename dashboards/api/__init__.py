@@ -41,6 +41,7 @@ from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from dashboards.sensitivity import DECIMALS
+from dashboards.sta import routes as sensorthings
 from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink
 from streams.call_links import CallLinks
@@ -195,6 +196,7 @@ def create_app(
         operations.health_router(context),
     ):
         app.include_router(routes)
+    app.include_router(sensorthings.router(context))
     if posting is not None:
         app.router.routes.append(Route(PATH, posting))
     if callbacks is not None:

@@ -1,0 +1,414 @@
+"""Goes along a resource path and fetches what is asked for: one question for each level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from dashboards.problems import ProblemError
+from dashboards.sensitivity import coarse_definition
+from dashboards.sta.answer import identity_of, thing_id
+from dashboards.sta.entities import ENTITIES, NEVER, by_id, is_number, thing_of
+from dashboards.sta.options import Options
+from dashboards.sta.path import Path, Step
+from storage.sql.sta.tables import TABLES
+from storage.sta_indicators import source_of
+from storage.sta_query import (
+    SITE,
+    Counted,
+    EntityName,
+    Expression,
+    Question,
+    Row,
+    Source,
+    StaPage,
+    Value,
+    ValueType,
+    both,
+    equals,
+)
+from storage.store import Store
+from streams.records import Change
+
+_INTEGERS = {"kind", "number", "indicator", "version"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A list of entities: its condition, or its rows where they are known already."""
+
+    entity: EntityName
+    where: Expression | None = None
+    source: Source = "samples"
+    datastream: Row | None = None
+    """Of all observations."""
+    rows: list[Row] | None = None
+
+
+class Reading:
+    """Fetches entities of a store.
+
+    Parameters
+    ----------
+    decimals
+        Of degrees, in places of stations, for who may not change them; None: exact.
+    """
+
+    def __init__(self, store: Store, decimals: int | None) -> None:
+        self._store = store
+        self._decimals = decimals
+
+    def target(self, path: Path) -> Target | Row:
+        """Return the list or the entity that a path leads to.
+
+        Raises
+        ------
+        ProblemError
+            404 something on the way is not there.
+        """
+        first, *more = path.steps
+        at: Target | Row = Target(first.entity)
+        if first.identity is not None:
+            at = self._found(self.by_id(first.entity, first.identity), first)
+        before = first
+        for step in more:
+            assert isinstance(at, dict)
+            there = self.along(before.entity, at, step.link)
+            if step.is_many and step.identity is None:
+                at = there
+            else:
+                at = self._found(self._one_of(there, step), step)
+            before = step
+        return at
+
+    def page(self, target: Target, options: Options) -> StaPage:
+        """Return a page of a list, with what is to be expanded."""
+        if target.rows is not None:
+            page = StaPage(target.rows[options.skip :][: options.top], None)
+        else:
+            page = self._store.sta_page(self._question(target, options))
+        self._complete(target.entity, page.rows, target.datastream)
+        self.expand(target.entity, page.rows, options)
+        return page
+
+    def count(self, target: Target, options: Options) -> Counted:
+        """Return how many entities a list has."""
+        if target.rows is not None:
+            return Counted(len(target.rows))
+        number = None
+        if target.datastream is not None and options.where is None:
+            number = target.datastream["number"]
+        return self._store.sta_count(self._question(target, options), number)
+
+    def by_id(self, entity: EntityName, identity: str) -> Row | None:
+        """Return an entity, None where there is none."""
+        kind, key = thing_of(identity)
+        before, _, last = key.rpartition("~")
+        if entity == "Observations":
+            series, _, time = identity.rpartition("~")
+            datastream = self.by_id("Datastreams", series) if is_number(time) else None
+            return None if datastream is None else self._observation(datastream, int(time))
+        if before and is_number(last) and entity == "Locations":
+            return self._past_place(kind, before, int(last))
+        if before and is_number(last) and entity == "FeaturesOfInterest":
+            observation = self.by_id("Observations", identity)
+            return None if observation is None else self._own_place(observation)
+        condition = by_id(entity, identity)
+        return None if condition is NEVER else self._one(entity, condition)
+
+    def along(self, entity: EntityName, row: Row, name: str) -> Target:
+        """Return where a link of an entity leads."""
+        to = ENTITIES[entity].links[name].to
+        if (entity, name) == ("Datastreams", "Observations"):
+            return self._series(row)
+        if entity == "Observations":
+            found = row["datastream"] if name == "Datastream" else self._feature(row)
+            return Target(to, rows=[] if found is None else [found])
+        if entity == "FeaturesOfInterest":
+            if "observation" in row:
+                return Target(to, datastream=row["observation"]["datastream"], rows=[row["observation"]])
+            of_thing = both(
+                equals("kind", "integer", row["kind"], ("Datastream",)),
+                equals("thing_key", "text", row["key"], ("Datastream",)),
+            )
+            return Target(to, of_thing, source="reports" if row["kind"] else "samples")
+        if (entity, name) == ("HistoricalLocations", "Locations"):
+            place = self._past_place(row["kind"], row["key"], row["version"])
+            return Target(to, rows=[] if place is None else [place])
+        where = both(
+            *(equals(far, _type(far), row[near], ()) for near, far in TABLES[entity].links[name].pairs)
+        )
+        if "version" in row and to == "HistoricalLocations":
+            where = both(where, equals("version", "integer", row["version"]))
+        return Target(to, where)
+
+    # --- expansions -----------------------------------------------------------------------------------
+
+    def expand(self, entity: EntityName, rows: Sequence[Row], options: Options) -> None:
+        """Fetch what links of all rows lead to, level by level."""
+        for row in rows:
+            row["expanded"] = {}
+        for name, nested in options.expand.items():
+            if rows:
+                self._expand(entity, rows, name, nested)
+
+    def _expand(self, entity: EntityName, rows: Sequence[Row], name: str, nested: Options) -> None:
+        to = ENTITIES[entity].links[name].to
+        found: list[Row]
+        if (entity, name) == ("Datastreams", "Observations"):
+            found = self._expand_series(rows, nested)
+        elif entity in {"Observations", "FeaturesOfInterest"} or (entity, name) == (
+            "HistoricalLocations", "Locations",
+        ):  # fmt: skip
+            found = self._expand_special(entity, rows, name, nested)
+        else:
+            found = self._expand_linked(entity, rows, name, nested)
+        self.expand(to, found, nested)
+
+    def _expand_series(self, rows: Sequence[Row], nested: Options) -> list[Row]:
+        of_series = {(row["kind"], row["number"], row["indicator"]): row for row in rows}
+        by_source: dict[Source, list[tuple[int, int]]] = {}
+        for kind, number, indicator in of_series:
+            by_source.setdefault(source_of(kind, indicator), []).append((number, indicator))
+        found: list[Row] = []
+        for row in rows:
+            row["expanded"]["Observations"] = []
+        for source, keys in by_source.items():
+            question = Question(
+                "Observations", nested.where, nested.order, nested.top, nested.skip, source=source,
+                one_series=True, decimals=self._decimals,
+            )  # fmt: skip
+            found += self._store.sta_series(question, keys)
+        for one in found:
+            series = of_series[one["kind"], one["number"], one["indicator"]]
+            one["datastream"] = series
+            series["expanded"]["Observations"].append(one)
+        return found
+
+    def _expand_linked(
+        self, entity: EntityName, rows: Sequence[Row], name: str, nested: Options
+    ) -> list[Row]:
+        link, to, is_many = TABLES[entity].links[name], *ENTITIES[entity].links[name]
+        (_, (near, far)) = link.pairs
+        found: list[Row] = []
+        where, order = (nested.where, nested.order) if is_many else (None, ())
+        question = Question(
+            to, where, order, nested.top if is_many else 1, nested.skip if is_many else 0,
+            decimals=self._decimals,
+        )  # fmt: skip
+        for kind in sorted({row["kind"] for row in rows}):
+            keys: list[Value] = sorted({row[near] for row in rows if row["kind"] == kind and row[near]})
+            some = self._store.sta_related(question, far, keys, kind) if keys else []
+            of_key: dict[Any, list[Row]] = {}
+            for one in some:
+                of_key.setdefault(one[far], []).append(one)
+            for row in rows:
+                if row["kind"] == kind:
+                    row["expanded"][name] = of_key.get(row[near], [])
+            found += some
+        return found
+
+    def _expand_special(
+        self, entity: EntityName, rows: Sequence[Row], name: str, nested: Options
+    ) -> list[Row]:
+        if nested.where is not None or nested.order or nested.skip or entity == "FeaturesOfInterest":
+            raise ProblemError(
+                400, f"{name} of {entity} cannot be expanded so: ask for {entity}('ID')/{name}."
+            )
+        places: list[Row | None]
+        if entity == "Observations" and name == "FeatureOfInterest":
+            places = self._features(rows)
+        elif entity == "Observations":
+            places = [dict(row["datastream"]) for row in rows]
+        else:
+            changes = {change.version: change for change in self._versions(rows)}
+            places = [_past_row(changes.get(row["version"]), self._decimals) for row in rows]
+        for row, place in zip(rows, places, strict=True):
+            row["expanded"][name] = [] if place is None else [place]
+        return [place for place in places if place is not None]
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _question(self, target: Target, options: Options) -> Question:
+        return Question(
+            target.entity,
+            both(target.where, options.where),
+            options.order,
+            options.top,
+            options.skip,
+            options.after,
+            target.source,
+            target.datastream is not None,
+            self._decimals,
+        )
+
+    def _one(self, entity: EntityName, where: Expression, source: Source = "samples") -> Row | None:
+        question = Question(entity, where, limit=1, source=source, decimals=self._decimals)
+        rows = self._store.sta_page(question).rows
+        return rows[0] if rows else None
+
+    def _one_of(self, target: Target, step: Step) -> Row | None:
+        if target.rows is not None:
+            rows = target.rows
+            self._complete(target.entity, rows, target.datastream)
+        else:
+            where = target.where
+            if step.identity is not None:
+                where = both(where, by_id(step.entity, step.identity))
+            if target.datastream is not None and step.identity is not None:
+                observation = self.by_id("Observations", step.identity)
+                rows = [] if observation is None else [observation]
+                if observation is not None and observation["datastream"]["id"] != target.datastream["id"]:
+                    rows = []
+                return rows[0] if rows else None
+            page = self._store.sta_page(
+                Question(
+                    step.entity,
+                    where,
+                    limit=1,
+                    source=target.source,
+                    one_series=target.datastream is not None,
+                    decimals=self._decimals,
+                )
+            )
+            rows = page.rows
+            self._complete(target.entity, rows, target.datastream)
+        fitting = [
+            row for row in rows if step.identity is None or identity_of(step.entity, row) == step.identity
+        ]
+        return fitting[0] if fitting else None
+
+    def _found(self, row: Row | None, step: Step) -> Row:
+        if row is None:
+            which = "here" if step.identity is None else f"with the id {step.identity[:80]!r}"
+            raise ProblemError(404, f"There is no entity of {step.entity} {which}.")
+        return row
+
+    def _complete(self, entity: EntityName, rows: Sequence[Row], datastream: Row | None) -> None:
+        """Let each observation know its datastream."""
+        if entity != "Observations":
+            return
+        if datastream is None:
+            known: dict[tuple[int, int, int], Row] = {}
+            for kind in sorted({row["kind"] for row in rows if "datastream" not in row}):
+                numbers: list[Value] = sorted({row["number"] for row in rows if row["kind"] == kind})
+                question = Question("Datastreams", limit=100, decimals=self._decimals)
+                for one in self._store.sta_related(question, "number", numbers, kind):
+                    known[kind, one["number"], one["indicator"]] = one
+            for row in rows:
+                if "datastream" not in row:
+                    row["datastream"] = known[row["kind"], row["number"], row["indicator"]]
+        else:
+            for row in rows:
+                row["datastream"] = datastream
+
+    def _series(self, datastream: Row) -> Target:
+        where = both(
+            equals("number", "integer", datastream["number"]),
+            equals("indicator", "integer", datastream["indicator"]),
+        )
+        source = source_of(datastream["kind"], datastream["indicator"])
+        return Target("Observations", where, source, datastream)
+
+    def _observation(self, datastream: Row, time_us: int) -> Row | None:
+        series = self._series(datastream)
+        where = both(series.where, equals("time_us", "integer", time_us))
+        assert where is not None
+        row = self._one("Observations", where, series.source)
+        if row is not None:
+            row["datastream"] = datastream
+        return row
+
+    def _own_place(self, observation: Row) -> Row | None:
+        key = (observation["number"], observation["time_us"])
+        place = None if observation["kind"] else self._store.sta_sample_places([key]).get(key)
+        return None if place is None else _feature_row(observation, place)
+
+    def _feature(self, observation: Row) -> Row | None:
+        return self._features([observation])[0]
+
+    def _features(self, observations: Sequence[Row]) -> list[Row | None]:
+        """Return where observations were made: their own place, or that of their thing."""
+        keys = [(row["number"], row["time_us"]) for row in observations if not row["kind"]]
+        own = self._store.sta_sample_places(keys) if keys else {}
+        things: dict[tuple[int, str], Row] = {}
+        for kind in sorted({row["kind"] for row in observations}):
+            names: list[Value] = sorted(
+                {row["datastream"]["thing_key"] for row in observations if row["kind"] == kind}
+            )
+            question = Question("FeaturesOfInterest", limit=1, decimals=self._decimals)
+            for one in self._store.sta_related(question, "key", names, kind):
+                things[kind, one["key"]] = one
+        found: list[Row | None] = []
+        for row in observations:
+            place = None if row["kind"] else own.get((row["number"], row["time_us"]))
+            if place is not None:
+                found.append(_feature_row(row, place))
+            else:
+                thing = things.get((row["kind"], row["datastream"]["thing_key"]))
+                found.append(None if thing is None else dict(thing))
+        return found
+
+    def _versions(self, rows: Sequence[Row]) -> list[Change]:
+        return self._store.sta_changes([row["version"] for row in rows])
+
+    def _past_place(self, kind: int, key: str, version: int) -> Row | None:
+        wanted = "station" if kind else "thing"
+        for change in self._store.sta_changes([version]):
+            if change.kind == wanted and change.id == key:
+                return _past_row(change, self._decimals)
+        return None
+
+
+def _type(column: str) -> ValueType:
+    return "integer" if column in _INTEGERS else "text"
+
+
+def _feature_row(observation: Row, place: tuple[float, float, float | None]) -> Row:
+    identity = identity_of("Observations", observation)
+    return {
+        "kind": SITE,
+        "key": identity,
+        "id": identity,
+        "name": f"Place of {identity}",
+        "description": "Where the platform was",
+        "longitude": place[0],
+        "latitude": place[1],
+        "height_m": place[2],
+        "height_datum": "ellipsoidal",
+        "observation": observation,
+    }
+
+
+def _past_row(change: Change | None, decimals: int | None) -> Row | None:
+    """Return the place that a change gave a thing, as a location."""
+    if change is None or change.after is None:
+        return None
+    values = change.after
+    if decimals is not None:
+        values = coarse_definition(change.kind, values, decimals) or {}
+    longitude, latitude = values.get("longitude"), values.get("latitude")
+    if longitude is None or latitude is None:
+        return None
+    kind = int(change.kind == "station")
+    name = values.get("name") or change.id
+    return {
+        "kind": kind,
+        "key": change.id,
+        "id": f"{thing_id(kind, change.id)}~{change.version}",
+        "name": name,
+        "description": values.get("description") or "",
+        "longitude": longitude,
+        "latitude": latitude,
+        "height_m": values.get("height_m"),
+        "height_datum": values.get("height_datum", "ellipsoidal"),
+        "version": change.version,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a value that may be JSON already, as Python has it."""
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
