@@ -24,10 +24,19 @@ STATION_PREFIX = "station~"
 """Begins the ids of what belongs to stations; no id of a site or datastream has the sign."""
 MOST_COUNTED = 100_000
 """Rows are counted one by one up to here."""
+MOST_ROWS = 50_000
+"""Of one answer."""
 
 
 class UnanswerableError(ValueError):
     """A question that the database cannot answer, whatever its state: a number too large, a bad shape."""
+
+
+class TooManyError(UnanswerableError):
+    """The answer has more entities than one may have."""
+
+    def __init__(self) -> None:
+        super().__init__(f"this is more than {MOST_ROWS} entities in one answer: lower $top, or ask for less")
 
 
 class TooLongError(UnanswerableError):

@@ -42,8 +42,9 @@ from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from dashboards.sensitivity import DECIMALS
 from dashboards.sta import routes as sensorthings
+from dashboards.sta import write_routes
 from storage.store import Store
-from streams.bus import CommandSink, ReceiptSink
+from streams.bus import CommandSink, ReceiptSink, SampleSink
 from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
 from streams.stream_state import StreamState, StreamStates
@@ -67,6 +68,7 @@ def create_app(
     privacy: PrivacyDefinition = PrivacyDefinition(),
     told: Callable[[], Iterable[StreamState]] = tuple,
     posting: ASGIApp | None = None,
+    samples: SampleSink | None = None,
     receipts: ReceiptSink | None = None,
     links: CallLinks | None = None,
     cap: CapSource = CapSource(),
@@ -110,6 +112,8 @@ def create_app(
         Returns the incoming streams of other processes, as they tell.
     posting
         Answers sensors that post samples; None: this process takes none.
+    samples
+        Takes observations that are created; None: this process takes none.
     receipts
         Where answers to calls go; None: this process takes none.
     links
@@ -197,6 +201,7 @@ def create_app(
     ):
         app.include_router(routes)
     app.include_router(sensorthings.router(context))
+    app.include_router(write_routes.router(context, samples))
     if posting is not None:
         app.router.routes.append(Route(PATH, posting))
     if callbacks is not None:

@@ -87,7 +87,7 @@ def _sensor(row: Row) -> dict[str, Any]:
     return {
         "name": row["name"],
         "description": row["description"] or "",
-        "encodingType": "text/plain",
+        "encodingType": row["encoding"],
         "metadata": row["metadata"] or "",
         "properties": _properties(row),
     }

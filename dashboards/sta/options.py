@@ -21,6 +21,8 @@ MOST_EXPANSIONS = 12
 DEEPEST = 4
 """Of expansions in each other."""
 _NESTED = ("$filter", "$expand", "$select", "$orderby", "$top", "$skip")
+OF_ONE = ("$expand", "$select")
+"""What may be asked of one entity rather than of a list."""
 KNOWN = (*_NESTED, "$count", "$resultFormat", "$skiptoken")
 
 
@@ -41,8 +43,10 @@ class Options:
     """As they were written, for links to the next page."""
 
 
-def read(pairs: Iterable[tuple[str, str]], entity: EntityName, now_us: int) -> Options:
-    """Return the options of a request.
+def read(
+    pairs: Iterable[tuple[str, str]], entity: EntityName, now_us: int, *, is_list: bool = True
+) -> Options:
+    """Return the options of a request for a list, or for one entity.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def read(pairs: Iterable[tuple[str, str]], entity: EntityName, now_us: int) -> O
         400 one of them is not known, stands twice, or is wrong.
     """
     reader = _Reader(now_us)
-    return reader.options(list(pairs), entity, KNOWN, 0)
+    return reader.options(list(pairs), entity, KNOWN if is_list else OF_ONE, 0)
 
 
 def token_of(order: str, end: list[Value]) -> str:
@@ -87,8 +91,8 @@ class _Reader:
         made.is_counted = _choice("$count", given.get("$count", "false"), ("true", "false")) == "true"
         if "$resultFormat" in given:
             _choice("$resultFormat", given["$resultFormat"], ("dataArray",))
-            if entity != "Observations":
-                raise ProblemError(400, "$resultFormat=dataArray is for Observations.")
+            if entity != "Observations" or "$expand" in given:
+                raise ProblemError(400, "$resultFormat=dataArray is for Observations, without $expand.")
             made.is_array = True
         if "$skiptoken" in given:
             made.after = _end(given["$skiptoken"], given.get("$orderby", ""))
@@ -122,7 +126,7 @@ class _Reader:
         for option in split(inside[:-1], ";") if bracket else ():
             key, _, text = option.strip().partition("=")
             pairs.append((key, text))
-        options = self.options(pairs, to, _NESTED, depth + 1)
+        options = self.options(pairs, to, _NESTED if links[name].is_many else OF_ONE, depth + 1)
         if name in made.expand:
             options.expand = {**made.expand[name].expand, **options.expand}
         made.expand[name] = options

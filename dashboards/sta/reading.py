@@ -17,6 +17,7 @@ from dashboards.sta.path import Path, Step
 from storage.sql.sta.tables import TABLES
 from storage.sta_indicators import source_of
 from storage.sta_query import (
+    MOST_ROWS,
     SITE,
     Counted,
     EntityName,
@@ -25,6 +26,7 @@ from storage.sta_query import (
     Row,
     Source,
     StaPage,
+    TooManyError,
     Value,
     ValueType,
     both,
@@ -49,7 +51,7 @@ class Target:
 
 
 class Reading:
-    """Fetches entities of a store.
+    """Fetches entities of a store, for one request.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ class Reading:
     def __init__(self, store: Store, decimals: int | None) -> None:
         self._store = store
         self._decimals = decimals
+        self._fetched = 0
+        """Entities so far, of one answer."""
 
     def target(self, path: Path) -> Target | Row:
         """Return the list or the entity that a path leads to.
@@ -149,6 +153,9 @@ class Reading:
 
     def expand(self, entity: EntityName, rows: Sequence[Row], options: Options) -> None:
         """Fetch what links of all rows lead to, level by level."""
+        self._fetched += len(rows)
+        if self._fetched > MOST_ROWS:
+            raise TooManyError
         for row in rows:
             row["expanded"] = {}
         for name, nested in options.expand.items():
@@ -251,35 +258,20 @@ class Reading:
         return rows[0] if rows else None
 
     def _one_of(self, target: Target, step: Step) -> Row | None:
-        if target.rows is not None:
-            rows = target.rows
-            self._complete(target.entity, rows, target.datastream)
-        else:
-            where = target.where
-            if step.identity is not None:
-                where = both(where, by_id(step.entity, step.identity))
-            if target.datastream is not None and step.identity is not None:
-                observation = self.by_id("Observations", step.identity)
-                rows = [] if observation is None else [observation]
-                if observation is not None and observation["datastream"]["id"] != target.datastream["id"]:
-                    rows = []
-                return rows[0] if rows else None
-            page = self._store.sta_page(
-                Question(
-                    step.entity,
-                    where,
-                    limit=1,
-                    source=target.source,
-                    one_series=target.datastream is not None,
-                    decimals=self._decimals,
-                )
+        """Return the one entity of a list that a step means: the one with its id, or the only one."""
+        rows = target.rows
+        if rows is None and target.datastream is not None and step.identity is not None:
+            found = self.by_id("Observations", step.identity)
+            rows = [found] if found is not None and found["datastream"] == target.datastream else []
+        elif rows is None:
+            where = None if step.identity is None else by_id(step.entity, step.identity)
+            question = Question(
+                step.entity, both(target.where, where), limit=1, source=target.source, decimals=self._decimals
             )
-            rows = page.rows
+            rows = self._store.sta_page(question).rows
             self._complete(target.entity, rows, target.datastream)
-        fitting = [
-            row for row in rows if step.identity is None or identity_of(step.entity, row) == step.identity
-        ]
-        return fitting[0] if fitting else None
+        fitting = (row for row in rows if step.identity in {None, identity_of(step.entity, row)})
+        return next(fitting, None)
 
     def _found(self, row: Row | None, step: Step) -> Row:
         if row is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -57,7 +58,9 @@ def base_of(request: Request, context: Context) -> str:
 def _answered(request: Request, context: Context, reading: Reading, path: Path) -> Response:
     if len(request.url.query) > MOST_QUERY:
         raise ProblemError(400, f"The options are longer than {MOST_QUERY} characters: ask for less.")
-    asked = options.read(request.query_params.multi_items(), path.entity, context.clock_us())
+    asked = options.read(
+        request.query_params.multi_items(), path.entity, context.clock_us(), is_list=path.is_list
+    )
     base = base_of(request, context)
     at = reading.target(path)
     if isinstance(at, Target):
@@ -103,7 +106,7 @@ def _next_link(request: Request, base: str, asked: Options, page: StaPage) -> st
     assert page.end is not None
     given = {name: text for name, text in asked.given.items() if name not in {"$skip", "$skiptoken"}}
     given["$skiptoken"] = options.token_of(given.get("$orderby", ""), page.end)
-    where = request.url.path.removeprefix(ROOT)
+    where = quote(request.scope["path"].removeprefix(ROOT), safe="/()'~:$,=@")
     return f"{base}{where}?{answer.query(given)}"
 
 

@@ -16,6 +16,11 @@ from storage.sql.sta.queries import STATEMENT_S, TOO_LONG, StaQueries
 from storage.sql.sta.tables import SOURCES, TABLES, filled_in
 from storage.sta_query import TooLongError, UnanswerableError, Value
 
+_UNANSWERABLE = (
+    psycopg.DataError, psycopg.errors.InternalError_, psycopg.errors.UndefinedFunction,
+    psycopg.errors.DatatypeMismatch,
+)  # fmt: skip
+"""A number that no column holds, a geometry that is none, and values of another type in a link to a page."""
 _AT = "(timestamp '1970-01-01' + {0} * interval '1 microsecond')"
 
 
@@ -72,6 +77,7 @@ DIALECT = _PostgresDialect(
         "hour": _part("hour"),
         "minute": _part("minute"),
         "second": f"floor({_part('second')})",
+        "fractionalseconds": "((mod({0}, 1000000))::double precision / 1000000)",
         "date": f"to_char({_AT}, 'YYYY-MM-DD') COLLATE \"C\"",
         "time": f"to_char({_AT}, 'HH24:MI:SS.US') COLLATE \"C\"",
     },
@@ -107,5 +113,5 @@ class PostgresStaQueries(PostgresSensorQueries, StaQueries):
                 yield session
             except psycopg.errors.QueryCanceled as error:
                 raise TooLongError(TOO_LONG) from error
-            except (psycopg.DataError, psycopg.errors.InternalError_) as error:
+            except _UNANSWERABLE as error:
                 raise UnanswerableError(f"this cannot be worked out ({first_line(error)})") from error

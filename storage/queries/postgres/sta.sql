@@ -34,7 +34,8 @@ FROM changes AS c WHERE c.kind = 'station'
 
 -- name: sta_datastreams
 SELECT 0 AS kind, d.datastream_key AS number, -1 AS indicator, d.id AS id,
-    (d.definition ->> 'name') COLLATE "C" AS name, '' COLLATE "C" AS description,
+    (d.definition ->> 'name') COLLATE "C" AS name,
+    coalesce(d.definition ->> 'description', '') COLLATE "C" AS description,
     (d.definition ->> 'unit') COLLATE "C" AS unit, d.definition -> 'properties' AS properties,
     (d.definition ->> 'property_id') COLLATE "C" AS property_key, d.thing_id AS thing_key, d.id AS sensor_key
 FROM datastreams AS d WHERE d.definition IS NOT NULL
@@ -52,14 +53,18 @@ WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id =
     )
 
 -- name: sta_sensors
-SELECT 0 AS kind, d.id AS key, d.id AS id, ('Sensor of ' || d.id) COLLATE "C" AS name,
-    '' COLLATE "C" AS description, '' COLLATE "C" AS metadata, NULL::jsonb AS properties
+SELECT 0 AS kind, d.id AS key, d.id AS id,
+    coalesce(nullif(d.definition #>> '{sensor,name}', ''), 'Sensor of ' || d.id) COLLATE "C" AS name,
+    coalesce(d.definition #>> '{sensor,description}', '') COLLATE "C" AS description,
+    coalesce(d.definition #>> '{sensor,metadata}', '') COLLATE "C" AS metadata,
+    coalesce(d.definition #>> '{sensor,encoding}', 'text/plain') COLLATE "C" AS encoding,
+    NULL::jsonb AS properties
 FROM datastreams AS d WHERE d.definition IS NOT NULL
 UNION ALL
 SELECT 1, s.id, ('station~' || s.id) COLLATE "C", ('Receiver of ' || s.id) COLLATE "C",
     'GNSS receiver and antenna',
     coalesce(s.definition::jsonb ->> 'receiver', '') || ', ' || coalesce(s.definition::jsonb ->> 'antenna', ''),
-    NULL::jsonb
+    'text/plain', NULL::jsonb
 FROM stations AS s
 WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
     AND NOT EXISTS (

@@ -40,7 +40,8 @@ FROM changes AS c WHERE c.kind = 'station'
 
 -- name: sta_datastreams
 SELECT 0 AS kind, d.datastream_key AS number, -1 AS indicator, d.id AS id,
-    json_extract(d.definition, '$.name') AS name, '' AS description,
+    json_extract(d.definition, '$.name') AS name,
+    coalesce(json_extract(d.definition, '$.description'), '') AS description,
     json_extract(d.definition, '$.unit') AS unit,
     json_extract(d.definition, '$.properties') AS properties,
     json_extract(d.definition, '$.property_id') AS property_key, d.thing_id AS thing_key, d.id AS sensor_key
@@ -58,13 +59,16 @@ WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id =
     )
 
 -- name: sta_sensors
-SELECT 0 AS kind, d.id AS key, d.id AS id, 'Sensor of ' || d.id AS name, '' AS description, '' AS metadata,
-    NULL AS properties
+SELECT 0 AS kind, d.id AS key, d.id AS id,
+    coalesce(nullif(json_extract(d.definition, '$.sensor.name'), ''), 'Sensor of ' || d.id) AS name,
+    coalesce(json_extract(d.definition, '$.sensor.description'), '') AS description,
+    coalesce(json_extract(d.definition, '$.sensor.metadata'), '') AS metadata,
+    coalesce(json_extract(d.definition, '$.sensor.encoding'), 'text/plain') AS encoding, NULL AS properties
 FROM datastreams AS d WHERE d.definition IS NOT NULL
 UNION ALL
 SELECT 1, s.id, 'station~' || s.id, 'Receiver of ' || s.id, 'GNSS receiver and antenna',
     coalesce(json_extract(s.definition, '$.receiver'), '') || ', '
-        || coalesce(json_extract(s.definition, '$.antenna'), ''), NULL
+        || coalesce(json_extract(s.definition, '$.antenna'), ''), 'text/plain', NULL
 FROM stations AS s
 WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
     AND NOT EXISTS (

@@ -14,6 +14,7 @@ from storage.sta_query import (
     Expression,
     Order,
     Question,
+    UnanswerableError,
     Value,
     ValueType,
     both,
@@ -246,6 +247,8 @@ class Statement:
 
     def behind(self, keys: Sequence[tuple[str, bool]], end: Sequence[Value]) -> str:
         """Return the condition that a row comes after the one with these values of its keys."""
+        if len(end) != len(keys):
+            raise UnanswerableError("the page before is not one of this list: begin anew")
         whole = ""
         for (key, descending), value in reversed(list(zip(keys, end, strict=True))):
             bound = self.bind(value)

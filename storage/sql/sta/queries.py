@@ -14,7 +14,18 @@ from storage.sql.packing import unpack
 from storage.sql.sensors import SensorQueries
 from storage.sql.sta.compiling import Dialect, Statement, ends
 from storage.sql.sta.tables import SOURCES, TABLES
-from storage.sta_query import MOST_COUNTED, Counted, EntityName, Order, Question, Row, StaPage, Value
+from storage.sta_query import (
+    MOST_COUNTED,
+    MOST_ROWS,
+    Counted,
+    EntityName,
+    Order,
+    Question,
+    Row,
+    StaPage,
+    TooManyError,
+    Value,
+)
 from storage.sta_query import Column as StaColumn
 from streams.records import Change
 
@@ -84,10 +95,10 @@ class StaQueries(SensorQueries):
             f"SELECT {names} FROM (SELECT {named}, row_number() OVER "
             f"(PARTITION BY t.{column} ORDER BY {_order(keyed)}) AS place "
             f"FROM {statement.relation(question.entity, 't')}{_where(where)}) AS x "
-            f"WHERE place > {first} AND place <= {last} ORDER BY place"
+            f"WHERE place > {first} AND place <= {last} ORDER BY place LIMIT {MOST_ROWS + 1}"
         )
         with self._asking() as connection:
-            found = connection.execute(sql, statement.values).fetchall()
+            found = _not_too_many(connection.execute(sql, statement.values).fetchall())
             return self._rows(connection, question.entity, found)
 
     def sta_series(self, question: Question, keys: Sequence[tuple[int, int]]) -> list[Row]:
@@ -114,7 +125,8 @@ class StaQueries(SensorQueries):
             ", ".join(self._outputs(statement, "Observations")),
         )
         with self._asking() as connection:
-            found = connection.execute(sql, statement.values).fetchall()
+            asked = f"{sql} LIMIT {MOST_ROWS + 1}"
+            found = _not_too_many(connection.execute(asked, statement.values).fetchall())
             return self._rows(connection, "Observations", found)
 
     def sta_count(self, question: Question, number: int | None = None) -> Counted:
@@ -192,6 +204,12 @@ class StaQueries(SensorQueries):
         for row in rows:
             names = tests.get(row["tests"], [])
             row["test_flags"] = self._flags(row["test_flags"], names) if names else {}
+
+
+def _not_too_many(found: list[Any]) -> list[Any]:
+    if len(found) > MOST_ROWS:
+        raise TooManyError
+    return found
 
 
 def _where(conditions: Sequence[str]) -> str:

@@ -86,7 +86,7 @@ TABLES: dict[EntityName, Table] = {
     ),
     "Sensors": Table(
         "sta_sensors",
-        ("kind", "key", "id", "name", "description", "metadata", "properties"),
+        ("kind", "key", "id", "name", "description", "metadata", "encoding", "properties"),
         {"Datastreams": Link("Datastreams", (("kind", "kind"), ("key", "sensor_key")))},
     ),
     "ObservedProperties": Table(
