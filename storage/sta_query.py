@@ -5,7 +5,7 @@ Who asks has looked at names and types; nothing in here is SQL, and every value 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -122,10 +122,6 @@ class Counted:
 
     number: int
     is_estimate: bool = False
-
-
-Keys = Mapping[str, Any]
-"""Values of columns that an entity is linked by."""
 
 
 def both(*conditions: Expression | None) -> Expression | None:

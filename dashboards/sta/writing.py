@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import structlog
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -20,10 +19,10 @@ from dashboards.sta.answer import properties_of
 from dashboards.sta.json_patch import patched
 from dashboards.sta.path import Path
 from dashboards.sta.reading import Reading, Target, plain
+from dashboards.sta.samples import Sample, batch_of
 from storage.sta_query import SITE, EntityName, Question, Row
 from streams.bus import SampleSink
-from streams.records import ChangeVerb, ObjectKind, SampleBatch
-from streams.sample_extras import Places
+from streams.records import ChangeVerb, ObjectKind
 
 log = structlog.get_logger()
 STORE_S = 10.0
@@ -32,8 +31,6 @@ EARLIEST_US = 946_684_800_000_000
 """2000-01-01: before it, and further ahead than a day, nothing was measured."""
 MOST_CASCADED = 1_000
 Key = tuple[ObjectKind, str]
-Sample = tuple[str, int, float, dict[str, Any] | None]
-"""Datastream, time, value (NaN: none) and place."""
 
 
 class Writing:
@@ -299,7 +296,7 @@ class Writing:
             return
         try:
             async with asyncio.timeout(STORE_S):
-                await self._samples.put_samples(_batch(samples, self._context.clock_us()))
+                await self._samples.put_samples(batch_of(samples, self._context.clock_us()))
         except Exception as error:
             log.warning("observations cannot be stored", error=repr(error))
             raise ProblemError(
@@ -307,27 +304,6 @@ class Writing:
                 "Not confirmed in time: send it again, what has arrived counts once.",
                 {"Retry-After": "5"},
             ) from error
-
-
-def _batch(samples: Sequence[Sample], now_us: int) -> SampleBatch:
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(one[0] for one in samples))}
-    places = [(row, one[3]) for row, one in enumerate(samples) if one[3] is not None]
-    made = None
-    if places:
-        made = Places(
-            rows=np.array([row for row, _ in places], np.int64),
-            longitude=np.array([place["longitude"] for _, place in places], np.float64),
-            latitude=np.array([place["latitude"] for _, place in places], np.float64),
-            height_m=np.array([place.get("height_m", np.nan) for _, place in places], np.float64),
-        )
-    return SampleBatch(
-        datastream_ids=list(numbers),
-        series=np.array([numbers[one[0]] for one in samples], np.int32),
-        time_us=np.array([one[1] for one in samples], np.int64),
-        value=np.array([one[2] for one in samples], np.float64),
-        received_at_us=np.full(len(samples), now_us, np.int64),
-        places=made,
-    )
 
 
 def _list(body: Any, name: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from storage.sql.sta.tables import NULLABLE, SOURCES, TABLES, Link
+from storage.sql.sta.tables import NULLABLE, SOURCES, TABLES
 from storage.sta_query import (
     Call,
     Column,
@@ -17,7 +17,6 @@ from storage.sta_query import (
     UnanswerableError,
     Value,
     ValueType,
-    both,
 )
 
 PLAIN = {
@@ -279,11 +278,3 @@ def ends(question: Question) -> tuple[Order, ...]:
     given = {order.by for order in question.order}
     more = [Order(Column(name, "time" if name == "time_us" else type_)) for name in names]
     return (*question.order, *(order for order in more if order.by not in given))
-
-
-def link_of(entity: EntityName, name: str) -> Link:
-    """Return a link."""
-    return TABLES[entity].links[name]
-
-
-__all__ = ["Dialect", "Statement", "both", "columns_of", "ends", "link_of"]
