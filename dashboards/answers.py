@@ -204,6 +204,8 @@ class ThingAnswer(Answer, frozen=True, kw_only=True):
     height_datum: str
     """`EPSG:5737`: the 1985 national height datum; or `ellipsoidal`."""
     description: str
+    properties: dict[str, Any]
+    """What else is to be known of it."""
 
 
 class DatastreamAnswer(Answer, frozen=True, kw_only=True):

@@ -167,6 +167,7 @@ async def opened(
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
                 posting=sources.posting if settings.http_push else None,
+                samples=runtime,
                 receipts=runtime,
                 links=links,
                 cap=CapSource(settings.cap, cap_areas(settings.cap)),

@@ -22,7 +22,7 @@ from dashboards.sensitivity import DECIMALS as STATION_DECIMALS
 from deploy import defaults
 from deploy.access import AccessSettings
 from deploy.refusal import Refusal
-from sensors.model import Datastream, Promise
+from sensors.model import Datastream, Promise, Sensor
 from streams.call_links import CallLinks
 from streams.cap.config import CapConfig
 from streams.definitions import PrivacyDefinition, StationDefinition, ThingDefinition, check_id
@@ -256,6 +256,9 @@ class DatastreamSettings(_Section, frozen=True, kw_only=True):
     tests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     promise: Promise | None = None
+    description: str = ""
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
+    sensor: Sensor | None = None
 
 
 class ThingSettings(ThingDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -276,6 +279,9 @@ class ThingSettings(ThingDefinition, frozen=True, kw_only=True, forbid_unknown_f
                 tests=d.tests,
                 detectors=d.detectors,
                 promise=d.promise,
+                description=d.description,
+                properties=d.properties,
+                sensor=d.sensor,
             )
             for d in self.datastream
         ]

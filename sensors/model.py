@@ -38,6 +38,19 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     height_datum: str = "EPSG:5737"
     """1985 national height datum, or `ellipsoidal`."""
     description: str = ""
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What else is to be known of it."""
+
+
+class Sensor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What measures a series: for people, nothing is worked out from it."""
+
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    encoding: Annotated[str, msgspec.Meta(max_length=100)] = "text/plain"
+    """Of `metadata`: a media type."""
+    metadata: Annotated[str, msgspec.Meta(max_length=4000)] = ""
+    """A text, or the address of a document."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +80,11 @@ class Datastream(msgspec.Struct, frozen=True, kw_only=True):
     """Detectors that watch this series and their parameters, by the detector's name."""
     promise: Promise | None = None
     """How often it speaks; None: it may be silent for any time."""
+    description: str = ""
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What else is to be known of it."""
+    sensor: Sensor | None = None
+    """None: nobody described it."""
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from storage.rows import (
     Waveform,
     WebhookRow,
 )
+from storage.sta_query import Counted, Question, Row, StaPage, Value
 from storage.upkeep import Kept
 from streams.call_records import CallAnswer, CallOrder
 from streams.definitions import PrivacyDefinition
@@ -410,6 +411,58 @@ class Store(Protocol):
         self, station_id: str, *, after: str | None = None, limit: int = 100
     ) -> Page[SourceChange]:
         """Return when which source of a station took over, the newest first; those of a year are kept."""
+        ...
+
+    # --- in the words of SensorThings ---------------------------------------------------------------
+
+    def sta_page(self, question: Question) -> StaPage:
+        """Return a page of entities.
+
+        Raises
+        ------
+        UnanswerableError
+            It took too long (`TooLongError`), or cannot be worked out.
+        """
+        ...
+
+    def sta_related(self, question: Question, column: str, keys: Sequence[Value], kind: int) -> list[Row]:
+        """Return entities whose column is one of these keys: of each key so many as the limit says, in order.
+
+        Parameters
+        ----------
+        kind
+            Of sites (0) or of stations (1).
+        """
+        ...
+
+    def sta_series(self, question: Question, keys: Sequence[tuple[int, int]]) -> list[Row]:
+        """Return observations of many datastreams of one source: of each so many as the limit says, in order.
+
+        Parameters
+        ----------
+        keys
+            Number and indicator of each datastream.
+        """
+        ...
+
+    def sta_count(self, question: Question, number: int | None = None) -> Counted:
+        """Return how many entities there are: exactly to a hundred thousand, more of observations about.
+
+        Parameters
+        ----------
+        number
+            Of the one datastream that the observations are of, if no more is asked of them.
+        """
+        ...
+
+    def sta_sample_places(
+        self, keys: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], tuple[float, float, float | None]]:
+        """Return where samples were taken, of those that tell: by number of the datastream, and time."""
+        ...
+
+    def sta_changes(self, versions: Sequence[int]) -> list[Change]:
+        """Return changes of sites and stations by their versions."""
         ...
 
     def counts(self) -> Counts:

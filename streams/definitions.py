@@ -15,7 +15,7 @@ import msgspec
 from gnss import area
 from sensors.detectors import Level
 from sensors.fusion import FusionParameters
-from sensors.model import Datastream, Promise, Station, Thing
+from sensors.model import Datastream, Promise, Sensor, Station, Thing
 from streams.access_definitions import Role, TokenDefinition
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
 from streams.definition import Definition
@@ -60,6 +60,8 @@ MOST_NAME = 200
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What no name can hold: it would break a line of a sourcetable, or cannot be written as UTF-8."""
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""In JSON, where a backslash that stands for itself is written twice."""
 _STATION_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _ID = re.compile(r"[\w.:-]{1,100}")
 _SECRETS: dict[str, tuple[str, ...]] = {
@@ -151,6 +153,7 @@ class ThingDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fiel
     description: Words = ""
     fusion: FusionParameters | None = None
     """How its findings are put together; None: each is an alert of its own."""
+    properties: dict[str, Any] = {}
 
     def thing(self, identity: str) -> Thing:
         """Return the registry's entry."""
@@ -162,6 +165,7 @@ class ThingDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_fiel
             height_m=self.height_m,
             height_datum=self.height_datum,
             description=self.description,
+            properties=self.properties,
         )
 
 
@@ -178,6 +182,9 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
     """Its samples are kept and not judged."""
     promise: Promise | None = None
     """How often it speaks; None: it may be silent for any time."""
+    description: Words = ""
+    properties: dict[str, Any] = {}
+    sensor: Sensor | None = None
 
     @classmethod
     def of(cls, datastream: Datastream) -> DatastreamDefinition:
@@ -191,6 +198,9 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
             tests=known.tests,
             detectors=known.detectors,
             promise=known.promise,
+            description=known.description,
+            properties=known.properties,
+            sensor=known.sensor,
         )
 
     def datastream(self, identity: str) -> Datastream:
@@ -204,6 +214,9 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
             tests=self.tests,
             detectors=self.detectors,
             promise=self.promise,
+            description=self.description,
+            properties=self.properties,
+            sensor=self.sensor,
         )
 
 
@@ -346,8 +359,10 @@ _LATER: dict[type[Definition], dict[str, Any]] = {
     AccountDefinition: _usual(
         AccountDefinition, frozenset({"password", "password_hash", "mountpoints", "enabled"}), but=True
     ),
-    DatastreamDefinition: _usual(DatastreamDefinition, frozenset({"promise"})),
-    ThingDefinition: _usual(ThingDefinition, frozenset({"fusion"})),
+    DatastreamDefinition: _usual(
+        DatastreamDefinition, frozenset({"promise", "description", "properties", "sensor"})
+    ),
+    ThingDefinition: _usual(ThingDefinition, frozenset({"fusion", "properties"})),
     StationDefinition: _usual(StationDefinition, frozenset({"sources", "source_paused", "change_over"})),
 }
 """What older programs do not know: they can read, and disable, what makes no use of it."""
@@ -367,6 +382,8 @@ def definition(kind: ObjectKind, values: Mapping[str, Any]) -> Definition:
         raise ValueError(f"{error}; correct that entry") from error
     if len(msgspec.msgpack.encode(made)) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES} bytes; write less")
+    if _NUL.search(msgspec.json.encode(made)):
+        raise ValueError("a text has the sign U+0000, which no database holds; leave it out")
     made.check()
     return made
 

@@ -41,8 +41,10 @@ from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from dashboards.sensitivity import DECIMALS
+from dashboards.sta import routes as sensorthings
+from dashboards.sta import write_routes
 from storage.store import Store
-from streams.bus import CommandSink, ReceiptSink
+from streams.bus import CommandSink, ReceiptSink, SampleSink
 from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
 from streams.stream_state import StreamState, StreamStates
@@ -66,6 +68,7 @@ def create_app(
     privacy: PrivacyDefinition = PrivacyDefinition(),
     told: Callable[[], Iterable[StreamState]] = tuple,
     posting: ASGIApp | None = None,
+    samples: SampleSink | None = None,
     receipts: ReceiptSink | None = None,
     links: CallLinks | None = None,
     cap: CapSource = CapSource(),
@@ -109,6 +112,8 @@ def create_app(
         Returns the incoming streams of other processes, as they tell.
     posting
         Answers sensors that post samples; None: this process takes none.
+    samples
+        Takes observations that are created; None: this process takes none.
     receipts
         Where answers to calls go; None: this process takes none.
     links
@@ -195,6 +200,8 @@ def create_app(
         operations.health_router(context),
     ):
         app.include_router(routes)
+    app.include_router(sensorthings.router(context))
+    app.include_router(write_routes.router(context, samples))
     if posting is not None:
         app.router.routes.append(Route(PATH, posting))
     if callbacks is not None:

@@ -1,7 +1,7 @@
 """The store of a country: PostgreSQL with PostGIS. The only room that knows the driver."""
 
 from storage.postgres.migrations import SchemaStatus, migrate, status
-from storage.postgres.sensors import PostgresSensorQueries
+from storage.postgres.sta import PostgresStaQueries
 from storage.postgres.stations import PostgresStationQueries
 from storage.postgres.timescale import Timescale
 from storage.postgres.timescale import adopt as adopt_timescale
@@ -18,7 +18,7 @@ from storage.sql.raw_index import RawIndexTables
 class PostgresStore(
     PostgresWriting,
     PostgresStationQueries,
-    PostgresSensorQueries,
+    PostgresStaQueries,
     AlertQueries,
     CallQueries,
     ChangeQueries,

@@ -7,8 +7,8 @@ from storage.sql.calls import CallQueries
 from storage.sql.changes import ChangeQueries
 from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
-from storage.sql.sensors import SensorQueries
 from storage.sqlite.reading import SqliteReader
+from storage.sqlite.sta import SqliteStaQueries
 from storage.sqlite.stations import SqliteStationQueries
 from storage.sqlite.writing import SqliteWriting
 
@@ -16,7 +16,7 @@ from storage.sqlite.writing import SqliteWriting
 class SqliteStore(
     SqliteWriting,
     SqliteStationQueries,
-    SensorQueries,
+    SqliteStaQueries,
     AlertQueries,
     CallQueries,
     ChangeQueries,

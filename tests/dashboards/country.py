@@ -15,6 +15,7 @@ from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub
 from sensors.model import Datastream, ObservedProperty, Station, Thing
+from storage.postgres import PostgresStore
 from storage.sqlite import SqliteStore
 from streams.records import (
     AlertTransition,
@@ -179,7 +180,7 @@ class Desk:
 class Country:
     """The store with what surrounds it, as the composition root has it."""
 
-    store: SqliteStore
+    store: SqliteStore | PostgresStore
     now_us: int = START_US
     hub: LiveHub = field(default_factory=LiveHub)
     feed: LiveFeed = field(default_factory=LiveFeed)
@@ -225,9 +226,9 @@ def tide_m(time_us: int) -> float:
     return level if since_s < 0 else level + 0.7 * math.sin(2 * math.pi * since_s / 700)
 
 
-def found(folder: Path, *, minutes: int = 10) -> Country:
+def found(folder: Path, *, minutes: int = 10, store: SqliteStore | PostgresStore | None = None) -> Country:
     """Return a country with some minutes of stations' reports and six hours of the gauge."""
-    country = Country(SqliteStore(folder / "country.sqlite"))
+    country = Country(store or SqliteStore(folder / "country.sqlite"))
     country.store.put_registry(
         stations=[Station(id=s[0], name=s[1], longitude=s[2], latitude=s[3]) for s in SITES],
         things=[Thing(id="gauge-xiamen", name="Tide gauge Xiamen", longitude=118.3, latitude=24.0)],

@@ -298,6 +298,9 @@ async def test_figures_that_are_not_known_are_null(country):
     assert known == {"station_id": "WENZ00CHN", "at": "2026-01-01T00:00:00Z", "usable_systems": ""}
 
 
+SENSORTHINGS = ("", "{resource}", "CreateObservations", "$batch")
+
+
 async def test_the_description_resolves_and_names_every_route(country):
     async with client_of(country.app()) as client:
         api = (await client.get(API + "/openapi.json")).json()
@@ -383,4 +386,4 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/tokens",
             "/tokens/{token_id}",
         )
-    } | {"/healthz", "/readyz", "/metrics"}
+    } | {"/healthz", "/readyz", "/metrics"} | {f"/sta/v1.1/{one}" for one in SENSORTHINGS}

@@ -135,3 +135,31 @@ def test_a_place_nobody_knows_stays_unknown(country):
     row = coarse_station(country.store.station("NEWW00CHN"), 2)
     assert (row.longitude, row.latitude) == (None, None)
     assert Places(country.store, lambda: 0, 2).find(ID).longitude == 121.2
+
+
+STA_PLACES = (
+    f"Things('station~{ID}')?$expand=Locations,HistoricalLocations($expand=Locations)",
+    "Locations",
+    f"Locations('station~{ID}~1')",
+    f"FeaturesOfInterest('station~{ID}')",
+    f"Things('station~{ID}')/Locations?$orderby=name",
+)
+FINDS = (
+    f"Locations?$filter=geo.distance(location, geography'POINT({LONGITUDE} {LATITUDE})') lt 0.0001",
+    f"Things?$filter=st_equals(Locations/location, geography'POINT({LONGITUDE} {LATITUDE})')",
+)
+
+
+@pytest.mark.parametrize("question", [*STA_PLACES, *FINDS])
+async def test_sensorthings_tell_and_find_a_place_for_who_may_change_it_only(country, question):
+    async with client_of(country.app(**CLOSED)) as client:
+        strange, known = [
+            await client.get(f"/sta/v1.1/{question}", headers=headers) for headers in ({}, BEARER)
+        ]
+    assert strange.status_code == known.status_code == 200
+    if question in FINDS:
+        assert strange.json()["value"] == []
+        assert [one["@iot.id"] for one in known.json()["value"]] == [f"station~{ID}"]
+    else:
+        assert not EXACT.search(strange.text)
+        assert EXACT.search(known.text)

@@ -1,0 +1,208 @@
+"""What people send to create and change entities, as values of definitions.
+
+Properties that cannot be kept are refused by name: nothing that was sent is passed over in silence, but for
+annotations and what the server itself says of an entity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashboards.problems import ProblemError
+from dashboards.sta.answer import GEOJSON, MEASUREMENT
+from dashboards.sta.filters import time_us
+from sensors.model import ObservedProperty
+
+Body = Mapping[str, Any]
+SAID_BY_US = {"observedArea", "phenomenonTime", "resultTime"}
+"""Of datastreams: what follows from their observations."""
+
+
+def known(body: Any, names: Sequence[str], what: str) -> dict[str, Any]:
+    """Return the entries of a body that are not annotations.
+
+    Raises
+    ------
+    ProblemError
+        400 it is no object, or has an entry that cannot be kept.
+    """
+    if not isinstance(body, dict):
+        raise ProblemError(400, f"{what} is an object, not {type(body).__name__}.")
+    found = {name: value for name, value in body.items() if "@iot." not in name}
+    for name in found:
+        if name not in names:
+            raise ProblemError(
+                400, f"{what} has no {name[:40]!r} that can be kept; known: {', '.join(names)}."
+            )
+    return found
+
+
+def thing(body: Body) -> dict[str, Any]:
+    """Return what a body says of a thing itself."""
+    found = known(body, ("name", "description", "properties", "Locations", "Datastreams"), "A thing")
+    made: dict[str, Any] = _texts(found, ("name", "description"))
+    if "properties" in found:
+        made["properties"] = _properties(found["properties"], but=("kind",))
+    return made
+
+
+def place(body: Body) -> dict[str, Any]:
+    """Return the place that a location is, as values of a thing."""
+    names = ("name", "description", "encodingType", "location", "properties", "Things")
+    found = known(body, names, "A location")
+    if found.get("encodingType", GEOJSON) not in {GEOJSON, "application/vnd.geo+json"}:
+        raise ProblemError(400, f"encodingType of a location is {GEOJSON}.")
+    values: dict[str, Any] = {}
+    properties = found.get("properties") or {}
+    for name, value in _properties(properties).items():
+        if name not in {"height_m", "height_datum"}:
+            raise ProblemError(
+                400, "properties of a location are height_m and height_datum; put others in the thing."
+            )
+        values[name] = value
+    if "location" in found:
+        values |= point(found["location"])
+    return values
+
+
+def point(geometry: Any) -> dict[str, Any]:
+    """Return a GeoJSON point, or a feature that is one, as longitude, latitude, and height where it has one.
+
+    Raises
+    ------
+    ProblemError
+        400 it is none.
+    """
+    if isinstance(geometry, dict) and geometry.get("type") == "Feature":
+        geometry = geometry.get("geometry")
+    found = (
+        geometry.get("coordinates")
+        if isinstance(geometry, dict) and geometry.get("type") == "Point"
+        else None
+    )
+    if (
+        not isinstance(found, list)
+        or len(found) not in {2, 3}
+        or not all(type(part) in {int, float} and math.isfinite(part) for part in found)
+        or abs(found[0]) > 180
+        or abs(found[1]) > 90
+    ):
+        raise ProblemError(
+            400, 'A place is a GeoJSON point: {"type": "Point", "coordinates": [121.5, 31.2]}.'
+        )
+    values: dict[str, Any] = {"longitude": float(found[0]), "latitude": float(found[1])}
+    if len(found) == 3:
+        values |= {"height_m": float(found[2]), "height_datum": "ellipsoidal"}
+    return values
+
+
+def datastream(body: Body, catalogue: Sequence[ObservedProperty]) -> dict[str, Any]:
+    """Return what a body says of a datastream itself."""
+    names = (
+        "name", "description", "observationType", "unitOfMeasurement", "properties", "Thing", "Sensor",
+        "ObservedProperty", "Observations",
+    )  # fmt: skip
+    body = {name: value for name, value in body.items() if name not in SAID_BY_US}
+    found = known(body, names, "A datastream")
+    if found.get("observationType", MEASUREMENT) != MEASUREMENT:
+        raise ProblemError(400, f"observationType is {MEASUREMENT}: results are numbers.")
+    made: dict[str, Any] = _texts(found, ("name", "description"))
+    if "properties" in found:
+        made["properties"] = _properties(found["properties"])
+    if "unitOfMeasurement" in found:
+        unit = known(found["unitOfMeasurement"], ("name", "symbol", "definition"), "A unit")
+        made["unit"] = _texts(unit, ("symbol",)).get("symbol") or _texts(unit, ("name",)).get("name", "")
+    if "ObservedProperty" in found:
+        made["property"] = _property(found["ObservedProperty"], catalogue)
+    if "Sensor" in found:
+        made["sensor"] = sensor(found["Sensor"])
+    return made
+
+
+def sensor(body: Any) -> dict[str, Any]:
+    """Return what a body says of a sensor."""
+    if isinstance(body, dict) and "@iot.id" in body and len(body) == 1:
+        raise ProblemError(400, "A sensor belongs to one datastream here: describe it inside the datastream.")
+    found = known(body, ("name", "description", "encodingType", "metadata"), "A sensor")
+    made = _texts(found, ("name", "description", "metadata"))
+    if "encodingType" in found:
+        made["encoding"] = _texts(found, ("encodingType",))["encodingType"]
+    return made
+
+
+def linked(body: Any, what: str) -> str:
+    """Return the id that a link names.
+
+    Raises
+    ------
+    ProblemError
+        400 it is no link.
+    """
+    identity = body.get("@iot.id") if isinstance(body, dict) else None
+    if not isinstance(identity, str | int) or isinstance(identity, bool):
+        raise ProblemError(400, f'{what} is a link: {{"@iot.id": "ID"}}.')
+    return str(identity)
+
+
+def observation(body: Any, now_us: int) -> tuple[int, float, dict[str, Any] | None]:
+    """Return time, value (NaN: none) and place (None: that of the thing) of an observation."""
+    names = ("phenomenonTime", "resultTime", "result", "Datastream", "FeatureOfInterest", "parameters")
+    found = known(body, names, "An observation")
+    if found.get("parameters"):
+        raise ProblemError(400, "parameters of an observation cannot be kept: leave them out.")
+    if "result" not in found:
+        raise ProblemError(400, "An observation has a result: a number, or null where there is none.")
+    value = found["result"]
+    if value is not None and (type(value) not in {int, float} or not math.isfinite(value)):
+        raise ProblemError(400, "result is a number, or null where there is none.")
+    at_us = now_us
+    if found.get("phenomenonTime") is not None:
+        text = found["phenomenonTime"]
+        if not isinstance(text, str) or "/" in text:
+            raise ProblemError(400, "phenomenonTime is an instant: 2026-01-01T00:00:00Z.")
+        at_us = time_us(text)
+    where = found.get("FeatureOfInterest")
+    if isinstance(where, dict) and "feature" in where:
+        return at_us, _number(value), point(where["feature"])
+    if where is not None:
+        raise ProblemError(
+            400, "FeatureOfInterest is described by its feature, or left out: the thing's place."
+        )
+    return at_us, _number(value), None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _property(body: Any, catalogue: Sequence[ObservedProperty]) -> str:
+    """Return the property of the catalogue that is meant."""
+    if isinstance(body, dict) and "@iot.id" in body:
+        return linked(body, "ObservedProperty")
+    found = known(body, ("name", "definition", "description", "properties"), "An observed property")
+    name = str(found.get("name", "")).strip().casefold()
+    for one in catalogue:
+        if name in {one.id.casefold(), one.name.casefold()} or (
+            one.definition and one.definition == found.get("definition")
+        ):
+            return one.id
+    there = ", ".join(one.id for one in catalogue)
+    raise ProblemError(400, f"The catalogue has no property {name[:40]!r}; it has {there}.")
+
+
+def _texts(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    made = {}
+    for name in names:
+        if name in found:
+            if not isinstance(found[name], str):
+                raise ProblemError(400, f"{name} is a text.")
+            made[name] = found[name]
+    return made
+
+
+def _properties(found: Any, but: Sequence[str] = ()) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ProblemError(400, "properties is an object.")
+    return {name: value for name, value in found.items() if name not in but}

@@ -1,0 +1,1 @@
+"""SensorThings questions as SQL, for both databases: `queries.py` asks, `compiling.py` makes the SQL."""
