@@ -10,12 +10,14 @@ from storage.sql.raw_index import RawIndexTables
 from storage.sql.sensors import SensorQueries
 from storage.sqlite.reading import SqliteReader
 from storage.sqlite.stations import SqliteStationQueries
+from storage.sqlite.windows import SqliteWindowQueries
 from storage.sqlite.writing import SqliteWriting
 
 
 class SqliteStore(
     SqliteWriting,
     SqliteStationQueries,
+    SqliteWindowQueries,
     SensorQueries,
     AlertQueries,
     CallQueries,
