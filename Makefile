@@ -10,7 +10,7 @@ SERVERS ?= 2
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-serve bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ bench-embedded: $(VENV)/.ready-dev servers  ## 8,000 stations and 20,000 samples
 
 bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare COPY beside it
 	@$(BIN)/python -m tests.benchmarks.bench_store $(ARGS)
+
+bench-serve: $(VENV)/.ready-dev servers  ## windows, exports and live viewers over PostgreSQL, by HTTP
+	@$(BIN)/python -m tests.benchmarks.bench_serve $(ARGS)
 
 bench-gather: $(VENV)/.ready-dev servers  ## 4,000 streams pulled by one process, each epoch in eight writes
 	@$(BIN)/python -m tests.benchmarks.bench_gather $(ARGS)
