@@ -7,13 +7,18 @@ from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from dashboards.api.context import ask
 from dashboards.problems import ProblemError
 
 MOST_STREAMS = 16
+SENT_BYTES = 1 << 18
+"""Handed to a connection at once; it keeps about as much when its reader does not read."""
+STALL_S = 30.0
+"""So long a reader may take for them; one that is slower keeps a place from others, and is cut."""
 AT_ONCE = 2
 """Pieces that are made at one time: whoever has more to read than others waits for them in between."""
 
@@ -54,8 +59,8 @@ class Streams:
         async def body() -> AsyncGenerator[bytes]:
             piece = first
             while piece is not None:
-                if piece:
-                    yield piece
+                for begin in range(0, len(piece), SENT_BYTES):
+                    yield piece[begin : begin + SENT_BYTES]
                 piece = await self._next(pieces)
 
         def end() -> None:
@@ -94,8 +99,16 @@ class _Answer(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer (ASGI)."""
+
+        async def patient(message: Message) -> None:
+            try:
+                with anyio.fail_after(STALL_S):
+                    await send(message)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, patient)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._body.aclose()

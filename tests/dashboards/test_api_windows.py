@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from starlette.requests import ClientDisconnect
 
+from dashboards.api.streaming import SENT_BYTES, Streams
 from gnss.geodesy import ecef_to_geodetic
 from sensors.model import Datastream, Station, Thing
 from streams.records import Change, Changes
@@ -430,3 +432,31 @@ async def test_who_goes_away_ends_the_work_and_frees_the_place(country, monkeypa
         made = len(asked)
         await asyncio.sleep(0.3)
         assert len(asked) == made < 300  # of 361 and 240 samples
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+async def test_a_reader_that_does_not_read_is_cut(monkeypatch, version):
+    monkeypatch.setattr("dashboards.api.streaming.STALL_S", 0.05)
+    monkeypatch.setattr("dashboards.api.streaming.MOST_STREAMS", 1)
+    streams, made, sent = Streams(), [], []
+
+    def pieces():
+        for k in range(9):
+            made.append(k)
+            yield b"x" * (SENT_BYTES + 1)
+
+    async def receive():
+        await asyncio.sleep(3600)
+
+    async def send(message):
+        sent.append(len(message.get("body", b"")))
+        if len(sent) > 2:
+            await asyncio.sleep(3600)
+
+    for _ in range(2):
+        answer = await streams.answer(pieces(), "text/csv", {})
+        with pytest.raises(ClientDisconnect):
+            await answer({"type": "http", "asgi": {"spec_version": version}}, receive, send)
+        assert (made, sent) == ([0], [0, SENT_BYTES, 1])
+        made.clear()
+        sent.clear()
