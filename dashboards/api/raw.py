@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from dashboards import present
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, found, known_parameters_only
+from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
 from dashboards.api.streaming import Streams, as_file, until_stopped
-from dashboards.api.writes import check_writer
 from dashboards.problems import ProblemError
 from gnss.assembly.assembled import Assembled
 from gnss.assembly.table import EpochTable
@@ -39,7 +40,6 @@ from storage.raw_reader import RawReader
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 MOST_COMPACT_BYTES = 128_000_000
 """Of a file that is to be compacted, which is done as a whole."""
-WHAT = "What a station sent"
 _PERIODS_S = {"1h": 3_600, "1d": 86_400}
 _RINEX, _COMPACT, _RTCM = "text/plain; charset=ascii", "application/octet-stream", "application/octet-stream"
 
@@ -52,11 +52,11 @@ def router(context: Context, raw: RawReader | None) -> APIRouter:
     raw
         The archive; None: this process has none.
     """
-    routes = APIRouter(prefix=PREFIX, tags=["Raw data"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.SENSITIVE, "What a station sent"), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Raw data"], dependencies=needed)
     streams = Streams()
 
-    def checked(request: Request, station_id: str) -> RawReader:
-        check_writer(request, context, WHAT)
+    def checked(station_id: str) -> RawReader:
         if raw is None:
             raise ProblemError(
                 404, "What stations send is not kept by this process: ask the one that gathers their streams."
@@ -66,7 +66,6 @@ def router(context: Context, raw: RawReader | None) -> APIRouter:
 
     @routes.get("/stations/{station_id}/raw", responses=schemas.files(_RTCM))
     async def raw_bytes(
-        request: Request,
         station_id: str,
         begin: Annotated[str, Query(alias="from", description="ISO 8601 with offset.")] = "",
         end: Annotated[
@@ -74,7 +73,7 @@ def router(context: Context, raw: RawReader | None) -> APIRouter:
         ] = None,
     ) -> Response:
         """The station's stream as it was received in a time, byte for byte."""
-        reader = await anyio.to_thread.run_sync(checked, request, station_id)
+        reader = await anyio.to_thread.run_sync(checked, station_id)
         from_us = time_us(begin, "from")
         until_us = from_us + HOUR_US if end is None else time_us(end, "to")
         if not from_us < until_us <= from_us + DAY_US:
@@ -85,7 +84,6 @@ def router(context: Context, raw: RawReader | None) -> APIRouter:
 
     @routes.get("/stations/{station_id}/rinex", responses=schemas.files("text/plain", _COMPACT))
     async def rinex(
-        request: Request,
         station_id: str,
         at: Annotated[
             str, Query(alias="from", description="ISO 8601 with offset: any time in the file's hour or day.")
@@ -100,7 +98,7 @@ def router(context: Context, raw: RawReader | None) -> APIRouter:
         """A RINEX 3.05 file of an hour or a day, made of what was received."""
         if hatanaka and kind == "navigation":
             raise ProblemError(400, "Only observations have a compact form: leave hatanaka out.")
-        reader = await anyio.to_thread.run_sync(checked, request, station_id)
+        reader = await anyio.to_thread.run_sync(checked, station_id)
         period_s = _PERIODS_S[period]
         begin_us = period_begin_us(time_us(at, "from"), period_s)
 

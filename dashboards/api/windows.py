@@ -12,8 +12,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from dashboards import present
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, known_parameters_only
+from dashboards.api.needs import needs
 from dashboards.api.parameters import span_us, window_s
 from dashboards.api.selection import Selection, selection
 from dashboards.api.streaming import Streams, as_file, until_stopped
@@ -97,7 +99,8 @@ GapsQuery = Annotated[
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Windows"], dependencies=[Depends(known_parameters_only)])
+    needed = [needs(Action.READ), Depends(known_parameters_only)]
+    routes = APIRouter(prefix=PREFIX, tags=["Windows"], dependencies=needed)
     store, streams = context.store, Streams()
 
     async def prepared(make: Callable[[], _Answer], out: Output) -> Response:

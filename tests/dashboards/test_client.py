@@ -55,8 +55,9 @@ async def with_client(country, work, **options):
 
 
 async def test_lists_hide_their_pages_and_have_types(country, monkeypatch):
+    monkeypatch.setattr("dashboards.client.api.PAGE", 2)
+
     def work(client):
-        client._http.params = {"limit": 2}
         return (
             list(client.stations()),
             list(client.stations(state="bad")),
