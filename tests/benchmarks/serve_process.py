@@ -18,6 +18,8 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from dashboards.access.access import Access
+from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
 from deploy.http_server import bind, serving
@@ -66,7 +68,7 @@ def _app(url: str, stations: int) -> tuple[ASGIApp, list[Coroutine[None, None, N
     hub, feed = LiveHub(), LiveFeed()
     app = create_app(
         PostgresStore(url), commands=_Desk(), hub=hub, feed=feed, streams=StreamStates(), version="0",
-        alive=lambda: "", clock_us=now_us, open_writes=True,
+        alive=lambda: "", clock_us=now_us, access=Access(Book(), now_us, time.monotonic, open_writes=True),
     )  # fmt: skip
     return app, [run_live(feed, hub, now_us), _judge(feed, stations)]
 
