@@ -164,8 +164,30 @@ def figures(made: records.StationFigures) -> StationFigures:
 
 def quality(window: QualityWindow) -> QualityAnswer:
     """Return a window of a station's quality."""
-    fields = msgspec.structs.asdict(window)
-    return QualityAnswer(start=time_of(fields.pop("start_us")), **fields)
+    return QualityAnswer(
+        start=time_of(window.start_us),
+        state=window.state,
+        seconds_by_state=window.seconds_by_state,
+        reasons=window.reasons,
+        score_min=window.score_min,
+        score_mean=window.score_mean,
+        reports=window.reports,
+        epochs=window.epochs,
+        epochs_expected=window.epochs_expected,
+        completeness=window.completeness,
+        observations=window.observations,
+        observations_expected=window.observations_expected,
+        latency_mean_s=window.latency_mean_s,
+        latency_median_s=window.latency_median_s,
+        latency_p95_s=window.latency_p95_s,
+        latency_max_s=window.latency_max_s,
+        jitter_s=window.jitter_s,
+        cn0_dbhz=window.cn0_dbhz,
+        slips=window.slips,
+        multipath_m=window.multipath_m,
+        frames=window.frames,
+        bad_frames=window.bad_frames,
+    )
 
 
 def observation(sample: Observation) -> ObservationAnswer:

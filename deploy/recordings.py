@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
@@ -21,35 +21,17 @@ from gnss.time import iso_z
 from gnss.to_rtcm.converter import Converter
 from gnss.to_rtcm.formats import Spoken
 from gnss.to_rtcm.recording import as_rtcm, left_out, spoken_in
+from storage.raw_pieces import LATE_US, STEP_BYTES, Piece, archived
 from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
-from storage.store import StorageError
 
-STEP_BYTES = 1 << 18
 CLUE_BYTES = 1 << 24
 """In which the week is looked for: at 1 Hz of five systems almost an hour."""
 DATE_BYTES = 1 << 20
 """In which a recording that is no RTCM 3 is looked at for its first epoch, which has a date."""
-LATE_US = 60_000_000
-"""How much later than its epoch a byte may have come, or by how much a clock may have been behind."""
-GAP_US = 3_600_000_000
-"""Behind a longer pause another recording begins."""
 MOST_PROBLEMS = 20
 _GZIP, _ZSTD, _SKIPPABLE = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
 _DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
-
-
-class Piece(NamedTuple):
-    """The next bytes of a recording."""
-
-    chunks: list[Chunk]
-    """Of station 0."""
-    reference_us: int
-    """UTC near its begin."""
-    share: float
-    """Of the recording that is read with it, 0 to 1."""
-    begins: bool
-    """Another stream begins: what is open of the one before ends."""
 
 
 class Recording(Protocol):
@@ -191,34 +173,11 @@ class Archive:
         self._store.close()
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield all of it; damaged segments are left out.
-
-        Nothing waits for an epoch here, so that what came late for the live system still belongs to it: the
-        receiving times tell the week only, and where a stream begins anew.
-        """
+        """Yield all of it; damaged segments are left out."""
         self.problems = []
-        chunks: list[Chunk] = []
-        size, begins = 0, True
-        reference_us = latest_us = self._begin_us
-        for number, segment in enumerate(self._segments, start=1):
-            share = number / len(self._segments)
-            try:
-                loaded = self._reader.load(segment)
-            except StorageError as error:
-                _tell(self.problems, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-                continue
-            if abs(segment.start_us - latest_us) > GAP_US or number == 1:
-                if chunks:
-                    yield Piece(chunks, reference_us, share, begins)
-                chunks, size, begins, reference_us = [], 0, True, segment.start_us
-            latest_us = segment.end_us
-            chunks += [Chunk(0, one.payload, None, reference_us) for one in loaded]
-            size += segment.size
-            if size >= STEP_BYTES:
-                yield Piece(chunks, reference_us, share, begins)
-                chunks, size, begins = [], 0, False
-        if chunks:
-            yield Piece(chunks, reference_us, 1.0, begins)
+        yield from archived(
+            self._reader, self._segments, self._begin_us, lambda text: _tell(self.problems, text)
+        )
 
 
 @contextmanager

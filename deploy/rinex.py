@@ -6,17 +6,18 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.inspect import WIDTH_IN_FILES
 from deploy.recordings import Recording
 from deploy.refusal import Refusal
-from deploy.rinex_files import FileWriter, Output, Site
-from gnss.assembly.table import Assembled, EpochTable
-from gnss.rinex.convert import MESSAGES, FilePlan, FirstPass, SecondPass, Wanted
+from deploy.rinex_files import FileWriter, Output
+from gnss.assembly.table import EpochTable
+from gnss.rinex.convert import MESSAGES, FilePlan, FirstPass, SecondPass, Wanted, interval_of
+from gnss.rinex.site import Site
 from gnss.scoring.problems import left_out as sentences
+from storage.raw_pieces import assembled
 
 MOST_SHOWN = 12
 _COUNTS = (
@@ -45,16 +46,16 @@ def run_rinex(
     wanted = Wanted(site.marker, output.period_s, output.interval_s, begin_us, end_us)
     with _progress() as tell:
         first, table = FirstPass(wanted), EpochTable(MESSAGES)
-        for assembled, reference_us, share in _assembled(table, recording):
-            first.take(assembled, reference_us)
+        for epochs, reference_us, share in assembled(table, recording.pieces()):
+            first.take(epochs, reference_us)
             tell(_FIRST_SHARE * share)
         plans = first.plans()
-        writer = FileWriter(site, output, output.interval_s or _interval_s(plans))
+        writer = FileWriter(site, output, output.interval_s or interval_of(plans))
         writer.refuse_existing(plans)
         second = SecondPass(wanted, plans)
         with writer:
-            for assembled, reference_us, share in _assembled(EpochTable(MESSAGES), recording):
-                for item in second.take(assembled, reference_us):
+            for epochs, reference_us, share in assembled(EpochTable(MESSAGES), recording.pieces()):
+                for item in second.take(epochs, reference_us):
                     writer.take(item)
                 tell(_FIRST_SHARE + (1.0 - _FIRST_SHARE) * share)
             for item in second.finish():
@@ -76,26 +77,6 @@ def _progress() -> Iterator[ProgressTeller]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda share: progress.update(task, completed=share)
-
-
-def _assembled(table: EpochTable, recording: Recording) -> Iterator[tuple[Assembled, int, float]]:
-    """Yield the epochs of a recording piece by piece, with a time near them and the share that is done."""
-    last: tuple[int, float] | None = None
-    for piece in recording.pieces():
-        if piece.begins and last is not None:
-            yield (table.finish(), *last)
-        yield table.feed(piece.chunks), piece.reference_us, piece.share
-        last = piece.reference_us, piece.share
-    if last is not None:
-        yield (table.finish(), *last)
-
-
-def _interval_s(plans: Sequence[FilePlan]) -> float | None:
-    """Return the most frequent step of all files."""
-    steps = [np.diff(plan.contents.gps_us) for plan in plans]
-    steps_ms, counts = np.unique((np.concatenate([*steps, [0]]) + 500) // 1000, return_counts=True)
-    usable = steps_ms > 0
-    return float(steps_ms[usable][np.argmax(counts[usable])]) / 1000.0 if usable.any() else None
 
 
 def _frame_problems(table: EpochTable) -> list[str]:

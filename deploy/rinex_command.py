@@ -11,9 +11,10 @@ from deploy import defaults
 from deploy.recordings import Archive, Files
 from deploy.refusal import Refusal
 from deploy.rinex import run_rinex
-from deploy.rinex_files import Output, given_site, site_of
+from deploy.rinex_files import Output, given_site
 from deploy.settings_file import load
 from deploy.times import time_us
+from gnss.rinex.site import site_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,27 +14,10 @@ from typing import BinaryIO, cast
 from deploy.clock import wall_clock_us
 from deploy.refusal import Refusal
 from gnss.rinex.convert import FilePlan, Lines, Navigation
-from gnss.rinex.names import FileName, format_name
+from gnss.rinex.names import format_name
+from gnss.rinex.site import SITE, Site, site_of
 from gnss.rinex.write_header import header_text
 from gnss.rinex.write_navigation import write_navigation
-
-_SITE = re.compile(r"([A-Za-z0-9]{4})(\d)(\d)([A-Za-z]{3})")
-_UNKNOWN_COUNTRY = "XXX"
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What a file name says of a station: SSSSMRCCC."""
-
-    site: str
-    monument: int = 0
-    receiver: int = 0
-    country: str = _UNKNOWN_COUNTRY
-
-    @property
-    def marker(self) -> str:
-        """All nine characters."""
-        return f"{self.site}{self.monument}{self.receiver}{self.country}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +34,6 @@ class Output:
     """Replace files that are there."""
 
 
-def site_of(text: str) -> Site:
-    """Return the site of a name: nine characters at its begin, else its first four letters and digits."""
-    match = _SITE.match(text)
-    if match:
-        return Site(match[1].upper(), int(match[2]), int(match[3]), match[4].upper())
-    plain = re.sub(r"[^A-Za-z0-9]", "", text)[:4].upper()
-    return Site(plain.ljust(4, "X"))
-
-
 def given_site(text: str) -> Site:
     """Return the site that a person gave: nine characters, or four.
 
@@ -68,7 +42,7 @@ def given_site(text: str) -> Site:
     Refusal
         Another number of them.
     """
-    if _SITE.fullmatch(text) or re.fullmatch(r"[A-Za-z0-9]{4}", text):
+    if SITE.fullmatch(text) or re.fullmatch(r"[A-Za-z0-9]{4}", text):
         return site_of(text)
     raise Refusal(
         f"--station {text!r} is no name of a RINEX file; write nine characters such as ALPH00CHN, or four"
@@ -100,17 +74,8 @@ class FileWriter:
 
     def path(self, begin_us: int, kind: str) -> Path:
         """Return where a file goes; `kind` is MO or MN."""
-        site = self._site
-        name = FileName(
-            site=site.site,
-            begin_us=begin_us,
-            period_s=self._output.period_s,
-            interval_s=self._interval_s,
-            country=site.country,
-            monument=site.monument,
-            receiver=site.receiver,
-            source="S",
-            kind=kind,
+        name = replace(
+            self._site.file(begin_us, self._output.period_s, self._interval_s, kind),
             packed=".gz" if self._output.packed else "",
         )
         try:

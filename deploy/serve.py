@@ -120,6 +120,7 @@ async def _run(
             alive=lambda: reader.error or alerts.error or output.error or _ended(tasks),
             access=entry,
             station_decimals=settings.server.station_decimals,
+            networks={one.id: one.members for one in settings.network},
             fallback=Fallback(memory, lambda: watch.away),
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,

@@ -46,6 +46,7 @@ from deploy.verdicts import verdict_listener
 from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
 from storage.raw_archive import RawArchive
+from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
 from streams.records import SourceChanges
@@ -164,6 +165,7 @@ async def opened(
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
                 access=access,
                 station_decimals=settings.server.station_decimals,
+                networks={one.id: one.members for one in settings.network},
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
                 posting=sources.posting if settings.http_push else None,
@@ -174,6 +176,7 @@ async def opened(
                 public_url=settings.server.public_url,
                 webhooks=[one.id for one in settings.webhook],
                 callbacks=callbacks_of(channels, store, runtime),
+                raw_reader=RawReader(data / "raw", store),
             )
             await stack.enter_async_context(serving(app, listener, hub.close, server.proxies))
         yield service

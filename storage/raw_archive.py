@@ -28,7 +28,7 @@ from msgspec import structs
 
 from storage.append_kernel import Piece
 from storage.objects import ObjectFolder, hour_of, object_path
-from storage.raw_reader import RawReader
+from storage.raw_reader import LAST_US, RawReader, time_of
 from storage.rows import RawSegment
 from storage.segments import encode_segment
 from storage.store import RawIndex, StorageError
@@ -45,7 +45,6 @@ _WRITERS = 8
 """Files that are synced at once: a file system then writes its journal once for several of them."""
 _SHARE = 50
 """Files that a thread takes at once."""
-_LAST_US = 253_402_300_800_000_000
 
 
 @dataclass(slots=True)
@@ -101,7 +100,7 @@ class RawArchive:
 
     def add(self, chunk: RawChunk) -> None:
         """Take a chunk; nothing is written yet. Without any time it belongs to the year 1970."""
-        time_us = _time_us(chunk)
+        time_us = time_of(chunk)
         slot_us = time_us - time_us % SLOT_US
         buffer = self._buffers.get(chunk.station_id)
         if buffer is None or buffer.slot_us != slot_us:
@@ -140,7 +139,7 @@ class RawArchive:
         """
         for station_id, buffer in self._buffers.items():
             self._finish(station_id, buffer)
-        return self._write(_LAST_US)
+        return self._write(LAST_US)
 
     def written(self) -> list[RawSegment]:
         """Return what `due` or `flush` wrote before it failed: one station's object may, and others' not."""
@@ -153,17 +152,14 @@ class RawArchive:
         self._close_objects(list(self._lengths))
 
     def read(self, station_id: str, start_us: int, end_us: int) -> Iterator[RawChunk]:
-        """Yield the committed chunks of a station with a time in the range, in the order of the stream.
+        """Return the committed chunks of a station with a time in the range, in the order of the stream.
 
         Raises
         ------
         StorageError
             An object is missing or damaged.
         """
-        for segment in self._index.segments(station_id, start_us, end_us):
-            for chunk in self._reader.load(segment):
-                if start_us <= _time_us(chunk) < end_us:
-                    yield chunk
+        return self._reader.read(station_id, start_us, end_us)
 
     # --- from chunks to segments ----------------------------------------------------------------------
 
@@ -234,7 +230,7 @@ class RawArchive:
             return _Piece(None, b"", position)
         path = object_path(station_id, buffer.slot_us)
         data, sha256 = encode_segment(buffer.slot_us, chunks)
-        times = [_time_us(chunk) for chunk in chunks]
+        times = [time_of(chunk) for chunk in chunks]
         segment = RawSegment(
             station_id=station_id,
             slot_us=buffer.slot_us,
@@ -265,7 +261,7 @@ class RawArchive:
         there = _from(there, position - stored[0].position)
         old = b"".join(chunk.payload for chunk in there)[: buffer.size]
         new = b"".join(chunk.payload for chunk in buffer.chunks)
-        if there and new.startswith(old) and _time_us(there[0]) == _time_us(buffer.chunks[0]):
+        if there and new.startswith(old) and time_of(there[0]) == time_of(buffer.chunks[0]):
             return _from(buffer.chunks, len(old)), position + len(old)
         return buffer.chunks, stored[-1].position + stored[-1].size
 
@@ -297,11 +293,6 @@ class RawArchive:
             self._objects.cut(path, length)
         if unfinished:
             self._index.close_objects([path for path, _ in unfinished])
-
-
-def _time_us(chunk: RawChunk) -> int:
-    time_us = chunk.reference_us if chunk.received_at_us is None else chunk.received_at_us
-    return time_us if time_us is not None and 0 <= time_us < _LAST_US else 0
 
 
 def _from(chunks: list[RawChunk], position: int) -> list[RawChunk]:

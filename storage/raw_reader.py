@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from storage.objects import ObjectFolder
@@ -10,6 +10,9 @@ from storage.rows import RawSegment
 from storage.segments import SegmentError, decode_segment
 from storage.store import RawIndex, StorageError
 from streams.records import RawChunk
+
+LAST_US = 253_402_300_800_000_000
+"""The end of the year 9999: what is later is no time."""
 
 
 class RawReader:
@@ -31,6 +34,19 @@ class RawReader:
         """Return the segments of a station that hold a chunk of the range, in the order of the stream."""
         return self._index.segments(station_id, start_us, end_us)
 
+    def read(self, station_id: str, start_us: int, end_us: int) -> Iterator[RawChunk]:
+        """Yield the chunks of a station with a time in the range, in the order of the stream.
+
+        Raises
+        ------
+        StorageError
+            An object is missing or damaged.
+        """
+        for segment in self.segments(station_id, start_us, end_us):
+            for chunk in self.load(segment):
+                if start_us <= time_of(chunk) < end_us:
+                    yield chunk
+
     def load(self, segment: RawSegment) -> list[RawChunk]:
         """Return the chunks of a segment.
 
@@ -45,3 +61,9 @@ class RawReader:
         except (OSError, SegmentError) as error:
             path = self._objects.root / segment.path
             raise StorageError(f"the raw data in {path} cannot be read, restore the file: {error}") from error
+
+
+def time_of(chunk: RawChunk) -> int:
+    """Return when a chunk was received, or roughly when it was; without any time 1970."""
+    time_us = chunk.reference_us if chunk.received_at_us is None else chunk.received_at_us
+    return time_us if time_us is not None and 0 <= time_us < LAST_US else 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sensors.model import Datastream, ObservedProperty, Station, Thing
+from storage.columns import SampleColumns, SeriesRow, WindowColumns
 from storage.rows import (
     Aggregate,
     AlertHistory,
@@ -318,6 +319,60 @@ class Store(Protocol):
             The range holds more than 10,000 windows (the message names one that fits), or an aggregate
             is unknown.
         """
+        ...
+
+    # --- many at once -------------------------------------------------------------------------------
+
+    def series(
+        self,
+        *,
+        ids: Sequence[str] | None = None,
+        things: Sequence[str] | None = None,
+        properties: Sequence[str] | None = None,
+        box: Box | None = None,
+        limit: int,
+    ) -> list[SeriesRow]:
+        """Return registered datastreams of these ids, things, properties and places; by id."""
+        ...
+
+    def sample_columns(self, keys: Sequence[int], start_us: int, end_us: int, *, limit: int) -> SampleColumns:
+        """Return samples of series (`SeriesRow.key`) by time; at most so many: of more, any."""
+        ...
+
+    def count_samples(self, keys: Sequence[int], start_us: int, end_us: int, *, limit: int) -> int:
+        """Return how many samples series have in a range, at most `limit`."""
+        ...
+
+    def samples_kept_from_us(self) -> int:
+        """Return the time before which samples are no longer kept, though their sums may be."""
+        ...
+
+    def window_columns(
+        self, keys: Sequence[int], start_us: int, end_us: int, window_s: int, *, only_good: bool = True
+    ) -> WindowColumns:
+        """Return sums of samples by windows and series, by time; windows without samples are absent.
+
+        Raises
+        ------
+        ValueError
+            The range holds more than 10,000 windows; the message names one that fits.
+        """
+        ...
+
+    def quality_windows(
+        self, station_ids: Sequence[str], start_us: int, end_us: int, window_s: int
+    ) -> list[tuple[str, QualityWindow]]:
+        """Return the quality of stations by windows, by time and id; windows without reports are absent.
+
+        Raises
+        ------
+        ValueError
+            The range holds more than 10,000 windows; the message names one that fits.
+        """
+        ...
+
+    def station_places(self) -> list[StationRow]:
+        """Return all stations by id, without verdicts and figures."""
         ...
 
     # --- alerts -------------------------------------------------------------------------------------

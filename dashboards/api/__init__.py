@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fastapi import Depends, FastAPI
 from starlette.routing import Route
@@ -21,6 +21,7 @@ from dashboards.api import (
     live,
     operations,
     pages,
+    raw,
     reports,
     schemas,
     sensors,
@@ -29,6 +30,7 @@ from dashboards.api import (
     stations,
     tokens,
     warnings,
+    windows,
 )
 from dashboards.api import sessions as sessions_routes
 from dashboards.api import webhooks as webhooks_routes
@@ -43,6 +45,7 @@ from dashboards.metrics import Figure, Metrics
 from dashboards.sensitivity import DECIMALS
 from dashboards.sta import routes as sensorthings
 from dashboards.sta import write_routes
+from storage.raw_reader import RawReader
 from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink, SampleSink
 from streams.call_links import CallLinks
@@ -76,6 +79,8 @@ def create_app(
     webhooks: Sequence[str] = (),
     callbacks: Callbacks | None = None,
     station_decimals: int = DECIMALS,
+    networks: Mapping[str, Sequence[str]] = {},
+    raw_reader: RawReader | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -128,6 +133,10 @@ def create_app(
         What gateways' calls need; None: nobody takes them here.
     station_decimals
         Of degrees, in what those are told of stations who may not change them.
+    networks
+        Datastreams of the networks that the configuration names.
+    raw_reader
+        The archive of what stations sent; None: this process has none.
     """
     app = FastAPI(
         title="Groundswell",
@@ -174,6 +183,7 @@ def create_app(
         public_url=public_url,
         webhooks=webhooks,
         station_decimals=station_decimals,
+        networks=networks,
     )
     app.state.hub = hub
     app.state.access = access
@@ -181,7 +191,13 @@ def create_app(
     problems.install(app)
     schemas.install(app)
     needed = [Depends(database_needed(fallback))]
-    for routes in (stations.router(context), reports.router(context), sensors.router(context)):
+    for routes in (
+        stations.router(context),
+        reports.router(context),
+        sensors.router(context),
+        windows.router(context),
+        raw.router(context, raw_reader),
+    ):
         app.include_router(routes, dependencies=needed)
     for routes in (
         warnings.router(context),  # before the alerts, whose ids would take in its endings

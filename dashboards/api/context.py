@@ -65,6 +65,8 @@ class Context:
     webhooks: Sequence[str] = ()
     station_decimals: int = DECIMALS
     """Of degrees, in what those are told of stations who may not change them."""
+    networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Datastreams of the networks that the configuration names."""
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

@@ -20,6 +20,7 @@ from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, found, known_parameters_only
 from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
+from dashboards.api.streaming import as_file
 from dashboards.problems import ProblemError
 from gnss.quality.period import StationPeriod
 from gnss.reports import network_csv, network_html, network_json, to_csv, to_html, to_json
@@ -172,7 +173,7 @@ def _page(text: str) -> Response:
 
 
 def _csv(text: str, name: str) -> Response:
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=_as_file(f"{name}.csv"))
+    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=as_file(f"{name}.csv"))
 
 
 def _tables(period: StationPeriod, part: str | None, name: str) -> Response:
@@ -186,8 +187,4 @@ def _tables(period: StationPeriod, part: str | None, name: str) -> Response:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for table, text in tables.items():
             archive.writestr(zipfile.ZipInfo(f"{table}.csv"), text.encode(), zipfile.ZIP_DEFLATED)
-    return Response(buffer.getvalue(), media_type="application/zip", headers=_as_file(f"{name}.zip"))
-
-
-def _as_file(name: str) -> dict[str, str]:
-    return {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+    return Response(buffer.getvalue(), media_type="application/zip", headers=as_file(f"{name}.zip"))

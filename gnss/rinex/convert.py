@@ -8,7 +8,7 @@ may have any length.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -226,6 +226,14 @@ class SecondPass:
                 {reason: n for reason, n in self._body.left_out.items() if reason != _OUTSIDE}
             )
             self._body = None
+
+
+def interval_of(plans: Sequence[FilePlan]) -> float | None:
+    """Return the most frequent step of the epochs of files, in seconds; None: there is none."""
+    steps = [np.diff(plan.contents.gps_us) for plan in plans]
+    steps_ms, counts = np.unique((np.concatenate([*steps, [0]]) + 500) // 1000, return_counts=True)
+    usable = steps_ms > 0
+    return float(steps_ms[usable][np.argmax(counts[usable])]) / 1000.0 if usable.any() else None
 
 
 @dataclass(frozen=True, slots=True)

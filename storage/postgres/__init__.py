@@ -6,6 +6,7 @@ from storage.postgres.stations import PostgresStationQueries
 from storage.postgres.timescale import Timescale
 from storage.postgres.timescale import adopt as adopt_timescale
 from storage.postgres.timescale import status as timescale_status
+from storage.postgres.windows import PostgresWindowQueries
 from storage.postgres.writing import PostgresWriting
 from storage.rows import Counts
 from storage.sql.alerts import AlertQueries
@@ -19,6 +20,7 @@ class PostgresStore(
     PostgresWriting,
     PostgresStationQueries,
     PostgresStaQueries,
+    PostgresWindowQueries,
     AlertQueries,
     CallQueries,
     ChangeQueries,

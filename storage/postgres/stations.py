@@ -35,6 +35,12 @@ class PostgresStationQueries(StationQueries, PostgresLatest):
         self.bring_latest()
         return super().station(station_id)
 
+    def station_places(self) -> list[StationRow]:
+        """Return all stations by id, without verdicts and figures."""
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["station_places"], {}).fetchall()
+        return [_placed(*row) for row in rows]
+
     def _stations(self, rows: Sequence[tuple[Any, ...]]) -> list[StationRow]:
         reports = [None if row[3] is None else unpack_report(row[3]) for row in rows]
         columns: dict[str, StationReport] = {}

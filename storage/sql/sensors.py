@@ -24,6 +24,7 @@ from storage.rows import (
     Waveform,
 )
 from storage.sql import sample_sums
+from storage.sql.boxes import sides
 from storage.sql.levels import SAMPLES
 from storage.sql.packing import unpacked_flags
 from storage.sql.sample_extras import unpacked
@@ -106,7 +107,7 @@ class SensorQueries(Summing):
         with self._reading() as connection:
             if box is not None:
                 query = self._queries["observations_within"]
-                rows = connection.execute(query, {**asked, **_sides(box)}).fetchall()
+                rows = connection.execute(query, {**asked, **sides(box)}).fetchall()
                 places = [(row[0], *row[7:]) for row in rows]
             else:
                 rows = connection.execute(self._queries["observations"], asked).fetchall()
@@ -235,16 +236,3 @@ class SensorQueries(Summing):
         definition = msgspec.json.decode(row[0], type=Datastream)
         latest = None if row[1] is None else self._observation(row[1:], {})
         return DatastreamRow(**msgspec.structs.asdict(definition), latest=latest)
-
-
-def _sides(box: Box) -> dict[str, object]:
-    """Return the box in two halves, which are the same where it does not go over 180 degrees."""
-    over = box.west > box.east
-    return {
-        "south": box.south,
-        "north": box.north,
-        "west": box.west,
-        "east": 180.0 if over else box.east,
-        "west_2": -180.0 if over else box.west,
-        "east_2": box.east,
-    }

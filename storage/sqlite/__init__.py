@@ -10,6 +10,7 @@ from storage.sql.raw_index import RawIndexTables
 from storage.sqlite.reading import SqliteReader
 from storage.sqlite.sta import SqliteStaQueries
 from storage.sqlite.stations import SqliteStationQueries
+from storage.sqlite.windows import SqliteWindowQueries
 from storage.sqlite.writing import SqliteWriting
 
 
@@ -17,6 +18,7 @@ class SqliteStore(
     SqliteWriting,
     SqliteStationQueries,
     SqliteStaQueries,
+    SqliteWindowQueries,
     AlertQueries,
     CallQueries,
     ChangeQueries,

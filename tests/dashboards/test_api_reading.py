@@ -321,6 +321,11 @@ async def test_the_description_resolves_and_names_every_route(country):
     assert set(api["paths"]) == {
         API + path
         for path in (
+            "/observations",
+            "/windows",
+            "/station-windows",
+            "/stations/{station_id}/raw",
+            "/stations/{station_id}/rinex",
             "/stations",
             "/stations/{station_id}",
             "/stations/{station_id}/figures",

@@ -15,10 +15,11 @@ from deploy.recordings import Archive, Files
 from deploy.refusal import Refusal
 from deploy.rinex import run_rinex
 from deploy.rinex_command import Source, write_rinex
-from deploy.rinex_files import Output, given_site, site_of
+from deploy.rinex_files import Output, given_site
 from gnss.rinex.names import parse_name
 from gnss.rinex.navigation import read_navigation
 from gnss.rinex.observation import read_observations
+from gnss.rinex.site import site_of
 from gnss.time import SECOND_US
 from storage.raw_archive import RawArchive
 from storage.sqlite import SqliteStore

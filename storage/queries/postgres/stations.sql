@@ -9,6 +9,14 @@ WHERE s.id > %(after)s AND (%(state)s::smallint IS NULL OR coalesce(l.state, 1) 
     )
 ORDER BY s.id LIMIT %(limit)s;
 
+-- name: station_places
+SELECT s.id, s.definition, s.streamed FROM stations AS s
+WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
+    AND NOT EXISTS (
+        SELECT 1 FROM descriptions AS g WHERE g.kind = 'station' AND g.id = s.id AND g.is_deleted
+    )
+ORDER BY s.id;
+
 -- name: stations_within
 SELECT s.id, s.definition, s.streamed, l.report, f.packed
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)

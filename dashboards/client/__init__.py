@@ -1,0 +1,15 @@
+"""The API of a running Groundswell from Python: `Client` hides pages, and times are datetimes with a zone.
+
+with Client("http://127.0.0.1:8080") as client:
+    for station in client.stations(state="bad"):
+        print(station.id, [reason.text for reason in station.reasons])
+    rain = client.windows(Where(properties=["rain"], start=monday), window="1h", aggregate=["sum", "p95"])
+    frame = rain.to_pandas()
+"""
+
+from dashboards.client.api import Client
+from dashboards.client.errors import ApiError
+from dashboards.client.table import Table
+from dashboards.client.where import Where
+
+__all__ = ["ApiError", "Client", "Table", "Where"]
