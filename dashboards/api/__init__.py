@@ -16,11 +16,14 @@ from dashboards.api import (
     alerts,
     call_receipts,
     calls,
+    chains,
     changes,
     device_commands,
     live,
+    network,
     operations,
     pages,
+    recent_hours,
     reports,
     schemas,
     sensors,
@@ -176,7 +179,13 @@ def create_app(
     problems.install(app)
     schemas.install(app)
     needed = [Depends(database_needed(fallback))]
-    for routes in (stations.router(context), reports.router(context), sensors.router(context)):
+    for routes in (
+        stations.router(context),
+        reports.router(context),
+        recent_hours.router(context),
+        network.router(context),
+        sensors.router(context),
+    ):
         app.include_router(routes, dependencies=needed)
     for routes in (
         warnings.router(context),  # before the alerts, whose ids would take in its endings
@@ -186,6 +195,7 @@ def create_app(
         changes.router(context),
         sign_in.router(access),
         tokens.router(context),
+        chains.router(context),
         webhooks_routes.router(context),
         station_sources.router(context),
         device_commands.router(context),

@@ -62,6 +62,7 @@ function named(key, value, time) {
   const unit = words.length > 1 ? words.at(-1) : "";
   if (unit === "us" && value > 1e14) return [words.slice(0, -1).join(" "), moment(new Date(value / 1000).toISOString(), time)];
   if (typeof value !== "number") return [words.join(" "), String(value)];
+  if (words.length > 3 && words.at(-2) === "per") return [words.slice(0, -3).join(" "), brief(value, `${UNITS[words.at(-3)] ?? words.at(-3)}/${unit}`)];
   if (unit in UNITS) return [words.slice(0, -1).join(" "), brief(value, UNITS[unit])];
   return [words.join(" "), brief(value)];
 }
