@@ -22,7 +22,6 @@ const PLACES = { network: "network", station: "network", sensors: "sensors", sen
 
 const alarm = new Alarm();
 let view = null;
-let opened = "";
 let connection = "connecting";
 let turn = 0;
 
@@ -37,7 +36,6 @@ async function open() {
   const node = byId("view");
   node.replaceChildren();
   node.className = known;
-  opened = `${known}/${id}`;
   view = make(node, { id, query });
   view.show();
   showNav();
@@ -125,8 +123,6 @@ byId("skip").addEventListener("click", (event) => {
 });
 window.theme.dark.addEventListener("change", repaint);
 window.addEventListener("hashchange", () => {
-  const { name, id } = route();
-  if (`${name}/${id}` === opened) return;
   open();
   byId("view").scrollTop = 0;
 });

@@ -4,7 +4,7 @@ import { el, scroller, setText } from "./dom.js";
 import { model } from "./model.js";
 import { addressOf } from "./router.js";
 import { plainTable } from "./table.js";
-import { words } from "./texts.js";
+import { plain, words } from "./texts.js";
 import { ask, byQuery, mayWrite, send } from "./writing.js";
 
 const ROWS = 200;
@@ -109,7 +109,7 @@ export class Tasks {
       { name: "longitude", label: text.longitude, type: "number", step: "any", required: kind === "thing" },
       { name: "latitude", label: text.latitude, type: "number", step: "any", required: kind === "thing" },
     ];
-    const properties = [...model.properties.values()].map(({ id, name }) => [id, name]).sort((a, b) => (a[1] < b[1] ? -1 : 1));
+    const properties = [...model.properties.values()].map(({ id, name }) => [id, plain(id, name)]).sort((a, b) => (a[1] < b[1] ? -1 : 1));
     const things = [...model.things.values()].map(({ id, name }) => [id, name]).sort((a, b) => (a[1] < b[1] ? -1 : 1));
     const fields = {
       station: [

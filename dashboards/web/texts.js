@@ -15,8 +15,8 @@ export function switchLanguage() {
   localStorage.setItem("language", language);
 }
 
-// Names of the program (detectors, properties) have no words of their own in Chinese yet: they stand as they are.
-export const plain = (name) => (words().names[name] ?? name).replaceAll("_", " ");
+// Of a test, detector or property: the language's own word, else the name that it has.
+export const plain = (id, name = id) => words().names[id] ?? name.replaceAll("_", " ");
 
 // A reason as the server says it, or by its code where the language has words for it.
 export function reasonText({ code, text, value, threshold, check }) {

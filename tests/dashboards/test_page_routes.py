@@ -1,4 +1,4 @@
-"""What the pages alone ask for: the trend of the network, the last hours of a station, how a series is judged."""
+"""What the pages alone ask for: the trend of the network, last hours, and how a series is judged."""
 
 from __future__ import annotations
 

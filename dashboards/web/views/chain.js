@@ -70,7 +70,7 @@ class ChainView {
     const off = chain.off.map((name) => box(`test-${name}`, plain(name), [text.isOff], { kind: "off", act: mayWrite() ? () => this.set("test", name) : null }));
     const detectors = chain.detectors.map((one) => box(`detector-${one.name}`, plain(one.name), [shown(one.given) || text.usualValues, one.is_ruled ? text.byRule : "", one.is_off ? text.isOff : ""], { kind: one.is_off ? "off" : "detector", act: mayWrite() ? () => this.set("detector", one.name) : null }));
     const columns = [
-      [text.chainHeads[0], [box("source", thing?.name ?? d.thing_id, [plain(model.properties.get(d.property_id)?.name ?? d.property_id), d.unit, chain.paused ? text.pausedSeries : ""], { kind: chain.paused ? "off" : "" })]],
+      [text.chainHeads[0], [box("source", thing?.name ?? d.thing_id, [plain(d.property_id, model.properties.get(d.property_id)?.name), d.unit, chain.paused ? text.pausedSeries : ""], { kind: chain.paused ? "off" : "" })]],
       [text.chainHeads[1], [...tests, ...off, add("test")]],
       [text.chainHeads[2], [box("flag", text.flagStep, [text.flagText])]],
       [text.chainHeads[3], [...(detectors.length ? detectors : [box("none", text.noDetector, [])]), add("detector")]],

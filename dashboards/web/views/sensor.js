@@ -114,7 +114,7 @@ class SensorView {
       [text.time, moment(l?.phenomenon_time, time)],
       [text.ageName, age(l?.phenomenon_time, time)],
       [text.flag, word],
-      [text.property, plain(model.properties.get(d.property_id)?.name ?? d.property_id)],
+      [text.property, plain(d.property_id, model.properties.get(d.property_id)?.name)],
       [text.detectors, d.detectors.map(plain).join(", ") || text.none],
       [text.positionName, thing ? `${number(thing.latitude, 4)}°, ${number(thing.longitude, 4)}°` : "–"],
     ]);

@@ -72,7 +72,7 @@ class Sensors {
     const key = [...counts].join() + this.only.property;
     if (this.property.dataset.key === key) return;
     this.property.dataset.key = key;
-    const options = [...counts].map(([id, count]) => [id, `${plain(model.properties.get(id)?.name ?? id)} (${count})`]).sort((a, b) => (a[1] < b[1] ? -1 : 1));
+    const options = [...counts].map(([id, count]) => [id, `${plain(id, model.properties.get(id)?.name)} (${count})`]).sort((a, b) => (a[1] < b[1] ? -1 : 1));
     this.property.replaceChildren(el("option", { value: "" }, words().allProperties), ...options.map(([id, name]) => el("option", { value: id, selected: id === this.only.property }, name)));
   }
 
