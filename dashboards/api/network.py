@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Annotated
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 
 from dashboards.api import schemas
@@ -26,23 +27,26 @@ def router(context: Context) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix=PREFIX, tags=["Network"], dependencies=[Depends(known_parameters_only)])
     made: dict[int, tuple[int, list[TrendAnswer]]] = {}
-    turn = threading.Lock()
+    limiter = anyio.CapacityLimiter(1)  # who waits for it holds no other question up
+
+    def trend_of(hours: int) -> list[TrendAnswer]:
+        now_us = context.clock_us()
+        made_us, items = made.get(hours, (0, []))
+        if not items or not 0 <= now_us - made_us < AGE_US:
+            by_day = hours > BY_DAY_FROM_HOURS
+            rows = context.store.network_states(now_us - hours * HOUR_US, now_us, by_day=by_day)
+            items = [_counted(row, 86_400 if by_day else 3_600) for row in rows]
+            if len(made) >= REMEMBERED:
+                made.clear()
+            made[hours] = now_us, items
+        return items
 
     @routes.get("/network/trend", responses=schemas.many(TrendAnswer))
-    def trend(
+    async def trend(
         hours: Annotated[int, Query(ge=1, le=LONGEST_HOURS, description="Until now.")] = 24,
     ) -> Response:
         """How many stations were in each state: by hour, or by day over more than two weeks, oldest first."""
-        with turn:
-            now_us = context.clock_us()
-            made_us, items = made.get(hours, (0, []))
-            if not items or not 0 <= now_us - made_us < AGE_US:
-                by_day = hours > BY_DAY_FROM_HOURS
-                rows = context.store.network_states(now_us - hours * HOUR_US, now_us, by_day=by_day)
-                items = [_counted(row, 86_400 if by_day else 3_600) for row in rows]
-                if len(made) >= REMEMBERED:
-                    made.clear()
-                made[hours] = now_us, items
+        items = await anyio.to_thread.run_sync(trend_of, hours, limiter=limiter)
         return json_response(ListAnswer(items=items))
 
     return routes

@@ -2,6 +2,7 @@
 // one ring that shows the share of each kind. A spot: { id, name, latitude, longitude, kind, level?, value? }.
 
 import { colour } from "./base_map.js";
+import { outline, penOf } from "./canvas.js";
 import { el } from "./dom.js";
 
 const L = window.L;
@@ -53,18 +54,7 @@ export const SpotLayer = L.Layer.extend({
   draw() {
     this.frame = null;
     if (!this._map) return;
-    const size = this._map.getSize();
-    const ratio = window.devicePixelRatio || 1;
-    L.DomUtil.setPosition(this.canvas, this._map.containerPointToLayerPoint([0, 0]));
-    if (this.canvas.width !== Math.round(size.x * ratio) || this.canvas.height !== Math.round(size.y * ratio)) {
-      this.canvas.width = Math.round(size.x * ratio);
-      this.canvas.height = Math.round(size.y * ratio);
-      this.canvas.style.width = `${size.x}px`;
-      this.canvas.style.height = `${size.y}px`;
-    }
-    const pen = this.canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, size.x, size.y);
+    const { pen, size } = penOf(this._map, this.canvas);
     const palette = Object.fromEntries(KINDS.map((kind) => [kind, colour(nameOf(kind))]));
     const shared = { pen, palette, ink: colour("--ink"), paper: colour("--panel"), land: colour("--land"), rule: colour("--rule") };
     this.drawn = this.gather(size);
@@ -223,20 +213,4 @@ function drawCluster({ x, y, spots }, { pen, palette, paper, ink }) {
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.fillText(String(spots.length), x, y + 0.5);
-}
-
-function outline(pen, shape, x, y, r) {
-  if (shape === "triangle") {
-    pen.moveTo(x, y - r - 1);
-    pen.lineTo(x + r + 1, y + r);
-    pen.lineTo(x - r - 1, y + r);
-    pen.closePath();
-  } else if (shape === "diamond") {
-    pen.moveTo(x, y - r - 1);
-    pen.lineTo(x + r + 1, y);
-    pen.lineTo(x, y + r + 1);
-    pen.lineTo(x - r - 1, y);
-    pen.closePath();
-  } else if (shape === "square") pen.rect(x - r + 0.5, y - r + 0.5, 2 * r - 1, 2 * r - 1);
-  else pen.arc(x, y, r, 0, 2 * Math.PI);
 }

@@ -65,7 +65,7 @@ class SensorView {
 
   // What the chain of the series says of its limits, and all alerts about it that are kept.
   async learn() {
-    const answers = await Promise.all([fetch(`/api/v1/datastreams/${encodeURIComponent(this.id)}/chain`), fetch("/api/v1/alerts?limit=1000")]).catch(() => []);
+    const answers = await Promise.all([fetch(`/api/v1/datastreams/${encodeURIComponent(this.id)}/chain`), fetch("/api/v1/alerts?limit=300")]).catch(() => []);
     if (answers.length < 2 || !answers.every((one) => one.ok) || this.isGone) return;
     this.chain = await answers[0].json();
     const { items } = await answers[1].json();
