@@ -2,7 +2,7 @@
 
 import { needsAnswer } from "./alarm.js";
 import { el, fill, setText } from "./dom.js";
-import { expectation, facts, particulars } from "./evidence.js";
+import { expectation, facts, particulars, pictures } from "./evidence.js";
 import { age, moment, shownUnit } from "./format.js";
 import { LEVELS, model, now } from "./model.js";
 import { join, plot, seconds } from "./plots.js";
@@ -20,6 +20,7 @@ export class AlertDetail {
     this.id = id;
     this.path = `/api/v1/alerts/${encodeURIComponent(id)}`;
     this.loadedAt = 0;
+    this.charts = [];
     const text = words();
     this.level = el("span", { class: "level" });
     this.title = el("h2");
@@ -50,7 +51,7 @@ export class AlertDetail {
 
   destroy() {
     this.isGone = true;
-    this.chart?.destroy();
+    this.clear();
   }
 
   // The alert with its steps, and the calls about it.
@@ -168,7 +169,7 @@ export class AlertDetail {
   async loadPicture() {
     const { subject_id, onset_at, evidence, level } = this.alert;
     const datastream = model.datastreams.get(subject_id);
-    if (!datastream?.latest) return;
+    if (!datastream?.latest) return this.drawEvidence();
     const onset = new Date(onset_at).getTime();
     const until = Math.max(onset + AFTER_MS, Math.min(new Date(datastream.latest.phenomenon_time).getTime(), onset + 24 * BEFORE_MS));
     const query = new URLSearchParams({
@@ -179,17 +180,39 @@ export class AlertDetail {
       quality: "all",
     });
     const answer = await fetch(`/api/v1/datastreams/${encodeURIComponent(datastream.id)}/observations?${query}`).catch(() => null);
-    if (!answer?.ok) return;
+    if (!answer?.ok) return null;
     const { items } = await answer.json();
-    if (this.isGone || !items.length) return;
+    if (this.isGone) return null;
+    if (!items.length) return this.drawEvidence();
     const text = words();
-    this.chart?.destroy();
+    this.clear();
     this.picture.replaceChildren(el("figcaption", {}, `${datastream.name}, ${shownUnit(datastream.unit)}`));
     const measured = [items.map((w) => seconds(w.start)), items.map((w) => w.mean)];
     const expected = expectation(evidence, measured[0][0]);
     const [times, values, expectedValues] = join(expected ? [measured, expected] : [measured]);
     const series = [{ label: text.measured, values, colour: "--line", spanGaps: true }];
     if (expected) series.push({ label: text.expected, values: expectedValues, colour: "--muted", dash: [4, 3], width: 1, spanGaps: true });
-    this.chart = plot(this.picture, { times, series, height: 170, unit: shownUnit(datastream.unit), marks: [{ at: seconds(onset_at), colour: `--level-${level}` }] });
+    this.charts.push(plot(this.picture, { times, series, height: 170, unit: shownUnit(datastream.unit), marks: [{ at: seconds(onset_at), colour: `--level-${level}` }] }));
+    return null;
+  }
+
+  // What the detector itself gives, where the alert is about no single series.
+  drawEvidence() {
+    const { evidence, level, onset_at } = this.alert;
+    const colours = ["--line", "--second", "--third", "--fourth"];
+    this.clear();
+    this.picture.replaceChildren();
+    for (const { name, times, series } of pictures(evidence)) {
+      const frame = el("div", { class: "plot" }, el("p", { class: "legend-row" }, name, ...series.slice(0, 4).map(([label], i) => el("span", {}, el("i", { class: `swatch line${colours[i]}` }), label))));
+      this.picture.append(frame);
+      const lines = series.slice(0, 4).map(([label, values], i) => ({ label, values, colour: colours[i], spanGaps: true }));
+      this.charts.push(plot(frame, { times, series: lines, height: 120, marks: [{ at: seconds(onset_at), colour: `--level-${level}` }] }));
+    }
+    return null;
+  }
+
+  clear() {
+    for (const chart of this.charts) chart.destroy();
+    this.charts = [];
   }
 }

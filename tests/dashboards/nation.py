@@ -237,7 +237,11 @@ def fill_alerts(country: Country) -> None:
         evidence={"formula": "rate = slope of a robust line over 3 h", **rate},
     )
     orange = alert(ORANGE, subject_id="gauge-xiamen.water_level")
-    of = {"subject_id": "bay-2.dissolved_oxygen", "level": "blue", "title": "Low oxygen at Buoy Bohai 2"}
+    times_us = [START_US - m * 60 * SECOND_US for m in (30, 20, 10)]
+    shown = {"stations": {"time_us": times_us, "east_mm": [0.0, 4.0, 11.0], "north_mm": [0.0, -2.0, -3.0]}}
+    of = {
+        "subject_id": "bay-2", "level": "blue", "title": "Low oxygen at Buoy Bohai 2", "evidence": shown,
+    }  # fmt: skip
     closed = [alert("a-old", 1, **of), alert("a-old", 2, "closed", **of)]
     country.keep(AlertTransitions(transitions=[red, orange, *closed]))
     asked = {"alert_id": RED, "subject_id": "slope-7.crack"}

@@ -283,6 +283,9 @@ def test_an_alert_is_answered_lowered_silenced_and_its_story_told(browser: Brows
 
     page.get_by_role("tab", name="Past").click()
     expect(page.locator("#panel-past tbody tr")).to_have_count(1)
+    page.locator("#panel-past tbody tr").get_by_role("button").click()
+    expect(detail.locator(".plot canvas")).to_have_count(1)  # of the evidence itself
+    expect(detail).to_contain_text("east mm")
     page.get_by_role("tab", name="Rehearsal").click()
     steps = {"steps": [], "level": "red", "title": "Crack at Slope 7", "onset": "2026-01-01T00:00:00Z"}
     made = {
