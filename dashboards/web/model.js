@@ -56,7 +56,7 @@ export function takeUpdate(update) {
   return unknown;
 }
 
-export function takeAlert(alert) {
+function takeAlert(alert) {
   const known = model.alerts.get(alert.id);
   if (known && known.number > alert.number) return;
   if (alert.historic && !known) return;

@@ -19,8 +19,8 @@ export function go(name, id, query) {
 export function remember(values) {
   const { name, id, query } = route();
   for (const [key, value] of Object.entries(values)) {
-    if (value === null || value === "") query.delete(key);
-    else query.set(key, value);
+    query.delete(key);
+    for (const one of [value].flat()) if (one !== null && one !== "") query.append(key, one);
   }
   history.replaceState(null, "", addressOf(name, id, query));
 }

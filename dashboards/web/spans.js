@@ -5,7 +5,7 @@ import { dateAndTime } from "./format.js";
 import { remember } from "./router.js";
 import { words } from "./texts.js";
 
-export const LENGTHS_S = { "1 h": 3600, "6 h": 21_600, "24 h": 86_400, "7 d": 604_800, "30 d": 2_592_000, "1 a": 31_536_000 };
+const LENGTHS_S = { "1 h": 3600, "6 h": 21_600, "24 h": 86_400, "7 d": 604_800, "30 d": 2_592_000, "1 a": 31_536_000 };
 
 export class Span {
   constructor(query, { usual = "6 h", lengths = Object.keys(LENGTHS_S), onChange }) {

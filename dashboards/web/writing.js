@@ -21,7 +21,7 @@ export async function send(method, url, body) {
 }
 
 export const mayWrite = () => model.writes !== "closed";
-export const personName = () => localStorage.getItem("name") ?? "";
+const personName = () => localStorage.getItem("name") ?? "";
 
 // Asks for some fields and the person's name; `run(values)` returns what `send` gave. Resolves to what was told, or
 // null. fields: { name, label, type?, value?, required?, options?: [[value, text]], hint? }.

@@ -83,10 +83,7 @@ class SensorView {
   }
 
   rememberBeside() {
-    const { query } = { query: new URLSearchParams(location.hash.split("?")[1] ?? "") };
-    query.delete("beside");
-    for (const one of this.others) query.append("beside", one);
-    history.replaceState(null, "", addressOf("sensor", this.id, query));
+    remember({ beside: this.others });
     this.beside.dataset.key = "";
     this.showChoices();
   }
@@ -188,7 +185,7 @@ class SensorView {
       el("span", {}, el("i", { class: "swatch line" }), d.name),
       ...beside.map((one) => el("span", {}, el("i", { class: `swatch line${one.colour}` }), one.name, this.others.length ? this.removal(one.name) : null)),
       ...[["fresh", 2], ["degraded", 3], ["bad", 4]].map(([kind, flag]) => el("span", {}, mark(kind), ` ${text.flags[flag]} ${main.counts[flag] ?? 0}`)),
-      main.window_s ? el("span", { class: "muted" }, text.windowsOf(main.window_s)) : null ?? "",
+      main.window_s ? el("span", { class: "muted" }, text.windowsOf(main.window_s)) : "",
     );
   }
 

@@ -1,9 +1,8 @@
 // One station: what is wrong and what to check, its figures, its past at any zoom, its sky, signals, gaps and sources.
 
 import { el, fill, fillFigures, mark, setText } from "../dom.js";
-import { age, moment, number } from "../format.js";
+import { age, moment } from "../format.js";
 import { fullName, model, now } from "../model.js";
-import { go } from "../router.js";
 import { Calendar } from "../station_calendar.js";
 import { figureRows, latestRows } from "../station_figures.js";
 import { StationPlots } from "../station_plots.js";
