@@ -24,19 +24,22 @@ const alarm = new Alarm();
 let view = null;
 let connection = "connecting";
 let turn = 0;
+let isLacking = false;
 
 // A view is { show(), destroy() }, made by `open(node, { id, query })` of its module.
 async function open() {
   const { name, id, query } = route();
   const mine = (turn += 1);
   const known = name in VIEWS ? name : "network";
-  const { open: make } = await VIEWS[known]();
+  const made = await VIEWS[known]().catch(() => null);
   if (mine !== turn) return;
+  isLacking = made === null; // the server went away before its file came
+  if (!made) return;
   view?.destroy();
   const node = byId("view");
   node.replaceChildren();
   node.className = known;
-  view = make(node, { id, query });
+  view = made.open(node, { id, query });
   view.show();
   showNav();
 }
@@ -96,6 +99,7 @@ function repaint() {
 
 connect({
   onState: (state) => {
+    if (isLacking) location.reload();
     takeState(state);
     show();
   },

@@ -6,7 +6,7 @@ import { now } from "./model.js";
 import { plainTable } from "./table.js";
 import { words } from "./texts.js";
 
-const ASK_MS = 10_000;
+const ASK_MS = 2_000;
 
 export class Changes {
   constructor(node) {

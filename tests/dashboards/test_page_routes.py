@@ -41,7 +41,7 @@ async def test_the_trend_has_the_mean_of_each_hour(country):
         ).fetchall()
     assert [(i["stations"]["good"], i["stations"]["bad"]) for i in items] == [(g, b) for _, g, b in rows]
     assert (await get(country, "/network/trend?hours=1000"))["items"] == []  # no day is summed up
-    await get(country, "/network/trend?hours=0", status=400)
+    await get(country, "/network/trend?hours=0", status=422)
 
 
 async def test_the_last_hours_are_a_list_that_may_be_empty(country):

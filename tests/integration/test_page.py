@@ -489,6 +489,7 @@ def test_what_devices_say_is_text(browser: Browser, site: Site) -> None:
     watched = watch(browser, site.url, viewport=WIDE)
     page = watched.page
     rows = page.locator("#panel-stations tbody tr")
+    expect(rows).to_have_count(4)
     assert rows.evaluate_all("rows => rows.map(row => row.dataset.id)") == [
         "WENZ00CHN",
         "XIAM00CHN",
@@ -531,6 +532,7 @@ def test_a_refused_change_says_why_and_where_to_sign_in(browser: Browser, countr
 def test_a_lost_connection_is_seen_and_comes_back(browser: Browser, country: c.Country) -> None:
     site = Site(country)
     page = watch(browser, site.url).page
+    expect(page.locator("#panel-stations tbody tr")).to_have_count(4)
     site.stop()
     expect(page.locator("#connection")).to_have_text("Reconnecting")
     country.hub = type(country.hub)()

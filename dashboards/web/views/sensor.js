@@ -112,7 +112,7 @@ class SensorView {
       [text.ageName, age(l?.phenomenon_time, time)],
       [text.flag, word],
       [text.property, plain(d.property_id, model.properties.get(d.property_id)?.name)],
-      [text.detectors, d.detectors.map(plain).join(", ") || text.none],
+      [text.detectors, d.detectors.map((one) => plain(one)).join(", ") || text.none],
       [text.positionName, thing ? `${number(thing.latitude, 4)}°, ${number(thing.longitude, 4)}°` : "–"],
     ]);
     this.showChoices();
