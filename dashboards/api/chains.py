@@ -11,8 +11,10 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from fastapi import APIRouter, Depends, Response
 
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, ListAnswer, found, json_response, known_parameters_only
+from dashboards.api.needs import needs
 from dashboards.fallback import database_needed
 from dashboards.page_answers import (
     ChainAnswer,
@@ -36,10 +38,8 @@ PAGE = 1_000
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    needed = [Depends(database_needed(context.fallback))]
-    routes = APIRouter(
-        prefix=PREFIX, tags=["Sensors"], dependencies=[Depends(known_parameters_only), *needed]
-    )
+    needed = [needs(Action.READ), Depends(known_parameters_only), Depends(database_needed(context.fallback))]
+    routes = APIRouter(prefix=PREFIX, tags=["Sensors"], dependencies=needed)
     store = context.store
 
     @routes.get("/chain-parts", responses=schemas.many(PartAnswer))

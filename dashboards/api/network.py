@@ -8,8 +8,10 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, ListAnswer, json_response, known_parameters_only
+from dashboards.api.needs import needs
 from dashboards.page_answers import StateCounts, TrendAnswer
 from dashboards.present import time_of
 from storage.rows import NetworkStates
@@ -25,7 +27,9 @@ REMEMBERED = 16
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Network"], dependencies=[Depends(known_parameters_only)])
+    routes = APIRouter(
+        prefix=PREFIX, tags=["Network"], dependencies=[needs(Action.READ), Depends(known_parameters_only)]
+    )
     made: dict[int, tuple[int, list[TrendAnswer]]] = {}
     limiter = anyio.CapacityLimiter(1)  # who waits for it holds no other question up
 

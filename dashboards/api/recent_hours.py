@@ -9,8 +9,10 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 
+from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, found, known_parameters_only
+from dashboards.api.needs import needs
 from gnss.reports import to_json
 from storage.periods import station_period
 
@@ -22,7 +24,9 @@ AT_ONCE = 2
 
 def router(context: Context) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix=PREFIX, tags=["Reports"], dependencies=[Depends(known_parameters_only)])
+    routes = APIRouter(
+        prefix=PREFIX, tags=["Reports"], dependencies=[needs(Action.READ), Depends(known_parameters_only)]
+    )
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
     @routes.get("/stations/{station_id}/recent", responses=schemas.files("application/json"))

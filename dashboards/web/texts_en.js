@@ -24,6 +24,7 @@ export const en = {
   unreachable: "The server cannot be reached: try again when the page is live.",
   signIn: "Sign in",
   token: "Write token",
+  tokenHint: "Leave it empty where you are signed in.",
   yourName: "Your name",
   cancel: "Cancel",
   save: "Save",

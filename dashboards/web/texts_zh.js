@@ -24,6 +24,7 @@ export const zh = {
   unreachable: "无法连接服务器：请待页面恢复实时后重试。",
   signIn: "登录",
   token: "写入令牌",
+  tokenHint: "已登录则留空。",
   yourName: "您的姓名",
   cancel: "取消",
   save: "保存",

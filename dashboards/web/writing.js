@@ -8,9 +8,10 @@ const SIGN_IN = "/sign-in";
 
 // Returns { ok, told }; `told` is the answer, or why there is none in `detail`.
 export async function send(method, url, body) {
-  const headers = {};
+  const headers = { "x-groundswell": "page" }; // which a foreign page cannot send
   if (body !== undefined) headers["content-type"] = "application/json";
-  if (model.writes === "token") headers.authorization = `Bearer ${sessionStorage.getItem("token") ?? ""}`;
+  const token = sessionStorage.getItem("token");
+  if (model.writes === "token" && token) headers.authorization = `Bearer ${token}`; // else who is signed in
   try {
     const answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
     const told = await answer.json().catch(() => ({ detail: answer.statusText }));
@@ -30,7 +31,7 @@ export function ask({ title, text = "", fields = [], action, run }) {
   const every = [
     ...fields,
     { name: "by", label: say.yourName, value: personName(), required: true, autocomplete: "name" },
-    ...(model.writes === "token" ? [{ name: "token", label: say.token, type: "password", value: sessionStorage.getItem("token") ?? "", required: true }] : []),
+    ...(model.writes === "token" ? [{ name: "token", label: say.token, type: "password", value: sessionStorage.getItem("token") ?? "", hint: say.tokenHint }] : []),
   ];
   const refusal = el("p", { class: "refusal", role: "alert" });
   const inputs = every.map((field) => [field, input(field)]);
