@@ -32,6 +32,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 demo: setup      ## 20 simulated stations and 12 sensors, a live page on http://127.0.0.1:8080
 	$(BIN)/groundswell demo $(ARGS)
 
+pictures: $(VENV)/.ready-dev  ## make the pictures of the README anew
+	GROUNDSWELL_PICTURES=docs $(BIN)/python -m pytest -q -n0 tests/integration/test_page.py -k pictures
+
 servers:         ## Debian's packages that the integration tests use
 	@deploy/dev/install-servers
 

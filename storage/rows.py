@@ -103,6 +103,17 @@ class StationRow(Station, frozen=True, kw_only=True, gc=False):
     """What the station's own stream last said, whatever the registry says."""
 
 
+class NetworkStates(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the stations of the network together were in each state over one window."""
+
+    start_us: int
+    good_s: float
+    degraded_s: float
+    bad_s: float
+    unknown_s: float
+    """Of those that reported; a station that sent nothing has no second here."""
+
+
 class QualityWindow(msgspec.Struct, frozen=True, kw_only=True):
     """A station's quality over one window, from its reports in it."""
 

@@ -18,6 +18,7 @@ from storage.rows import (
     Delivery,
     DeliveryRow,
     DeliveryStateName,
+    NetworkStates,
     Observation,
     ObservationWindow,
     Page,
@@ -206,6 +207,14 @@ class Store(Protocol):
         ------
         ValueError
             The range holds more than 10,000 windows; the message names a window that fits.
+        """
+        ...
+
+    def network_states(self, start_us: int, end_us: int, *, by_day: bool = False) -> list[NetworkStates]:
+        """Return how long stations were in each state, by hour or day, oldest first.
+
+        It is read from what is summed up already, so the newest hour comes when that is done, and late
+        reports count a little later.
         """
         ...
 

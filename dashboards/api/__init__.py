@@ -16,12 +16,15 @@ from dashboards.api import (
     alerts,
     call_receipts,
     calls,
+    chains,
     changes,
     device_commands,
     live,
+    network,
     operations,
     pages,
     raw,
+    recent_hours,
     reports,
     schemas,
     sensors,
@@ -197,6 +200,8 @@ def create_app(
         sensors.router(context),
         windows.router(context),
         raw.router(context, raw_reader),
+        recent_hours.router(context),
+        network.router(context),
     ):
         app.include_router(routes, dependencies=needed)
     for routes in (
@@ -207,6 +212,7 @@ def create_app(
         changes.router(context),
         sign_in.router(access),
         tokens.router(context),
+        chains.router(context),
         webhooks_routes.router(context),
         station_sources.router(context),
         device_commands.router(context),

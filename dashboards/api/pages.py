@@ -6,7 +6,7 @@ import mimetypes
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from dashboards.access.permissions import Action
@@ -32,7 +32,7 @@ def install(app: FastAPI) -> None:
 
     @routes.get("/rovers", dependencies=shown)
     async def rovers() -> Response:
-        return FileResponse(WEB / "rovers.html", headers={"cache-control": "no-cache"})
+        return RedirectResponse("/#/rovers", 308)  # where it was before
 
     @routes.get("/sign-in", dependencies=to_all)
     async def sign_in() -> Response:

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from dashboards import access_answers, answers, call_answers
+from dashboards import access_answers, answers, call_answers, page_answers
 from dashboards.problems import MEDIA_TYPE, Problem
 from streams.answer_statistics import AnswerFigures
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
@@ -73,6 +73,10 @@ _TYPES = (
     access_answers.TokenBody,
     access_answers.TokenAnswer,
     access_answers.NewTokenAnswer,
+    page_answers.TrendAnswer,
+    page_answers.ChainAnswer,
+    page_answers.PartAnswer,
+    page_answers.PausedAnswer,
     Problem,
 )
 _TEMPLATE = "#/components/schemas/{name}"

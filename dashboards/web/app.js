@@ -1,63 +1,66 @@
-// The page: one live stream in, map, lists, alerts and details out.
+// The page: one live stream in, one view at a time out.
 
-import { acknowledgeDialog } from "./acknowledge.js";
-import { Alerts } from "./alerts.js";
-import { Detail } from "./detail.js";
-import { byId, setText } from "./dom.js";
+import { Alarm } from "./alarm.js";
+import { byId, el, setText } from "./dom.js";
 import { clockTime, switchZone, zoneName } from "./format.js";
-import { Lists } from "./lists.js";
 import { connect } from "./live.js";
-import { StationMap } from "./map.js";
-import { model, now, takeAlert, takeState, takeUpdate } from "./model.js";
+import { model, now, takeState, takeUpdate } from "./model.js";
+import { addressOf, route } from "./router.js";
+import { languageTag, switchLanguage, words } from "./texts.js";
 
-const CONNECTION = {
-  connecting: "Connecting",
-  live: "Live",
-  reconnecting: "Reconnecting",
-  silent: "No updates",
+const VIEWS = {
+  network: () => import("./views/network.js"),
+  station: () => import("./views/station.js"),
+  sensors: () => import("./views/sensors.js"),
+  sensor: () => import("./views/sensor.js"),
+  alerts: () => import("./views/alerts.js"),
+  rovers: () => import("./views/rovers.js"),
+  operation: () => import("./views/operation.js"),
+  chain: () => import("./views/chain.js"),
 };
+const PLACES = { network: "network", station: "network", sensors: "sensors", sensor: "sensors", alerts: "alerts", rovers: "rovers", operation: "operation", chain: "operation" };
 
-const map = new StationMap(byId("map"), {
-  onStation: (id) => detail.open("station", id),
-  onThing: (id) => detail.openThing(id),
-});
-const detail = new Detail({
-  onChange: () => {
-    map.resized();
-    const { kind, id } = detail.selected ?? {};
-    const thing = model.things.get(model.datastreams.get(id)?.thing_id);
-    map.reveal(kind === "station" ? model.stations.get(id) : thing);
-    showLists();
-  },
-});
-const lists = new Lists({
-  onStation: (id) => detail.open("station", id),
-  onDatastream: (id) => detail.open("datastream", id),
-});
-const alerts = new Alerts({
-  onShow: (alert) => {
-    if (model.datastreams.has(alert.subject_id)) detail.open("datastream", alert.subject_id);
-    else if (model.things.has(alert.subject_id)) detail.openThing(alert.subject_id);
-    else if (model.stations.has(alert.subject_id)) detail.open("station", alert.subject_id);
-  },
-  onAcknowledge: (alert) => ask(alert),
-});
-const ask = acknowledgeDialog({
-  onDone: (alert) => {
-    takeAlert(alert);
-    show();
-  },
-});
+const alarm = new Alarm();
+let view = null;
+let connection = "connecting";
+let turn = 0;
+let isLacking = false;
 
-function showLists() {
-  map.show(model, detail.selected);
-  lists.show(detail.selected);
+// A view is { show(), destroy() }, made by `open(node, { id, query })` of its module.
+async function open() {
+  const { name, id, query } = route();
+  const mine = (turn += 1);
+  const known = name in VIEWS ? name : "network";
+  const made = await VIEWS[known]().catch(() => null);
+  if (mine !== turn) return;
+  isLacking = made === null; // the server went away before its file came
+  if (!made) return;
+  view?.destroy();
+  const node = byId("view");
+  node.replaceChildren();
+  node.className = known;
+  view = made.open(node, { id, query });
+  view.show();
+  showNav();
+}
+
+function showNav() {
+  const place = PLACES[route().name] ?? "network";
+  byId("nav").setAttribute("aria-label", words().views);
+  const links = [...new Set(Object.values(PLACES))].map((name) => {
+    const count = name === "alerts" && model.alerts.size ? el("span", { class: `count ${alarm.worst}` }, String(model.alerts.size)) : null;
+    return el("a", { href: addressOf(name), "aria-current": name === place ? "page" : null }, words().nav[name], count);
+  });
+  const key = links.map((link) => link.outerHTML).join("");
+  if (byId("nav").dataset.key === key) return;
+  byId("nav").dataset.key = key;
+  byId("nav").replaceChildren(...links);
 }
 
 function show() {
-  alerts.show();
-  detail.show();
-  showLists();
+  alarm.show();
+  showNav();
+  view?.show();
 }
 
 async function learn(id) {
@@ -65,8 +68,38 @@ async function learn(id) {
   if (answer.ok) model.stations.set(id, { ...(await answer.json()), askedAt: Date.now() });
 }
 
+function tellConnection() {
+  const node = byId("connection");
+  node.dataset.state = connection;
+  setText(node, words().connection[connection]);
+}
+
+function tellTime() {
+  setText(byId("clock"), clockTime(now()));
+}
+
+// In another language, zone or colours everything is made anew.
+function repaint() {
+  const text = words();
+  document.documentElement.lang = languageTag();
+  setText(byId("skip"), text.skip);
+  for (const [id, shown, title] of [
+    ["zone", zoneName(), text.zoneTitle],
+    ["theme", text.themes[window.theme.choice], text.themeTitle],
+    ["language", text.otherLanguage, text.otherLanguageTitle],
+  ]) {
+    setText(byId(id), shown);
+    byId(id).title = title;
+  }
+  alarm.repaint();
+  tellTime();
+  tellConnection();
+  open();
+}
+
 connect({
   onState: (state) => {
+    if (isLacking) location.reload();
     takeState(state);
     show();
   },
@@ -75,28 +108,28 @@ connect({
     show();
   },
   onConnection: (state) => {
-    const node = byId("connection");
-    node.dataset.state = state;
-    setText(node, CONNECTION[state]);
+    if (state === connection) return;
+    connection = state;
+    tellConnection();
   },
 });
 
-function tellTime() {
-  setText(byId("clock"), clockTime(now()));
-  setText(byId("zone"), zoneName());
+for (const [id, act] of [["zone", switchZone], ["language", switchLanguage], ["theme", () => window.theme.next()]]) {
+  byId(id).addEventListener("click", () => {
+    act();
+    repaint();
+  });
 }
-
-function repaint() {
-  tellTime();
-  alerts.repaint();
-  detail.repaint();
-  show();
-}
-
-byId("zone").addEventListener("click", () => {
-  switchZone();
-  repaint();
+byId("sound").addEventListener("click", () => alarm.switchSound());
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("view").focus();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+window.theme.dark.addEventListener("change", repaint);
+window.addEventListener("hashchange", () => {
+  open();
+  byId("view").scrollTop = 0;
+});
+document.addEventListener("shown", show); // something was changed by a person
 setInterval(tellTime, 1000);
-tellTime();
+repaint();

@@ -2,6 +2,7 @@
 
 const L = window.L;
 const GRATICULE_DEG = 10;
+let land = null; // one for all maps of the page
 
 export class BaseMap {
   constructor(node) {
@@ -22,7 +23,15 @@ export class BaseMap {
       node.addEventListener(kind, () => (this.touched = true), { passive: true });
     }
     this.drawBase();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paintBase());
+    // Leaflet measures its node when the map is made, which may be before the page is laid out.
+    this.watcher = new ResizeObserver(() => this.map.invalidateSize({ animate: false, pan: false }));
+    this.watcher.observe(node);
+  }
+
+  remove() {
+    this.watcher.disconnect();
+    this.map.remove();
+    this.isRemoved = true;
   }
 
   async drawBase() {
@@ -31,8 +40,10 @@ export class BaseMap {
     for (let lat = -80; lat <= 80; lat += GRATICULE_DEG) lines.push([[lat, -180], [lat, 180]]);
     const shared = { renderer: this.renderer, pane: "base", interactive: false };
     this.graticule = L.polyline(lines, { ...shared, weight: 0.6 }).addTo(this.map);
-    const land = await (await fetch("/assets/vendor/world-atlas/land.geojson")).json();
-    this.land = L.geoJSON(land, { ...shared, style: { weight: 0.8, fillOpacity: 1 } }).addTo(this.map);
+    land ??= fetch("/assets/vendor/world-atlas/land.geojson").then((answer) => answer.json());
+    const shape = await land;
+    if (this.isRemoved) return;
+    this.land = L.geoJSON(shape, { ...shared, style: { weight: 0.8, fillOpacity: 1 } }).addTo(this.map);
     this.graticule.bringToFront();
     this.paintBase();
   }
@@ -42,8 +53,11 @@ export class BaseMap {
     this.graticule.setStyle({ color: colour("--graticule") });
   }
 
-  resized() {
-    this.map.invalidateSize({ animate: false });
+  // All of these places in sight, until a person has moved the map.
+  fit(places, maxZoom = 9) {
+    if (this.touched || !places.length) return;
+    const bounds = L.latLngBounds(places.map((one) => [one.latitude, one.longitude]));
+    this.map.fitBounds(bounds, { padding: [30, 30], maxZoom, animate: false });
   }
 }
 

@@ -49,6 +49,18 @@ export function expectation(evidence, from) {
   return sorted.length ? [sorted.map((p) => p[0]), sorted.map((p) => p[1])] : null;
 }
 
+// What the evidence holds over time, as { name, times, series: [[name, values]] }: of alerts about no single series.
+export function pictures(evidence) {
+  const found = [];
+  for (const [name, table] of [["", evidence], ...Object.entries(evidence)]) {
+    if (!Array.isArray(table?.time_us) || table.time_us.length < 2) continue;
+    const isColumn = (values) => Array.isArray(values) && values.length === table.time_us.length && values.every((v) => v === null || typeof v === "number");
+    const series = Object.entries(table).filter(([key, values]) => key !== "time_us" && isColumn(values));
+    if (series.length) found.push({ name: name.replaceAll("_", " "), times: table.time_us.map((us) => us / 1e6), series: series.map(([key, values]) => [key.replaceAll("_", " "), values]) });
+  }
+  return found.slice(0, 3);
+}
+
 function tables(evidence) {
   return [evidence, ...Object.values(evidence)].filter((value) => Array.isArray(value?.time_us));
 }
@@ -62,6 +74,7 @@ function named(key, value, time) {
   const unit = words.length > 1 ? words.at(-1) : "";
   if (unit === "us" && value > 1e14) return [words.slice(0, -1).join(" "), moment(new Date(value / 1000).toISOString(), time)];
   if (typeof value !== "number") return [words.join(" "), String(value)];
+  if (words.length > 3 && words.at(-2) === "per") return [words.slice(0, -3).join(" "), brief(value, `${UNITS[words.at(-3)] ?? words.at(-3)}/${unit}`)];
   if (unit in UNITS) return [words.slice(0, -1).join(" "), brief(value, UNITS[unit])];
   return [words.join(" "), brief(value)];
 }

@@ -27,6 +27,12 @@ export function switchZone() {
 export const clockTime = (date) => formats.time.format(date);
 export const dateAndTime = (date) => formats.both.format(date).replace(",", "");
 
+// The day as YYYY-MM-DD and the hour as a number, in the zone of the page.
+export function dayAndHour(date) {
+  const [day, time] = dateAndTime(date).split(" ");
+  return { day, hour: Number(time.slice(0, 2)) };
+}
+
 // The time alone for today, with the date for any other day.
 export function moment(iso, now) {
   if (!iso) return "–";
@@ -63,5 +69,4 @@ export const brief = (value, unit = "") => `${Number(value.toPrecision(4))}${uni
 const UNITS = { Cel: "°C", deg: "°", "deg/s": "°/s", "mm/h": "mm/h", "%": "%" };
 export const shownUnit = (unit) => UNITS[unit] ?? unit;
 
-export const FLAGS = { 1: "pass", 2: "not yet evaluated", 3: "suspect", 4: "fail", 9: "missing" };
 export const flagKind = (flag) => ({ 1: "good", 2: "fresh", 3: "degraded", 4: "bad" })[flag] ?? "unknown";

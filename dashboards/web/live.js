@@ -20,7 +20,9 @@ export function connect({ onState, onUpdate, onConnection }) {
     });
     source.addEventListener("error", () => {
       onConnection("reconnecting");
-      if (source.readyState === EventSource.CLOSED) reopenLater();
+      if (source.readyState !== EventSource.CLOSED) return;
+      leaveIfUnknown();
+      reopenLater();
     });
   }
 
@@ -31,6 +33,12 @@ export function connect({ onState, onUpdate, onConnection }) {
       lastHeard = Date.now();
       open();
     }, RETRY_MS);
+  }
+
+  // A stream does not say why it is refused; another question does.
+  async function leaveIfUnknown() {
+    const answer = await fetch("/api/v1/alerts?limit=1").catch(() => null);
+    if (answer?.status === 401) location.assign("/sign-in");
   }
 
   function heard() {

@@ -8,7 +8,8 @@ export const model = {
   datastreams: new Map(),
   properties: new Map(),
   alerts: new Map(),
-  clockOffset: 0,
+  clockOffset: 0, // of the server's clock from this one, ms
+  heardAt: 0,
 };
 
 export const now = () => new Date(Date.now() + model.clockOffset);
@@ -16,6 +17,7 @@ export const now = () => new Date(Date.now() + model.clockOffset);
 const byIdentity = (items) => new Map(items.map((item) => [item.id, item]));
 
 export function takeState(state) {
+  model.heardAt = Date.now();
   model.version = state.version;
   model.writes = state.writes;
   model.stations = byIdentity(state.stations);
@@ -31,6 +33,7 @@ const POSITION_RETRY_MS = 30_000;
 // Returns ids of stations to ask for: new ones, and those whose position may be known by now.
 export function takeUpdate(update) {
   const unknown = [];
+  model.heardAt = Date.now();
   model.clockOffset = new Date(update.at) - Date.now();
   for (const verdict of update.stations) {
     const station = model.stations.get(verdict.id);
@@ -53,7 +56,7 @@ export function takeUpdate(update) {
   return unknown;
 }
 
-export function takeAlert(alert) {
+function takeAlert(alert) {
   const known = model.alerts.get(alert.id);
   if (known && known.number > alert.number) return;
   if (alert.historic && !known) return;
@@ -75,7 +78,8 @@ function isNewer(time, than) {
 }
 
 const SEVERITY = { bad: 0, degraded: 1, unknown: 2, good: 3 };
-const LEVELS = { red: 0, orange: 1, yellow: 2, blue: 3 };
+export const LEVELS = ["blue", "yellow", "orange", "red"];
+export const STATES = ["good", "degraded", "bad", "unknown"];
 
 // Scores count in steps of ten, so that rows do not change places with each update.
 export function worstFirst(stations) {
@@ -85,11 +89,13 @@ export function worstFirst(stations) {
   );
 }
 
+const isAnswered = (alert) => Number(alert.state !== "open" && alert.state !== "consultation");
+
 export function gravestFirst(alerts) {
   return [...alerts].sort(
     (a, b) =>
-      (a.state === "open" ? 0 : 1) - (b.state === "open" ? 0 : 1) ||
-      LEVELS[a.level] - LEVELS[b.level] ||
+      isAnswered(a) - isAnswered(b) ||
+      LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) ||
       new Date(b.opened_at) - new Date(a.opened_at),
   );
 }
@@ -104,4 +110,20 @@ export function datastreamsByThing() {
   const found = new Map([...model.things.keys()].map((id) => [id, []]));
   for (const datastream of model.datastreams.values()) found.get(datastream.thing_id)?.push(datastream);
   return found;
+}
+
+// The gravest open alert about a site or one of its series; null: there is none.
+export function alertsBySubject() {
+  const found = new Map();
+  for (const alert of gravestFirst(model.alerts.values())) {
+    const place = model.datastreams.get(alert.subject_id)?.thing_id ?? alert.subject_id;
+    for (const id of new Set([alert.subject_id, place])) if (!found.has(id)) found.set(id, alert);
+  }
+  return found;
+}
+
+// Where the subject of an alert is, if it is anywhere.
+export function placeOf(subjectId) {
+  const one = model.things.get(model.datastreams.get(subjectId)?.thing_id ?? subjectId) ?? model.stations.get(subjectId);
+  return one && one.longitude !== null ? one : null;
 }

@@ -12,7 +12,14 @@ export class RoverFeed {
     this.after = "";
     this.timer = 0;
     this.isAsking = false;
-    document.addEventListener("visibilitychange", () => document.hidden || this.ask());
+    this.onVisible = () => document.hidden || this.ask();
+    document.addEventListener("visibilitychange", this.onVisible);
+  }
+
+  stop() {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+    document.removeEventListener("visibilitychange", this.onVisible);
   }
 
   get token() {
@@ -29,7 +36,7 @@ export class RoverFeed {
   }
 
   async ask() {
-    if (this.isAsking) return;
+    if (this.isAsking || this.isStopped) return;
     this.isAsking = true;
     clearTimeout(this.timer);
     try {
@@ -39,7 +46,7 @@ export class RoverFeed {
       this.onState("lost");
     }
     this.isAsking = false;
-    this.timer = setTimeout(() => this.ask(), document.hidden ? HIDDEN_MS : ASK_MS);
+    if (!this.isStopped) this.timer = setTimeout(() => this.ask(), document.hidden ? HIDDEN_MS : ASK_MS);
   }
 
   // Returns whether there is more at once.
@@ -53,6 +60,7 @@ export class RoverFeed {
     }
     if (!answer.ok) throw new Error(answer.statusText);
     const told = await answer.json();
+    if (this.isStopped) return false;
     if (told.is_whole) this.sessions.clear();
     for (const one of told.items) this.sessions.set(one.id, one);
     for (const id of told.ended) this.sessions.delete(id);

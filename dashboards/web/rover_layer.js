@@ -1,11 +1,13 @@
 // Ten thousand rovers on one canvas: dots, and circles with a count where several would lie on each other.
 
 import { colour } from "./base_map.js";
+import { outline, penOf } from "./canvas.js";
 import { fixOf } from "./rover_feed.js";
 
 const L = window.L;
 const CELL_PX = 30;
 const REACH_PX = 12;
+const SHAPES = { fixed: "disc", floating: "triangle", other: "square", lost: "diamond", unknown: "disc" };
 const COLOURS = { fixed: "--good", floating: "--degraded", other: "--line", lost: "--bad", unknown: "--unknown" };
 
 export const RoverLayer = L.Layer.extend({
@@ -40,18 +42,7 @@ export const RoverLayer = L.Layer.extend({
 
   draw() {
     if (!this._map) return;
-    const size = this._map.getSize();
-    const ratio = window.devicePixelRatio || 1;
-    L.DomUtil.setPosition(this.canvas, this._map.containerPointToLayerPoint([0, 0]));
-    if (this.canvas.width !== size.x * ratio || this.canvas.height !== size.y * ratio) {
-      this.canvas.width = size.x * ratio;
-      this.canvas.height = size.y * ratio;
-      this.canvas.style.width = `${size.x}px`;
-      this.canvas.style.height = `${size.y}px`;
-    }
-    const pen = this.canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, size.x, size.y);
+    const { pen, size } = penOf(this._map, this.canvas);
     const palette = Object.fromEntries(Object.entries(COLOURS).map(([fix, name]) => [fix, colour(name)]));
     const shared = { pen, palette, ink: colour("--ink"), paper: colour("--panel"), line: colour("--muted") };
     this.spots = this.gather(size);
@@ -115,7 +106,7 @@ export const RoverLayer = L.Layer.extend({
     const count = spot.rovers.length;
     const radius = count === 1 ? 4.5 : Math.min(7 + 1.3 * Math.log2(count), 15);
     pen.beginPath();
-    if (count === 1 && this.mode === "fix") outline(pen, kind, spot.x, spot.y, radius);
+    if (count === 1 && this.mode === "fix") outline(pen, SHAPES[kind], spot.x, spot.y, kind === "unknown" ? radius - 1.5 : radius);
     else pen.arc(spot.x, spot.y, radius, 0, 2 * Math.PI);
     pen.fillStyle = this.mode === "base" ? hueOf(kind) : palette[kind];
     pen.globalAlpha = count === 1 ? 1 : 0.85;
@@ -153,23 +144,6 @@ export const RoverLayer = L.Layer.extend({
     if (best && least <= REACH_PX + (best.rovers.length > 1 ? 12 : 0)) this.onPick(best.rovers);
   },
 });
-
-// A fix is told by shape and colour: a disc, a triangle, a square, a cross.
-function outline(pen, fix, x, y, r) {
-  if (fix === "floating") {
-    pen.moveTo(x, y - r - 1);
-    pen.lineTo(x + r + 1, y + r);
-    pen.lineTo(x - r - 1, y + r);
-    pen.closePath();
-  } else if (fix === "lost") {
-    pen.moveTo(x, y - r - 1.5);
-    pen.lineTo(x + r + 1.5, y);
-    pen.lineTo(x, y + r + 1.5);
-    pen.lineTo(x - r - 1.5, y);
-    pen.closePath();
-  } else if (fix === "other") pen.rect(x - r + 0.5, y - r + 0.5, 2 * r - 1, 2 * r - 1);
-  else pen.arc(x, y, fix === "fixed" ? r : r - 1.5, 0, 2 * Math.PI);
-}
 
 function hueOf(name) {
   let hash = 7;

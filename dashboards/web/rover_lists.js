@@ -1,9 +1,9 @@
-// The table of rovers, and how many of them each station and region has.
+// The table of rovers, how many of them each station and region has, and who was handed over lately.
 
-import { byId, el, mark, setText } from "./dom.js";
+import { el, mark } from "./dom.js";
 import { age, moment, number } from "./format.js";
 import { fixOf } from "./rover_feed.js";
-import { words } from "./rover_texts.js";
+import { words } from "./texts.js";
 
 const ROWS = 200;
 
@@ -12,62 +12,71 @@ export function volume(bytes) {
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)}\u202fMB` : `${(bytes / 1e9).toFixed(2)}\u202fGB`;
 }
 
-export function showRovers(rovers, selected, onChoose) {
-  const text = words();
-  const shown = rovers.slice(0, ROWS);
-  const rows = shown.map((one) => {
-    const name = one.account || text.anonymous;
-    const button = el("button", { type: "button", class: "row", onclick: () => onChoose(one.id) }, el("b", {}, name));
-    return el(
-      "tr",
-      { "data-id": one.id, "aria-selected": String(one.id === selected), onclick: (event) => event.target.closest("button") || onChoose(one.id) },
-      el("td", {}, button),
-      el("td", {}, one.base || text.none),
+export function showRovers(node, rovers, selected, onChoose) {
+  const text = words().rovers;
+  const rows = rovers.slice(0, ROWS).map((one) =>
+    row({ id: one.id, chosen: one.id === selected }, one.account || text.anonymous, () => onChoose(one.id), [
+      el("td", { class: "base" }, one.base || text.none),
       el("td", { class: "fix" }, mark(fixOf(one)), text.qualities[fixOf(one)]),
       el("td", { class: "figure" }, number(one.correction_age_s, 0, "s")),
       el("td", { class: "figure" }, volume(one.bytes_sent)),
-    );
-  });
-  const note = !rovers.length ? text.nobody : rovers.length > ROWS ? text.some(ROWS, rovers.length) : "";
-  fill(byId("list"), [text.account, text.base, text.fix, text.age, text.sent], rows, note);
+    ]),
+  );
+  fill(node, text.tabs.list, text.roverHeads, rows, noteOf(rovers.length));
 }
 
 export function showCounts(node, head, rovers, nameOf, empty, onChoose) {
-  const text = words();
+  const text = words().rovers;
   const sums = new Map();
   for (const one of rovers) {
-    const sum = sums.get(nameOf(one)) ?? { rovers: 0, fixed: 0, floating: 0 };
+    const sum = sums.get(nameOf(one)) ?? { rovers: 0, fixed: 0, floating: 0, bytes: 0 };
     sum.rovers += 1;
+    sum.bytes += one.bytes_sent;
     if (fixOf(one) in sum) sum[fixOf(one)] += 1;
     sums.set(nameOf(one), sum);
   }
   const order = [...sums].sort((a, b) => b[1].rovers - a[1].rovers || (a[0] < b[0] ? -1 : 1));
-  const rows = order.slice(0, ROWS).map(([name, sum]) => {
-    const button = el("button", { type: "button", class: "row", onclick: () => onChoose(name) }, el("b", {}, name || empty));
-    const figures = [sum.rovers, sum.fixed, sum.floating].map((n) => el("td", { class: "figure" }, String(n)));
-    return el("tr", { "data-name": name, onclick: (event) => event.target.closest("button") || onChoose(name) }, el("td", {}, button), ...figures);
-  });
-  const note = !order.length ? text.nobody : order.length > ROWS ? text.some(ROWS, order.length) : "";
-  fill(node, [head, text.list, text.fixed, text.floating], rows, note);
+  const rows = order.slice(0, ROWS).map(([name, sum]) =>
+    row({ id: name }, name || empty, () => onChoose(name), [...[sum.rovers, sum.fixed, sum.floating].map(String), volume(sum.bytes)].map((shown) => el("td", { class: "figure" }, shown))),
+  );
+  fill(node, head, [head, text.tabs.list, text.fixed, text.floating, text.sent], rows, noteOf(order.length));
 }
 
-function fill(node, heads, rows, note) {
-  const focused = node.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset : null;
+// Those that got another base while they went on, the last one first.
+export function handOvers(node, rovers, onChoose) {
+  const text = words().rovers;
+  const time = new Date();
+  const moved = rovers.filter((one) => one.base_since && one.reason && one.base_since > one.since).sort((a, b) => (a.base_since < b.base_since ? 1 : -1));
+  const rows = moved.slice(0, ROWS).map((one) =>
+    row({ id: one.id }, one.account || text.anonymous, () => onChoose(one.id), [el("td", { class: "base" }, one.base || text.none), el("td", {}, one.reason), el("td", { class: "figure" }, moment(one.base_since, time))]),
+  );
+  fill(node, text.tabs.moves, text.moveHeads, rows, moved.length ? noteOf(moved.length) : text.noMove);
+}
+
+function noteOf(count) {
+  if (!count) return words().rovers.nobody;
+  return count > ROWS ? words().someShown(ROWS, count) : "";
+}
+
+function row({ id, chosen = false }, name, act, cells) {
+  const button = el("button", { type: "button", class: "row", onclick: act }, el("b", {}, name));
+  return el("tr", { "data-id": id, class: chosen ? "chosen" : null, onclick: (event) => event.target.closest("button") || act() }, el("td", {}, button), ...cells);
+}
+
+function fill(node, label, heads, rows, note) {
+  const focused = node.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.id : undefined;
   const head = el("tr", {}, ...heads.map((one) => el("th", { scope: "col" }, one)));
   node.replaceChildren(
-    el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)),
+    el("table", { class: "rovers", "aria-label": label }, el("thead", {}, head), el("tbody", {}, ...rows)),
     el("p", { class: "muted note" }, note),
   );
-  if (focused) {
-    const again = rows.find((row) => row.dataset.id === focused.id && row.dataset.name === focused.name);
-    again?.querySelector("button").focus({ preventScroll: true });
-  }
+  rows.find((one) => one.dataset.id === focused)?.querySelector("button").focus({ preventScroll: true });
 }
 
 export function showDetail(node, one, onClose) {
   node.hidden = !one;
   if (!one) return;
-  const text = words();
+  const text = words().rovers;
   const time = new Date();
   const place = one.longitude === null ? "–" : `${one.latitude}°, ${one.longitude}°`;
   const values = {
@@ -86,38 +95,9 @@ export function showDetail(node, one, onClose) {
     agent: one.agent || "–",
     ntrip_version: String(one.ntrip_version ?? "–"),
     caster: one.caster,
-    region: one.region || text.here,
+    region: one.region || words().here,
   };
-  const close = el("button", { type: "button", class: "quiet close", "aria-label": text.close, onclick: onClose }, "×");
-  const figures = Object.entries(values).map(([name, value]) =>
-    el("div", {}, el("dt", {}, text.fields[name]), el("dd", { "data-field": name }, value)),
-  );
-  node.replaceChildren(
-    el("div", { class: "head" }, el("h2", {}, one.account || text.anonymous), close),
-    el("dl", { class: "figures" }, ...figures),
-  );
-}
-
-export function showLegend(mode) {
-  const text = words();
-  const kinds = mode === "fix" ? Object.entries(text.qualities) : [];
-  byId("legend").replaceChildren(...kinds.map(([kind, name]) => el("span", {}, mark(kind), name)));
-}
-
-export function showOnly(only, onClear) {
-  const text = words();
-  const chips = Object.entries(only).map(([what, value]) => {
-    const shown = what === "box" ? text.box : value || (what === "base" ? text.none : text.here);
-    return el("button", { type: "button", class: "chip", "aria-pressed": "true", onclick: () => onClear(what) }, `${text.only} ${shown} ×`);
-  });
-  byId("only").replaceChildren(...chips);
-}
-
-export function translate() {
-  const text = words();
-  for (const node of document.querySelectorAll("[data-text]")) setText(node, text[node.dataset.text]);
-  setText(byId("language"), text.language);
-  byId("find").placeholder = text.find;
-  byId("find").setAttribute("aria-label", text.findLabel);
-  byId("map").setAttribute("aria-label", text.map);
+  const close = el("button", { type: "button", class: "quiet close", "aria-label": words().close, onclick: onClose }, "×");
+  const figures = Object.entries(values).map(([name, value]) => el("div", {}, el("dt", {}, text.fields[name]), el("dd", { "data-field": name }, value)));
+  node.replaceChildren(el("div", { class: "head" }, el("h2", {}, one.account || text.anonymous), close), el("dl", { class: "figures" }, ...figures));
 }

@@ -1,23 +1,32 @@
 // Tabs, by pointer and arrow keys.
 
-import { byId } from "./dom.js";
+import { el } from "./dom.js";
 
-export function setUpTabs(names) {
-  const tabs = names.map((name) => byId(`tab-${name}`));
+// panels: [name, text, node]; beside: what stands at the end of the row of tabs.
+export function panelTabs(label, panels, beside = null) {
+  const tabs = panels.map(([name, text, node]) => {
+    Object.assign(node, { id: `panel-${name}`, role: "tabpanel" });
+    node.setAttribute("aria-labelledby", `tab-${name}`);
+    return el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": node.id }, text);
+  });
   const choose = (chosen) => {
-    for (const tab of tabs) {
-      tab.setAttribute("aria-selected", tab === chosen);
-      tab.tabIndex = tab === chosen ? 0 : -1;
-      byId(tab.getAttribute("aria-controls")).hidden = tab !== chosen;
-    }
+    tabs.forEach((tab, i) => {
+      tab.setAttribute("aria-selected", String(i === chosen));
+      tab.tabIndex = i === chosen ? 0 : -1;
+      panels[i][2].hidden = i !== chosen;
+    });
   };
-  for (const [i, tab] of tabs.entries()) {
-    tab.addEventListener("click", () => choose(tab));
+  tabs.forEach((tab, i) => {
+    tab.addEventListener("click", () => choose(i));
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: tabs.length - 1 }[event.key];
       if (!step) return;
-      choose(tabs[(i + step) % tabs.length]);
+      choose((i + step) % tabs.length);
       tabs[(i + step) % tabs.length].focus();
     });
-  }
+  });
+  choose(0);
+  const listing = el("section", { class: "listing" }, el("div", { class: "tabs" }, el("div", { role: "tablist", "aria-label": label }, ...tabs), beside), ...panels.map(([, , node]) => node));
+  listing.choose = (name) => choose(panels.findIndex(([one]) => one === name));
+  return listing;
 }

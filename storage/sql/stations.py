@@ -11,9 +11,9 @@ import msgspec
 
 from sensors.model import Station
 from storage import paging
-from storage.rows import Page, Position, QualityWindow, StationRow
+from storage.rows import NetworkStates, Page, Position, QualityWindow, StationRow
 from storage.sql import report_sums
-from storage.sql.levels import STATIONS
+from storage.sql.levels import DAY_US, HOUR_US, LENGTHS_US, STATIONS, floor_to
 from storage.sql.packing import STATES, expanded, figures_of_row, report_of_row
 from storage.sql.summing import Summing
 from streams.records import StationFigures, StationPeriodRecord, StationReport, StationStateName
@@ -123,6 +123,18 @@ class StationQueries(Summing):
                 for key, codes in connection.execute(self._queries["reasons_named"], asked):
                     names[key] = msgspec.json.decode(codes, type=list[str])
         return [report_sums.window(row, names) for row in sums]
+
+    def network_states(self, start_us: int, end_us: int, *, by_day: bool = False) -> list[NetworkStates]:
+        """Return how long stations were in each state, by hour or day, oldest first."""
+        length_us = DAY_US if by_day else HOUR_US
+        query = self._rollup_query("network_states", STATIONS, LENGTHS_US.index(length_us))
+        asked = {"start_us": floor_to(start_us, length_us), "end_us": end_us}
+        with self._reading() as connection:
+            rows = connection.execute(query, asked).fetchall()
+        return [
+            NetworkStates(start_us=begin_us, good_s=good, degraded_s=degraded, bad_s=bad, unknown_s=unknown)
+            for begin_us, good, degraded, bad, unknown in rows
+        ]
 
     def _page(self, rows: Sequence[tuple[Any, ...]], limit: int) -> Page[StationRow]:
         items = self._stations(rows[:limit])

@@ -177,7 +177,7 @@ async def test_nothing_of_it_is_told_without_the_token(asked):
         answer = await asked.request("GET", PATH + path)
         assert answer.status_code == 401
         assert "wuhan" not in answer.text
-    assert (await asked.request("GET", "/rovers")).status_code == 200, "the page is empty without it"
+    assert (await asked.request("GET", "/rovers")).headers["location"] == "/#/rovers"
     live = (await asked.request("GET", "/api/v1/streams")).text
     assert "NEAREST" not in live
 

@@ -1,258 +1,538 @@
-"""The page in a real browser, against the real app and store: seen, updated live, acted upon."""
+"""The pages in a real browser: seen, updated live, each control used, open to everybody."""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
 import re
-import shutil
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from dashboards.live import run_live
-from streams.records import AlertTransitions, Record, StationReports
+from streams.definitions import PrivacyDefinition
+from streams.records import AlertTransitions, StationReports
 from tests.dashboards import country as c
-from tests.dashboards.country import GAUGE, SECOND_US, START_US
-from tests.waiting import until
+from tests.dashboards import nation as n
+from tests.dashboards.country import SECOND_US, START_US
+from tests.integration.browsing import Site, watch
+from tests.integration.browsing import browser as browser  # noqa: PLC0414 - a fixture
+from tests.integration.browsing import one_browser as one_browser  # noqa: PLC0414
 
 pytestmark = pytest.mark.integration
 
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-class Site:
-    """The program's HTTP side in a thread, as the composition root runs it."""
-
-    def __init__(self, country: c.Country, port: int = 0, **changes: object) -> None:
-        self.country = country
-        self.app = country.app(**changes)
-        self.server = uvicorn.Server(uvicorn.Config(self.app, port=port, log_level="warning", ws="none"))
-        self.started = threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()))
-        self.thread.start()
-        assert self.started.wait(20)
-        self.port = self.server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    async def run(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        live = asyncio.create_task(run_live(self.country.feed, self.country.hub, lambda: self.country.now_us))
-        serving = asyncio.create_task(self.server.serve())
-        await until(lambda: self.server.started or serving.done())
-        self.started.set()
-        await serving
-        live.cancel()
-
-    def keep(self, *batches: Record) -> None:
-        """Store batches and tell the viewers with the next update."""
-        self.country.store.commit(list(batches), None, now_us=self.country.now_us)
-        self.loop.call_soon_threadsafe(self.country.feed.listen, batches)
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.country.hub.close)
-        self.server.should_exit = True
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-
-
-@dataclass
-class Watched:
-    """A page, and what it should never do."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    addresses: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("chromium is not installed: run make servers")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
+WIDE = {"width": 1440, "height": 900}
+VIEWS = (
+    "network",
+    f"station/{n.STATION}",
+    "sensors",
+    "sensor/gauge-xiamen.water_level",
+    "alerts",
+    f"alerts/{n.RED}",
+    "rovers",
+    "operation",
+    "operation?tab=tasks",
+    "chain/gauge-xiamen.water_level",
+)
+SHOWN_WITHIN_MS = 2000
+PRIVACY = PrivacyDefinition(position_decimals=2)
 
 
 @pytest.fixture
-def country(tmp_path) -> Iterator[c.Country]:
+def country(tmp_path: Path) -> Iterator[c.Country]:
     country = c.found(tmp_path)
     yield country
     country.store.close()
 
 
 @pytest.fixture
-def site(country) -> Iterator[Site]:
+def site(country: c.Country) -> Iterator[Site]:
     site = Site(country)
     yield site
     site.stop()
 
 
-def watch(browser: Browser, url: str, **context: object) -> Watched:
-    page = browser.new_context(**context).new_page()
-    watched = Watched(page)
-    page.on(
-        "console", lambda m: watched.complaints.append(m.text) if m.type in {"error", "warning"} else None
-    )
-    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    page.on("request", lambda request: watched.addresses.append(request.url))
-    page.goto(url)
-    expect(page.locator("#connection")).to_have_text("Live")
-    return watched
+@pytest.fixture(scope="module")
+def nation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """4,000 stations; tests that change something leave the rest as it was."""
+    country, book = n.found(tmp_path_factory.mktemp("nation"))
+    site = Site(country, sessions=lambda: book, privacy=PRIVACY)
+    yield site
+    site.stop()
+    country.store.close()
 
 
-def test_stations_and_alert_are_seen_and_change_live(browser, site):
-    watched = watch(browser, site.url, viewport={"width": 1280, "height": 800})
+@pytest.fixture
+def few(tmp_path: Path) -> Iterator[Site]:
+    """The same with 40 stations, to be changed."""
+    country, book = n.found(tmp_path, 40)
+    site = Site(country, sessions=lambda: book, privacy=PRIVACY)
+    yield site
+    site.stop()
+    country.store.close()
+
+
+def sign(page: Page, name: str = "Li Na") -> None:
+    """Give one's name in the open dialog, and send it off."""
+    page.get_by_label("Your name").fill(name)
+    page.locator("dialog [type=submit]").click()
+    page.wait_for_timeout(100)
+    assert page.locator("dialog .refusal").all_inner_texts() in ([], [""])
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_four_thousand_stations_are_shown_within_two_seconds_and_change_live(
+    browser: Browser, nation: Site
+) -> None:
+    watched = watch(browser, nation.url, viewport=WIDE)
     page = watched.page
-    marker = page.locator("#map [data-station=SHAO00CHN]")
-    expect(marker).to_have_class(re.compile(r"\bgood\b"))
-    expect(page.locator("#map [data-station=WENZ00CHN]")).to_have_class(re.compile(r"\bbad\b"))
-    expect(page.locator("#map [data-station]")).to_have_count(3)  # one has no position
-    rows = page.locator("#stations tbody tr")
+    times = []
+    for _ in range(3):
+        page.reload()
+        expect(page.locator("canvas.spots")).to_have_attribute("data-spots", "4000", timeout=20_000)
+        expect(page.locator("#panel-stations tbody tr")).to_have_count(200)
+        times.append(page.evaluate("performance.now()"))
+    assert min(times) < SHOWN_WITHIN_MS, times
+    bad = page.locator(".chip[data-state=bad] b")
+    before = int(bad.inner_text())
+    already = sum(n.state_of(number) == "bad" for number in range(100, 400))
+    nation.country.now_us += SECOND_US
+    nation.keep(n.worse(nation.country.now_us, range(100, 400)))
+    expect(bad).to_have_text(str(before + 300 - already))
+    expect(page.locator(".total")).to_contain_text("4000 stations")
+    page.get_by_label("Group").uncheck()
+    expect(page.locator("canvas.spots")).to_have_attribute("data-drawn", "4000")
+    page.get_by_label("Group").check()
+    assert watched.is_clean(nation.url)
+
+
+def test_the_network_is_narrowed_down_and_brought_nearer(browser: Browser, nation: Site) -> None:
+    watched = watch(browser, nation.url, viewport=WIDE)
+    page = watched.page
+    canvas = page.locator("canvas.spots")
+    expect(canvas).to_have_attribute("data-spots", "4000")
+    page.locator(".chip[data-state=degraded]").click()
+    degraded = int(page.locator(".chip[data-state=degraded] b").inner_text())
+    expect(canvas).to_have_attribute("data-spots", str(degraded))
+    page.locator(".chip[data-state=degraded]").click()
+    page.get_by_label("Region", exact=True).select_option("zhejiang")  # with Hangzhou below it
+    expect(canvas).to_have_attribute("data-spots", "1600")
+    assert "region=zhejiang" in page.url
+    page.get_by_label("Region", exact=True).select_option("*")
+    page.get_by_role("tab", name="Regions").click()
+    page.locator("#panel-regions tbody tr", has_text="yunnan").get_by_role("button").click()
+    expect(canvas).to_have_attribute("data-spots", "800")
+    page.locator("#panel-regions tbody tr", has_text="yunnan").get_by_role("button").click()
+    page.keyboard.press("Tab")
+    page.get_by_role("tab", name="Regions").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Worst first")).to_be_focused()
+    for span in ("30 d", "7 d", "24 h"):
+        page.locator(".trend").get_by_role("button", name=span).click()
+        expect(page.locator(".trend").get_by_role("button", name=span)).to_have_attribute(
+            "aria-pressed", "true"
+        )
+    expect(page.locator(".trend .plot canvas")).to_have_count(1)
+    assert "unknown" in (page.locator(".trend [role=img]").get_attribute("aria-label") or "")
+
+    box = page.locator(".map").bounding_box()
+    assert box is not None
+    drawn = canvas.get_attribute("data-spots")
+    for x in range(40, 500, 30):  # somewhere a ring is hit, and brings what is in it nearer
+        page.mouse.click(box["x"] + box["width"] / 2 + x - 250, box["y"] + box["height"] / 2)
+        if "station/" in page.url or canvas.get_attribute("data-spots") != drawn:
+            break
+    assert "station/" in page.url or canvas.get_attribute("data-spots") != drawn
+    watched.go("network")
+    page.get_by_role("searchbox").fill("shangh")
+    expect(page.locator("#panel-stations tbody tr")).to_have_count(1)
+    page.locator("#panel-stations tbody tr button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(n.STATION)
+    assert watched.is_clean(nation.url)
+
+
+def test_a_station_tells_why_and_shows_its_past_at_any_zoom(browser: Browser, nation: Site) -> None:
+    watched = watch(browser, f"{nation.url}/#/station/{n.STATION}", viewport=WIDE)
+    page = watched.page
+    expect(page.locator("h1")).to_have_text(n.STATION)
+    for text in (
+        r"98\.1\s% / 212",
+        r"100\.0\s% GREC",
+        r"0\.13",
+        r"-1\sms, 07:58:30",
+        r"0\.50\sm, up \+1\.25\sm",
+    ):
+        expect(page.locator(".figures").nth(1)).to_contain_text(re.compile(text))
+    plots = page.locator(".plots .plot")
+    expect(plots).to_have_count(8)
+    expect(page.locator("svg.sky .dot")).not_to_have_count(0)
+    expect(page.get_by_role("table", name="Signals").locator("tbody tr")).to_have_count(12)
+    expect(page.locator("svg.calendar rect")).to_have_count(720)
+    expect(page.locator(".hour.none")).to_have_count(6)
+    expect(page.get_by_role("table", name="Sources")).to_contain_text("streaming")
+
+    page.get_by_role("button", name="1 h").click()
+    assert "span=1+h" in page.url
+    page.wait_for_timeout(700)  # drawn anew
+    over = plots.nth(2).locator(".u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.85, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 30, steps=4)
+    page.mouse.up()
+    expect(page.locator(".spans .muted")).to_contain_text("07:5")
+    assert "from=" in page.url
+    for name in ("Earlier", "Later", "Nearer", "Farther"):
+        before = page.url
+        page.get_by_role("button", name=name).click()
+        assert page.url != before
+    for name in ("24 h", "7 d", "30 d", "1 a", "6 h"):
+        page.get_by_role("button", name=name, exact=True).click()
+    expect(plots).to_have_count(8)
+    report = page.get_by_role("link", name="month").get_attribute("href") or ""
+    assert page.request.get(nation.url + report).ok
+
+    watched.go("network")
+    sick = page.locator("#panel-stations tbody tr.bad").first
+    expect(sick).to_contain_text("No epoch for 40 s.")
+    sick.get_by_role("button").click()
+    expect(page.locator(".reasons")).to_contain_text("Check: Is the receiver powered and connected?")
+    page.get_by_role("link", name="← Network").click()
+    expect(page.locator(".map")).to_be_visible()
+    assert watched.is_clean(nation.url)
+
+
+def test_sensors_are_found_compared_and_followed(browser: Browser, nation: Site) -> None:
+    watched = watch(browser, f"{nation.url}/#/sensors", viewport=WIDE)
+    page = watched.page
+    rows = page.locator("table.rows tbody tr")
+    expect(rows).to_have_count(5)
+    page.get_by_label("Property").select_option("water_level")
+    expect(rows).to_have_count(2)
+    expect(page.locator("canvas.spots")).to_have_attribute("data-spots", "2")
+    page.get_by_label("Flag").select_option("4")
+    expect(rows).to_have_count(0)
+    page.get_by_label("Flag").select_option("")
+    page.get_by_role("searchbox").fill("xiamen")
+    expect(rows).to_have_count(1)
+    rows.first.get_by_role("button").click()
+    expect(page.locator("h1")).to_have_text("Xiamen tide gauge water level")
+    legend = page.locator(".legend-row")
+    expect(legend).to_contain_text("suspect 6")
+    expect(legend).to_contain_text("fail 1")
+    expect(page.locator(".card", has_text="Thresholds")).to_contain_text("25.00")
+    expect(page.locator(".card", has_text="Detections")).to_contain_text("Sea level at Xiamen")
+    page.get_by_label("Compare with a series").select_option("gauge-dalian.water_level")
+    expect(legend).to_contain_text("Dalian")
+    page.get_by_label("Compare with an earlier time").select_option("day")
+    expect(legend).to_contain_text("a day before")
+    page.get_by_role("button", name="Remove Dalian").click()
+    expect(legend).not_to_contain_text("Dalian")
+    page.get_by_role("button", name="30 d").click()
+    expect(legend).to_contain_text("means of")
+    nation.country.now_us += SECOND_US
+    nation.keep(c.samples([(nation.country.now_us, 4.321, 3)], "gauge-xiamen.water_level"))
+    expect(page.locator(".figures").first).to_contain_text("4.32")
+    expect(page.locator(".badge")).to_contain_text("suspect")
+    page.get_by_role("link", name="Processing chain").click()
+    expect(page.locator(".graph")).to_be_visible()
+    assert watched.is_clean(nation.url)
+
+
+def test_an_alert_is_answered_lowered_silenced_and_its_story_told(browser: Browser, few: Site) -> None:
+    watched = watch(browser, f"{few.url}/#/alerts", viewport=WIDE)
+    page = watched.page
+    rows = page.locator("#panel-open tbody tr")
+    expect(rows).to_have_count(2)
+    page.locator(".chip[data-level=orange]").click()
+    expect(rows).to_have_count(1)
+    page.locator(".chip[data-level=orange]").click()
+    rows.nth(1).get_by_role("button").click()
+    detail = page.locator(".detail")
+    expect(detail.locator("h2")).to_have_text("Sea level at Xiamen rises 0.62 m above the tide")
+    expect(detail.locator(".plot canvas")).to_have_count(1)
+    expect(detail.locator(".evidence")).to_contain_text(re.compile(r"largest residual\s*0.624\sm"))
+    detail.locator("summary").click()
+    expect(detail.locator(".particulars")).to_contain_text("residual = value - fit")
+    expect(detail).to_contain_text("Nobody has been called")
+    button = detail.get_by_role("button", name="Acknowledge")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Your name")).to_be_focused()
+    page.keyboard.type("Li Na")
+    page.get_by_label("Comment").fill("seen")
+    page.locator("dialog [type=submit]").click()
+    expect(detail.locator(".story")).to_contain_text("Li Na: seen")
+    expect(detail).to_contain_text("acknowledged by Li Na")
+    expect(button).to_have_count(0)
+    assert page.evaluate("localStorage.getItem('name')") == "Li Na"
+    detail.get_by_role("button", name="Lower").click()
+    page.get_by_label("To level").select_option("blue")
+    sign(page)
+    expect(detail.locator(".head .level")).to_have_text("blue")
+    detail.get_by_role("button", name="Silence").click()
+    page.get_by_label("Hours").fill("2")
+    sign(page)
+    assert few.country.desk.seen[-1].arguments["datastream"] == "gauge-xiamen.water_level"
+    detail.get_by_role("link", name="Close details").click()
+    expect(page.locator(".detail")).to_be_hidden()
+
+    page.get_by_role("tab", name="Past").click()
+    expect(page.locator("#panel-past tbody tr")).to_have_count(1)
+    page.locator("#panel-past tbody tr").get_by_role("button").click()
+    expect(detail.locator(".plot canvas")).to_have_count(1)  # of the evidence itself
+    expect(detail).to_contain_text("east mm")
+    page.get_by_role("tab", name="Rehearsal").click()
+    steps = {"steps": [], "level": "red", "title": "Crack at Slope 7", "onset": "2026-01-01T00:00:00Z"}
+    made = {
+        "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "sites": 1, "samples": 3,
+        "counts": {"same": 0, "only_came": 1},
+        "alerts": [{"verdict": "only_came", "difference": "", "came": steps, "rehearsed": None}],
+    }  # fmt: skip
+    file = {"name": "rehearsal.json", "mimeType": "application/json", "buffer": json.dumps(made).encode()}
+    page.locator("#rehearsal-file").set_input_files(file)
+    expect(page.get_by_role("table", name="Rehearsal")).to_contain_text("would not have come")
+    page.locator("#rehearsal-file").set_input_files({**file, "buffer": b"[1"})
+    expect(page.locator("#panel-rehearsal")).to_contain_text("no result of a rehearsal")
+    assert watched.is_clean(few.url)
+
+
+def test_a_red_alert_stands_over_all_sounds_and_names_the_page(browser: Browser, few: Site) -> None:
+    watched = watch(browser, f"{few.url}/#/operation", viewport=WIDE)
+    page = watched.page
+    alarm = page.locator("#alarm")
+    expect(alarm).to_contain_text("Crack at Slope 7 opens by 12 mm/h")
+    expect(page).to_have_title(re.compile("RED: Crack at Slope 7", re.IGNORECASE))
+    page.get_by_role("tab", name="Health").click()  # a browser lets a page sound after a click only
+    expect(page.locator("#sound")).to_have_attribute("data-sounded", re.compile("[1-9]"), timeout=10_000)
+    page.locator("#sound").click()
+    expect(page.locator("#sound")).to_have_text("Sound off")
+    alarm.get_by_role("link", name="Open").click()
+    detail = page.locator(".detail")
+    expect(detail).to_contain_text("Waiting for wang until 08:03:00")
+    expect(detail.locator(".story")).to_contain_text("not reached")
+    detail.get_by_role("button", name="Acknowledge").click()
+    sign(page)
+    expect(alarm).to_be_hidden()
+    expect(page).to_have_title("(2) Groundswell")
+    few.keep(AlertTransitions(transitions=[n.alert("a-new", level="red", title="Another")]))
+    expect(alarm).to_contain_text("Another")
+    assert watched.is_clean(few.url)
+
+
+def test_tasks_are_added_paused_resumed_and_deleted(browser: Browser, few: Site) -> None:
+    watched = watch(browser, f"{few.url}/#/operation", viewport=WIDE)
+    page = watched.page
+    expect(page.locator(".health")).to_have_count(8)
+    page.get_by_label("Find a figure").fill("database")
+    expect(page.get_by_role("table", name="All figures").locator("tbody tr")).to_have_count(1)
+    page.get_by_role("tab", name="Streams").click()
+    streams = page.get_by_role("table", name="Streams").locator("tbody tr")
+    expect(streams).to_have_count(3)
+    expect(streams.first).to_contain_text("stalled")
+    page.get_by_label("State").select_option("trouble")
+    expect(streams).to_have_count(1)
+    page.get_by_label("Find a stream").fill("nothing")
+    expect(streams).to_have_count(0)
+
+    page.get_by_role("tab", name="Tasks").click()
+    note = page.locator("#panel-tasks [role=status]")
+    page.get_by_role("button", name="Add a station").click()
+    page.get_by_label("Id").fill("NEWW00CHN")
+    page.get_by_label("Source").fill("tcp://receiver.example:5001")
+    page.get_by_label("Longitude").fill("120.5")
+    page.get_by_label("Latitude").fill("30.5")
+    sign(page)
+    expect(note).to_contain_text("NEWW00CHN is")
+    page.get_by_label("Find a task").fill("neww")
+    tasks = page.locator("#panel-tasks tbody tr")
+    expect(tasks).to_have_count(1)
+    tasks.get_by_role("button", name="Pause").click()
+    sign(page)
+    expect(tasks).to_contain_text("paused")
+    tasks.get_by_role("button", name="Resume").click()
+    sign(page)
+    expect(tasks).to_contain_text("runs")
+    tasks.get_by_role("button", name="Delete").click()
+    sign(page)
+    expect(tasks).to_have_count(0)
+    page.get_by_label("Find a task").fill("")
+    page.get_by_role("button", name="Add a site").click()
+    page.get_by_label("Id").fill("well-3")
+    page.get_by_label("Longitude").fill("110")
+    page.get_by_label("Latitude").fill("30")
+    sign(page)
+    page.get_by_role("button", name="Add a series").click()
+    page.get_by_label("Site").select_option("well-3")
+    page.get_by_label("Property").select_option("pore_pressure")
+    sign(page)
+    page.get_by_label("Kind").select_option("datastream")
+    expect(page.locator("#panel-tasks")).to_contain_text("well-3.pore_pressure")
+    page.get_by_role("tab", name="Log").click()
+    expect(page.get_by_role("table", name="Log")).to_contain_text("station/NEWW00CHN")
+    assert watched.is_clean(few.url)
+
+
+def test_a_chain_is_drawn_and_changed(browser: Browser, few: Site) -> None:
+    watched = watch(browser, f"{few.url}/#/chain/gauge-xiamen.water_level", viewport=WIDE)
+    page = watched.page
+    spike = page.locator("[data-step=test-spike]")
+    expect(spike).to_contain_text("suspect 0.1")
+    expect(page.locator(".wires path")).to_have_count(7)
+    spike.click()
+    page.get_by_label(re.compile("^suspect")).fill("0.15")
+    sign(page)
+    expect(spike).to_contain_text("suspect 0.15")
+    expect(spike).to_contain_text("set for this series")
+    spike.click()
+    page.get_by_label("What to do").select_option("remove")
+    sign(page)
+    expect(spike).to_contain_text("off")
+    page.locator("[data-step=add-test]").click()
+    page.locator("dialog select").select_option("attenuated_signal")
+    page.get_by_role("button", name="Choose").click()
+    page.get_by_label(re.compile("^suspect")).fill("0.5")
+    page.get_by_label(re.compile("^fail")).fill("0.1")
+    sign(page)
+    expect(page.locator("[data-step=test-attenuated_signal]")).to_contain_text("suspect 0.5")
+    page.locator("[data-step=add-detector]").click()
+    page.locator("dialog select").select_option("high_water")
+    page.get_by_role("button", name="Choose").click()
+    page.get_by_label(re.compile("^orange m")).fill("4.5")
+    sign(page)
+    high = page.locator("[data-step=detector-high_water]")
+    expect(high).to_contain_text("orange m 4.5")
+    high.click()
+    page.get_by_label("What to do").select_option("remove")
+    sign(page)
+    expect(high).to_have_count(0)
+    page.get_by_role("button", name="Pause").click()
+    sign(page)
+    expect(page.locator("[data-step=source]")).to_contain_text("kept, not judged")
+    row = few.country.store.datastream("gauge-xiamen.water_level")
+    assert row is not None
+    assert row.tests == {"spike": {"off": True}, "attenuated_signal": {"suspect": 0.5, "fail": 0.1}}
+    assert row.detectors == {"sea_level": {}}
+
+    page.locator("[data-step=detector-sea_level]").click()  # what makes no sense is said, and nothing changed
+    page.get_by_label(re.compile("^window s")).fill("-1")
+    page.get_by_label("Your name").fill("Li")
+    page.locator("dialog [type=submit]").click()
+    expect(page.locator("dialog .refusal")).to_contain_text("sea_level")
+    page.get_by_role("button", name="Cancel").click()
+    assert all("409" in one for one in watched.complaints)
+
+
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nobody_is_kept_out(browser: Browser, few: Site, theme: str, language: str) -> None:
+    watched = watch(browser, few.url, viewport=WIDE, color_scheme=theme, locale=language)
+    page = watched.page
+    for view in VIEWS:
+        watched.go(view)
+        page.wait_for_timeout(250)
+        assert watched.barriers() == [], view
+        assert not re.search(r"undefined|\[object|NaN", page.inner_text("body")), view
+    assert page.evaluate("document.documentElement.lang") == {"en-US": "en", "zh-CN": "zh-CN"}[language]
+    assert watched.is_clean(few.url)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_cut_off_at_any_width(browser: Browser, few: Site, width: int) -> None:
+    watched = watch(browser, few.url, viewport={"width": width, "height": 844}, color_scheme="dark")
+    for view in VIEWS:
+        page = watched.go(view)
+        page.wait_for_timeout(250)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+    assert watched.is_clean(few.url)
+
+
+def test_language_theme_and_zone_are_kept(browser: Browser, few: Site) -> None:
+    watched = watch(browser, f"{few.url}/#/station/{n.STATION}", viewport=WIDE)
+    page = watched.page
+    expect(page.locator(".head")).to_contain_text("08:00:00")
+    page.locator("#zone").click()
+    expect(page.locator(".head")).to_contain_text("00:00:00")
+    page.locator("#theme").click()
+    page.locator("#theme").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.locator("#language").click()
+    expect(page.locator("nav [aria-current]")).to_have_text("站网")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("#zone")).to_have_text("UTC")
+    expect(page.locator("#connection")).to_have_text("实时")
+    page.keyboard.press("Tab")
+    expect(page.locator("#skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#view")).to_be_focused()
+    same = page.evaluate(
+        """async () => {
+            const { en } = await import("/assets/texts_en.js");
+            const { zh } = await import("/assets/texts_zh.js");
+            const keys = (value, path) => value && typeof value === "object" && !Array.isArray(value)
+                ? Object.entries(value).flatMap(([key, one]) => keys(one, `${path}.${key}`))
+                : [`${path} ${typeof value} ${value?.length && Array.isArray(value) ? value.length : ""}`];
+            const of = ({ names, reasons, ...rest }) => keys(rest, "").sort().join("\\n");
+            return of(en) === of(zh);
+        }"""
+    )
+    assert same, "each language has the same words"
+    assert watched.is_clean(few.url)
+
+
+def test_what_devices_say_is_text(browser: Browser, site: Site) -> None:
+    watched = watch(browser, site.url, viewport=WIDE)
+    page = watched.page
+    rows = page.locator("#panel-stations tbody tr")
+    expect(rows).to_have_count(4)
     assert rows.evaluate_all("rows => rows.map(row => row.dataset.id)") == [
         "WENZ00CHN",
         "XIAM00CHN",
         "NEWW00CHN",
         "SHAO00CHN",
     ]
-    expect(rows.nth(0)).to_contain_text("No epoch for 40 s.")
     expect(rows.nth(2)).to_contain_text("<b>New</b>")
-    colours = [
-        page.locator(f"#map [data-station={s}] .shape").evaluate(
-            "node => getComputedStyle(node).backgroundColor"
-        )
-        for s in ("SHAO00CHN", "XIAM00CHN", "WENZ00CHN")
-    ]
-    assert len(set(colours)) == 3
-
-    site.country.now_us += SECOND_US
-    worse = c.report(c.SITES[2], START_US + SECOND_US, station_id="SHAO00CHN")
-    level = c.samples([(START_US + SECOND_US, 4.321, 3)])
-    site.keep(StationReports(reports=[worse]), level)
-    expect(marker).to_have_class(re.compile(r"\bbad\b"))
-    expect(page.locator("#chips [data-state=bad]")).to_have_text("2 bad")
-    page.get_by_role("tab", name="Sensors").click()
-    expect(page.locator(f"#sensors tr[data-id='{GAUGE}']")).to_contain_text("4.32")
-    expect(page.locator("#map [data-thing=gauge-xiamen] .value")).to_contain_text("4.32")
-
-    card = page.locator(".alert")
-    expect(card).to_contain_text("Sea level at Xiamen rises 0.62 m above the tide")
-    expect(card).to_contain_text("07:50:00")  # the onset in Beijing
-    expect(card.locator(".plot canvas")).to_have_count(1)
-    expect(card.locator(".evidence")).to_contain_text(re.compile(r"largest residual\s*0.624\sm"))
-    card.locator("summary").click()
-    expect(card.locator(".particulars")).to_contain_text("residual = value - fit")
-    site.keep(AlertTransitions(transitions=[c.alert(2, "level", level="red")]))
-    expect(card).to_have_class(re.compile(r"\bred\b"))
-    site.keep(AlertTransitions(transitions=[c.alert(3, "closed")]))
-    expect(page.locator("#alerts")).to_contain_text("No open alert.")
-    assert watched.complaints == []
-    assert watched.addresses
-    assert all(address.startswith(site.url) for address in watched.addresses)
+    evil = "<img src=x onerror=alert(1)>"
+    worse = c.report(c.SITES[2], START_US + SECOND_US, station_id=evil)
+    site.keep(
+        StationReports(reports=[worse]),
+        AlertTransitions(transitions=[c.alert(2, "level", title=evil, level="red")]),
+    )
+    expect(page.locator("#alarm")).to_contain_text(evil)
+    expect(page.locator("#panel-stations")).to_contain_text(evil)
+    page.locator("#panel-stations tbody tr", has_text="onerror").get_by_role("button").click()
+    expect(page.locator("h1")).to_have_text(evil)
+    assert watched.is_clean(site.url)
 
 
-def test_an_alert_is_acknowledged_with_the_keyboard_and_the_name_is_kept(browser, site):
-    watched = watch(browser, site.url)
-    page = watched.page
-    button = page.locator(".alert").get_by_role("button", name="Acknowledge")
-    button.focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_label("Your name")).to_be_focused()
-    page.keyboard.type("Li Na")
-    page.keyboard.press("Tab")
-    page.keyboard.type("seen")
-    page.keyboard.press("Enter")
-    expect(page.locator(".alert")).to_contain_text("Acknowledged by Li Na")
-    expect(button).to_be_hidden()
-    (command,) = site.country.desk.seen
-    assert (command.by, command.arguments) == ("Li Na", {"comment": "seen"})
-    assert page.evaluate("localStorage.getItem('name')") == "Li Na"
-    assert watched.complaints == []
-
-
-def test_a_refused_acknowledgement_says_why(browser, country):
+def test_a_refused_change_says_why_and_where_to_sign_in(browser: Browser, country: c.Country) -> None:
     site = Site(country, write_token="correct horse")
     try:
-        page = watch(browser, site.url).page
-        page.locator(".alert").get_by_role("button", name="Acknowledge").click()
+        page = watch(browser, f"{site.url}/#/alerts/a1").page
+        page.get_by_role("button", name="Acknowledge").click()
         page.get_by_label("Your name").fill("Li")
         page.get_by_label("Write token").fill("wrong")
-        page.locator("dialog button[type=submit]").click()
-        expect(page.locator("#acknowledge-error")).to_contain_text("write token")
+        page.locator("dialog [type=submit]").click()
+        expect(page.locator("dialog .refusal")).to_contain_text("write token")
+        expect(page.locator("dialog").get_by_role("link", name="Sign in")).to_have_attribute(
+            "href", "/sign-in"
+        )
         page.get_by_label("Write token").fill("correct horse")
-        page.locator("dialog button[type=submit]").click()
-        expect(page.locator(".alert")).to_contain_text("Acknowledged by Li")
+        page.locator("dialog [type=submit]").click()
+        expect(page.locator(".detail")).to_contain_text("acknowledged by Li")
     finally:
         site.stop()
 
 
-def test_details_of_a_station_and_a_sensor(browser, site):
-    watched = watch(browser, site.url)
-    page = watched.page
-    page.locator("#stations tr[data-id=XIAM00CHN] button").focus()
-    page.keyboard.press("Enter")
-    detail = page.locator("#detail")
-    expect(detail).to_contain_text("Data arrive 6.2 s late")
-    expect(detail).to_contain_text("Look at the station's link.")
-    expect(detail).to_contain_text("08:00:00")
-    expect(detail.locator(".plot canvas")).to_have_count(3)
-    page.locator("#zone").click()
-    expect(detail).to_contain_text("00:00:00")
-    page.keyboard.press("Escape")
-    expect(detail).to_be_hidden()
-    expect(page.locator("#stations tr[data-id=XIAM00CHN] button")).to_be_focused()
-    page.locator("#map [data-thing=gauge-xiamen] .value").click()
-    expect(detail).to_contain_text("Water level Xiamen")
-    expect(detail.locator(".legend")).to_contain_text("suspect 3")
-    expect(detail.locator(".plot canvas")).to_have_count(1)
-    detail.get_by_role("button", name="24 h").click()
-    expect(detail.locator("figcaption")).to_have_text("m, last 24 h")
-    assert watched.complaints == []
-
-
-def test_figures_of_a_station_are_shown_explained_and_renewed(browser, site):
-    watched = watch(browser, site.url, viewport={"width": 1280, "height": 800})
-    page = watched.page
-    page.locator("#stations tr[data-id=SHAO00CHN]").click()
-    figures = page.locator("#detail .figures")
-    for text in (
-        r"98\.1\s% of 212", r"90\.0\s% of 260", r"100\.0\s% GREC", r"0\.13", r"0\.3\sdB", r"0\.09\sTECU/min",
-        r"-1\sms at 07:58:30", r"0\.50\sm, up \+1\.25\sm",
-    ):  # fmt: skip
-        expect(figures).to_contain_text(re.compile(text))
-    titles = figures.locator("div").evaluate_all("nodes => nodes.map(node => node.title)")
-    assert all(titles)
-    assert len(set(titles)) == len(titles)
-    expect(page.locator("#detail .plot canvas")).to_have_count(5)
-    expect(page.locator("#detail")).to_contain_text("ROTI, TECU/min")
-
-    site.country.now_us += 60 * SECOND_US
-    newer = c.figures(
-        "SHAO00CHN", START_US + 60 * SECOND_US, expected_share=0.5, clock_step_ms=None, offset_m=None
-    )
-    site.keep(StationReports(reports=[], figures=[newer]))
-    expect(figures).to_contain_text("50.0\u202f% of 212")
-    expect(figures).to_contain_text("none")
-    assert not watched.complaints
-
-
-def test_a_lost_connection_is_seen_and_comes_back(browser, country):
+def test_a_lost_connection_is_seen_and_comes_back(browser: Browser, country: c.Country) -> None:
     site = Site(country)
     page = watch(browser, site.url).page
+    expect(page.locator("#panel-stations tbody tr")).to_have_count(4)
     site.stop()
     expect(page.locator("#connection")).to_have_text("Reconnecting")
     country.hub = type(country.hub)()
@@ -262,20 +542,12 @@ def test_a_lost_connection_is_seen_and_comes_back(browser, country):
             StationReports(reports=[c.report(c.SITES[2], START_US + SECOND_US, station_id="SHAO00CHN")])
         )
         expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
-        expect(page.locator("#map [data-station=SHAO00CHN]")).to_have_class(re.compile(r"\bbad\b"))
+        expect(page.locator("#panel-stations [data-id=SHAO00CHN]")).to_have_class(re.compile(r"\bbad\b"))
     finally:
         again.stop()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_cut_off_at_any_width(browser, site, width):
-    watched = watch(browser, site.url, viewport={"width": width, "height": 844}, color_scheme="dark")
-    expect(watched.page.locator("#stations tbody tr")).to_have_count(4)
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert watched.complaints == []
-
-
-def test_the_docs_page_describes_and_tries_the_api(browser, site):
+def test_the_docs_page_describes_and_tries_the_api(browser: Browser, site: Site) -> None:
     page = browser.new_page()
     complaints: list[str] = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -286,3 +558,25 @@ def test_the_docs_page_describes_and_tries_the_api(browser, site):
     page.locator("details[open]").get_by_role("button", name="Try it").click()
     expect(page.locator("details[open] pre").last).to_contain_text('"state": "bad"')
     assert complaints == []
+
+
+def test_pictures_of_the_readme_are_what_is_seen(browser: Browser, nation: Site, tmp_path: Path) -> None:
+    """With GROUNDSWELL_PICTURES=docs it writes those of the README."""
+    folder = Path(os.environ.get("GROUNDSWELL_PICTURES") or tmp_path)
+    pictures = (
+        ("page", "network", "light", 0),
+        ("page-station", f"station/{n.STATION}", "light", 560),
+        ("page-alert", f"alerts/{n.RED}", "dark", 0),
+        ("page-chain", "chain/gauge-xiamen.water_level", "light", 0),
+    )
+    for name, view, theme, down in pictures:
+        context = browser.new_context(viewport=WIDE, color_scheme=theme)
+        page = context.new_page()
+        page.goto(f"{nation.url}/#/{view}")
+        expect(page.locator("#connection")).to_have_text("Live")
+        page.wait_for_timeout(1000)
+        page.locator("#view").evaluate("(node, down) => { node.scrollTop = down; }", down)
+        page.wait_for_timeout(200)
+        picture = page.screenshot(path=str(folder / f"{name}.png"))
+        assert len(picture) > 20_000
+        context.close()

@@ -233,3 +233,20 @@ def test_marks_outlive_the_process(open_store, make):
     roll(store)
     assert ask(store, "SELECT reports FROM station_minutes ORDER BY begin_us") == [(60,), (30,)]
     assert ask(store, "SELECT reports FROM station_hours") == [(90,)]
+
+
+def test_states_of_the_network_are_those_of_its_stations(store, make):
+    rng = np.random.default_rng(4)
+    for name in ("A", "B", "C"):
+        times = np.arange(DAY, DAY + 3 * HOUR, 30 * S)
+        store.commit([StationReports(reports=reports(make, rng, name, times))], None, now_us=DAY)
+    roll(store)
+    told = store.network_states(DAY + 10 * S, DAY + 4 * HOUR)
+    assert [one.start_us for one in told] == [DAY, DAY + HOUR, DAY + 2 * HOUR]
+    for one in told:
+        alone = [store.station_quality(name, one.start_us, one.start_us + HOUR, 3600)[0] for name in "ABC"]
+        for state in ("good", "degraded", "bad", "unknown"):
+            seconds = sum(window.seconds_by_state.get(state, 0) for window in alone)
+            assert getattr(one, f"{state}_s") == seconds
+    (day,) = store.network_states(DAY, 2 * DAY, by_day=True)
+    assert day.good_s == sum(one.good_s for one in told)

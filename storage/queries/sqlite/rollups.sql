@@ -40,6 +40,13 @@ FROM rollup
 WHERE station_key IN (SELECT value FROM json_each(:keys)) AND begin_us >= :start_us AND begin_us < :end_us
 ORDER BY station_key, begin_us;
 
+-- name: network_states
+-- One look at each station's buckets, which lie together.
+SELECT r.begin_us, sum(r.good_s), sum(r.degraded_s), sum(r.bad_s), sum(r.unknown_s)
+FROM stations AS s CROSS JOIN rollup AS r ON r.station_key = s.station_key
+    AND r.begin_us >= :start_us AND r.begin_us < :end_us
+GROUP BY r.begin_us ORDER BY r.begin_us;
+
 -- name: drop_station_rollup
 DELETE FROM rollup
 WHERE station_key IN (SELECT value FROM json_each(:keys)) AND begin_us >= :start_us AND begin_us < :end_us;
