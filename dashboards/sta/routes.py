@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from dashboards.access.permissions import Action
 from dashboards.api.context import Context, ask, json_response
+from dashboards.api.needs import needs
 from dashboards.api.writes import may_write
 from dashboards.fallback import database_needed
 from dashboards.problems import ProblemError
@@ -26,9 +28,8 @@ MOST_QUERY = 8_000
 
 def router(context: Context) -> APIRouter:
     """Return the routes that read."""
-    routes = APIRouter(
-        prefix=ROOT, tags=["SensorThings"], dependencies=[Depends(database_needed(context.fallback))]
-    )
+    needed = [needs(Action.READ), Depends(database_needed(context.fallback))]
+    routes = APIRouter(prefix=ROOT, tags=["SensorThings"], dependencies=needed)
 
     @routes.get("", include_in_schema=False)
     @routes.get("/")

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
+from dashboards.access.permissions import Action
 from dashboards.api.context import Context, json_response
+from dashboards.api.needs import check_form, needs
 from dashboards.api.writes import bytes_of, check_writer
 from dashboards.fallback import database_needed
 from dashboards.problems import ProblemError
@@ -33,48 +35,46 @@ def router(context: Context, samples: SampleSink | None) -> APIRouter:
         prefix=ROOT, tags=["SensorThings"], dependencies=[Depends(database_needed(context.fallback))]
     )
 
-    @routes.post("/CreateObservations")
+    change = needs(Action.CHANGE, "Changing something")
+    proven = needs(Action.OWN_PROOF)
+
+    @routes.post("/CreateObservations", dependencies=[change])
     async def create_observations(request: Request) -> Response:
         """Observations of several datastreams as data arrays; the answer has the address of each."""
-        check_writer(request, context)
         body = await _body(request)
         base = base_of(request, context)
         ids = await Writing(context, request, samples).create_observations(body)
         return json_response([answer.link(base, "Observations", one) for one in ids], 201)
 
-    @routes.post("/$batch")
+    @routes.post("/$batch", dependencies=[proven])  # each of its requests is looked at by itself
     async def batch(request: Request) -> Response:
         """Several requests in one, as JSON, each with the rights of this one."""
-        if "application/json" not in request.headers.get("content-type", ""):
-            raise ProblemError(
-                415, "A batch is sent as JSON, with the header Content-Type: application/json."
-            )
+        check_form(request)
         return json_response({"responses": await answers_of(request, request.app, await _body(request))})
 
-    @routes.post("/{resource:path}")
+    @routes.post("/{resource:path}", dependencies=[change])
     async def create(request: Request, resource: str) -> Response:
         """An entity in a list, with those inside it."""
-        check_writer(request, context)
         path, body = path_of(resource), await _body(request)
         entity, identity = await Writing(context, request, samples).create(path, body)
         here = answer.link(base_of(request, context), entity, identity)
         return json_response({"@iot.id": identity, "@iot.selfLink": here}, 201, {"Location": here})
 
-    async def change(request: Request, resource: str) -> Response:
+    async def changed(request: Request, resource: str) -> Response:
         """Change an entity: PATCH with some of its values or a JSON patch, PUT with all."""
         request = _as_json(request)
-        check_writer(request, context)
+        check_writer(request, context, action=Action.CHANGE)
         path, body = path_of(resource), await _body(request)
         await Writing(context, request, samples).change(path, body, is_whole=request.method == "PUT")
         return Response(status_code=200)
 
-    for method in ("PATCH", "PUT"):
-        routes.add_api_route("/{resource:path}", change, methods=[method], name=f"{method.lower()}_sta")
+    for method in ("PATCH", "PUT"):  # a JSON patch is of another type than the guard of a route knows
+        name = f"{method.lower()}_sta"
+        routes.add_api_route("/{resource:path}", changed, methods=[method], name=name, dependencies=[proven])
 
-    @routes.delete("/{resource:path}")
+    @routes.delete("/{resource:path}", dependencies=[change])
     async def delete(request: Request, resource: str) -> Response:
         """Take a thing or a datastream out of use; what is stored of it stays."""
-        check_writer(request, context)
         await Writing(context, request, samples).delete(path_of(resource))
         return Response(status_code=200)
 
