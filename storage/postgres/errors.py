@@ -34,6 +34,10 @@ class CollisionError(StorageError):
     """Two writers wanted the same rows, and this one gave way. Trying again helps."""
 
 
+class RowsExistError(StorageError):
+    """Rows that were taken for new are there already. Trying again helps: they are looked for then."""
+
+
 def where(url: str) -> str:
     """Return server and database of a URL, without its password."""
     try:

@@ -15,7 +15,7 @@ from storage.postgres import partitions
 from storage.postgres.bounds import Bounds
 from storage.postgres.copying import Column, row_bytes
 from storage.postgres.database import Session, send
-from storage.postgres.errors import CollisionError, DatabaseAwayError
+from storage.postgres.errors import CollisionError, DatabaseAwayError, RowsExistError
 from storage.postgres.latest import PostgresLatest
 from storage.postgres.rolling import PostgresExpiring
 from storage.postgres.sample_columns import Samples, SortedSamples
@@ -148,10 +148,10 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         self, session: Session, some: Reports, now_us: int, samples: Callable[[], object]
     ) -> None:
         """Write reports; `samples` is work for the time in which the server writes them."""
-        keys = self._numbers(session, "station", some.station_ids)
+        key = self._station_keys(session, some.station_ids)
         names = self._numbers(session, "name", some.codes.values())
-        rows = some.sorted(_column(keys, some.station_ids), names)
-        places = cache(lambda: _newest_places(some.reports, keys))
+        rows = some.sorted(key, names)
+        places = cache(lambda: _newest_places(some.reports, key))
         pieces = _meanwhile(rows.table(), samples, lambda: rows.touched, places)
         if not self._are_new(session, "reports", pieces):
             send(session, self._queries["stage_reports"], rows.staged())
@@ -185,20 +185,27 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         self._bounded[:] = [(key, time_us)]
 
     def _station_keys(self, session: Session, station_ids: Sequence[str]) -> NDArray[np.int32]:
-        return _column(self._numbers(session, "station", station_ids), station_ids)
+        try:
+            return _column(self._keys["station"], station_ids)
+        except KeyError:
+            return _column(self._numbers(session, "station", station_ids), station_ids)
 
     def _are_new(self, session: Session, what: str, pieces: Iterable[bytes]) -> bool:
-        """Send rows straight into their table; False, and nothing is sent, when one is there already."""
+        """Send rows straight into their table; False, and nothing is sent, when some may be there already.
+
+        Raises
+        ------
+        RowsExistError
+            One is: the transaction has to begin anew.
+        """
         if self._careful[what] > 0:
             self._careful[what] -= 1
             return False
-        session.plain.execute("SAVEPOINT before_new")
         try:
             send(session, self._queries[f"copy_{what}"], pieces)
-        except psycopg.errors.UniqueViolation:
-            session.plain.execute("ROLLBACK TO SAVEPOINT before_new")
-            self._careful[what] = _CAREFUL_COMMITS
-            return False
+        except psycopg.errors.UniqueViolation as error:
+            self._careful[what] = _CAREFUL_COMMITS + 1  # the next one is this commit again
+            raise RowsExistError(f"there are {what} of this commit already") from error
         return True
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
@@ -227,27 +234,31 @@ def _column(keys: Mapping[str, int], names: Sequence[str]) -> NDArray[np.int32]:
     return np.fromiter(map(keys.__getitem__, names), np.int32, len(names))
 
 
-def _newest_places(reports: Sequence[StationReport], keys: Mapping[str, int]) -> dict[str, list[float]]:
+def _newest_places(reports: Sequence[StationReport], key: NDArray[np.int32]) -> dict[str, list[float]]:
     """Return where stations are by the newest reports that tell it, as columns; none: empty."""
     newest: dict[int, tuple[int, float, float, float]] = {}
-    for report in reports:
+    for i, report in enumerate(reports):
         if report.ecef_m is not None and (place := streamed_position(report)) is not None:
-            key = keys[report.station_id]
-            if key not in newest or report.epoch_us >= newest[key][0]:
-                newest[key] = (report.epoch_us, *place)
-    rows = sorted((key, *rest) for key, rest in newest.items())
+            station = int(key[i])
+            if station not in newest or report.epoch_us >= newest[station][0]:
+                newest[station] = (report.epoch_us, *place)
+    rows = sorted((station, *rest) for station, rest in newest.items())
     names = ("key", "at_us", "longitude", "latitude", "height_m")
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=False)) if rows else {}
 
 
 def _repeated(once: Callable[[], None]) -> None:
-    """Do it again when another writer wanted the same rows."""
-    for _ in range(_ATTEMPTS - 1):
+    """Do it again when rows were there already, and some times when another writer wanted the same ones."""
+    collisions = 0
+    while True:
         try:
             return once()
+        except RowsExistError:
+            continue  # once for each table: from now on its rows are looked for
         except CollisionError:
-            continue
-    return once()
+            collisions += 1
+            if collisions == _ATTEMPTS:
+                raise
 
 
 class _Columns:
