@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import anyio
@@ -13,6 +12,7 @@ from dashboards.access.permissions import Action
 from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, found, known_parameters_only
 from dashboards.api.needs import needs
+from dashboards.sensitivity import without_place
 from gnss.reports import to_json
 from storage.periods import station_period
 
@@ -42,8 +42,7 @@ def router(context: Context) -> APIRouter:
                 return b""
             until_us = row.report.epoch_us + 1
             period = station_period(context.store, station_id, until_us - hours * HOUR_US, until_us)
-            # What a stream tells of its place may be more exact than who asks may know.
-            return b"" if period is None else to_json(replace(period, metadata={}))
+            return b"" if period is None else to_json(without_place(period))
 
         body = await anyio.to_thread.run_sync(make, limiter=limiter)
         return Response(b'{"items":[%s],"next":null}' % body, media_type="application/json")

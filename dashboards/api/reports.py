@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from dashboards import present
 from dashboards.access.permissions import Action
@@ -21,7 +21,9 @@ from dashboards.api.context import PREFIX, Context, found, known_parameters_only
 from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
 from dashboards.api.streaming import as_file
+from dashboards.api.writes import may
 from dashboards.problems import ProblemError
+from dashboards.sensitivity import without_place
 from gnss.quality.period import StationPeriod
 from gnss.reports import network_csv, network_html, network_json, to_csv, to_html, to_json
 from gnss.reports.style import STYLE
@@ -57,6 +59,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/stations/{station_id}/report", responses=schemas.files(*_MEDIA))
     async def station_report(
+        request: Request,
         station_id: str,
         begin: FromQuery = None,
         end: ToQuery = None,
@@ -79,6 +82,8 @@ def router(context: Context) -> APIRouter:
             period = station_period(store, station_id, from_us, until_us)
             if period is None:
                 raise _nothing(f"station {station_id[:80]!r}", from_us, until_us)
+            if not may(request, context, Action.SENSITIVE):
+                period = without_place(period)
             name = f"{station_id}-{_day(from_us)}"
             if form == "html":
                 return _page(to_html(period, language=language))

@@ -74,6 +74,18 @@ async def test_the_day_before_the_newest_report_is_what_is_told_without_a_range(
     assert told["metadata"]["position"]
 
 
+async def test_where_the_stream_says_that_a_station_is_is_for_who_may_know(country):
+    asked = ["/stations/HERE/report", "/stations/HERE/report?format=html", "/stations/HERE/recent"]
+    place = "m (ECEF)"
+    async with client_of(country.app(open_writes=False, write_token="the write token")) as client:
+        for path in asked:
+            for headers, is_told in (({}, False), ({"Authorization": "Bearer the write token"}, True)):
+                answer = await client.get(API + path, headers=headers)
+                assert answer.status_code == 200
+                assert (place in answer.text) == (is_told and "recent" not in path), path
+                assert "HERE" in answer.text
+
+
 async def test_a_range_has_its_hours(country):
     first = (await get(country, "/stations/HERE/report", to=iso_z(FULL_US))).json()
     assert (first["epochs"], first["end"]) == (40, iso_z(FULL_US))
