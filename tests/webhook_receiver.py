@@ -24,7 +24,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 def serve(port: int, secret: str, log: str, statuses: list[str]) -> None:
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # the sender was killed in the middle
             try:
                 event = Webhook(secret).verify(body, dict(self.headers))
             except (WebhookVerificationError, ValueError) as error:

@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from dashboards.access.access import Rules
 from tests.dashboards import country as c
 from tests.dashboards.people import PASSWORD, everybody
-from tests.integration.test_page import Site
-from tests.integration.test_page import browser as browser  # noqa: PLC0414 - a fixture
+from tests.integration.browsing import Site
+from tests.integration.browsing import browser as browser  # noqa: PLC0414 - a fixture
+from tests.integration.browsing import one_browser as one_browser  # noqa: PLC0414
 
 pytestmark = pytest.mark.integration
 

@@ -104,6 +104,20 @@ class ChainView {
     wires.replaceChildren(...lines.map((d) => svg("path", { d })));
   }
 
+  async switchPause() {
+    const text = words();
+    const paused = !this.chain.paused;
+    const told = await ask({
+      title: paused ? text.pauseTitle(this.id) : text.resumeTitle(this.id),
+      text: paused ? text.pauseText : text.resumeText,
+      action: paused ? text.pause : text.resume,
+      run: (values) => send("PATCH", `${this.path}?${byQuery(values)}`, { paused }),
+    });
+    if (told === null) return;
+    setText(this.note, told.message);
+    await this.load();
+  }
+
   partOf(kind, name) {
     return this.parts.find((one) => one.kind === kind && one.name === name);
   }
