@@ -47,7 +47,7 @@ def test_signing_in_and_out(browser: Browser, site: Site) -> None:
     assert all("401" in one for one in complaints)
     complaints.clear()
     sign_in(page, "operator", PASSWORD)
-    page.wait_for_url(f"{site.url}/rovers")
+    page.wait_for_url(f"{site.url}/#/rovers")
     (cookie,) = context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     assert page.evaluate("document.cookie") == ""
