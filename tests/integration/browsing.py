@@ -80,7 +80,7 @@ class Watched:
 
     def is_clean(self, url: str) -> bool:
         """Whether it complained of nothing and asked nobody else."""
-        assert self.complaints == []
+        assert self.complaints == [], "|".join(self.complaints)
         return all(address.startswith(url) for address in self.addresses)
 
     def barriers(self) -> list[str]:

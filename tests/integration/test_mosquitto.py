@@ -184,13 +184,13 @@ async def test_memory_is_bounded_while_nothing_can_be_stored(tmp_path, version, 
         monkeypatch.setattr(mqtt_session, "Session", lambda *a: seen.append(made := ORIGINAL(*a)) or made)
         async with listening(config(broker, version), sink) as state:
             await until(lambda: state.phase == "streaming")
-            await publish(broker, *range(300))
+            await publish(broker, *range(3000))
             await until(lambda: seen[0]._paused)
             await asyncio.sleep(0.1)
             assert len(seen[0]._inbox) <= 20
             sink.open.set()
-            await until(lambda: len(sink.rows) == 300)
-            assert sink.values == [float(n) for n in range(300)]
+            await until(lambda: len(sink.rows) == 3000)
+            assert sink.values == [float(n) for n in range(3000)]
             assert state.reconnects == 0
 
 
