@@ -414,7 +414,7 @@ async def test_who_goes_away_ends_the_work_and_frees_the_place(country, monkeypa
         return honest(keys, start_us, end_us, limit=limit)
 
     monkeypatch.setattr(country.store, "sample_columns", counting)
-    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url, timeout=30) as client:
         path = f"{API}/observations"
         async with client.stream("GET", path, params={"start": "2025-12-31T18:00:00Z"}) as answer:
             assert answer.status_code == 200

@@ -236,7 +236,7 @@ class Reader:
 async def test_two_viewers_get_everything_first_and_then_the_same_bytes(country):
     async with (
         served(country.app()) as (_, url),
-        httpx.AsyncClient(base_url=url) as client,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
         client.stream("GET", "/api/v1/live") as one,
         client.stream("GET", "/api/v1/live") as two,
     ):
@@ -264,7 +264,7 @@ async def test_two_viewers_get_everything_first_and_then_the_same_bytes(country)
 
 
 async def test_a_viewer_that_leaves_is_forgotten(country):
-    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url, timeout=30) as client:
         async with client.stream("GET", "/api/v1/live") as answer:
             await Reader(answer).until(b"\n\n")
             assert len(country.hub) == 1
@@ -293,7 +293,7 @@ async def test_a_viewer_that_does_not_read_is_cut_off(country, monkeypatch):
 
 
 async def test_the_server_stops_although_viewers_watch(country):
-    async with served(country.app()) as (server, url), httpx.AsyncClient(base_url=url) as client:
+    async with served(country.app()) as (server, url), httpx.AsyncClient(base_url=url, timeout=30) as client:
         async with client.stream("GET", "/api/v1/live") as answer:
             reader = Reader(answer)
             await reader.until(b"\n\n")
@@ -305,7 +305,7 @@ async def test_the_server_stops_although_viewers_watch(country):
 
 
 async def test_no_new_viewer_while_stopping(country):
-    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url, timeout=30) as client:
         country.hub.close()
         answer = await client.get("/api/v1/live")
         assert answer.status_code == 503

@@ -158,7 +158,7 @@ async def test_figures_are_told_without_those_of_the_database(world):
 async def first_state(app) -> dict:
     async with (
         served(app) as (_, url),
-        httpx.AsyncClient(base_url=url) as client,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
         client.stream("GET", "/api/v1/live") as live,
     ):
         if live.status_code != 200:
