@@ -13,7 +13,6 @@ export class BaseMap {
       maxZoom: 13,
       zoomSnap: 0.5,
       worldCopyJump: true,
-      zoomAnimation: false, // its timer would find no map when the view is left meanwhile
       attributionControl: false,
     }).setView([33, 108], 4);
     L.control.attribution({ prefix: false }).addAttribution("Land: Natural Earth").addTo(this.map);
@@ -31,7 +30,6 @@ export class BaseMap {
 
   remove() {
     this.watcher.disconnect();
-    this.map.stop();
     this.map.remove();
     this.isRemoved = true;
   }

@@ -48,13 +48,15 @@ export class Health {
     const answers = await Promise.all([fetch("/metrics"), fetch("/readyz"), fetch("/api/v1/webhooks"), fetch("/api/v1/streams")]).catch(() => null);
     if (!answers || this.isGone) return;
     const [metrics, ready, webhooks, streams] = answers;
-    this.answer_ms = performance.now() - begun;
-    this.told = metrics.ok ? parse(await metrics.text()) : this.told;
-    this.first ??= this.told?.rows;
-    this.ready = ready.ok ? "" : (await ready.json().catch(() => ({}))).detail;
-    this.webhooks = webhooks.ok ? (await webhooks.json()).items : [];
-    this.streams = streams.ok ? (await streams.json()).items : [];
+    const answer_ms = performance.now() - begun;
+    const told = metrics.ok ? parse(await metrics.text()) : this.told;
+    const refusal = ready.ok ? "" : (await ready.json().catch(() => ({}))).detail;
+    const subscribers = webhooks.ok ? (await webhooks.json()).items : [];
+    const sources = streams.ok ? (await streams.json()).items : [];
     if (this.isGone) return;
+    // all at once: an update of the live stream may show this between two answers
+    Object.assign(this, { answer_ms, told, ready: refusal, webhooks: subscribers, streams: sources });
+    this.first ??= told?.rows;
     this.show();
     this.showErrors();
     this.showAll();
