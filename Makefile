@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
+# Hundreds of processes read what one of them has compiled, whatever the surroundings say.
+export PYTHONDONTWRITEBYTECODE :=
 
 # How many run side by side: unit tests, and those with real servers, which mostly wait.
 WORKERS ?= auto
-SERVERS ?= 2
+SERVERS ?= 3
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
@@ -60,6 +62,10 @@ check: $(VENV)/.ready-dev  ## ruff, mypy --strict, import rules
 kernels: $(VENV)/.ready  ## compile what the tests would else compile several times
 	@$(BIN)/python -m tests.kernels
 
+.PHONY: collected
+collected: $(VENV)/.ready-dev  # asserts are rewritten once, not by each of those that run side by side
+	@$(BIN)/pytest --collect-only -n0 > /dev/null
+
 # Behind those with servers in the queue for a processor: they wait for real time to pass, these for nothing.
 unit: $(VENV)/.ready-dev
 	nice -n 5 $(BIN)/pytest -n $(WORKERS) $(FILES) -m "not integration and not acceptance"
@@ -75,7 +81,7 @@ acceptance: $(VENV)/.ready-dev servers
 
 # Each half tells what it has to tell when it is through.
 test:            ## everything: checks, unit tests, real servers, acceptance
-	@$(MAKE) --no-print-directory -j3 --output-sync=target check kernels servers
+	@$(MAKE) --no-print-directory -j4 --output-sync=target check kernels servers collected
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit served
 	$(BIN)/pytest -m alone tests/acceptance
 

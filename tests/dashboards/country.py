@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from fastapi import FastAPI
 
 from dashboards.access.access import Access, Rules
 from dashboards.access.book import Book
@@ -187,6 +188,8 @@ class Country:
     streams: StreamStates = field(default_factory=StreamStates)
     trouble: str = ""
     changes: list[Changes] = field(default_factory=list)
+    _apps: dict[int, FastAPI] = field(default_factory=dict)
+    """By how many changes there were: an app takes a tenth of a second to make."""
 
     def __post_init__(self) -> None:
         self.desk = Desk(self)
@@ -197,7 +200,15 @@ class Country:
         self.store.commit(list(batches), None, now_us=self.now_us)
         self.feed.listen(batches)
 
-    def app(self, write_token="", open_writes=True, rules=None, **changes):
+    def app(self, **changes):
+        """Return the app; one of these settings and of the changes until now is made once."""
+        if changes:
+            return self._made(**changes)
+        if len(self.changes) not in self._apps:
+            self._apps[len(self.changes)] = self._made()
+        return self._apps[len(self.changes)]
+
+    def _made(self, write_token="", open_writes=True, rules=None, **changes):
         if "access" not in changes:
             book = Book()
             book.listen(self.changes)
