@@ -34,8 +34,16 @@ class CollisionError(StorageError):
     """Two writers wanted the same rows, and this one gave way. Trying again helps."""
 
 
-class RowsExistError(StorageError):
+class BeginAnewError(StorageError):
+    """What was taken for true of the tables is not. Trying again helps: it is known now."""
+
+
+class RowsExistError(BeginAnewError):
     """Rows that were taken for new are there already. Trying again helps: they are looked for then."""
+
+
+class PartitionGoneError(BeginAnewError):
+    """Somebody dropped a partition that was there. Trying again helps: the table is asked for its place."""
 
 
 def where(url: str) -> str:

@@ -13,8 +13,9 @@ from storage.postgres.database import PostgresDatabase, Session, send
 from storage.postgres.station_columns import SortedReports, newest_of
 from storage.store import StorageError
 
-_MOST_WAITING = 100_000
-"""Reports; a commit brings them itself when nobody else does."""
+_MOST_WAITING = 250_000
+"""Reports, some 100 MB; a commit brings them itself when nobody else does, which holds it up for tens of ms.
+While a backlog is stored there are a hundred thousand in the second between two calls."""
 
 
 class PostgresLatest(PostgresDatabase):

@@ -92,6 +92,15 @@ def needed(table: Partitioned, times_us: NDArray[np.int64], now_us: int) -> tupl
     return found, len(times_us) - int(near.sum())
 
 
+def of_all(table: Partitioned, times_us: NDArray[np.int64]) -> Partition | None:
+    """Return the partition of all these times; None: they have several, or are no dates."""
+    first_us, last_us = int(times_us.min()), int(times_us.max())
+    if not _FIRST_US <= first_us <= last_us < _END_US:
+        return None
+    found = partition_of(table, first_us)
+    return found if last_us < found.end_us else None
+
+
 def _days(times_us: NDArray[np.int64]) -> list[int]:
     """Return the numbers of the days of these times, each once."""
     if not len(times_us):

@@ -15,7 +15,13 @@ from storage.postgres import partitions
 from storage.postgres.bounds import Bounds
 from storage.postgres.copying import Column, row_bytes
 from storage.postgres.database import Session, send
-from storage.postgres.errors import CollisionError, DatabaseAwayError, RowsExistError
+from storage.postgres.errors import (
+    BeginAnewError,
+    CollisionError,
+    DatabaseAwayError,
+    PartitionGoneError,
+    RowsExistError,
+)
 from storage.postgres.latest import PostgresLatest
 from storage.postgres.rolling import PostgresExpiring
 from storage.postgres.sample_columns import Samples, SortedSamples
@@ -153,7 +159,7 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         rows = some.sorted(key, names)
         places = cache(lambda: _newest_places(some.reports, key))
         pieces = _meanwhile(rows.table(), samples, lambda: rows.touched, places)
-        if not self._are_new(session, "reports", pieces):
+        if not self._are_new(session, partitions.STATION_EPOCHS, some.time_us, pieces):
             send(session, self._queries["stage_reports"], rows.staged())
             session.execute(self._queries["take_reports"], rows.reasons())
         self._unbrought[:] = [rows]
@@ -165,7 +171,7 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         staged = rows.revised()
         if not staged.all():
             pieces = _meanwhile(rows.table(~staged), lambda: rows.touched)
-            if not self._are_new(session, "samples", pieces):
+            if not self._are_new(session, partitions.SAMPLES, rows.time_us[~staged], pieces):
                 staged[:] = True
         if staged.any():
             send(session, self._queries["stage_samples"], rows.staged(staged))
@@ -190,22 +196,39 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         except KeyError:
             return _column(self._numbers(session, "station", station_ids), station_ids)
 
-    def _are_new(self, session: Session, what: str, pieces: Iterable[bytes]) -> bool:
+    def _are_new(
+        self,
+        session: Session,
+        table: partitions.Partitioned,
+        times_us: NDArray[np.int64],
+        pieces: Iterable[bytes],
+    ) -> bool:
         """Send rows straight into their table; False, and nothing is sent, when some may be there already.
+
+        Rows of one partition go into it, so that the server need not look for the place of each.
 
         Raises
         ------
-        RowsExistError
-            One is: the transaction has to begin anew.
+        BeginAnewError
+            One is, or the partition is gone: the transaction has to begin anew.
         """
-        if self._careful[what] > 0:
-            self._careful[what] -= 1
+        if self._careful[table.table] > 0:
+            self._careful[table.table] -= 1
             return False
+        copy = self._queries[f"copy_{table.table}"]
+        partition = None if table.table in self._hypertables else partitions.of_all(table, times_us)
+        if partition is not None and partition.name in self._partitions:
+            copy = copy.replace(table.table, partition.name, 1)
         try:
-            send(session, self._queries[f"copy_{what}"], pieces)
+            send(session, copy, pieces)
         except psycopg.errors.UniqueViolation as error:
-            self._careful[what] = _CAREFUL_COMMITS + 1  # the next one is this commit again
-            raise RowsExistError(f"there are {what} of this commit already") from error
+            self._careful[table.table] = _CAREFUL_COMMITS + 1  # the next one is this commit again
+            raise RowsExistError(f"{table.table} has rows of this commit already") from error
+        except psycopg.errors.UndefinedTable as error:
+            if partition is None or partition.name not in self._partitions:
+                raise
+            self._partitions.discard(partition.name)
+            raise PartitionGoneError(f"{partition.name} was there and is not any more") from error
         return True
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
@@ -248,13 +271,13 @@ def _newest_places(reports: Sequence[StationReport], key: NDArray[np.int32]) -> 
 
 
 def _repeated(once: Callable[[], None]) -> None:
-    """Do it again when rows were there already, and some times when another writer wanted the same ones."""
+    """Do it again with what was found out, and some times when another writer wanted the same rows."""
     collisions = 0
     while True:
         try:
             return once()
-        except RowsExistError:
-            continue  # once for each table: from now on its rows are looked for
+        except BeginAnewError:
+            continue  # once for each table and partition: it is known from now on
         except CollisionError:
             collisions += 1
             if collisions == _ATTEMPTS:

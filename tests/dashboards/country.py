@@ -188,8 +188,8 @@ class Country:
     streams: StreamStates = field(default_factory=StreamStates)
     trouble: str = ""
     changes: list[Changes] = field(default_factory=list)
-    _apps: dict[int, FastAPI] = field(default_factory=dict)
-    """By how many changes there were: an app takes a tenth of a second to make."""
+    _apps: dict[tuple[int, LiveHub], FastAPI] = field(default_factory=dict)
+    """An app takes a tenth of a second to make."""
 
     def __post_init__(self) -> None:
         self.desk = Desk(self)
@@ -201,12 +201,13 @@ class Country:
         self.feed.listen(batches)
 
     def app(self, **changes):
-        """Return the app; one of these settings and of the changes until now is made once."""
+        """Return the app; one without settings is made once for the changes until now and the hub."""
         if changes:
             return self._made(**changes)
-        if len(self.changes) not in self._apps:
-            self._apps[len(self.changes)] = self._made()
-        return self._apps[len(self.changes)]
+        key = (len(self.changes), self.hub)
+        if key not in self._apps:
+            self._apps[key] = self._made()
+        return self._apps[key]
 
     def _made(self, write_token="", open_writes=True, rules=None, **changes):
         if "access" not in changes:

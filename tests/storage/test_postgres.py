@@ -141,6 +141,21 @@ def test_a_reader_that_takes_long_holds_up_nobody(store, make, ask, postgres_url
     assert (rows_of(ask, "samples_other"), rows_of(ask, "samples_20231114")) == (0, 1)
 
 
+def test_a_partition_that_somebody_drops_is_made_anew_and_no_row_is_lost(store, make, ask):
+    tables = ("station_epochs", "samples")
+    for k in range(3):
+        if k == 1:
+            for table in tables:
+                ask(f"DROP TABLE {table}_20231114")
+        reports = StationReports(reports=[make.report("A", make.t0 + k * S)])
+        store.commit([reports, make.samples("d", [make.t0 + k * S], [k])], None, now_us=make.t0)
+    for table in tables:
+        assert rows_of(ask, f"{table}_other") == 0
+        assert rows_of(ask, f"{table}_20231114") == 2
+    assert [o.value for o in store.observations("d", 0, END).items] == [1.0, 2.0]
+    assert [r.epoch_us for r in store.station_reports("A", 0, END).items] == [make.t0 + S, make.t0 + 2 * S]
+
+
 def test_what_is_too_old_is_dropped(store, make, ask):
     now_us = make.t0 - make.t0 % DAY + DAY // 2
     for k in range(5):

@@ -25,9 +25,10 @@ CREATE TEMPORARY TABLE stage_samples (
 CREATE TEMPORARY TABLE stage_newest_samples (time_us bigint, datastream_key integer) ON COMMIT DELETE ROWS;
 
 -- Rows that are most probably new go straight into their table. That fails as a whole when one of them is
--- there already; then all are staged and taken from there, with a look at what is there.
+-- there already; then all are staged and taken from there, with a look at what is there. The name of the table
+-- may be that of one of its partitions.
 
--- name: copy_reports
+-- name: copy_station_epochs
 COPY station_epochs (
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
     latency_100us, jitter_100us, slips, multipath_100um, frames, bad_frames, cn0_cdbhz, state, score,
