@@ -86,7 +86,7 @@ class Book:
             role
             for _, account in self._objects.all("account", AccountDefinition)
             if not why_not(account, now_us)
-            for role in (account.roles or ["rover"])
+            for role in (account.roles or ("rover",))
         )
         return dict(sorted(counts.items()))
 

@@ -28,6 +28,7 @@ from dashboards.api import (
     reports,
     schemas,
     sensors,
+    service_report,
     sign_in,
     station_sources,
     stations,
@@ -197,6 +198,7 @@ def create_app(
     for routes in (
         stations.router(context),
         reports.router(context),
+        service_report.router(context),
         sensors.router(context),
         windows.router(context),
         raw.router(context, raw_reader),

@@ -73,7 +73,7 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
     changes: int
     """What was asked for, by anybody."""
     refused: int
-    accounts_by_role: dict[str, int] | None
+    accounts_by_role: dict[str, int] | None = None
     """As of now, with those for rovers alone; told to who manages them."""
 
 

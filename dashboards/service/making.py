@@ -50,7 +50,6 @@ class Asked:
     program: str
     kept_days: int
     """That sessions are kept; 0: they are not."""
-    accounts_by_role: dict[str, int] | None
     region_of: Callable[[str], str]
     """Of things, datastreams and casters."""
     is_stopping: Callable[[], bool] = lambda: False
@@ -76,7 +75,7 @@ def service_report(store: Store, asked: Asked) -> ServiceReport:
         The month has not begun, or only just.
     """
     if asked.until_us <= asked.month.begin_us:
-        raise ValueError(f"the month {asked.month.name} has not begun: ask for one that has")
+        raise ValueError(f"The month {asked.month.name} has not begun: ask for one that has")
     return _Making(store, asked).report()
 
 
@@ -227,7 +226,6 @@ class _Making:
             people_with_changes=len(people),
             changes=changes,
             refused=refused,
-            accounts_by_role=self._asked.accounts_by_role,
         )
 
     def _commands(self) -> Iterator[CommandRow]:

@@ -24,15 +24,12 @@ FROM stations AS s JOIN rollup AS r ON r.station_key = s.station_key
 GROUP BY 1;
 
 -- name: series_sums
-SELECT datastream_key,
-    sum(coalesce((flags::json->>'1')::bigint, 0) + coalesce((flags::json->>'2')::bigint, 0) + suspect + failed + missing)
-        ::bigint,
-    sum(good_n)::bigint, sum(suspect)::bigint, sum(failed)::bigint, sum(missing)::bigint
-FROM rollup, LATERAL (
-    SELECT coalesce((flags::json->>'3')::bigint, 0), coalesce((flags::json->>'4')::bigint, 0),
-        coalesce((flags::json->>'9')::bigint, 0)
-) AS f (suspect, failed, missing)
-WHERE begin_us >= %(start_us)s AND begin_us < %(end_us)s
+SELECT r.datastream_key,
+    sum(coalesce(f."1", 0) + coalesce(f."2", 0) + coalesce(f."3", 0) + coalesce(f."4", 0) + coalesce(f."9", 0))::bigint,
+    sum(r.good_n)::bigint, coalesce(sum(f."3"), 0)::bigint, coalesce(sum(f."4"), 0)::bigint,
+    coalesce(sum(f."9"), 0)::bigint
+FROM rollup AS r, json_to_record(r.flags::json) AS f ("1" bigint, "2" bigint, "3" bigint, "4" bigint, "9" bigint)
+WHERE r.begin_us >= %(start_us)s AND r.begin_us < %(end_us)s
 GROUP BY 1;
 
 -- name: session_sums
