@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MONTHS = 12
 """Of the network's course, this one included."""
 MOST_SESSION_ROWS, MOST_ALERTS, MOST_ANSWERS, MOST_CALLS, MOST_COMMANDS_A_DAY = (
-    200_000, 50_000, 100_000, 200_000, 10_000,
+    200_000, 50_000, 100_000, 100_000, 10_000,
 )  # fmt: skip
 ALERTS_AT_ONCE = 50
 SETTLED_US = 120_000_000

@@ -21,7 +21,14 @@ ID = "EXAC00CHN"
 LONGITUDE, LATITUDE, HEIGHT_M = 121.2034567, 31.1045678, 23.4567
 EXACT = re.compile(r"121\.203|31\.104|23\.4")
 BEARER = {"Authorization": "Bearer correct horse"}
-WHERE = {"station_id": ID, "thing_id": "gauge-xiamen", "datastream_id": c.GAUGE, "alert_id": "a9"}
+WHERE = {
+    "station_id": ID,
+    "thing_id": "gauge-xiamen",
+    "datastream_id": c.GAUGE,
+    "alert_id": "a9",
+    "dataset_id": "stations.quality",
+    "item_id": ID,
+}
 HAS_PLACES = {
     "/api/v1/stations",
     "/api/v1/stations/{station_id}",
@@ -29,6 +36,12 @@ HAS_PLACES = {
     "/api/v1/alerts/{alert_id}.cap.xml",
     "/api/v1/changes",
     "/api/v1/live",
+    "/api/v1/catalogue",
+    "/api/v1/catalogue/{dataset_id}",
+    "/api/v1/stac/collections",
+    "/api/v1/stac/collections/{dataset_id}",
+    "/api/v1/stac/collections/{dataset_id}/items",
+    "/api/v1/stac/collections/{dataset_id}/items/{item_id}",
 }
 CLOSED = {"open_writes": False, "write_token": "correct horse", "cap": CapSource(CapConfig(sender="w.org"))}
 

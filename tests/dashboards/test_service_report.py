@@ -44,7 +44,7 @@ S, HOUR, DAY = 1_000_000, 3_600_000_000, 86_400_000_000
 MONTH = month_of("2025-12", "utc")
 BEIJING = month_of("2025-12", "beijing")
 KEPT = PrivacyDefinition(days=400)
-CLOSED = {"open_writes": False, "write_token": "the write token", "privacy": KEPT}
+CLOSED = {"open_writes": False, "write_token": "the write token", "privacy": KEPT, "regional": ("hubei:",)}
 BEARER = {"authorization": "Bearer the write token"}
 INTERVAL_S = 600
 """Stations with few epochs, so that a month is small."""
