@@ -27,6 +27,7 @@ from dashboards.problems import ProblemError
 from dashboards.sensitivity import coarse_station
 from gnss.reports.words import Language
 from sensors.model import Datastream
+from storage.pages import every
 from storage.store import Store
 
 DAY_US = 86_400_000_000
@@ -194,12 +195,7 @@ def _all_steps(store: Store, one: DataSet, editions: Sequence[lineage.Edition]) 
 
 
 def _datastreams(store: Store) -> Iterable[Datastream]:
-    after: str | None = None
-    while True:
-        page = store.datastreams(after=after, limit=PAGE)
-        yield from page.items
-        if (after := page.next) is None:
-            return
+    return every(lambda after: store.datastreams(after=after, limit=PAGE))
 
 
 def _revisions(store: Store, one: DataSet, start_us: int, end_us: int, length_us: int) -> RevisionsAnswer:

@@ -10,6 +10,7 @@ import msgspec
 from sensors.model import ObservedProperty
 from storage.columns import SeriesRow
 from storage.extents import Extent
+from storage.pages import every
 from storage.rows import StationRow
 from storage.store import Store
 from streams.network_definition import NetworkDefinition
@@ -65,13 +66,8 @@ def joined(extents: Iterable[Extent | None]) -> Extent | None:
 
 
 def objects(store: Store, kind: ObjectKind) -> Iterator[Change]:
-    """Yield the newest change of each object of a kind that commands made."""
-    after: str | None = None
-    while True:
-        page = store.objects(kind, after=after, limit=PAGE)
-        yield from page.items
-        if (after := page.next) is None:
-            return
+    """Return the newest change of each object of a kind that commands made."""
+    return every(lambda after: store.objects(kind, after=after, limit=PAGE))
 
 
 def _networks(store: Store, configured: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:

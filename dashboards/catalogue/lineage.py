@@ -14,6 +14,7 @@ from gnss.quality.score import default_limits
 from sensors.model import Datastream, ObservedProperty
 from sensors.quality import every_test
 from sensors.quality_tests import quality_tests
+from storage.pages import every
 from storage.store import Store
 from streams.definitions import RuleDefinition, definition
 from streams.records import Change, ObjectKind
@@ -126,7 +127,8 @@ def editions(store: Store, of: DataSet) -> tuple[list[Edition], bool]:
     found: list[Edition] = []
     is_cut = False
     for kind in _OF_KIND[of.kind]:
-        for seen, change in enumerate(_changes(store, kind), 1):
+        changes = every(lambda after, kind=kind: store.changes(kind=kind, after=after, limit=PAGE))
+        for seen, change in enumerate(changes, 1):
             if _concerns(change, of, names, network) and (one := _edition(change)) is not None:
                 found.append(one)
             if seen == MOST_CHANGES:
@@ -141,15 +143,6 @@ def _steps(tests: Mapping[str, Any], series: str, since_us: int | None = None) -
     for name in sorted(tests, key=lambda name: order[name].order):
         text = (order[name].configured.__doc__ or "").strip().partition("\n")[0]
         yield Step(name, text, msgspec.to_builtins(tests[name]), series, since_us)
-
-
-def _changes(store: Store, kind: ObjectKind) -> Iterator[Change]:
-    after: str | None = None
-    while True:
-        page = store.changes(kind=kind, after=after, limit=PAGE)
-        yield from page.items
-        if (after := page.next) is None:
-            return
 
 
 def _concerns(change: Change, of: DataSet, names: frozenset[str], network: str) -> bool:

@@ -39,7 +39,7 @@ def outages(
 ) -> tuple[float, list[tuple[int, int]], bool]:
     """Return how many seconds something was judged, when nothing was, and whether some is told by hours only.
 
-    An hour counts as judged as the best of the witnesses has it.
+    An hour that is nearly whole counts as the best of the witnesses has it, others minute by minute.
     """
     hours = _judged(windows(seen_by, begin_us, end_us, 3600), interval_s)
     judged_s, looked_at, is_coarse = 0.0, 0, False
@@ -56,6 +56,7 @@ def outages(
         elif looked_at < MOST_HOURS:
             looked_at += 1
             minutes = _judged(windows(seen_by, low_us, high_us, 60), interval_s)
+            judged_s += max(0.0, min(whole_s, sum(minutes.values())) - some_s)
             spans += [
                 (at, min(at + MINUTE_US, high_us))
                 for at in range(low_us, high_us, MINUTE_US)

@@ -12,7 +12,7 @@ from dashboards.places import Places
 from dashboards.sensitivity import coarse_station
 from sensors.model import Station
 from streams.cap.config import CapConfig
-from streams.records import AlertTransitions, Change, Changes
+from streams.records import AlertTransitions, Change, Changes, StationReports
 from tests.dashboards import country as c
 from tests.dashboards.people import ROLES, bearer, everybody, signed_in, token
 from tests.dashboards.serving import client_of
@@ -63,7 +63,8 @@ def country(tmp_path):
         command_id="c1",
     )
     moved = c.alert(1, alert_id="a9", subject_id=ID, rule="displacement", evidence={"offset_m": 0.02})
-    country.keep(Changes(changes=[change]), AlertTransitions(transitions=[moved]))
+    heard = StationReports(reports=[c.report((ID, "", 0, 0, "good", 90, ()), c.START_US)])
+    country.keep(Changes(changes=[change]), AlertTransitions(transitions=[moved]), heard)
     yield country
     country.store.close()
 
