@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
+import anyio
 import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -20,7 +21,7 @@ from dashboards.catalogue import geojson, holdings, lineage
 from dashboards.catalogue.datasets import DataSet, data_sets, find
 from dashboards.catalogue.iso19115 import CatalogueAnswer, Link, MetadataRecord, RevisionsAnswer, RevisionSpan
 from dashboards.catalogue.lineage import Step
-from dashboards.catalogue.records import Surroundings, record
+from dashboards.catalogue.records import Surroundings, links, record
 from dashboards.catalogue.shelf import Shelf
 from dashboards.present import time_of
 from dashboards.problems import ProblemError
@@ -31,6 +32,8 @@ from storage.pages import every
 from storage.store import Store
 
 DAY_US = 86_400_000_000
+AT_ONCE = 2
+"""Answers that are made at one time: who waits for one holds no other question up."""
 MOST_SAMPLES = 2_000_000
 """That are looked through for revisions."""
 MOST_SPANS = 10_000
@@ -44,12 +47,18 @@ LanguageQuery = Annotated[Language, Query(description="Of titles in GeoJSON; JSO
 _KINDS = {"json": "application/json", "geojson": "application/geo+json"}
 
 
+Lineage = tuple[Sequence[Step], Sequence[lineage.Edition], bool]
+"""Steps, editions, and whether older ones are left out."""
+
+
 class Library:
     """The data sets as different people may know them."""
 
     def __init__(self, context: Context, *, has_raw: bool) -> None:
         self._context, self._has_raw = context, has_raw
         self._shelf = Shelf(lambda: holdings.read(context.store, context.networks))
+        self._lineages: dict[str, tuple[int, Lineage]] = {}
+        self.working = anyio.CapacityLimiter(AT_ONCE)
 
     def sets(self, request: Request) -> list[DataSet]:
         """Return the data sets, with places as exact as whoever asks may know them."""
@@ -74,6 +83,16 @@ class Library:
                 404, f"There is no data set {identity[:80]!r}: /api/v1/catalogue lists those there are."
             )
         return found
+
+    def lineage(self, of: DataSet) -> Lineage:
+        """Return how a data set came to be, as of when its extent was read."""
+        made_us, _ = self._shelf.look(self._context.clock_us())
+        known = self._lineages.get(of.id)
+        if known is None or known[0] != made_us:
+            store = self._context.store
+            editions, is_cut = lineage.editions(store, of)
+            known = self._lineages[of.id] = made_us, (_all_steps(store, of, editions), editions, is_cut)
+        return known[1]
 
     def around(self, request: Request) -> Surroundings:
         """Return what is the same of all data sets."""
@@ -105,10 +124,10 @@ def router(context: Context, library: Library) -> APIRouter:
                 return msgspec.json.encode(geojson.feature_collection(sets, around, language))
             properties = {one.id: one for one in store.observed_properties()}
             records = [record(one, around, _usual(one, properties)) for one in sets]
-            links = _links(around.base_url)
-            return msgspec.json.encode(CatalogueAnswer(items=records, next=None, links=links))
+            answer = CatalogueAnswer(items=records, next=None, links=_links(around.base_url))
+            return msgspec.json.encode(answer)
 
-        body = await anyio.to_thread.run_sync(make)
+        body = await anyio.to_thread.run_sync(make, limiter=library.working)
         return _answer(request, body, form, _links(url_of(context, request)))
 
     @routes.get("/catalogue/{dataset_id}", responses=schemas.one(MetadataRecord))
@@ -119,14 +138,14 @@ def router(context: Context, library: Library) -> APIRouter:
 
         def make() -> tuple[bytes, list[Link]]:
             one, around = library.one(request, dataset_id), library.around(request)
-            editions = lineage.editions(store, one)
-            made = record(one, around, _all_steps(store, one, editions[0]), editions)
+            told = links(one, around.base_url)
             if form == "geojson":
-                return msgspec.json.encode(geojson.feature(one, around, language)), made.links
-            return msgspec.json.encode(made), made.links
+                return msgspec.json.encode(geojson.feature(one, around, language)), told
+            steps, editions, is_cut = library.lineage(one)
+            return msgspec.json.encode(record(one, around, steps, (editions, is_cut))), told
 
-        body, links = await anyio.to_thread.run_sync(make)
-        return _answer(request, body, form, links)
+        body, told = await anyio.to_thread.run_sync(make, limiter=library.working)
+        return _answer(request, body, form, told)
 
     @routes.get("/catalogue/{dataset_id}/revisions", responses=schemas.one(RevisionsAnswer))
     async def revisions(
@@ -146,14 +165,16 @@ def router(context: Context, library: Library) -> APIRouter:
             from_us, until_us = span_us(start, end, newest_us, DAY_US)
             return _revisions(store, one, from_us, until_us, window_s(window) * 1_000_000)
 
-        body = msgspec.json.encode(await anyio.to_thread.run_sync(make))
+        body = msgspec.json.encode(await anyio.to_thread.run_sync(make, limiter=library.working))
         return Response(body, media_type=_KINDS["json"])
 
     return routes
 
 
-def _answer(request: Request, body: bytes, form: str, links: Iterable[Link]) -> Response:
-    told = ", ".join(f'<{one.href}>; rel="{one.rel}"; type="{one.type}"' for one in links)
+def _answer(request: Request, body: bytes, form: str, links: Sequence[Link]) -> Response:
+    own = next(one for one in links if one.type == _KINDS[form])
+    rels = [(one, "self" if one is own else "alternate" if one.rel == "self" else one.rel) for one in links]
+    told = ", ".join(f'<{one.href}>; rel="{rel}"; type="{one.type}"' for one, rel in rels)
     return unless_known(request, body, _KINDS[form], {"link": told})
 
 

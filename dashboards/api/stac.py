@@ -33,7 +33,7 @@ def router(library: Library) -> APIRouter:
     routes = APIRouter(prefix=PATH, tags=["Catalogue"], dependencies=needed)
 
     async def answered(request: Request, make: Callable[[], Any], kind: str = JSON) -> Response:
-        body = await anyio.to_thread.run_sync(lambda: msgspec.json.encode(make()))
+        body = await anyio.to_thread.run_sync(lambda: msgspec.json.encode(make()), limiter=library.working)
         return unless_known(request, body, kind, {})
 
     def stac(request: Request, language: Language) -> Stac:

@@ -17,7 +17,7 @@ from streams.network_definition import NetworkDefinition
 from streams.records import Change, ObjectKind
 
 Properties = Mapping[str, ObservedProperty]
-MOST_SERIES = 200_000
+MOST_SERIES = 1_000_000
 PAGE = 1_000
 
 

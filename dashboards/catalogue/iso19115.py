@@ -75,7 +75,7 @@ class Citation(_Named, frozen=True, kw_only=True):
     title: Text
     identifier: Identifier
     edition: str | None
-    """Number of the newest one; null in lists."""
+    """Number of the newest one; null in lists, and where there is none."""
     edition_date: datetime | None
 
 
@@ -146,6 +146,7 @@ class EditionRecord(_Named, frozen=True, kw_only=True):
     """A change of how data are made, from then on."""
 
     edition: int
+    """Version of the change: they count up over all that was ever changed."""
     date: datetime
     kind: str
     id: str

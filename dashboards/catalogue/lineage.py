@@ -21,6 +21,8 @@ from streams.records import Change, ObjectKind
 
 MOST_CHANGES = 20_000
 """Of each kind, that are looked through; older ones are left out."""
+MOST_EDITIONS = 1_000
+"""That are told, the newest of them."""
 PAGE = 1_000
 SHOWN: Mapping[ObjectKind, frozenset[str]] = {
     "datastream": frozenset({"tests", "detectors", "property", "unit", "thing"}),
@@ -53,6 +55,8 @@ class Step:
 class Edition:
     """What was changed of how data are made."""
 
+    version: int
+    """Of the change; versions count up over all changes."""
     at_us: int
     kind: ObjectKind
     id: str
@@ -64,14 +68,16 @@ class Edition:
 
 def property_steps(observed: ObservedProperty) -> list[Step]:
     """Return the tests of a property in the order in which they are made."""
-    return list(_steps(quality_tests(observed).tests, ""))
+    try:
+        return list(_steps(quality_tests(observed).tests, ""))
+    except ValueError as error:  # stored by another version of the program
+        return [Step("unknown", str(error), {})]
 
 
 def series_steps(
     observed: ObservedProperty, rows: Iterable[Datastream], editions: Sequence[Edition]
 ) -> Iterator[Step]:
     """Yield tests of series that deviate from those of their property."""
-    usual = quality_tests(observed).tests
     since_us = {
         one.id: one.at_us
         for one in editions
@@ -82,8 +88,8 @@ def series_steps(
             continue
         at_us = since_us.get(row.id)
         try:
-            own = quality_tests(observed, row).tests
-        except ValueError as error:  # of another version of the program
+            usual, own = quality_tests(observed).tests, quality_tests(observed, row).tests
+        except ValueError as error:
             yield Step("unknown", str(error), {}, row.id, at_us)
             continue
         yield from _steps(
@@ -134,8 +140,8 @@ def editions(store: Store, of: DataSet) -> tuple[list[Edition], bool]:
             if seen == MOST_CHANGES:
                 is_cut = True
                 break
-    found.sort(key=lambda one: (one.at_us, one.kind, one.id))
-    return found, is_cut
+    found.sort(key=lambda one: one.version)
+    return found[-MOST_EDITIONS:], is_cut or len(found) > MOST_EDITIONS
 
 
 def _steps(tests: Mapping[str, Any], series: str, since_us: int | None = None) -> Iterator[Step]:
@@ -168,6 +174,7 @@ def _edition(change: Change) -> Edition | None:
     if not names and (change.before is None) == (change.after is None):
         return None
     return Edition(
+        change.version,
         change.at_us,
         change.kind,
         change.id,

@@ -80,7 +80,7 @@ def record(
             citation=Citation(
                 title=_text(one.title),
                 identifier=identifier,
-                edition=None if known is None else str(len(known)),
+                edition=str(known[-1].version) if known else None,
                 edition_date=time_of(known[-1].at_us) if known else None,
             ),
             abstract=_text(one.abstract),
@@ -108,7 +108,7 @@ def record(
             process_step=[_step(step) for step in steps],
         ),
         distribution_info=[online(way, around.base_url) for way in of_data_set(one)],
-        editions=None if known is None else [_edition(*pair) for pair in enumerate(known, 1)],
+        editions=None if known is None else [_edition(each) for each in known],
         is_older_left_out=editions is not None and editions[1],
         links=links(one, around.base_url),
     )
@@ -133,7 +133,7 @@ def online(way: Distribution, base_url: str) -> OnlineResource:
 
 
 def links(one: DataSet, base_url: str) -> list[Link]:
-    """Return where the forms of a data set's record are."""
+    """Return where the forms of a data set's record are; the first is its own."""
     path = f"{base_url}/api/v1/catalogue/{one.id}"
     return [
         Link(rel="self", href=path, type="application/json"),
@@ -208,9 +208,9 @@ def _step(step: Step) -> ProcessStep:
     )
 
 
-def _edition(number: int, one: Edition) -> EditionRecord:
+def _edition(one: Edition) -> EditionRecord:
     return EditionRecord(
-        edition=number,
+        edition=one.version,
         date=time_of(one.at_us),
         kind=one.kind,
         id=one.id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from pystac.validation import validate_dict
 from dashboards.catalogue import shelf
 from dashboards.catalogue.config import CatalogueConfig, Contact
 from deploy.registry import catalogue as every_property
+from deploy.settings import Settings
 from sensors.model import Datastream, Station, Thing
 from streams.records import Change, Changes
 from tests.dashboards import country as c
@@ -162,13 +162,14 @@ async def test_editions_are_changes_of_what_makes_the_data(country):
     assert [(one["kind"], one["id"], list(one["after"])) for one in rain["editions"]] == [
         ("datastream", RAIN, ["tests"])
     ]
-    assert rain["identificationInfo"]["citation"]["edition"] == "1"
+    assert (rain["editions"][0]["edition"], rain["identificationInfo"]["citation"]["edition"]) == (1, "1")
     water = await record(country, "observations.water_level")
     assert [(one["kind"], one["after"]) for one in water["editions"]] == [
         ("rule", {"parameters": {"floor_m": 0.2}})
     ]
     pair = await record(country, "network.pair")
     assert [one["kind"] for one in pair["editions"]] == ["datastream", "rule", "network"]
+    assert [one["edition"] for one in pair["editions"]] == [1, 3, 4]
     (station,) = (await record(country, "stations.quality"))["editions"]
     assert station["after"] == {"receiver": "NEW"}, "no place, no source"
 
@@ -319,6 +320,8 @@ async def test_other_forms_stand_in_the_header(country):
     told = re.findall(r'<([^>]+)>; rel="([\w-]+)"', answer.headers["link"])
     assert told == [(one["href"], one["rel"]) for one in answer.json()["links"]]
     assert told[0] == (f"http://127.0.0.1{API}/catalogue/alerts", "self")
+    header = (await get(country, f"{API}/catalogue", format="geojson")).headers["link"]
+    assert re.findall(r'rel="(\w+)"', header) == ["alternate", "self", "alternate"]
     app = app_of(country, public_url="https://data.example.org/")
     told = (await get(country, f"{API}/catalogue", app=app)).json()["links"][0]["href"]
     assert told == f"https://data.example.org{API}/catalogue"
@@ -370,11 +373,11 @@ def test_properties_are_called_alike_on_the_pages_and_in_the_catalogue():
     }
 
 
-def test_the_configuration_says_who_and_under_which_licence():
-    told = msgspec.toml.decode(
-        'title = "A"\nlicence = "CC0-1.0"\n[contact]\norganisation = "B"\n', type=CatalogueConfig
-    )
-    assert (told.licence, told.contact.organisation, told.namespace) == ("CC0-1.0", "B", "groundswell")
+def test_the_example_of_the_page_is_a_configuration():
+    page = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    told = msgspec.convert(msgspec.toml.decode(example), Settings).catalogue
+    assert (told.licence, told.contact.organisation) == ("CC-BY-4.0", "Survey of Hubei")
+    assert all(getattr(told, name) for name in CatalogueConfig.__struct_fields__)
     with pytest.raises(msgspec.ValidationError, match="licens"):
         msgspec.convert({"license": "x"}, CatalogueConfig)
-    assert json.loads(msgspec.json.encode(told))["title"] == "A"
