@@ -79,17 +79,18 @@ def outage_rows(spans: Iterable[tuple[int, int]], month: Month) -> list[Outage]:
 def station_rows(
     sums: Iterable[StationSums], known: Mapping[str, StoredStation], length_s: float
 ) -> list[StationRow]:
-    """Return the stations, those with the least share of their epochs first."""
+    """Return the stations: those of which nothing was heard, then those with the least share of their epochs.
+
+    A station that is paused and has no reports is not missed.
+    """
     interval_s = {name: row.interval_s for name, row in known.items()}
-    rows = [_row(one, known, interval_s, length_s) for one in sums]
-    rows.sort(
-        key=lambda row: (
-            row.epochs_share if row.epochs_share is not None else 2.0,
-            row.good_share if row.good_share is not None else 2.0,
-            row.station_id,
-        )
-    )
-    return rows
+    rows = {one.station_id: _row(one, known, interval_s, length_s) for one in sums}
+    for name, station in known.items():
+        if name not in rows and not station.paused:
+            rows[name] = _row(
+                StationSums(name, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0), known, interval_s, length_s
+            )
+    return sorted(rows.values(), key=_worst_first)
 
 
 def month_row(month: Month, sums: Sequence[NetworkSums]) -> MonthShare:
@@ -138,6 +139,13 @@ def _row(
         latency_mean_s=share(one.latency_sum_s, one.latency_n),
         bad_frames_share=share(one.bad_frames, one.frames),
     )
+
+
+def _worst_first(row: StationRow) -> tuple[float, float, str]:
+    share_of_epochs = row.epochs_share
+    if share_of_epochs is None:
+        share_of_epochs = 2.0 if row.judged_share > 0 else -1.0
+    return share_of_epochs, 2.0 if row.good_share is None else row.good_share, row.station_id
 
 
 def _judged_s(one: StationSums, interval_s: Mapping[str, float]) -> float:

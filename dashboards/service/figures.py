@@ -132,6 +132,9 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
     """Of the month's time, in which stations were judged; None: there are none."""
     outages: list[Outage]
     stations: int
+    """Registered now or with reports in the month."""
+    unheard: int
+    """Of these, of which nothing was heard."""
     epochs: int
     epochs_expected: int
     epochs_share: float | None

@@ -140,6 +140,7 @@ class _Making:
             service_share=service_share,
             outages=availability.outage_rows(outages, self._asked.month),
             stations=len(rows),
+            unheard=sum(row.judged_share == 0 for row in rows),
             epochs=epochs,
             epochs_expected=expected,
             epochs_share=epochs / expected if expected else None,

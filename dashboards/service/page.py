@@ -105,6 +105,7 @@ def _network(report: ServiceReport, words: ServiceWords, links: Mapping[str, str
         table(heads, missed) if missed else tag("p", words("no_outages")),
         _more(len(told.outages), words),
         tag("h3", words("worst_stations")),
+        tag("p", words("unheard", count=told.unheard)) if told.unheard else None,
         _stations(report.stations[:MOST_ROWS], words, links),
         _more(len(report.stations), words),
     )

@@ -56,6 +56,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "begin": ("Begin", "开始"),
     "end": ("End", "结束"),
     "duration": ("Duration", "时长"),
+    "unheard": ("Nothing was heard of {count} stations.", "{count} 个测站全月无数据。"),
     "worst_stations": ("Worst stations", "最差测站"),
     "station": ("Station", "测站"),
     "judged": ("Judged", "评定时间占比"),

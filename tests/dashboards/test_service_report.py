@@ -118,7 +118,11 @@ class World:
         store = self.country.store
         names = ["AAAA00CHN", "BBBB00CHN", "CCCC00CHN", "hubei:DDDD00CHN"]
         store.put_registry(
-            stations=[Station(id=n, name=n, interval_s=INTERVAL_S) for n in names],
+            stations=[
+                *(Station(id=n, name=n, interval_s=INTERVAL_S) for n in names),
+                Station(id="NEVR00CHN", name="Never heard"),
+                Station(id="PAUS00CHN", name="Paused", paused=True),
+            ],
             properties=[
                 ObservedProperty(id="water_level", name="Water level", name_zh="水位", domain="ocean",
                                  unit="m", span=(-5.0, 15.0), sampling_period_s=3600.0)
@@ -203,7 +207,9 @@ async def told(world, month):
 async def test_availability_is_that_of_the_reports(world, month):
     report = await told(world, month)
     rows = {one["station_id"]: one for one in report["stations"]}
-    assert [one["station_id"] for one in report["stations"]][:2] == ["BBBB00CHN", "AAAA00CHN"]
+    worst = [one["station_id"] for one in report["stations"]]
+    assert worst[:3] == ["NEVR00CHN", "BBBB00CHN", "AAAA00CHN"]
+    assert (len(worst), report["availability"]["unheard"]) == (5, 1)
     total = 0
     for name, every in world.reports.items():
         within = [r for r in every if month.begin_us <= r.epoch_us < month.end_us]
@@ -358,7 +364,7 @@ async def test_the_page_is_whole_and_leads_to_the_worst_stations(world, language
     assert ("服务月报：2025-12" if language == "zh" else "Monthly service report: 2025-12") in text
     assert ("水位" if language == "zh" else "Water level") in text
     links = [one.get("href") for one in root.iter("a")]
-    assert links[0].startswith("/api/v1/stations/BBBB00CHN/report?from=2025-12-01T00%3A00%3A00%2B00%3A00&to=")
+    assert links[1].startswith("/api/v1/stations/BBBB00CHN/report?from=2025-12-01T00%3A00%3A00%2B00%3A00&to=")
     assert len(list(root.iter("{http://www.w3.org/2000/svg}svg"))) == 2
     assert "sha256-" in answer.headers["content-security-policy"]
 
@@ -370,7 +376,7 @@ async def test_without_a_month_it_is_the_last_one_and_the_running_one_is_told_so
     assert [note["code"] for note in running["notes"]] == ["not_over", "series_expected"]
     until = datetime.fromisoformat(running["until"])
     assert until == datetime(2026, 1, 2, 23, 58, tzinfo=UTC)
-    assert running["stations"][0]["judged_share"] == pytest.approx(DAY / S / (2 * DAY / S - 120), abs=1e-3)
+    assert running["stations"][1]["judged_share"] == pytest.approx(DAY / S / (2 * DAY / S - 120), abs=1e-3)
 
 
 async def test_notes_say_what_is_not_in_it(world, monkeypatch):
