@@ -133,8 +133,7 @@ def editions(store: Store, of: DataSet) -> tuple[list[Edition], bool]:
     found: list[Edition] = []
     is_cut = False
     for kind in _OF_KIND[of.kind]:
-        changes = every(lambda after, kind=kind: store.changes(kind=kind, after=after, limit=PAGE))
-        for seen, change in enumerate(changes, 1):
+        for seen, change in enumerate(_changes(store, kind), 1):
             if _concerns(change, of, names, network) and (one := _edition(change)) is not None:
                 found.append(one)
             if seen == MOST_CHANGES:
@@ -149,6 +148,10 @@ def _steps(tests: Mapping[str, Any], series: str, since_us: int | None = None) -
     for name in sorted(tests, key=lambda name: order[name].order):
         text = (order[name].configured.__doc__ or "").strip().partition("\n")[0]
         yield Step(name, text, msgspec.to_builtins(tests[name]), series, since_us)
+
+
+def _changes(store: Store, kind: ObjectKind) -> Iterator[Change]:
+    return every(lambda after: store.changes(kind=kind, after=after, limit=PAGE))
 
 
 def _concerns(change: Change, of: DataSet, names: frozenset[str], network: str) -> bool:
