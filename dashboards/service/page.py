@@ -93,7 +93,7 @@ def _network(report: ServiceReport, words: ServiceWords, links: Mapping[str, str
             words("months_title"), words("near_100"), [(one.month, one.epochs_share) for one in told.months]
         ),
     )
-    heads = _heads(words, "begin", "end", "duration", text=2)
+    heads = _heads(words, "begin end duration", text=2)
     missed = [
         cells(_time(one.begin), _time(one.end), duration(one.seconds, words.units()), text=(0, 1))
         for one in told.outages[:MOST_ROWS]
@@ -112,18 +112,7 @@ def _network(report: ServiceReport, words: ServiceWords, links: Mapping[str, str
 
 
 def _stations(rows: Sequence[StationRow], words: ServiceWords, links: Mapping[str, str]) -> Markup:
-    heads = _heads(words, "station", text=1) + _heads(
-        words,
-        "share",
-        "epochs_came",
-        "expected",
-        "judged",
-        "good",
-        "degraded",
-        "bad",
-        "unknown",
-        "latency_mean",
-    )
+    heads = _heads(words, "station share epochs_came expected judged good degraded bad unknown latency_mean")
     made = []
     for row in rows:
         name = outside(row.station_id)
@@ -161,7 +150,7 @@ def _sessions(sessions: Sessions, words: ServiceWords) -> Iterable[Markup | None
         ("by_mountpoint", sessions.by_mountpoint, lambda name: name),
         ("by_account", sessions.by_account, lambda name: name or words("open_to_all")),
     )
-    heads = _heads(words, "name", "count", "hours_head", "volume", "accounts_head", "fixed")
+    heads = _heads(words, "name count hours_head volume accounts_head fixed")
     for title, some, shown in groups:
         rows = [
             cells(
@@ -182,16 +171,8 @@ def _sensors(report: ServiceReport, words: ServiceWords) -> Markup | None:
     if not told.series:
         return None
     is_zh = words.language == "zh"
-    heads = _heads(words, "property", text=1) + _heads(
-        words,
-        "series",
-        "silent",
-        "samples",
-        "share",
-        "good_flag",
-        "suspect_flag",
-        "failed_flag",
-        "missing_flag",
+    heads = _heads(
+        words, "property series silent samples share good_flag suspect_flag failed_flag missing_flag"
     )
     rows = [
         cells(
@@ -208,7 +189,7 @@ def _sensors(report: ServiceReport, words: ServiceWords) -> Markup | None:
         )
         for one in report.series[:MOST_ROWS]
     ]  # fmt: skip
-    of_worst = _heads(words, "series", "share", "samples", "expected", "good_flag")
+    of_worst = _heads(words, "series share samples expected good_flag")
     return section(
         words("sensors"),
         table(heads, rows),
@@ -230,15 +211,8 @@ def _alerts(report: ServiceReport, words: ServiceWords) -> Markup:
     )
     parts = []
     for title, some, shown in groups:
-        heads = _heads(words, title, text=1) + _heads(
-            words,
-            "alerts",
-            "acknowledged",
-            "ended",
-            "declined",
-            "silenced",
-            "still_open",
-            "until_acknowledged",
+        heads = _heads(
+            words, f"{title} alerts acknowledged ended declined silenced still_open until_acknowledged"
         )
         rows = [
             cells(
@@ -256,7 +230,7 @@ def _calls(report: ServiceReport, words: ServiceWords) -> Markup:
     told, units = report.calls, words.units()
     parts: list[Markup | None] = []
     if told.channels:
-        heads = _heads(words, "channel", "attempts", "delivered", "answered", "failed", "withdrawn")
+        heads = _heads(words, "channel attempts delivered answered failed withdrawn")
         rows = [
             cells(
                 outside(one.channel), number(one.attempts), number(one.delivered), number(one.answered),
@@ -266,9 +240,7 @@ def _calls(report: ServiceReport, words: ServiceWords) -> Markup:
         ]  # fmt: skip
         parts.append(table(heads, rows))
     if told.answers:
-        heads = _heads(
-            words, "level", "called", "answered", "unreachable", "in_time", "median", "p90_head", "p95_head"
-        )
+        heads = _heads(words, "level called answered unreachable in_time median p90_head p95_head")
         rows = [
             cells(
                 words(one.of or "all"), number(one.called), number(one.answered), number(one.unreachable),
@@ -279,9 +251,7 @@ def _calls(report: ServiceReport, words: ServiceWords) -> Markup:
         ]  # fmt: skip
         parts.append(table(heads, rows))
     if report.webhooks:
-        heads = _heads(
-            words, "webhook", "steps", "delivered", "given_up", "pending", "delay_mean", "delay_max"
-        )
+        heads = _heads(words, "webhook steps delivered given_up pending delay_mean delay_max")
         rows = [
             cells(
                 outside(one.webhook_id), number(one.steps), number(one.delivered), number(one.given_up),
@@ -294,9 +264,9 @@ def _calls(report: ServiceReport, words: ServiceWords) -> Markup:
     return section(words("calls"), *(parts or [tag("p", words("no_calls"))]))
 
 
-def _heads(words: ServiceWords, *names: str, text: int = 1) -> list[tuple[str, bool]]:
-    """Return heads of columns, of which the first hold text."""
-    return [(words(name), place < text) for place, name in enumerate(names)]
+def _heads(words: ServiceWords, names: str, text: int = 1) -> list[tuple[str, bool]]:
+    """Return heads of columns by names divided by blanks, of which the first hold text."""
+    return [(words(name), place < text) for place, name in enumerate(names.split())]
 
 
 def _more(count: int, words: ServiceWords) -> Markup | None:

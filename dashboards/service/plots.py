@@ -12,7 +12,7 @@ _WIDTH, _TOP, _BOTTOM = 560.0, 10.0, 120.0
 _LEFT, _RIGHT = 40.0, 550.0
 _LEAST_SHARE = 0.5
 """Shares below stand at the lower edge: what matters happens between 90 and 100 %."""
-_MOST_LABELS = 16
+_MOST_LABELS = 11
 
 
 def shares(title: str, note: str, rows: Sequence[tuple[str, float | None]]) -> Markup | None:

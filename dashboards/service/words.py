@@ -20,7 +20,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "alerts": ("Alerts", "预警"),
     "p90": ("Nine of ten answered within", "九成应答用时"),
     # notes
-    "notes": ("To be known", "说明"),
+    "notes": ("Notes", "说明"),
     "not_over": ("The month is not over: the figures are those so far.", "本月尚未结束：数字截至生成时。"),
     "not_summed_up": ("{value} s of the month are not summed up yet and not counted.",
                       "本月尚有 {value} 秒未完成汇总，未计入。"),
@@ -56,7 +56,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "begin": ("Begin", "开始"),
     "end": ("End", "结束"),
     "duration": ("Duration", "时长"),
-    "unheard": ("Nothing was heard of {count} stations.", "{count} 个测站全月无数据。"),
+    "unheard": ("Stations of which nothing was heard: {count}.", "全月无数据的测站：{count}。"),
     "worst_stations": ("Worst stations", "最差测站"),
     "station": ("Station", "测站"),
     "judged": ("Judged", "评定时间占比"),

@@ -363,6 +363,10 @@ async def test_the_page_is_whole_and_leads_to_the_worst_stations(world, language
     text = "".join(root.itertext())
     assert ("服务月报：2025-12" if language == "zh" else "Monthly service report: 2025-12") in text
     assert ("水位" if language == "zh" else "Water level") in text
+    for table in root.iter("table"):
+        heads = [one.get("class") == "text" for one in table.findall("thead/tr/th")]
+        for row in table.findall("tbody/tr"):
+            assert [one.get("class") == "text" for one in row] == heads
     links = [one.get("href") for one in root.iter("a")]
     assert links[1].startswith("/api/v1/stations/BBBB00CHN/report?from=2025-12-01T00%3A00%3A00%2B00%3A00&to=")
     assert len(list(root.iter("{http://www.w3.org/2000/svg}svg"))) == 2
