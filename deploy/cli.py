@@ -18,7 +18,9 @@ from deploy.changes_command import changes
 from deploy.db_command import db
 from deploy.deadletter_command import deadletter
 from deploy.devices_command import devices
+from deploy.language import Language
 from deploy.refusal import Refusal
+from deploy.report_command import report
 from deploy.roster_command import roster
 from deploy.sessions_command import sessions
 from deploy.sightings_command import sightings
@@ -61,6 +63,7 @@ app.add_typer(db, name="db")
 app.add_typer(changes, name="changes")
 app.add_typer(accounts, name="accounts")
 app.add_typer(tokens, name="tokens")
+app.add_typer(report, name="report")
 app.add_typer(roster, name="roster")
 app.add_typer(calls, name="calls")
 app.add_typer(sessions, name="sessions")
@@ -90,13 +93,6 @@ class Span(StrEnum):
     def seconds(self) -> int:
         """Length in s."""
         return {"15m": 900, "1h": 3600, "1d": 86_400}[self.value]
-
-
-class Language(StrEnum):
-    """Of pages that are written."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 @app.command()
@@ -374,30 +370,6 @@ def rinex(
 
     source = Source(files or [], _date_us(when), station, config, data, begin, end)
     write_rinex(source, Output(out, span.seconds, interval, gzip, nav, force))
-
-
-@app.command()
-def report(
-    station: Annotated[
-        str | None, typer.Option("--station", metavar="ID", help="One station; else all of them.")
-    ] = None,
-    begin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", help="2026-01-31T12:00, UTC; a day before the end."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="UTC; after the newest report.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON.")] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write it as tables.")] = None,
-    language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.EN,
-    data: DataOption = None,
-) -> None:
-    """Print the report of a day, a month or any range of hours that an installation has kept."""
-    from deploy.report import Asked, run_report
-
-    run_report(Asked(data, station, begin, end, html=html, json=json, csv=csv, language=language.value))
 
 
 @app.command("push-token")

@@ -121,6 +121,7 @@ async def _run(
             access=entry,
             station_decimals=settings.server.station_decimals,
             networks={one.id: one.members for one in settings.network},
+            about=settings.catalogue,
             fallback=Fallback(memory, lambda: watch.away),
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,

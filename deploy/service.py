@@ -166,6 +166,7 @@ async def opened(
                 access=access,
                 station_decimals=settings.server.station_decimals,
                 networks={one.id: one.members for one in settings.network},
+                about=settings.catalogue,
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
                 posting=sources.posting if settings.http_push else None,

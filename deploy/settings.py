@@ -18,6 +18,7 @@ from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
 from connectors.tcp_listen import TcpListenConfig
 from connectors.webhook import WebhookConfig
+from dashboards.catalogue.config import CatalogueConfig
 from dashboards.sensitivity import DECIMALS as STATION_DECIMALS
 from deploy import defaults
 from deploy.access import AccessSettings
@@ -314,6 +315,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     channels: dict[str, ChannelConfig] = msgspec.field(default_factory=dict)
     """`[channels.NAME]`: ways to reach one person."""
     cap: CapConfig = CapConfig()
+    catalogue: CatalogueConfig = CatalogueConfig()
 
 
 def check_station_id(station_id: str) -> None:

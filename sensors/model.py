@@ -12,6 +12,8 @@ class ObservedProperty(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
+    name_zh: str = ""
+    """In Chinese; empty: nobody has said it."""
     domain: str
     """ocean, coast, water, slope, ground, weather or shaking."""
     unit: str

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.columns import SampleColumns, SeriesRow, WindowColumns
+from storage.extents import ExtentQuestions
 from storage.rows import (
     Aggregate,
     AlertHistory,
@@ -29,6 +30,7 @@ from storage.rows import (
     Waveform,
     WebhookRow,
 )
+from storage.service import ServiceQuestions
 from storage.sta_query import Counted, Question, Row, StaPage, Value
 from storage.upkeep import Kept
 from streams.call_records import CallAnswer, CallOrder
@@ -65,7 +67,7 @@ class StoreVersionError(StorageError):
     """The database is not of this program's version. Trying again helps after an upgrade of either."""
 
 
-class Store(Protocol):
+class Store(ServiceQuestions, ExtentQuestions, Protocol):
     """One writer (the pipeline), many readers in any thread.
 
     Lists come in pages; `after` is the `next` of the page before. A cursor that is not one raises

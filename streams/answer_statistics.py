@@ -36,6 +36,8 @@ class AnswerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """From the call to the answer, of those who answered."""
     p90_s: float | None
     """Nine of ten answered within this time (nearest rank)."""
+    p95_s: float | None
+    """Nineteen of twenty did."""
 
 
 def figures(answers: Iterable[CallAnswer], by: By) -> list[AnswerFigures]:
@@ -50,7 +52,6 @@ def _of(name: str, answers: Sequence[CallAnswer]) -> AnswerFigures:
     answered = [one for one in answers if one.answer != "unreachable"]
     times_s = sorted((one.at_us - one.called_us) * 1e-6 for one in answered)
     in_time = sum(one.at_us <= one.deadline_us for one in answered)
-    rank = -(-9 * len(times_s) // 10)  # the least of which nine tenths are not above
     return AnswerFigures(
         of=name,
         called=len(answers),
@@ -59,5 +60,12 @@ def _of(name: str, answers: Sequence[CallAnswer]) -> AnswerFigures:
         in_time=in_time,
         in_time_share=round(in_time / len(answers), 4),
         median_s=round(median(times_s), 3) if times_s else None,
-        p90_s=round(times_s[rank - 1], 3) if times_s else None,
+        p90_s=_ranked(times_s, 90),
+        p95_s=_ranked(times_s, 95),
     )
+
+
+def _ranked(ordered_s: Sequence[float], percent: int) -> float | None:
+    """Return the least of the times of which so many are not above (nearest rank)."""
+    rank = -(-percent * len(ordered_s) // 100)
+    return round(ordered_s[rank - 1], 3) if ordered_s else None

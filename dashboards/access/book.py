@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,6 +79,16 @@ class Book:
         if account is None or why_not(account, now_us):
             return ()
         return tuple(account.roles)
+
+    def counts_by_role(self, now_us: int) -> dict[str, int]:
+        """Return how many accounts that may be used now have each role; `rover`: none at all."""
+        counts = Counter(
+            role
+            for _, account in self._objects.all("account", AccountDefinition)
+            if not why_not(account, now_us)
+            for role in (account.roles or ("rover",))
+        )
+        return dict(sorted(counts.items()))
 
     def why_not(self, name: str, now_us: int) -> str:
         """Return in a sentence why an account with the right password is not let in; empty: it is."""

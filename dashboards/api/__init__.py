@@ -16,6 +16,7 @@ from dashboards.api import (
     alerts,
     call_receipts,
     calls,
+    catalogue,
     chains,
     changes,
     device_commands,
@@ -28,7 +29,9 @@ from dashboards.api import (
     reports,
     schemas,
     sensors,
+    service_report,
     sign_in,
+    stac,
     station_sources,
     stations,
     tokens,
@@ -42,6 +45,7 @@ from dashboards.api.context import PREFIX, CapSource, Context
 from dashboards.api.door import Door
 from dashboards.api.guard import Guard
 from dashboards.api.needs import NamedOrClosed
+from dashboards.catalogue.config import CatalogueConfig
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
@@ -84,6 +88,7 @@ def create_app(
     station_decimals: int = DECIMALS,
     networks: Mapping[str, Sequence[str]] = {},
     raw_reader: RawReader | None = None,
+    about: CatalogueConfig = CatalogueConfig(),
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -140,6 +145,8 @@ def create_app(
         Datastreams of the networks that the configuration names.
     raw_reader
         The archive of what stations sent; None: this process has none.
+    about
+        What the catalogue says of the data as a whole.
     """
     app = FastAPI(
         title="Groundswell",
@@ -187,7 +194,9 @@ def create_app(
         webhooks=webhooks,
         station_decimals=station_decimals,
         networks=networks,
+        catalogue=about,
     )
+    library = catalogue.Library(context, has_raw=raw_reader is not None)
     app.state.hub = hub
     app.state.access = access
     snapshot = app.state.snapshot = live.Snapshot(context)
@@ -197,11 +206,14 @@ def create_app(
     for routes in (
         stations.router(context),
         reports.router(context),
+        service_report.router(context),
         sensors.router(context),
         windows.router(context),
         raw.router(context, raw_reader),
         recent_hours.router(context),
         network.router(context),
+        catalogue.router(context, library),
+        stac.router(library),
     ):
         app.include_router(routes, dependencies=needed)
     for routes in (

@@ -29,6 +29,7 @@ from sensors.detectors import detector_names, find_kind
 from sensors.model import Datastream
 from sensors.quality import every_test
 from sensors.quality_tests import QualityTests, quality_tests
+from storage.pages import every
 from storage.store import Store
 from streams.definitions import RuleDefinition, definition
 from streams.records import ObjectKind
@@ -71,15 +72,9 @@ def router(context: Context) -> APIRouter:
 
 def _objects(store: Store, kind: ObjectKind) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what commands made of a kind."""
-    after: str | None = None
-    while True:
-        page = store.objects(kind, after=after, limit=PAGE)
-        for change in page.items:
-            if change.after is not None:
-                yield change.id, change.after
-        after = page.next
-        if after is None:
-            return
+    for change in every(lambda after: store.objects(kind, after=after, limit=PAGE)):
+        if change.after is not None:
+            yield change.id, change.after
 
 
 def _chain(store: Store, row: Datastream) -> ChainAnswer:

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 
 from connectors.caster.session_book import Sessions
 from dashboards.access.access import Access
+from dashboards.catalogue.config import CatalogueConfig
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Metrics
@@ -67,6 +68,7 @@ class Context:
     """Of degrees, in what those are told of stations who may not change them."""
     networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Datastreams of the networks that the configuration names."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""
@@ -87,6 +89,11 @@ class ListAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def json_response(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer, encoded."""
     return Response(msgspec.json.encode(answer), status, headers, media_type="application/json")
+
+
+def url_of(context: Context, request: Request) -> str:
+    """Return where people reach this, without a slash at the end."""
+    return (context.public_url or str(request.base_url)).rstrip("/")
 
 
 def ask(function: Callable[[], T]) -> T:

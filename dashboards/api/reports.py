@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-import zipfile
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import anyio
@@ -20,13 +16,12 @@ from dashboards.api import schemas
 from dashboards.api.context import PREFIX, Context, found, known_parameters_only
 from dashboards.api.needs import needs
 from dashboards.api.parameters import time_us
-from dashboards.api.streaming import as_file
+from dashboards.api.report_files import MEDIA, Format, csv_file, json_file, page_file, tables_file
 from dashboards.api.writes import may
 from dashboards.problems import ProblemError
 from dashboards.sensitivity import without_place
 from gnss.quality.period import StationPeriod
 from gnss.reports import network_csv, network_html, network_json, to_csv, to_html, to_json
-from gnss.reports.style import STYLE
 from gnss.reports.words import Language
 from storage.periods import network_periods, newest_report_us, station_period
 
@@ -34,14 +29,6 @@ DAY_US = 86_400_000_000
 MOST_DAYS = 366
 AT_ONCE = 2
 """Reports of stations that are made at one time; of the network it is one."""
-Format = Literal["json", "csv", "html"]
-
-_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-_PAGE_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-_MEDIA = ("application/json", "text/html", "text/csv", "application/zip")
 
 FromQuery = Annotated[
     str | None, Query(alias="from", description="ISO 8601 with offset; 24 hours before the end.")
@@ -57,7 +44,7 @@ def router(context: Context) -> APIRouter:
     store = context.store
     station_limiter, network_limiter = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(1)
 
-    @routes.get("/stations/{station_id}/report", responses=schemas.files(*_MEDIA))
+    @routes.get("/stations/{station_id}/report", responses=schemas.files(*MEDIA))
     async def station_report(
         request: Request,
         station_id: str,
@@ -86,12 +73,12 @@ def router(context: Context) -> APIRouter:
                 period = without_place(period)
             name = f"{station_id}-{_day(from_us)}"
             if form == "html":
-                return _page(to_html(period, language=language))
-            return _tables(period, part, name) if form == "csv" else _json(to_json(period))
+                return page_file(to_html(period, language=language))
+            return tables_file(to_csv(period), part, name) if form == "csv" else json_file(to_json(period))
 
         return await anyio.to_thread.run_sync(make, limiter=station_limiter)
 
-    @routes.get("/network/report", responses=schemas.files(*_MEDIA[:3]))
+    @routes.get("/network/report", responses=schemas.files(*MEDIA[:3]))
     async def network_report(
         begin: FromQuery = None,
         end: ToQuery = None,
@@ -111,11 +98,11 @@ def router(context: Context) -> APIRouter:
             query = urlencode({**asked, "format": "html", "language": language})
             periods = _until_stopped(network_periods(store, from_us, until_us), links, query)
             if form == "html":
-                made = _page(network_html(periods, language=language, links=links))
+                made = page_file(network_html(periods, language=language, links=links))
             elif form == "csv":
-                made = _csv(network_csv(periods), f"network-{_day(from_us)}")
+                made = csv_file(network_csv(periods), f"network-{_day(from_us)}")
             else:
-                made = _json(network_json(periods))
+                made = json_file(network_json(periods))
             if not links:
                 raise _nothing("any station", from_us, until_us)
             return made
@@ -163,33 +150,3 @@ def _shown(at_us: int) -> str:
 
 def _day(at_us: int) -> str:
     return _shown(at_us)[:10]
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
-
-
-def _page(text: str) -> Response:
-    return Response(
-        text.encode(),
-        media_type="text/html; charset=utf-8",
-        headers={"content-security-policy": _PAGE_POLICY},
-    )
-
-
-def _csv(text: str, name: str) -> Response:
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=as_file(f"{name}.csv"))
-
-
-def _tables(period: StationPeriod, part: str | None, name: str) -> Response:
-    tables = to_csv(period)
-    if part is not None:
-        if part not in tables:
-            known = ", ".join(tables)
-            raise ProblemError(400, f"part={part[:40]!r} is not a table: use one of {known}.")
-        return _csv(tables[part], f"{name}-{part}")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for table, text in tables.items():
-            archive.writestr(zipfile.ZipInfo(f"{table}.csv"), text.encode(), zipfile.ZIP_DEFLATED)
-    return Response(buffer.getvalue(), media_type="application/zip", headers=as_file(f"{name}.zip"))

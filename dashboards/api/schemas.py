@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from dashboards import access_answers, answers, call_answers, page_answers
+from dashboards.catalogue import iso19115
 from dashboards.problems import MEDIA_TYPE, Problem
 from streams.answer_statistics import AnswerFigures
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
@@ -77,6 +78,9 @@ _TYPES = (
     page_answers.ChainAnswer,
     page_answers.PartAnswer,
     page_answers.PausedAnswer,
+    iso19115.CatalogueAnswer,
+    iso19115.MetadataRecord,
+    iso19115.RevisionsAnswer,
     Problem,
 )
 _TEMPLATE = "#/components/schemas/{name}"

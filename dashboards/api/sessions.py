@@ -174,7 +174,7 @@ def router(context: Context) -> APIRouter:
     )
     def privacy() -> Response:
         """What is told and kept of rovers now."""
-        held = _privacy(context)
+        held = privacy_of(context)
         return json_response(
             answers.PrivacyAnswer(
                 position_decimals=held.position_decimals, addresses=held.addresses, days=held.days
@@ -211,7 +211,8 @@ def _change_of(after: str | None, life: str) -> int | None:
     return int(number) if of == life and number.isascii() and number.isdigit() and len(number) < 19 else None
 
 
-def _privacy(context: Context) -> PrivacyDefinition:
+def privacy_of(context: Context) -> PrivacyDefinition:
+    """Return what is told and kept of rovers now."""
     change = context.store.object("privacy", PRIVACY_ID)
     if change is None or change.verb == "revert":
         return context.privacy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated
@@ -13,7 +12,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from dashboards.access.permissions import Action
 from dashboards.alert_memory import AlertMemory
 from dashboards.api import schemas
-from dashboards.api.context import PREFIX, Context, ask, found, known_parameters_only
+from dashboards.api.context import PREFIX, Context, ask, found, known_parameters_only, url_of
+from dashboards.api.etags import unless_known
 from dashboards.api.needs import needs
 from dashboards.api.writes import may_write
 from dashboards.fallback import HEADERS, AwayError, away_problem, from_store
@@ -80,8 +80,8 @@ def router(context: Context) -> APIRouter:
         if got.page.next is not None:
             chosen = {} if state is None else {"state": state}
             following = urlencode({**chosen, "limit": limit, "after": got.page.next})
-        body = feed(cap.config, got.page.items, _url(context, request), request.url.query, following)
-        return _unless_known(request, body, FEED_TYPE, got.headers)
+        body = feed(cap.config, got.page.items, url_of(context, request), request.url.query, following)
+        return unless_known(request, body, FEED_TYPE, got.headers)
 
     @routes.get("/alerts.geojson", responses=schemas.files(MAP_TYPE))
     async def on_the_map(
@@ -89,7 +89,7 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """Alerts as points on the map, WGS 84; `next` continues the list when given back as `after`."""
         got = await page(places_for(request), state, after, limit)
-        return _unless_known(request, alert_map(got.page.items, got.page.next), MAP_TYPE, got.headers)
+        return unless_known(request, alert_map(got.page.items, got.page.next), MAP_TYPE, got.headers)
 
     @routes.get("/alerts/{alert_id}.cap.xml", responses=schemas.files(MEDIA_TYPE))
     async def message(
@@ -121,9 +121,9 @@ def router(context: Context) -> APIRouter:
             told = next((each for each in steps if each.step.number == number), None)
         if told is None:
             raise ProblemError(404, _why_not(one, number))
-        web = f"{_url(context, request)}/"
+        web = f"{url_of(context, request)}/"
         body = document(cap.config, one.history.transitions, told, Surroundings(one.place, one.area, web))
-        return _unless_known(request, body, MEDIA_TYPE, headers)
+        return unless_known(request, body, MEDIA_TYPE, headers)
 
     return routes
 
@@ -138,20 +138,6 @@ def _memory(context: Context) -> AlertMemory:
     if not context.fallback.memory.complete:
         raise away_problem()
     return context.fallback.memory
-
-
-def _unless_known(request: Request, body: bytes, kind: str, headers: dict[str, str]) -> Response:
-    """Return a body, or 304 when the client has it already (RFC 9110, 13.1.2)."""
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**headers, "etag": tag, "cache-control": "no-cache"}
-    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    if tag in known or "*" in known:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=kind)
-
-
-def _url(context: Context, request: Request) -> str:
-    return (context.public_url or str(request.base_url)).rstrip("/")
 
 
 def _why_not(one: Warned, number: int | None) -> str:

@@ -1,17 +1,18 @@
 """The store of a country: PostgreSQL with PostGIS. The only room that knows the driver."""
 
 from storage.postgres.migrations import SchemaStatus, migrate, status
+from storage.postgres.service import PostgresServiceQueries
 from storage.postgres.sta import PostgresStaQueries
 from storage.postgres.stations import PostgresStationQueries
 from storage.postgres.timescale import Timescale
 from storage.postgres.timescale import adopt as adopt_timescale
 from storage.postgres.timescale import status as timescale_status
-from storage.postgres.windows import PostgresWindowQueries
 from storage.postgres.writing import PostgresWriting
 from storage.rows import Counts
 from storage.sql.alerts import AlertQueries
 from storage.sql.calls import CallQueries
 from storage.sql.changes import ChangeQueries
+from storage.sql.extents import ExtentQueries
 from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
 
@@ -20,7 +21,8 @@ class PostgresStore(
     PostgresWriting,
     PostgresStationQueries,
     PostgresStaQueries,
-    PostgresWindowQueries,
+    PostgresServiceQueries,
+    ExtentQueries,
     AlertQueries,
     CallQueries,
     ChangeQueries,

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from storage.sql.alerts import AlertQueries
 from storage.sql.calls import CallQueries
 from storage.sql.changes import ChangeQueries
+from storage.sql.extents import ExtentQueries
 from storage.sql.kept_sessions import KeptSessionTables
 from storage.sql.raw_index import RawIndexTables
 from storage.sqlite.reading import SqliteReader
+from storage.sqlite.service import SqliteServiceQueries
 from storage.sqlite.sta import SqliteStaQueries
 from storage.sqlite.stations import SqliteStationQueries
-from storage.sqlite.windows import SqliteWindowQueries
 from storage.sqlite.writing import SqliteWriting
 
 
@@ -18,7 +19,8 @@ class SqliteStore(
     SqliteWriting,
     SqliteStationQueries,
     SqliteStaQueries,
-    SqliteWindowQueries,
+    SqliteServiceQueries,
+    ExtentQueries,
     AlertQueries,
     CallQueries,
     ChangeQueries,

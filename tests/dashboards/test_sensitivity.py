@@ -12,7 +12,7 @@ from dashboards.places import Places
 from dashboards.sensitivity import coarse_station
 from sensors.model import Station
 from streams.cap.config import CapConfig
-from streams.records import AlertTransitions, Change, Changes
+from streams.records import AlertTransitions, Change, Changes, StationReports
 from tests.dashboards import country as c
 from tests.dashboards.people import ROLES, bearer, everybody, signed_in, token
 from tests.dashboards.serving import client_of
@@ -21,7 +21,14 @@ ID = "EXAC00CHN"
 LONGITUDE, LATITUDE, HEIGHT_M = 121.2034567, 31.1045678, 23.4567
 EXACT = re.compile(r"121\.203|31\.104|23\.4")
 BEARER = {"Authorization": "Bearer correct horse"}
-WHERE = {"station_id": ID, "thing_id": "gauge-xiamen", "datastream_id": c.GAUGE, "alert_id": "a9"}
+WHERE = {
+    "station_id": ID,
+    "thing_id": "gauge-xiamen",
+    "datastream_id": c.GAUGE,
+    "alert_id": "a9",
+    "dataset_id": "stations.quality",
+    "item_id": ID,
+}
 HAS_PLACES = {
     "/api/v1/stations",
     "/api/v1/stations/{station_id}",
@@ -29,6 +36,12 @@ HAS_PLACES = {
     "/api/v1/alerts/{alert_id}.cap.xml",
     "/api/v1/changes",
     "/api/v1/live",
+    "/api/v1/catalogue",
+    "/api/v1/catalogue/{dataset_id}",
+    "/api/v1/stac/collections",
+    "/api/v1/stac/collections/{dataset_id}",
+    "/api/v1/stac/collections/{dataset_id}/items",
+    "/api/v1/stac/collections/{dataset_id}/items/{item_id}",
 }
 CLOSED = {"open_writes": False, "write_token": "correct horse", "cap": CapSource(CapConfig(sender="w.org"))}
 
@@ -50,7 +63,8 @@ def country(tmp_path):
         command_id="c1",
     )
     moved = c.alert(1, alert_id="a9", subject_id=ID, rule="displacement", evidence={"offset_m": 0.02})
-    country.keep(Changes(changes=[change]), AlertTransitions(transitions=[moved]))
+    heard = StationReports(reports=[c.report((ID, "", 0, 0, "good", 90, ()), c.START_US)])
+    country.keep(Changes(changes=[change]), AlertTransitions(transitions=[moved]), heard)
     yield country
     country.store.close()
 
