@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from connectors.caster.session_book import Sessions
 from connectors.http_intake import PATH
+from connectors.oidc.provider import Provider
 from dashboards import problems
 from dashboards.access.access import Access
 from dashboards.api import (
@@ -23,6 +24,7 @@ from dashboards.api import (
     network,
     operations,
     pages,
+    provider_sign_in,
     raw,
     recent_hours,
     reports,
@@ -84,6 +86,7 @@ def create_app(
     station_decimals: int = DECIMALS,
     networks: Mapping[str, Sequence[str]] = {},
     raw_reader: RawReader | None = None,
+    provider: Provider | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -140,6 +143,8 @@ def create_app(
         Datastreams of the networks that the configuration names.
     raw_reader
         The archive of what stations sent; None: this process has none.
+    provider
+        By which people may sign in; None: with a password alone.
     """
     app = FastAPI(
         title="Groundswell",
@@ -210,7 +215,7 @@ def create_app(
         calls.router(context),
         calls.page_router(context),
         changes.router(context),
-        sign_in.router(access),
+        sign_in.router(access, None if provider is None else provider.config.name),
         tokens.router(context),
         chains.router(context),
         webhooks_routes.router(context),
@@ -228,6 +233,8 @@ def create_app(
         app.router.routes.append(Route(PATH, posting))
     if callbacks is not None:
         app.include_router(call_receipts.router(callbacks))
+    if provider is not None:
+        app.include_router(provider_sign_in.router(access, provider))
     pages.install(app)
     app.add_middleware(Door, access=access)
     app.add_middleware(Guard, requests=context.metrics.requests)
