@@ -29,6 +29,8 @@ class WhoAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Actions, as docs/access.md has them."""
     can_sign_in: bool
     """Whether any account could."""
+    provider: str | None = None
+    """Name of a provider by which people may sign in, at `/api/v1/session/provider`; null: there is none."""
     ends_at: Time | None = None
     """When the session is over if nothing more is asked."""
 

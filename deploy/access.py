@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from connectors.caster.proxy_header import networks
+from connectors.oidc.config import OidcConfig
 from dashboards.access.access import Access, Rules
 from dashboards.access.book import Book
 from deploy.clock import wall_clock_us
@@ -54,6 +55,8 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     writes_s: Rate = 20.0
     proxies: list[str] = msgspec.field(default_factory=list)
     """Addresses or networks of proxies in front, which tell in X-Forwarded-For who asks."""
+    oidc: OidcConfig | None = None
+    """`[server.oidc]`: a provider by which people may sign in, too."""
 
     def __post_init__(self) -> None:
         networks(self.proxies)
@@ -83,6 +86,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             session_idle_s=self.session_idle_hours * 3600.0,
             session_longest_s=self.session_hours * 3600.0,
             is_secure=public_url.startswith("https:"),
+            has_provider=self.oidc is not None,
         )
 
 

@@ -30,6 +30,7 @@ from deploy.http_server import bind, serving
 from deploy.kafka_access import kafka_access
 from deploy.kafka_calling import KafkaReceipts
 from deploy.late_store import late_postgres
+from deploy.provider import provider_of
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.session_link import watching
@@ -107,6 +108,7 @@ async def _run(
         tasks.append(await stack.enter_async_context(following_book(book, access, kafka.prefix)))
         server, host = settings.server, addresses.http[0]
         entry = stack.enter_context(access_of(server, book, host, server.public_url, folder))
+        provider = await stack.enter_async_context(provider_of(server, server.public_url))
         receipts = KafkaReceipts(output, kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
         app = create_app(
@@ -119,6 +121,7 @@ async def _run(
             clock_us=wall_clock_us,
             alive=lambda: reader.error or alerts.error or output.error or _ended(tasks),
             access=entry,
+            provider=provider,
             station_decimals=settings.server.station_decimals,
             networks={one.id: one.members for one in settings.network},
             about=settings.catalogue,

@@ -35,6 +35,7 @@ from deploy.figures import (
 )
 from deploy.http_server import bind, serving
 from deploy.partitioning import pipeline, site_of_subject
+from deploy.provider import provider_of
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures
 from deploy.session_keeping import forgetting, kept_in_store
@@ -153,6 +154,7 @@ async def opened(
             runtime.listeners.append(book.listen)
             server, host = settings.server, addresses.http[0]
             access = stack.enter_context(access_of(server, book, host, server.public_url, data))
+            provider = await stack.enter_async_context(provider_of(server, server.public_url))
             app = create_app(
                 store,
                 commands=commands,
@@ -164,6 +166,7 @@ async def opened(
                 figures=figures,
                 alive=lambda: runtime.health.keep_error or keeper.archive_error,
                 access=access,
+                provider=provider,
                 station_decimals=settings.server.station_decimals,
                 networks={one.id: one.members for one in settings.network},
                 about=settings.catalogue,

@@ -12,7 +12,9 @@ import typer
 from deploy.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PROMETHEUS, SYSTEMD, COMPOSE = (ROOT / "deploy" / name for name in ("prometheus", "systemd", "compose"))
+GRAFANA = ROOT / "dashboards" / "grafana"
+PROMETHEUS = GRAFANA / "prometheus"
+SYSTEMD, COMPOSE = (ROOT / "deploy" / name for name in ("systemd", "compose"))
 
 
 def accepted(arguments: list[str]) -> Any:

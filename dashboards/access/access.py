@@ -41,6 +41,8 @@ class Rules:
     session_longest_s: float = 7 * 86400.0
     is_secure: bool = False
     """Whether people reach this over TLS though it has none itself."""
+    has_provider: bool = False
+    """Whether people may sign in by a provider, which may say their roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class Access:
     @property
     def is_closed(self) -> bool:
         """Whether there is no way at all to be let in."""
-        return not (self._open_writes or self._write_token or self.book.has_roles) and self.book.is_known
+        ways = self._open_writes or self._write_token or self.book.has_roles or self.rules.has_provider
+        return not ways and self.book.is_known
 
     def who(self, connection: HTTPConnection) -> Who:
         """Return who asks; it is looked up once a request.
@@ -246,8 +249,8 @@ class Access:
         session = self.cookies.read(cookie, state, now_us)
         if session is None or session.id in self._ended:
             return None
-        roles = self.book.roles(name, now_us)
-        if not roles:
+        roles = self.book.roles(name, now_us) if session.roles is None else session.roles
+        if not roles or not self.book.is_open(name, now_us):
             return None
         actions = GRANTED if self.is_open else actions_of(roles)
         # signed as the account is now, not when the answer begins: it may be another one then

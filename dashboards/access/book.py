@@ -90,6 +90,11 @@ class Book:
         )
         return dict(sorted(counts.items()))
 
+    def is_open(self, name: str, now_us: int) -> bool:
+        """Return whether there is an account by which somebody may act now, with roles or without."""
+        account = self._account(name)
+        return account is not None and not why_not(account, now_us)
+
     def why_not(self, name: str, now_us: int) -> str:
         """Return in a sentence why an account with the right password is not let in; empty: it is."""
         account = self._account(name)

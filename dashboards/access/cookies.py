@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from streams.access_definitions import Role
+
 NAME = "groundswell_session"
 LONGEST = 1_000
 """Characters of a cookie that is looked at."""
@@ -30,6 +32,10 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     """Random."""
     begun_us: int
     renewed_us: int
+    roles: tuple[Role, ...] | None = None
+    """Those that a provider gave; None: the account's own."""
+    until_us: int | None = None
+    """When it is over whatever is asked; None: that follows from its begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,18 @@ class Cookies:
     idle_s: float
     longest_s: float
 
-    def begin(self, account: str, state: bytes, now_us: int) -> str:
+    def begin(
+        self,
+        account: str,
+        state: bytes,
+        now_us: int,
+        *,
+        roles: tuple[Role, ...] | None = None,
+        until_us: int | None = None,
+    ) -> str:
         """Return the cookie of a new session; `state` stands for the account as it is now."""
-        return self._signed(Session(account, secrets.token_bytes(16), now_us, now_us), state)
+        new = Session(account, secrets.token_bytes(16), now_us, now_us, roles, until_us)
+        return self._signed(new, state)
 
     def account_of(self, cookie: str) -> str | None:
         """Return of which account a cookie says that it is, unproven; None: it is none of ours."""
@@ -69,9 +84,10 @@ class Cookies:
 
     def end_us(self, session: Session) -> int:
         """Return when a session is over if nothing more is asked."""
+        longest_us = session.begun_us + int(self.longest_s * _SECOND_US)
         return min(
             session.renewed_us + int(self.idle_s * _SECOND_US),
-            session.begun_us + int(self.longest_s * _SECOND_US),
+            longest_us if session.until_us is None else min(longest_us, session.until_us),
         )
 
     def renewed(self, session: Session, state: bytes, now_us: int) -> str | None:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from connectors.caster.session_book import Sessions
 from connectors.http_intake import PATH
+from connectors.oidc.provider import Provider
 from dashboards import problems
 from dashboards.access.access import Access
 from dashboards.api import (
@@ -24,6 +25,7 @@ from dashboards.api import (
     network,
     operations,
     pages,
+    provider_sign_in,
     raw,
     recent_hours,
     reports,
@@ -89,6 +91,7 @@ def create_app(
     networks: Mapping[str, Sequence[str]] = {},
     raw_reader: RawReader | None = None,
     about: CatalogueConfig = CatalogueConfig(),
+    provider: Provider | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -147,6 +150,8 @@ def create_app(
         The archive of what stations sent; None: this process has none.
     about
         What the catalogue says of the data as a whole.
+    provider
+        By which people may sign in; None: with a password alone.
     """
     app = FastAPI(
         title="Groundswell",
@@ -222,7 +227,7 @@ def create_app(
         calls.router(context),
         calls.page_router(context),
         changes.router(context),
-        sign_in.router(access),
+        sign_in.router(access, None if provider is None else provider.config.name),
         tokens.router(context),
         chains.router(context),
         webhooks_routes.router(context),
@@ -240,6 +245,8 @@ def create_app(
         app.router.routes.append(Route(PATH, posting))
     if callbacks is not None:
         app.include_router(call_receipts.router(callbacks))
+    if provider is not None:
+        app.include_router(provider_sign_in.router(access, provider))
     pages.install(app)
     app.add_middleware(Door, access=access)
     app.add_middleware(Guard, requests=context.metrics.requests)

@@ -24,8 +24,8 @@ WAIT_S = 10.0
 MOST_PASSWORD = 1_000
 
 
-def router(access: Access) -> APIRouter:
-    """Return the routes."""
+def router(access: Access, provider: str | None = None) -> APIRouter:
+    """Return the routes; `provider` names one by which people may sign in besides."""
     routes = APIRouter(
         prefix=f"{PREFIX}/session",
         tags=["Access"],
@@ -35,7 +35,7 @@ def router(access: Access) -> APIRouter:
     @routes.get("", responses=schemas.one(WhoAnswer))
     async def session(request: Request) -> Response:
         """Who I am, and what I may do."""
-        return _answer(access, access.who(request))
+        return _answer(access, access.who(request), provider)
 
     @routes.post("", responses=schemas.one(WhoAnswer), openapi_extra=schemas.body(SignInBody))
     async def sign_in(request: Request) -> Response:
@@ -56,7 +56,7 @@ def router(access: Access) -> APIRouter:
         log.info("somebody signed in", account=body.name, address=address)
         now_us = access.clock_us()
         cookie = access.cookies.begin(body.name, access.book.state(body.name), now_us)
-        answer = _answer(access, access.of_session(cookie) or Who())
+        answer = _answer(access, access.of_session(cookie) or Who(), provider)
         answer.headers["set-cookie"] = cookie_header(request, access, cookie)
         return answer
 
@@ -69,21 +69,22 @@ def router(access: Access) -> APIRouter:
             check_not_foreign(request)
             access.end(who.session)
             log.info("somebody signed out", account=who.account)
-        answer = _answer(access, Who())
+        answer = _answer(access, Who(), provider)
         answer.headers["set-cookie"] = cookie_header(request, access, "")
         return answer
 
     return routes
 
 
-def _answer(access: Access, who: Who) -> Response:
+def _answer(access: Access, who: Who, provider: str | None) -> Response:
     ends_us = None if who.session is None else access.cookies.end_us(who.session)
     body = WhoAnswer(
         name=who.name,
         how=who.how,
         roles=who.roles,
         may=sorted(who.actions),
-        can_sign_in=access.book.has_roles,
+        can_sign_in=access.book.has_roles or access.rules.has_provider,
+        provider=provider,
         ends_at=None if ends_us is None else time_of(ends_us),
     )
     return json_response(body, headers={"cache-control": "no-store"})

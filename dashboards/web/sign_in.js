@@ -12,6 +12,13 @@ const WORDS = {
     unreachable: "The server does not answer: try again.",
     wrong: "Name or password is wrong: try again.",
     often: "Too many attempts: wait a while, then try again.",
+    by: "Sign in with {name}",
+    refusals: {
+      away: "The sign-in service does not answer: try again, or use name and password.",
+      begin: "This sign-in did not begin here, took too long or could not be proved: try again.",
+      denied: "The sign-in service did not let you in: try again.",
+      unknown: "You have no account here that may sign in: ask an administrator for one.",
+    },
   },
   zh: {
     head: "登录",
@@ -24,6 +31,13 @@ const WORDS = {
     unreachable: "服务器没有响应，请重试。",
     wrong: "用户名或密码错误，请重试。",
     often: "尝试次数过多，请稍后再试。",
+    by: "使用 {name} 登录",
+    refusals: {
+      away: "登录服务没有响应，请重试，或使用用户名和密码登录。",
+      begin: "本次登录不是从这里开始、已超时或无法验证，请重试。",
+      denied: "登录服务未允许您登录，请重试。",
+      unknown: "您在此处没有可登录的账户，请联系管理员。",
+    },
   },
 };
 const SESSION = "/api/v1/session";
@@ -62,6 +76,16 @@ function show(told) {
   byId("known").hidden = !isKnown;
   byId("who").textContent = told.name;
   byId("go-on").href = wanted();
+  byId("provider").hidden = !told.provider;
+  byId("provider").textContent = words.by.replace("{name}", () => told.provider);
+  byId("provider").href = `${SESSION}/provider?next=${encodeURIComponent(wanted())}`;
+}
+
+// What came of a sign-in elsewhere: on to where somebody wanted to go, or why not.
+function comeBack(told) {
+  const asked = new URLSearchParams(location.search);
+  if (asked.has("back") && told.how === "session") location.replace(wanted());
+  if (Object.hasOwn(words.refusals, asked.get("refusal") ?? "")) byId("refusal").textContent = words.refusals[asked.get("refusal")];
 }
 
 function refuse(text) {
@@ -93,4 +117,10 @@ byId("leave").addEventListener("click", async () => {
   }
 });
 
-ask("GET").then(({ told }) => show(told), () => {});
+ask("GET").then(
+  ({ told }) => {
+    show(told);
+    comeBack(told);
+  },
+  () => {},
+);

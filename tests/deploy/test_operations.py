@@ -7,59 +7,20 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
-import msgspec
 import pytest
 import yaml
 
-from connectors.caster.link.change_over import ChangeOver
-from connectors.caster.link.follow import Following
-from connectors.caster.link.outlet import Outlet
-from connectors.caster.relay import Relay
-from connectors.caster.server import Caster
-from dashboards.metrics import exposition
 from deploy import defaults
-from deploy.addresses import Addresses
-from deploy.bridge_command import bridge_figures, bridge_of
-from deploy.edge import Edge
-from deploy.figures import caster_figures
-from deploy.following_above import FollowerAbove
-from deploy.kafka_figures import (
-    above_figures,
-    following_figures,
-    gatherer_figures,
-    notifier_figures,
-    outlet_figures,
-    worker_figures,
-    writer_figures,
-)
-from deploy.notifier import Notifier
-from deploy.raw_keeper import RawKeeper
-from deploy.regional import RegionalDescriptions, regional_figures
-from deploy.registry import Registry
-from deploy.service import opened
-from deploy.settings import KafkaSettings, Settings
-from deploy.store_writer import WriterHealth
-from storage.raw_archive import RawArchive
-from storage.sqlite import SqliteStore
 from storage.store import StorageError
-from streams.deliveries import Progress
-from streams.kafka.access import Access
-from streams.kafka.lease import Lease
-from streams.kafka.sink import SinkHealth
-from streams.kafka.worker import Worker
-from streams.pipeline import Pipeline
-from streams.regions import Region, RegionTree
-from streams.stream_state import StreamState, StreamStates
+from tests.figures import every_process
 from tests.operations import PROMETHEUS, ROOT, SYSTEMD, accepted, started_by
 from tests.postgres import name_of
 from tests.program import groundswell
 
 MANUAL = ROOT / "docs" / "operations.md"
-SECRET = "whsec_Z3JvdW5kc3dlbGwtZGVtby1zZWNyZXQtMjAyNg=="
 
 
 def rules() -> list[dict[str, Any]]:
@@ -77,49 +38,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 async def _told(folder: Path) -> str:
-    settings = msgspec.convert(
-        {"webhook": [{"id": "duty", "url": "http://127.0.0.1:9/", "secret": SECRET, "allow_private": True}]},
-        Settings,
-    )
-    running = opened(settings, folder / "run", Addresses(("127.0.0.1", 0), None))
-    async with running as service, httpx.AsyncClient() as client:
-        text = (await client.get(f"{service.addresses.page}/metrics")).text
-    worker = Worker(Access("127.0.0.1:9"), "w", lambda _: Pipeline([]), lambda i: i, lambda: 0)
-    store = SqliteStore(folder / "rows.sqlite")
-    keeper = RawKeeper(cast(Any, SimpleNamespace()), RawArchive(folder / "raw", store), store, lambda: 0)
-    stream = StreamState("A", "ntrip", "")
-    relay = Relay(lambda: 0.0)
-    caster = Caster(relay, list, lambda: 0)
-    caster.refuse("slow")
-    caster.admission.above.heard_us = [1]
-    edge = Edge(settings, Registry.of(settings), caster=caster)
-    nodes = [Region(name="top", level="province", kafka="127.0.0.1:8")]
-    tree = RegionTree(here="r", node=[*nodes, Region(name="r", level="city", parent="top")])
-    for figures in (
-        bridge_figures(bridge_of(tree, KafkaSettings(), lambda: 0, lambda: 0, Registry.of(settings).base)),
-        caster_figures(caster, relay),
-        above_figures(FollowerAbove(edge, cast(Any, None), folder), edge),
-        worker_figures(worker, lambda: {("samples", 0): 3}),
-        writer_figures(WriterHealth()),
-        regional_figures([RegionalDescriptions("r", cast(Any, None), cast(Any, None))]),
-        gatherer_figures(SinkHealth(), keeper),
-        notifier_figures(*telling(settings)),
-        outlet_figures(Outlet(list, "", lambda: 0)),
-        following_figures(
-            Following(ChangeOver(lambda *_: None, lambda: 0.0), delay_us={"g": 5}), StreamStates()
-        ),
-    ):
-        text += exposition(figures, [stream]).decode()
-    keeper.archive.close()
-    store.close()
-    return text
-
-
-def telling(settings: Settings) -> tuple[Notifier, Lease]:
-    """Return a notifier that is at work, and its lease."""
-    notifier = Notifier(Access("127.0.0.1:9"), "", settings.webhook, lambda: 0)
-    notifier.progress = {"duty": Progress(webhook_id="duty", offset=0)}
-    return notifier, Lease(Access("127.0.0.1:9"), "alerts", "notify", notifier.work, held=True)
+    async with every_process(folder) as (page, texts), httpx.AsyncClient() as client:
+        text = (await client.get(f"{page}/metrics")).text
+    return text + b"".join(texts.values()).decode()
 
 
 def test_every_figure_that_a_rule_asks_for_is_told_with_its_labels(told):
@@ -172,6 +93,7 @@ def test_the_scraped_ports_are_those_of_the_units():
     [
         ("check", "config", "prometheus.yml"),
         ("check", "rules", "rules.yml"),
+        ("check", "rules", "records.yml"),
         ("test", "rules", "rules_test.yml"),
     ],
 )
