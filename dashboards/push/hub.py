@@ -22,12 +22,13 @@ from dashboards.access.addresses import is_this_machine
 from dashboards.live import ViewerLimitError
 from dashboards.push import events
 from dashboards.push.catalogue import Catalogue
-from dashboards.push.catching_up import Catchup, catch_up, is_here
+from dashboards.push.catching_up import is_here
 from dashboards.push.channels import Source, sources_of, tells_changes
 from dashboards.push.cursor import Cursor, later, text_of
 from dashboards.push.events import Form
 from dashboards.push.groups import ALIVE_TICKS, Groups
 from dashboards.push.marks import Marks
+from dashboards.push.returning import Returning
 from dashboards.push.viewer import Frame, Room, Viewer
 from dashboards.push.window import SOURCES, Window
 from streams.records import Record
@@ -35,8 +36,6 @@ from streams.records import Record
 log = structlog.get_logger()
 
 TICK_S = 0.5
-AHEAD_US = 30_000_000
-"""So long a viewer waits for this server to read what it was told at another one."""
 LATE_US = 30_000_000
 """What is told of a moment may have happened so much before it."""
 MOST_VIEWERS = 2_000
@@ -84,8 +83,7 @@ class PushHub:
         self._viewers: set[Viewer] = set()
         self._groups = Groups(catalogue)
         self._arrivals: dict[Viewer, None] = {}
-        self._ahead: list[tuple[int, Catchup]] = []
-        """Since when they wait."""
+        self._returning = Returning(window, catalogue)
         self._fresh: list[tuple[Record, Marks]] = []
         self._missing: set[Source] = set()
         """Of which not all is read yet that came before this program began."""
@@ -98,7 +96,7 @@ class PushHub:
     @property
     def failures(self) -> int:
         """Messages that could not be told."""
-        return self._failures + self._groups.failures
+        return self._failures + self._groups.failures + self._returning.failures
 
     @property
     def events(self) -> int:
@@ -205,98 +203,74 @@ class PushHub:
         cursor, until = self.window.cursor(now_us), self.window.number
         for viewer, frame in self._groups.tell(fresh, cursor):
             self._push(viewer, frame)
-        self._make_room()
         arrivals, self._arrivals = self._arrivals, {}
-        back = [self._begin(viewer, cursor) for viewer in arrivals if not viewer.ended.is_set()]
-        await self._lead_back([viewer for viewer in back if viewer is not None], cursor, until)
+        for viewer in arrivals:
+            if not viewer.ended.is_set():
+                self._begin(viewer, cursor)
+        await self._lead_back(cursor, until)
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _begin(self, viewer: Viewer, cursor: Cursor) -> Viewer | None:
-        """Let a viewer begin; return it if it is to be told first what it missed."""
+    def _begin(self, viewer: Viewer, cursor: Cursor) -> None:
+        """Let a viewer begin, or go on."""
         after = viewer.after
         if after is None:
-            return self._greet(viewer, cursor, cursor)
-        is_ours = self.window.serves(after)
-        sources, changes = sources_of(viewer.channels), tells_changes(viewer.channels)
-        if not is_ours:
-            return self._tell_gap(viewer, cursor, cursor)
-        if not self.window.holds(after.positions, sources, changes=changes):
+            self._greet(viewer, cursor, cursor)
+        elif not self.window.serves(after):
+            self._tell_gap(viewer, cursor, cursor)
+        elif not self.window.holds(
+            after.positions, sources_of(viewer.channels), changes=tells_changes(viewer.channels)
+        ):
             # what it was told before this server read it is not told again
             start = msgspec.structs.replace(cursor, positions=later(after.positions, cursor.positions))
-            return self._tell_gap(viewer, start, cursor)
-        told = events.event(
-            viewer.form, "begin", text_of(after), cursor.time_us, channels=viewer.channels, resumed=True
-        )
-        self.resumed += 1
-        self._push(viewer, Frame(told))
-        return viewer
-
-    async def _lead_back(self, back: list[Viewer], cursor: Cursor, until: int) -> None:
-        """Tell viewers what they missed up to now, and let them take part."""
-        waiting, self._ahead = self._ahead, []
-        new: dict[tuple[tuple[str, ...], Form, Cursor], Catchup] = {}
-        for viewer in back:
-            assert viewer.after is not None
-            key = viewer.channels, viewer.form, viewer.after
-            if key not in new:
-                new[key] = Catchup(*key)
-            new[key].viewers.append(viewer)
-        waiting += [(cursor.time_us, one) for one in new.values()]
-        if not waiting:
-            return
-        every = [one for _, one in waiting]
-        try:
-            self._failures += await catch_up(every, self.window, self.catalogue, until, cursor.time_us)
-        except Exception:  # they begin anew, rather than wait for ever
-            for viewer in (viewer for one in every for viewer in one.viewers):
-                viewer.end()
-            raise
-        for since_us, one in waiting:
-            one.viewers = [viewer for viewer in one.viewers if not viewer.ended.is_set()]
-            is_lost = (
-                not is_here(one.floor, cursor.positions, one.sources) and cursor.time_us - since_us > AHEAD_US
+            self._tell_gap(viewer, start, cursor)
+        else:
+            told = events.event(
+                viewer.form, "begin", text_of(after), cursor.time_us, channels=viewer.channels, resumed=True
             )
-            if one.is_too_much or is_lost:
-                start = cursor if is_lost else one.start(cursor)
-                one = Catchup(one.channels, one.form, start, one.viewers, looked_at=until)  # noqa: PLW2901
-                for viewer in one.viewers:
-                    self._tell_gap(viewer, start, cursor)
-            for frame in one.frames:
-                for viewer in one.viewers:
-                    self._push(viewer, frame)
-            one.frames.clear()
-            if not is_here(one.floor, cursor.positions, one.sources):
-                self._ahead.append((since_us, one))
-                continue
-            for viewer in one.viewers:
-                self._groups.join(viewer)
-            self._make_room()
+            self.resumed += 1
+            if self._push(viewer, Frame(told)):
+                self._returning.add(viewer)
 
-    def _greet(self, viewer: Viewer, start: Cursor, cursor: Cursor) -> Viewer | None:
-        """Let a viewer begin; return it if this server has not read yet what it was told elsewhere."""
+    async def _lead_back(self, cursor: Cursor, until: int) -> None:
+        """Tell those who came back what they missed up to now, and let them take part."""
+        for viewers, frames, gap, is_current in await self._returning.go_on(cursor, until):
+            for viewer in viewers:
+                if gap is not None:
+                    self._tell_gap(viewer, gap, cursor)
+                    continue
+                for frame in frames:
+                    self._push(viewer, frame)
+                if is_current:
+                    self._groups.join(viewer)
+
+    def _greet(self, viewer: Viewer, start: Cursor, cursor: Cursor) -> None:
+        """Let a viewer begin; one that was told elsewhere what was not read here yet waits for that."""
         told = events.event(
             viewer.form, "begin", text_of(start), cursor.time_us, channels=viewer.channels, resumed=False
         )
         viewer.after = start
         if not self._push(viewer, Frame(told)):
-            return None
-        if not is_here(start.positions, cursor.positions, sources_of(viewer.channels)):
-            return viewer
-        self._groups.join(viewer)
-        return None
+            return
+        if is_here(start.positions, cursor.positions, sources_of(viewer.channels)):
+            self._groups.join(viewer)
+        else:
+            self._returning.add(viewer)
 
-    def _tell_gap(self, viewer: Viewer, start: Cursor, cursor: Cursor) -> Viewer | None:
-        """Say from when to when something is missing, and let the viewer begin (as `_greet`)."""
+    def _tell_gap(self, viewer: Viewer, start: Cursor, cursor: Cursor) -> None:
+        """Say from when to when something is missing, and let the viewer begin."""
         assert viewer.after is not None
         self.gaps += 1
         begin = present.time_of(max(min(viewer.after.time_us, cursor.time_us) - LATE_US, 0))
         end = present.time_of(cursor.time_us)
         told = events.event(viewer.form, "gap", "", cursor.time_us, begin=begin, end=end, detail=GAP)
-        return self._greet(viewer, start, cursor) if self._push(viewer, Frame(told)) else None
+        if self._push(viewer, Frame(told)):
+            self._greet(viewer, start, cursor)
 
     def _push(self, viewer: Viewer, frame: Frame) -> bool:
         if viewer.push(frame):
+            if self._room.n_bytes > MOST_BYTES:
+                self._make_room()
             return True
         self._count(viewer)
         return False

@@ -57,6 +57,8 @@ class _Shelf:
     """Something came before what was read first."""
     entries: deque[Entry] = field(default_factory=deque)
     n_bytes: int = 0
+    gone: int = 0
+    """Number of the last message that was let go."""
 
     @classmethod
     def of(cls, begins: Sequence[int]) -> _Shelf:
@@ -65,6 +67,7 @@ class _Shelf:
     def drop(self) -> None:
         """Let the oldest message go."""
         oldest = self.entries.popleft()
+        self.gone = oldest.number
         self.n_bytes -= len(oldest.message) + ENTRY_BYTES
         behind = oldest.offset + 1
         self.begins[oldest.partition] = max(self.begins[oldest.partition], behind)
@@ -191,6 +194,10 @@ class Window:
             if any(place < begin for place, begin in zip(positions[source], begins, strict=True)):
                 return False
         return True
+
+    def has_lost(self, sources: Collection[Source], number: int) -> bool:
+        """Return whether a message of some sources was let go that came behind the one of a number."""
+        return any(self._shelves[source].gone > number for source in sources)
 
     def entries(self, sources: Collection[Source], until: int) -> list[Entry]:
         """Return the messages of some sources up to a number, as they came."""

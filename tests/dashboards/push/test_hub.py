@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from dashboards.live import ViewerLimitError
-from dashboards.push import catching_up, groups, hub, viewer
+from dashboards.push import catching_up, groups, hub, returning, viewer
 from dashboards.push.catalogue import Catalogue
 from dashboards.push.channels import Source
 from dashboards.push.cursor import cursor_of
@@ -221,6 +221,23 @@ async def test_too_much_to_tell_again_is_a_gap(monkeypatch):
     monkeypatch.setattr(catching_up, "MOST_BYTES_TOGETHER", 3_000)
     monkeypatch.setattr(catching_up, "EVENT_ITEMS", 2)
     assert [name for name, *_ in await back(one, identity, "network")] == told_so
+
+
+async def test_reading_the_window_rests_and_what_went_meanwhile_is_a_gap(monkeypatch):
+    monkeypatch.setattr(returning, "LONG_S", -1.0)
+    monkeypatch.setattr(returning, "REST", 1e9)
+    one = hub_of()
+    identity = await first_id(one, "network")
+    one.listen([reports(("A", 0, "good"))], START_US)
+    assert [name for name, *_ in await back(one, identity, "network")] == ["begin", "update"]
+    with one.viewer(("network",), "stream", cursor_of(identity)) as watching:
+        await one.step(START_US)
+        assert [name for name, *_ in await told(watching)] == ["begin"]
+        one.window._kept_bytes = dict.fromkeys(Source, ENTRY_BYTES)
+        one.listen([reports(("B", 0, "good"))], START_US)
+        one._returning._rest_until_s = 0.0
+        await one.step(START_US)
+        assert [name for name, *_ in await told(watching)] == ["gap", "begin"]
 
 
 async def test_a_viewer_that_does_not_keep_up_is_dropped_for_its_reason_and_others_go_on(monkeypatch):
