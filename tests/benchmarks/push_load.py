@@ -24,10 +24,10 @@ SAMPLES = 2_500
 """In half a second, all of other properties but a hundred."""
 TOKEN = "a token that may read"
 CHANNELS = (
-    *((f"station:{station_id(k)}", rb'"slips":(\d+)') for k in range(TWICE)),
-    *((("network", rb'"slips":(\d+)'), ("region:zj", rb'"slips":(\d+)')) * 10),
-    *((f"property:watched{k}", rb'"value":(\d+)') for k in range(10)),
-    *((f"level:{level}", rb'"number":(\d+)') for level in ("red", "orange")),
+    *((f"station:{station_id(k)}", rb'"slips":(\d+),') for k in range(TWICE)),
+    *((("network", rb'"slips":(\d+),'), ("region:zj", rb'"slips":(\d+),')) * 10),
+    *((f"property:watched{k}", rb'"value":(\d+)\.') for k in range(10)),
+    *((f"level:{level}", rb'"number":(\d+)[,}]') for level in ("red", "orange")),
 )
 """With what finds the number in an event."""
 

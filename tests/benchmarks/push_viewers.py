@@ -11,24 +11,20 @@ import base64
 import json
 import re
 import sys
-import time
 from urllib.parse import quote
 
 from tests.benchmarks.push_load import CHANNELS, TOKEN
+from tests.benchmarks.serve_viewers import LONGEST, Counted, measured
 
-_LONGEST = 64
-"""Of what is looked for, at the end of what came."""
 _BARE = re.compile(rb"id: (\d+)\nevent: update\n")
 
 
-class Viewer(asyncio.Protocol):
-    """One connection."""
+class Viewer(Counted):
+    """One that watches a channel."""
 
     def __init__(self, channel: str, pattern: re.Pattern[bytes], how: str) -> None:
-        self.last = self.numbers = self.events = self.missed = self.bytes = 0
-        self.lost = False
+        super().__init__()
         self._channel, self._pattern, self._how = channel, pattern, how
-        self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -43,7 +39,7 @@ class Viewer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.bytes += len(data)
-        text = self._tail + data
+        text = self.tail + data
         behind = 0
         for found in self._pattern.finditer(text):
             number = int(found[1])
@@ -53,11 +49,8 @@ class Viewer(asyncio.Protocol):
             if self.last:
                 self.missed += abs(number - self.last - 1)
             self.last = number
-            self.numbers += 1
-        self._tail = text[max(behind, len(text) - _LONGEST) :]
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self.lost = True
+            self.updates += 1
+        self.tail = text[max(behind, len(text) - LONGEST) :]
 
 
 async def watch(port: int, count: int, seconds: float, how: str) -> dict[str, float]:
@@ -69,23 +62,9 @@ async def watch(port: int, count: int, seconds: float, how: str) -> dict[str, fl
         await loop.create_connection(lambda viewer=viewer: viewer, "127.0.0.1", port)  # type: ignore[misc]
         viewers.append(viewer)
         await asyncio.sleep(0.002)
-    while not all(viewer.numbers for viewer in viewers):
+    while not all(viewer.updates for viewer in viewers):
         await asyncio.sleep(0.05)
-    print("watching", flush=True)
-    for viewer in viewers:
-        viewer.numbers = viewer.missed = viewer.bytes = 0
-    began = time.perf_counter()
-    await asyncio.sleep(seconds)
-    took = time.perf_counter() - began
-    numbers = [viewer.numbers for viewer in viewers]
-    return {
-        "updates_s": round(sum(numbers) / count / took, 2),
-        "fewest": min(numbers),
-        "most": max(numbers),
-        "missed": sum(viewer.missed for viewer in viewers),
-        "lost": sum(viewer.lost for viewer in viewers),
-        "mb_s": round(sum(viewer.bytes for viewer in viewers) / took / 1e6, 2),
-    }
+    return await measured(viewers, seconds)
 
 
 if __name__ == "__main__":
