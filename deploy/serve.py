@@ -20,7 +20,6 @@ from dashboards.api.live import Snapshot
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
 from dashboards.metrics import Figure
-from dashboards.push.catalogue import every_series
 from dashboards.push.hub import run_push
 from deploy.access import access_of, following_book
 from deploy.addresses import Addresses
@@ -101,12 +100,13 @@ async def _run(
         registry = Registry.of(settings)
         push = hub_over_kafka(kafka.prefix, registry.datastreams)
         watch, memory = DatabaseWatch(look), AlertMemory()
+        fallback = Fallback(memory, lambda: watch.away)
         tasks = [
             asyncio.create_task(_follow(Pushing(push, reader), feed, commands), name="what comes over Kafka"),
             asyncio.create_task(follow_alerts(Pushing(push, alerts), memory, feed), name="alerts"),
             asyncio.create_task(run_live(feed, hub, wall_clock_us), name="live"),
             asyncio.create_task(run_push(push, wall_clock_us), name="push"),
-            asyncio.create_task(push.catalogue.follow(lambda: every_series(store)), name="the catalogue"),
+            asyncio.create_task(push.catalogue.follow(store, fallback), name="the catalogue"),
             asyncio.create_task(watch.run(), name="looking after the database"),
         ]
         stack.push_async_callback(_cancel, tasks)
@@ -129,7 +129,7 @@ async def _run(
             station_decimals=settings.server.station_decimals,
             networks={one.id: one.members for one in settings.network},
             about=settings.catalogue,
-            fallback=Fallback(memory, lambda: watch.away),
+            fallback=fallback,
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,

@@ -16,7 +16,6 @@ from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.api.context import CapSource
 from dashboards.live import LiveFeed, LiveHub, run_live
-from dashboards.push.catalogue import every_series
 from dashboards.push.hub import run_push
 from deploy.access import access_of
 from deploy.addresses import Addresses
@@ -158,7 +157,7 @@ async def opened(
             access = stack.enter_context(access_of(server, book, host, server.public_url, data))
             push = hub_of_one_process(runtime, store, registry.datastreams)
             sources.start(run_push(push, wall_clock_us), "push")
-            sources.start(push.catalogue.follow(lambda: every_series(store)), "the catalogue")
+            sources.start(push.catalogue.follow(store), "the catalogue")
             app = create_app(
                 store,
                 commands=commands,

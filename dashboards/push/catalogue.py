@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import structlog
 
+from dashboards.fallback import AwayError, Fallback, from_store
 from sensors.model import Datastream
 from storage.columns import SeriesRow
 from storage.store import StorageError, Store
@@ -52,20 +53,15 @@ class Catalogue:
         """Know these and no others."""
         self._known = {row.id: Belongs(row.thing_id, row.property_id) for row in rows}
 
-    async def follow(self, ask: Callable[[], list[SeriesRow]]) -> None:
+    async def follow(self, store: Store, fallback: Fallback | None = None) -> None:
         """Ask the store again and again, in a thread; while it is away what was known stands."""
         while True:
             self._is_short = False
             try:
-                self.take(await asyncio.to_thread(ask))
-            except StorageError as error:
-                log.warning("the store does not say which datastreams there are", error=str(error))
+                self.take(await from_store(fallback, lambda: store.series(limit=MOST_SERIES)))
+            except (AwayError, StorageError) as error:
+                log.debug("the store does not say which datastreams there are", error=str(error))
             for _ in range(round(EVERY_S / SOON_S)):
                 await asyncio.sleep(SOON_S)
                 if self._is_short:
                     break
-
-
-def every_series(store: Store) -> list[SeriesRow]:
-    """Ask a store for all datastreams."""
-    return store.series(limit=MOST_SERIES)

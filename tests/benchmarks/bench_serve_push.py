@@ -1,10 +1,10 @@
 """A thousand viewers of channels at two updates a second: what they cost, and whether any is missing.
 
-`python -m tests.benchmarks.bench_serve_push` runs a server that judges 4,000 stations each second and takes
-5,000 samples a second, and viewers in a process of their own, each of a channel that something happens in
-twice a second. They look whether a number is missing in what they are told. Then the same over WebSockets,
-and with accounts (who may read is looked at each second). Beside it stands Starlette alone, which sends as
-many bytes as often. The last line is one JSON object.
+`python -m tests.benchmarks.bench_serve_push` runs a server that judges 4,000 stations and takes 5,000 samples
+a second, and viewers in a process of their own, each of a channel in which something happens twice a second.
+They look whether a number is missing in what they are told. Then the same over WebSockets, with a token (who
+may read is looked at each second), and all cut at once for three seconds. Beside it stands Starlette alone,
+which sends as many bytes as often. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     asked = parser.parse_args()
     console = Console(highlight=False)
     result: dict[str, float] = {"viewers": asked.viewers}
-    for name, how in (("viewers", "stream"), ("sockets", "socket"), ("known", "token")):
+    for name, how in (("viewers", "stream"), ("sockets", "socket"), ("known", "token"), ("cut", "cut")):
         with serving("push", "closed" if how == "token" else "public", "4000") as (process, port):
             alone = idle(process)
             seen = watched(process, port, asked.viewers, "push_viewers", how)
