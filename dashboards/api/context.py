@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import Response
+from fastapi import Request, Response
 from starlette.requests import HTTPConnection
 
 from connectors.caster.session_book import Sessions
