@@ -12,7 +12,7 @@ SERVERS ?= 3
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-serve bench-serve-sta bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-serve bench-serve-push bench-serve-sta bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -107,6 +107,9 @@ bench-store: $(VENV)/.ready-dev servers  ## the PostgreSQL store, with a bare CO
 
 bench-serve-sta: $(VENV)/.ready-dev servers  ## SensorThings over PostgreSQL: the newest of each, pages, counts
 	@$(BIN)/python -m tests.benchmarks.bench_serve_sta $(ARGS)
+
+bench-serve-push: $(VENV)/.ready-dev servers  ## a thousand viewers of channels, with Starlette alone beside them
+	@$(BIN)/python -m tests.benchmarks.bench_serve_push $(ARGS)
 
 bench-serve: $(VENV)/.ready-dev servers  ## windows, exports and live viewers over PostgreSQL, by HTTP
 	@$(BIN)/python -m tests.benchmarks.bench_serve $(ARGS)

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,6 +19,8 @@ BACKLOG = 1024
 REQUEST_S = 15.0
 """How long the head of a request may take."""
 MOST_CONNECTIONS = 4_000
+MESSAGE_BYTES = 4_096
+"""Of a message that comes over a WebSocket: nobody has anything to say there."""
 
 
 def bind(host: str, port: int, option: str) -> socket.socket:
@@ -61,6 +64,11 @@ class Bounded(H11Protocol):
             self._known = self.cycle
             self._stop_clock()
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """A connection that becomes a WebSocket has made its last request."""
+        self._stop_clock()
+        super().handle_websocket_upgrade(event)
+
     def on_response_complete(self) -> None:
         """Begin to wait for the next request of the connection."""
         self._expect()
@@ -102,6 +110,9 @@ async def serving(
     config = uvicorn.Config(
         app,
         http=Bounded,
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # each viewer would hold a dictionary, and compress alone
         log_level="warning",
         access_log=False,
         proxy_headers=bool(proxies),

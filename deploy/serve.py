@@ -20,6 +20,7 @@ from dashboards.api.live import Snapshot
 from dashboards.fallback import Fallback
 from dashboards.live import LiveFeed, LiveHub, run_live
 from dashboards.metrics import Figure
+from dashboards.push.hub import run_push
 from deploy.access import access_of, following_book
 from deploy.addresses import Addresses
 from deploy.call_channels import callbacks_of, channels_of
@@ -31,6 +32,7 @@ from deploy.kafka_access import kafka_access
 from deploy.kafka_calling import KafkaReceipts
 from deploy.late_store import late_postgres
 from deploy.provider import provider_of
+from deploy.pushing import READ_BACK_US, Pushing, hub_over_kafka
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.session_link import watching
@@ -88,22 +90,27 @@ async def _run(
         addresses.http = (addresses.http[0], listener.getsockname()[1])
         output = Output(access, "groundswell-serve")
         stack.push_async_callback(output.close)
-        reader = Reader(access, SHOWN, None, kafka.prefix, gather_s=GATHER_S)
+        since_us = wall_clock_us() - READ_BACK_US
+        reader = Reader(access, SHOWN, None, kafka.prefix, gather_s=GATHER_S, since_us=since_us)
         stack.push_async_callback(reader.stop)
         alerts = Reader(access, (ALERTS,), {}, kafka.prefix)
         stack.push_async_callback(alerts.stop)
         sessions = await stack.enter_async_context(watching(access, kafka.prefix))
         told = await stack.enter_async_context(hearing(access, kafka.prefix))
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
+        registry = Registry.of(settings)
+        push = hub_over_kafka(kafka.prefix, registry.datastreams)
         watch, memory = DatabaseWatch(look), AlertMemory()
+        fallback = Fallback(memory, lambda: watch.away)
         tasks = [
-            asyncio.create_task(_follow(reader, feed, commands), name="what comes over Kafka"),
-            asyncio.create_task(follow_alerts(alerts, memory, feed), name="alerts"),
+            asyncio.create_task(_follow(Pushing(push, reader), feed, commands), name="what comes over Kafka"),
+            asyncio.create_task(follow_alerts(Pushing(push, alerts), memory, feed), name="alerts"),
             asyncio.create_task(run_live(feed, hub, wall_clock_us), name="live"),
+            asyncio.create_task(run_push(push, wall_clock_us), name="push"),
+            asyncio.create_task(push.catalogue.follow(store, fallback), name="the catalogue"),
             asyncio.create_task(watch.run(), name="looking after the database"),
         ]
         stack.push_async_callback(_cancel, tasks)
-        registry = Registry.of(settings)
         book = Book(registry.base, is_known=False)
         tasks.append(await stack.enter_async_context(following_book(book, access, kafka.prefix)))
         server, host = settings.server, addresses.http[0]
@@ -125,7 +132,7 @@ async def _run(
             station_decimals=settings.server.station_decimals,
             networks={one.id: one.members for one in settings.network},
             about=settings.catalogue,
-            fallback=Fallback(memory, lambda: watch.away),
+            fallback=fallback,
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
@@ -144,12 +151,18 @@ async def _run(
                     lambda: {(): told.left_out},
                 )
             ],
+            push_hub=push,
         )
         app.state.snapshot.begin_with(
             registry.stations, registry.things, registry.properties, registry.datastreams
         )
         tasks.append(asyncio.create_task(_remember(app.state.snapshot), name="remembering the page"))
-        await stack.enter_async_context(serving(app, listener, hub.close, server.proxies))
+
+        def end_streams() -> None:
+            hub.close()
+            push.close()
+
+        await stack.enter_async_context(serving(app, listener, end_streams, server.proxies))
         log.info("serving", page=addresses.page, kafka=kafka.servers, prefix=kafka.prefix)
         await until_stopped(stop, seconds)
         log.info("stopping")
@@ -180,16 +193,20 @@ class StoredCommands:
         return any(row.command.id == command_id and row.ok is not None for row in self.store.commands())
 
 
-async def follow_alerts(reader: Reader, memory: AlertMemory, feed: LiveFeed) -> None:
+async def follow_alerts(pushing: Pushing, memory: AlertMemory, feed: LiveFeed) -> None:
     """Read all alerts that there ever were into memory, and show those that come from then on."""
+    reader = pushing.reader
     await reader.start()
+    await pushing.begin()
     while not await reader.is_at_end():
-        memory.listen(_batches(await reader.next(WAIT_S)))
+        memory.listen(_batches(await reader.next(WAIT_S), pushing))
+        await pushing.read(is_current=False)
     memory.complete = True
     while True:
-        batches = _batches(await reader.next(WAIT_S))
+        batches = _batches(await reader.next(WAIT_S), pushing)
         memory.listen(batches)
         feed.listen(batches)
+        await pushing.read(is_current=True)
 
 
 async def _remember(snapshot: Snapshot) -> None:
@@ -199,24 +216,31 @@ async def _remember(snapshot: Snapshot) -> None:
         await asyncio.sleep(REMEMBER_S)
 
 
-def _batches(read: Iterable[Read]) -> list[Record]:
-    """Decode messages; the writer parks those that cannot be."""
+def _batches(read: Iterable[Read], pushing: Pushing) -> list[Record]:
+    """Decode messages, also for who is pushed to; the writer parks those that cannot be."""
     found = []
     for one in read:
         try:
-            found.append(codec.decode(one.value))
+            batch = codec.decode(one.value)
         except codec.CodecError as error:
             log.warning("a message cannot be shown", topic=one.topic.name, error=str(error))
+        else:
+            pushing.take(one, batch)
+            found.append(batch)
     return found
 
 
-async def _follow(reader: Reader, feed: LiveFeed, commands: KafkaCommands) -> None:
+async def _follow(pushing: Pushing, feed: LiveFeed, commands: KafkaCommands) -> None:
     """Hand on what comes; the page and the API serve what is stored while Kafka is away."""
+    reader = pushing.reader
     await reader.start()
+    await pushing.begin()
     while True:
-        batches = _batches(await reader.next(WAIT_S))
-        feed.listen(batches)
+        batches = _batches(await reader.next(WAIT_S), pushing)
         commands.listen(batches)
+        if pushing.is_current:  # what came before is in the database
+            feed.listen(batches)
+        await pushing.read(is_current=pushing.is_current or await reader.is_past_start())
 
 
 def _ended(tasks: list[asyncio.Task[None]]) -> str:

@@ -16,6 +16,7 @@ from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.api.context import CapSource
 from dashboards.live import LiveFeed, LiveHub, run_live
+from dashboards.push.hub import run_push
 from deploy.access import access_of
 from deploy.addresses import Addresses
 from deploy.call_channels import callbacks_of, channels_of, doors_of
@@ -36,6 +37,7 @@ from deploy.figures import (
 from deploy.http_server import bind, serving
 from deploy.partitioning import pipeline, site_of_subject
 from deploy.provider import provider_of
+from deploy.pushing import hub_of_one_process
 from deploy.registry import Registry
 from deploy.roaming_figures import roaming_figures
 from deploy.session_keeping import forgetting, kept_in_store
@@ -155,6 +157,9 @@ async def opened(
             server, host = settings.server, addresses.http[0]
             access = stack.enter_context(access_of(server, book, host, server.public_url, data))
             provider = await stack.enter_async_context(provider_of(server, server.public_url))
+            push = hub_of_one_process(runtime, store, registry.datastreams)
+            sources.start(run_push(push, wall_clock_us), "push")
+            sources.start(push.catalogue.follow(store), "the catalogue")
             app = create_app(
                 store,
                 commands=commands,
@@ -181,6 +186,12 @@ async def opened(
                 webhooks=[one.id for one in settings.webhook],
                 callbacks=callbacks_of(channels, store, runtime),
                 raw_reader=RawReader(data / "raw", store),
+                push_hub=push,
             )
-            await stack.enter_async_context(serving(app, listener, hub.close, server.proxies))
+
+            def end_streams() -> None:
+                hub.close()
+                push.close()
+
+            await stack.enter_async_context(serving(app, listener, end_streams, server.proxies))
         yield service

@@ -26,6 +26,7 @@ from dashboards.api import (
     operations,
     pages,
     provider_sign_in,
+    push,
     raw,
     recent_hours,
     reports,
@@ -51,6 +52,8 @@ from dashboards.catalogue.config import CatalogueConfig
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
+from dashboards.push.figures import figures_of
+from dashboards.push.hub import PushHub
 from dashboards.sensitivity import DECIMALS
 from dashboards.sta import routes as sensorthings
 from dashboards.sta import write_routes
@@ -92,6 +95,7 @@ def create_app(
     raw_reader: RawReader | None = None,
     about: CatalogueConfig = CatalogueConfig(),
     provider: Provider | None = None,
+    push_hub: PushHub | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -152,6 +156,9 @@ def create_app(
         What the catalogue says of the data as a whole.
     provider
         By which people may sign in; None: with a password alone.
+    push_hub
+        Events by channel; whoever runs the app also runs `dashboards.push.hub.run_push(push_hub, clock_us)`,
+        and calls `push_hub.close()` before the server stops. None: this process has none.
     """
     app = FastAPI(
         title="Groundswell",
@@ -176,13 +183,14 @@ def create_app(
         lambda: {("read",): access.read_rates.refused, ("write",): access.write_rates.refused},
         ("kind",),
     )
+    pushed = [] if push_hub is None else figures_of(push_hub)
     context = Context(
         store=store,
         commands=commands,
         hub=hub,
         feed=feed,
         streams=streams,
-        metrics=Metrics(store, streams, hub, [*figures, unshown, too_often], fallback),
+        metrics=Metrics(store, streams, hub, [*figures, unshown, too_often, *pushed], fallback),
         alive=alive,
         clock_us=clock_us,
         access=access,
@@ -202,7 +210,7 @@ def create_app(
         catalogue=about,
     )
     library = catalogue.Library(context, has_raw=raw_reader is not None)
-    app.state.hub = hub
+    app.state.hub, app.state.push_hub = hub, push_hub
     app.state.access = access
     snapshot = app.state.snapshot = live.Snapshot(context)
     problems.install(app)
@@ -239,6 +247,8 @@ def create_app(
         operations.health_router(context),
     ):
         app.include_router(routes)
+    if push_hub is not None:
+        app.include_router(push.router(context, push_hub))
     app.include_router(sensorthings.router(context))
     app.include_router(write_routes.router(context, samples))
     if posting is not None:

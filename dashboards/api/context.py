@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
+from starlette.requests import HTTPConnection
 
 from connectors.caster.session_book import Sessions
 from dashboards.access.access import Access
@@ -114,11 +115,11 @@ def found(row: T | None, kind: str, identity: str) -> T:
     return row
 
 
-def known_parameters_only(request: Request) -> None:
+def known_parameters_only(connection: HTTPConnection) -> None:
     """Refuse a parameter that the route does not know: a misspelt one must not be passed over."""
-    asked = request.scope["route"].dependant
+    asked = connection.scope["route"].dependant
     known = {one.alias for part in (asked, *asked.dependencies) for one in part.query_params}
-    for name in request.query_params:
+    for name in connection.query_params:
         if name not in known:
             known_text = ", ".join(sorted(known)) or "none"
             raise ProblemError(400, f"The parameter {name[:40]!r} is not known here; known: {known_text}.")

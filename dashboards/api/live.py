@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,23 +12,21 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
 
 from dashboards import answers, present
 from dashboards.access.permissions import Action
 from dashboards.api.alerts import shown
 from dashboards.api.context import PREFIX, Context, known_parameters_only
+from dashboards.api.event_stream import EventStream
 from dashboards.api.needs import needs, until_refused
 from dashboards.api.writes import may_write
 from dashboards.fallback import AwayError, away_problem, from_store
-from dashboards.live import LiveHub, Viewer, ViewerLimitError, frame
-from dashboards.problems import problem_response
+from dashboards.live import frame
 from dashboards.sensitivity import coarse_station
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.store import DatastreamRow, Page, StationRow
 
 SNAPSHOT_AGE_US = 1_000_000
-POLITE_END_S = 5.0
 PAGE_SIZE = 1_000
 RECONNECT_MS = 2_000
 
@@ -45,7 +43,8 @@ def router(context: Context, snapshot: Snapshot) -> APIRouter:
         It ends within two seconds when its reader may not read any more.
         """
         refused = None if context.access.rules.is_public else partial(until_refused, request, Action.READ)
-        return LiveResponse(context.hub, snapshot, refused, is_exact=may_write(request, context))
+        first = partial(snapshot.get, is_exact=may_write(request, context))
+        return EventStream(context.hub.viewer, first, refused)
 
     return routes
 
@@ -168,74 +167,6 @@ class Snapshot:
             "alerts": rows.alerts,
         }
         return msgspec.json.encode(state)
-
-
-class LiveResponse(Response):
-    """Sends events until the viewer leaves, is dropped, or the program stops."""
-
-    def __init__(
-        self,
-        hub: LiveHub,
-        snapshot: Snapshot,
-        refused: Callable[[], Coroutine[Any, Any, None]] | None = None,
-        *,
-        is_exact: bool = False,
-    ) -> None:
-        super().__init__(media_type="text/event-stream", headers={"cache-control": "no-store"})
-        del self.headers["content-length"]
-        self._hub = hub
-        self._snapshot = snapshot
-        self._refused = refused
-        self._is_exact = is_exact
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer (ASGI)."""
-        try:
-            with self._hub.viewer() as viewer:
-                await self._serve(viewer, receive, send)
-        except ViewerLimitError as error:
-            refusal = problem_response(
-                503,
-                f"There are no live updates now, {error}: try again later.",
-                headers={"Retry-After": "30"},
-            )
-            await refusal(scope, receive, send)
-
-    async def _serve(self, viewer: Viewer, receive: Receive, send: Send) -> None:
-        sending = asyncio.create_task(self._send(viewer, send))
-        leaving = asyncio.create_task(_disconnected(receive))
-        ending = asyncio.create_task(viewer.ended.wait())
-        tasks: list[asyncio.Task[Any]] = [sending, leaving, ending]
-        if self._refused is not None:
-            tasks.append(asyncio.create_task(self._refused()))
-            tasks[-1].add_done_callback(lambda _: viewer.end())
-        try:
-            await asyncio.wait((sending, leaving, ending), return_when=asyncio.FIRST_COMPLETED)
-            if ending.done():  # one that reads will see the end of the stream; one that is stuck is cut off
-                await asyncio.wait(
-                    (sending, leaving), timeout=POLITE_END_S, return_when=asyncio.FIRST_COMPLETED
-                )
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with contextlib.suppress(asyncio.CancelledError, OSError):
-                    await task
-
-    async def _send(self, viewer: Viewer, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        body = "http.response.body"
-        first = await self._snapshot.get(is_exact=self._is_exact)
-        await send(start)
-        await send({"type": body, "body": first, "more_body": True})
-        async for update in viewer:
-            await send({"type": body, "body": update, "more_body": True})
-        await send({"type": body, "body": b"", "more_body": False})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _all(page: Callable[[str | None], Page[Any]]) -> list[Any]:

@@ -23,6 +23,7 @@ from dashboards.answers import (
     ThingAnswer,
 )
 from dashboards.client.errors import check
+from dashboards.client.follow import Gap, Update, follow
 from dashboards.client.table import Table
 from dashboards.client.where import Where, time_text
 from streams.records import AlertStateName, StationStateName
@@ -55,8 +56,9 @@ class Client:
         timeout_s: float = TIMEOUT_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._base = f"{url.rstrip('/')}/api/v1"
         self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/api/v1",
+            base_url=self._base,
             headers={} if token is None else {"authorization": f"Bearer {token}"},
             timeout=timeout_s,
             transport=transport,
@@ -163,6 +165,33 @@ class Client:
         """Yield the samples of many datastreams, by time, as they come: for what is larger than memory."""
         with self._reader("observations", where, {"details": details or None}) as reader:
             yield from reader
+
+    # --- as it happens --------------------------------------------------------------------------------
+
+    def follow(
+        self, channels: Sequence[str], *, after: str | None = None, others: Sequence[str] = ()
+    ) -> Iterator[Update | Gap]:
+        """Yield what happens in channels, as it happens, without end.
+
+        A stream that is cut goes on where it was, so nothing is missing and nothing comes twice; where that
+        is not possible a `Gap` says which time to ask for. Leave the loop to end it.
+
+        Parameters
+        ----------
+        channels
+            `network`, `region:ID`, `station:ID`, `thing:ID`, `property:ID`, `level:red` (docs/push.md).
+        after
+            The id of the last update that was dealt with; None: from now on.
+        others
+            Further servers over the same Kafka, as `http://10.0.0.2:8080`, for when this one is away.
+
+        Raises
+        ------
+        ApiError
+            It is refused, and trying again does not help.
+        """
+        servers = [self._base, *(f"{one.rstrip('/')}/api/v1" for one in others)]
+        return follow(self._http, channels, after, servers)
 
     # --- what stations sent ---------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ READ_BYTES = 8_000_000
 IDLE_S = 0.5
 """Brokers answer after so long, also when there is nothing."""
 SILENT_S = 10.0
+LAST_OFFSETS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,16 @@ class Reader:
     """Of one read, over all partitions."""
     gather_s: float = 0.0
     """How long a broker gathers before it answers: few large answers cost less. 0: it answers at once."""
+    since_us: int | None = None
+    """Where reading begins at the ends: with what came from this time on instead, and the last `LAST_OFFSETS`
+    of each partition, however old; so that two readers that begin one after the other have the last messages
+    of each in common."""
     _why: Why = field(init=False)
     _consumer: AIOKafkaConsumer | None = None
     _by_name: dict[str, Topic] = field(default_factory=dict)
     _next: dict[TopicPartition, int] = field(default_factory=dict)
+    _ends: dict[TopicPartition, int] = field(default_factory=dict)
+    """Behind what was there at the start, where reading begins before it."""
     _answered_ms: int = 0
     """When a broker last answered, as aiokafka tells it."""
     _answer_seen_s: float = 0.0
@@ -163,6 +170,20 @@ class Reader:
             found.setdefault(self._by_name[at.topic].name, {})[at.partition] = end
         return found
 
+    async def places(self) -> dict[str, dict[int, int]]:
+        """Return the offsets from which reading goes on, by topic and partition."""
+        assert self._consumer is not None, "the reader is not started"
+        found: dict[str, dict[int, int]] = {}
+        for at in self._consumer.assignment():
+            place = await self._consumer.position(at)
+            found.setdefault(self._by_name[at.topic].name, {})[at.partition] = place
+        return found
+
+    async def is_past_start(self) -> bool:
+        """Return whether all was read that was there when a reader with `since_us` was started."""
+        assert self._consumer is not None, "the reader is not started"
+        return all([await self._consumer.position(at) >= end for at, end in self._ends.items()])
+
     async def since(self, time_us: int) -> dict[str, dict[int, int]]:
         """Ask for the offsets of the first messages from a time on, by topic and partition; else of the ends.
 
@@ -207,6 +228,13 @@ class Reader:
             offset = (self.begin or {}).get(self._by_name[at.topic].name, {}).get(at.partition)
             if offset is not None:
                 consumer.seek(at, offset)
+        if self.begin is None and self.since_us is not None:
+            firsts = await consumer.offsets_for_times(dict.fromkeys(partitions, self.since_us // 1000))
+            ends = await consumer.end_offsets(partitions)
+            self._ends = ends
+            for at, oldest in (await consumer.beginning_offsets(partitions)).items():
+                first = ends[at] if firsts[at] is None else firsts[at].offset
+                consumer.seek(at, max(min(first, ends[at] - LAST_OFFSETS), oldest))
         for at in partitions:  # where nobody knows: at one end, from now on
             await consumer.position(at)
 

@@ -131,16 +131,13 @@ def exports(client: httpx.Client, url: str, size: Size) -> dict[str, float]:
     }
 
 
-def watched(process: subprocess.Popen[str], port: int, viewers: int) -> dict[str, float]:
+def watched(
+    process: subprocess.Popen[str], port: int, viewers: int, module: str = "serve_viewers", *more: str
+) -> dict[str, float]:
     """Let viewers watch; return what they got, and the share of a core that the server took."""
     command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.serve_viewers",
-        str(port),
-        str(viewers),
-        str(WATCHED_S),
-    ]
+        sys.executable, "-m", f"tests.benchmarks.{module}", str(port), str(viewers), str(WATCHED_S), *more,
+    ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert watching.stdout.readline() == "watching\n"

@@ -1,15 +1,18 @@
 """Serves the API on a database, or bare updates, in a process of its own; prints its port when it is ready.
 
 `python -m tests.benchmarks.serve_process app URL STATIONS` has a feed of as many stations as there are, each
-judged once a second; `… bare BYTES UPDATES_S` is Starlette alone, which sends so many bytes to all that ask.
+judged once a second; `… bare BYTES UPDATES_S` is Starlette alone, which sends so many bytes to all that ask;
+`… push public|closed STATIONS` has channels in which something happens twice a second (`push_load.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,15 +21,21 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from dashboards.access.access import Access
+from dashboards.access.access import Access, Rules
 from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub, run_live
+from dashboards.push.catalogue import Catalogue
+from dashboards.push.channels import Source
+from dashboards.push.hub import PushHub, run_push
+from dashboards.push.window import Window
 from deploy.http_server import bind, serving
 from deploy.start import run_async
 from storage.postgres import PostgresStore
+from storage.sqlite import SqliteStore
 from streams.records import Command, CommandOutcome, StationReport, StationReports
 from streams.stream_state import StreamStates
+from tests.benchmarks.push_load import TOKEN, load
 from tests.benchmarks.serve_fill import station_id
 
 
@@ -94,13 +103,29 @@ def _bare(size: int, updates_s: float) -> tuple[ASGIApp, list[Coroutine[None, No
 
         return StreamingResponse(body(), media_type="text/event-stream")
 
-    return Starlette(routes=[Route("/api/v1/live", stream)]), [updates()]
+    return Starlette(routes=[Route(f"/api/v1/{name}", stream) for name in ("live", "push")]), [updates()]
+
+
+def _push(who: str, stations: int) -> tuple[ASGIApp, list[Coroutine[None, None, None]]]:
+    hub, feed = LiveHub(), LiveFeed()
+    push = PushHub(Window("bench", dict.fromkeys(Source, 1)), Catalogue())
+    folder = tempfile.mkdtemp()
+    rules = Rules(is_public=who == "public")
+    app = create_app(
+        SqliteStore(Path(folder) / "empty.sqlite"), commands=_Desk(), hub=hub, feed=feed,
+        streams=StreamStates(), version="0", alive=lambda: "", clock_us=now_us,
+        access=Access(Book(), now_us, time.monotonic, write_token=TOKEN, rules=rules), push_hub=push,
+    )  # fmt: skip
+    return app, [run_push(push, now_us), load(push, stations)]
 
 
 async def main() -> None:
     """Serve until killed."""
     kind, what, number = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    app, work = _app(what, int(number)) if kind == "app" else _bare(int(what), number)
+    if kind == "bare":
+        app, work = _bare(int(what), number)
+    else:
+        app, work = (_app if kind == "app" else _push)(what, int(number))
     listener = bind("127.0.0.1", 0, "--http")
     async with serving(app, listener, lambda: None):
         print(listener.getsockname()[1], flush=True)

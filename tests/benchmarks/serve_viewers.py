@@ -11,14 +11,15 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 
 _UPDATE = re.compile(rb"id: (\d+)\nevent: update\n")
-_LONGEST = 64
+LONGEST = 64
 """Of what is looked for, at the end of what came."""
 
 
-class Viewer(asyncio.Protocol):
-    """One connection."""
+class Counted(asyncio.Protocol):
+    """One connection, and what came."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -26,7 +27,14 @@ class Viewer(asyncio.Protocol):
         self.missed = 0
         self.bytes = 0
         self.lost = False
-        self._tail = b""
+        self.tail = b""
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.lost = True
+
+
+class Viewer(Counted):
+    """One that watches the page's feed."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -34,7 +42,7 @@ class Viewer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.bytes += len(data)
-        text = self._tail + data
+        text = self.tail + data
         behind = 0
         for found in _UPDATE.finditer(text):
             number = int(found[1])
@@ -42,10 +50,7 @@ class Viewer(asyncio.Protocol):
                 self.missed += number - self.last - 1
             self.last, behind = number, found.end()
             self.updates += 1
-        self._tail = text[max(behind, len(text) - _LONGEST) :]
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self.lost = True
+        self.tail = text[max(behind, len(text) - LONGEST) :]
 
 
 async def watch(port: int, count: int, seconds: float) -> dict[str, float]:
@@ -59,6 +64,11 @@ async def watch(port: int, count: int, seconds: float) -> dict[str, float]:
         await asyncio.sleep(0.05)
     while not all(viewer.updates for viewer in viewers):
         await asyncio.sleep(0.05)
+    return await measured(viewers, seconds)
+
+
+async def measured(viewers: Sequence[Counted], seconds: float) -> dict[str, float]:
+    """Say that all watch, count for so long, and return what came."""
     print("watching", flush=True)
     for viewer in viewers:
         viewer.updates = viewer.missed = viewer.bytes = 0
@@ -67,12 +77,12 @@ async def watch(port: int, count: int, seconds: float) -> dict[str, float]:
     took = time.perf_counter() - began
     updates = [viewer.updates for viewer in viewers]
     return {
-        "updates_s": round(sum(updates) / count / took, 2),
+        "updates_s": round(sum(updates) / len(viewers) / took, 2),
         "fewest": min(updates),
         "most": max(updates),
         "missed": sum(viewer.missed for viewer in viewers),
         "lost": sum(viewer.lost for viewer in viewers),
-        "mb_s": round(sum(viewer.bytes for viewer in viewers) / took / 1e6, 1),
+        "mb_s": round(sum(viewer.bytes for viewer in viewers) / took / 1e6, 2),
     }
 
 

@@ -15,6 +15,10 @@ from dashboards.access.access import Access, Rules
 from dashboards.access.book import Book
 from dashboards.api import create_app
 from dashboards.live import LiveFeed, LiveHub
+from dashboards.push.catalogue import Catalogue
+from dashboards.push.channels import Source
+from dashboards.push.hub import PushHub
+from dashboards.push.window import Window
 from sensors.model import Datastream, ObservedProperty, Station, Thing
 from storage.postgres import PostgresStore
 from storage.sqlite import SqliteStore
@@ -188,6 +192,9 @@ class Country:
     streams: StreamStates = field(default_factory=StreamStates)
     trouble: str = ""
     changes: list[Changes] = field(default_factory=list)
+    push: PushHub = field(
+        default_factory=lambda: PushHub(Window("country", dict.fromkeys(Source, 1)), Catalogue())
+    )
     _apps: dict[tuple[int, LiveHub], FastAPI] = field(default_factory=dict)
     """An app takes a tenth of a second to make."""
 
@@ -199,6 +206,7 @@ class Country:
         self.changes += [one for one in batches if isinstance(one, Changes)]
         self.store.commit(list(batches), None, now_us=self.now_us)
         self.feed.listen(batches)
+        self.push.listen(batches, self.now_us)
 
     def app(self, **changes):
         """Return the app; one without settings is made once for the changes until now and the hub."""
@@ -226,6 +234,7 @@ class Country:
                 "version": "1.2.3",
                 "alive": lambda: self.trouble,
                 "clock_us": lambda: self.now_us,
+                "push_hub": self.push,
                 **changes,
             },
         )

@@ -15,7 +15,7 @@ from tests.waiting import until
 @contextlib.asynccontextmanager
 async def served(app) -> AsyncIterator[tuple[uvicorn.Server, str]]:
     """Serve on a free port; yields the server and its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio"))
     running = asyncio.create_task(server.serve())
     await until(lambda: server.started or running.done())
     port = server.servers[0].sockets[0].getsockname()[1]
@@ -23,6 +23,8 @@ async def served(app) -> AsyncIterator[tuple[uvicorn.Server, str]]:
         yield server, f"http://127.0.0.1:{port}"
     finally:
         app.state.hub.close()
+        if app.state.push_hub is not None:
+            app.state.push_hub.close()
         server.should_exit = True
         await asyncio.wait_for(running, 10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import Mount
 
 from connectors.http_intake import PATH as SAMPLES
@@ -67,6 +67,8 @@ def routes(app):
         if isinstance(route, APIRoute):
             for method in route.methods - {"HEAD"}:
                 yield method, route.path, action_of(route)
+        elif isinstance(route, APIWebSocketRoute):
+            yield "", route.path, action_of(route)
         else:
             yield "", route.path, None
 
@@ -107,7 +109,7 @@ async def test_every_route_and_every_role(country, role):
     tried = 0
     async with client_of(app) as client:
         for method, path, action in routes(app):
-            if action not in ROLES_OF or path == "/api/v1/live":
+            if action not in ROLES_OF or path in {"/api/v1/live", "/api/v1/push"}:
                 continue
             tried += 1
             answer = await ask(client, method, path, headers)
@@ -209,7 +211,13 @@ async def test_without_a_sign_in_only_what_is_open_is_shown_where_reading_is_not
     async with client_of(app) as client:
         for path in ("/healthz", "/readyz", "/sign-in", "/docs", "/assets/sign_in.js", "/api/v1/session"):
             assert (await client.get(path)).status_code == 200
-        for path in ("/api/v1/stations", "/api/v1/alerts.atom", "/api/v1/live", "/metrics"):
+        for path in (
+            "/api/v1/stations",
+            "/api/v1/alerts.atom",
+            "/api/v1/live",
+            "/api/v1/push?channel=network",
+            "/metrics",
+        ):
             answer = await client.get(path)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"

@@ -151,4 +151,6 @@ def test_an_answer_that_is_no_problem_document_is_an_error_all_the_same():
 
 
 def test_the_names_of_the_package_are_there():
-    assert set(of_client.__all__) == {"ApiError", "Client", "Table", "Where"}
+    assert set(of_client.__all__) == {
+        "ApiError", "Client", "Gap", "Observed", "Pushed", "Table", "Update", "Where",
+    }  # fmt: skip

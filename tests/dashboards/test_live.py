@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dashboards import live
-from dashboards.api import live as live_route
+from dashboards.api import event_stream
 from dashboards.live import FIGURES_LIMIT, SAMPLES_LIMIT, LiveFeed, LiveHub, ViewerLimitError, frame
 from streams.records import AlertTransitions, StationReports, Tick
 from tests.dashboards import country as c
@@ -272,7 +272,7 @@ async def test_a_viewer_that_leaves_is_forgotten(country):
 
 
 async def test_a_viewer_that_does_not_read_is_cut_off(country, monkeypatch):
-    monkeypatch.setattr(live_route, "POLITE_END_S", 0.05)
+    monkeypatch.setattr(event_stream, "POLITE_END_S", 0.05)
     async with served(country.app()) as (server, url):
         host, port = url.removeprefix("http://").split(":")
         with socket.socket() as deaf:

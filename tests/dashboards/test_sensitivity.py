@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -15,6 +16,7 @@ from streams.cap.config import CapConfig
 from streams.records import AlertTransitions, Change, Changes, StationReports
 from tests.dashboards import country as c
 from tests.dashboards.people import ROLES, bearer, everybody, signed_in, token
+from tests.dashboards.push.messages import told as events_of
 from tests.dashboards.serving import client_of
 
 ID = "EXAC00CHN"
@@ -73,7 +75,8 @@ async def every_answer(app, headers):
     """Yield path and text of each question that there is, and of the first event of the live stream."""
     async with client_of(app) as client:
         paths = (await client.get("/api/v1/openapi.json")).json()["paths"]
-        for path in (path for path, verbs in paths.items() if "get" in verbs and path != "/api/v1/live"):
+        endless = {"/api/v1/live", "/api/v1/push"}
+        for path in (path for path, verbs in paths.items() if "get" in verbs and path not in endless):
             answer = await client.get(path.format_map(Filled()), headers=headers)
             assert answer.status_code in {200, 401, 403, 404, 422, 503}, (path, answer.text)
             yield path, answer.text
@@ -137,6 +140,21 @@ async def test_a_token_is_told_them_by_its_scope(country):
 async def test_where_everybody_may_all_is_told(country):
     answers = every_answer(country.app(cap=CLOSED["cap"]), {})
     assert {path async for path, text in answers if EXACT.search(text)} == HAS_PLACES
+
+
+async def test_no_channel_tells_where_a_station_is(country):
+    channels = ("level:orange", "network", f"station:{ID}")
+    ecef_m = (-2831733.1234, 4675665.9876, 3275369.4321)
+    with country.push.viewer(channels, "stream") as viewer:
+        await country.push.step(c.START_US)
+        report = c.report(c.SITES[0], c.START_US, station_id=ID, ecef_m=ecef_m)
+        moved = c.alert(2, "level", alert_id="a9", subject_id=ID, evidence={"offset_m": 0.02})
+        country.keep(StationReports(reports=[report]), AlertTransitions(transitions=[moved]))
+        await country.push.step(c.START_US)
+        told = json.dumps(await events_of(viewer))
+    assert all(f'"{channel}"' in told for channel in channels)
+    assert not EXACT.search(told)
+    assert not re.search(r"2831733|4675665|3275369|longitude|ecef", told)
 
 
 async def test_the_setting_says_how_much(country):

@@ -6,7 +6,10 @@ import contextlib
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from deploy import http_server
 from deploy.http_server import bind, serving
@@ -20,7 +23,14 @@ async def hello(_request):
     return PlainTextResponse("hello")
 
 
-APP = Starlette(routes=[Route("/", hello)])
+async def echo(socket):
+    await socket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.send_text(await socket.receive_text())
+
+
+APP = Starlette(routes=[Route("/", hello), WebSocketRoute("/echo", echo)])
 
 
 @pytest.fixture
@@ -48,6 +58,21 @@ async def test_half_a_request_is_cut_and_a_slow_answer_is_not(tight):
         writer.write(REQUEST[:-4])
         assert await is_closed(reader)
         writer.close()
+
+
+async def test_a_socket_lasts_and_takes_no_long_messages(tight):
+    listener = bind("127.0.0.1", 0, "--http")
+    async with (
+        serving(APP, listener, lambda: None),
+        connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/echo") as socket,
+    ):
+        assert socket.protocol.extensions == []
+        await asyncio.sleep(0.6)  # longer than a request's head may take here
+        await socket.send("still there")
+        assert await socket.recv() == "still there"
+        await socket.send("x" * (http_server.MESSAGE_BYTES + 1))
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
 
 
 async def test_a_crowd_is_turned_away_and_those_inside_are_served(tight):

@@ -11,8 +11,10 @@ import pytest
 
 from dashboards.alert_memory import AlertMemory
 from dashboards.live import LiveFeed
+from dashboards.push.channels import Source
 from deploy import serve
 from deploy.late_store import LateStore
+from deploy.pushing import Pushing, hub_over_kafka
 from deploy.serve import StoredCommands, follow_alerts
 from storage.store import CommandRow, StorageError
 from streams import codec
@@ -75,16 +77,27 @@ async def test_alerts_of_the_past_are_remembered_and_only_new_ones_are_live():
 
         async def next(self, _: float) -> list[Read]:
             await asyncio.sleep(0)
-            return [Read(ALERTS, 0, 0, value, []) for value in (messages.pop(0) if messages else [])]
+            self.read = getattr(self, "read", 0) + 1
+            return [Read(ALERTS, 0, self.read, value, []) for value in (messages.pop(0) if messages else [])]
+
+        async def places(self) -> dict[str, dict[int, int]]:
+            return {ALERTS.name: {0: 0}}
 
     memory, feed = AlertMemory(), LiveFeed()
-    work = asyncio.create_task(follow_alerts(Reader(), memory, feed))  # type: ignore[arg-type]
+    push = hub_over_kafka("", [])
+    push.is_read(Source.REPORTS, Source.SAMPLES)
+    pushing = Pushing(push, Reader())  # type: ignore[arg-type]
+    work = asyncio.create_task(follow_alerts(pushing, memory, feed))
     await until(lambda: memory.complete)
     assert {one.alert.alert_id for one in memory.open_alerts()} == {"a1", "a2"}
     assert json.loads(feed.tick(0))["alerts"] == []
     messages.append([codec.encode(AlertTransitions(transitions=[now]))])
     await until(lambda: memory.alert("a1").alert.number == 2)  # type: ignore[union-attr]
     assert [one["number"] for one in json.loads(feed.tick(0))["alerts"]] == [2]
+    assert [len(one.message) > 0 for one in push.window.entries([Source.ALERTS], 99)] == [True] * 3
+    with push.viewer(("level:red",), "stream") as viewer:
+        await push.step(0)
+        assert viewer.n_bytes  # all was read: it may begin
     work.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await work
