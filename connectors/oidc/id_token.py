@@ -140,7 +140,7 @@ def _key(keys: Sequence[Mapping[str, Any]], algorithm: str, kid: object) -> jwt.
 def _check_times(claims: Mapping[str, Any], now_s: float) -> None:
     for name in ("exp", "iat", "nbf"):
         at_s = claims.get(name, now_s if name == "nbf" else None)
-        if isinstance(at_s, bool) or not isinstance(at_s, int | float):
+        if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not abs(at_s) < 1e12:
             raise RefusedTokenError(f"{name} is no time")
         if name == "exp" and now_s >= at_s + SKEW_S:
             raise RefusedTokenError("it has expired")

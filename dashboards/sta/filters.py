@@ -32,6 +32,11 @@ _COMPARISONS = {
     ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge",
 }  # fmt: skip
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "mod"}
+_OF_GEOMETRY: Mapping[tuple[str, ...], Expression] = {
+    ("type",): Constant("Point", "text"),
+    ("geometry", "type"): Constant(None, "null"),
+}
+"""What GeoJSON has inside: QGIS asks for its kind, of a feature too. All places here are points."""
 _MIRRORED = {"st_within": "st_contains", "st_contains": "st_within"}
 _Signature = tuple[tuple[ValueType, ...], ValueType]
 FUNCTIONS: Mapping[str, _Signature] = {
@@ -178,6 +183,8 @@ class _Reader:
             if name in known:
                 column, type_ = known[name]
                 inside = () if name == "/".join(rest) else tuple(rest[1:])
+                if type_ == "geometry" and inside in _OF_GEOMETRY:
+                    return _OF_GEOMETRY[inside]
                 if (type_ == "json") == bool(inside):
                     return Column(column, type_, path, inside)
         names = [f"{name}/..." if kind == "json" else name for name, (_, kind) in known.items()]

@@ -330,3 +330,23 @@ async def test_where_a_platform_was_is_its_feature(ask, country):
     assert place["feature"]["coordinates"] == [119.5, 25.5]
     assert (await ask(f"/FeaturesOfInterest('{identity}')"))["@iot.id"] == identity
     assert await ids(ask, f"/FeaturesOfInterest('{identity}')/Observations") == [identity]
+
+
+AROUND = "geo.intersects({}, geography'Polygon ((118.15 23, 119 23, 119 25, 118.15 25, 118.15 23))')"
+
+
+@pytest.mark.parametrize(("entity", "place"), [("Locations", "location"), ("FeaturesOfInterest", "feature")])
+async def test_what_qgis_asks_of_places(ask, entity, place):
+    """Its provider narrows to a kind of geometry, then to what is seen of the map."""
+    kinds = {
+        kind: f"{place}/type eq '{kind}' or {place}/geometry/type eq '{kind}'"
+        for kind in ("Point", "Polygon", "LineString")
+    }
+    every = await ask(f"{entity}?$top=0&$count=true")
+    assert every["@iot.count"] > 2
+    for kind, text in kinds.items():
+        found = await ask(f"{entity}?$top=0&$count=true&$filter={quote(text)}")
+        assert found["@iot.count"] == (every["@iot.count"] if kind == "Point" else 0)
+        both = quote(f"({text}) and ({AROUND.format(place)})")
+        seen = await ask(f"{entity}?$top=100&$count=false&$filter={both}")
+        assert len(seen["value"]) == (2 if kind == "Point" else 0)
