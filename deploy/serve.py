@@ -31,6 +31,7 @@ from deploy.http_server import bind, serving
 from deploy.kafka_access import kafka_access
 from deploy.kafka_calling import KafkaReceipts
 from deploy.late_store import late_postgres
+from deploy.partitioning import site_of
 from deploy.provider import provider_of
 from deploy.pushing import READ_BACK_US, Pushing, hub_over_kafka
 from deploy.refusal import Refusal
@@ -46,6 +47,7 @@ from streams import codec
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.output import Output
 from streams.kafka.reader import Read, Reader
+from streams.kafka.samples import KafkaSamples
 from streams.records import Command, CommandOutcome, Record
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
@@ -117,6 +119,7 @@ async def _run(
         entry = stack.enter_context(access_of(server, book, host, server.public_url, folder))
         provider = await stack.enter_async_context(provider_of(server, server.public_url))
         receipts = KafkaReceipts(output, kafka.prefix)
+        samples = KafkaSamples(output, site_of(registry), kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
         app = create_app(
             store,
@@ -137,6 +140,7 @@ async def _run(
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
             told=told.states,
+            samples=samples,
             receipts=receipts,
             links=settings.calls.links(settings.server.public_url or addresses.page),
             cap=CapSource(settings.cap, cap_areas(settings.cap)),
@@ -149,7 +153,14 @@ async def _run(
                     "Reports of streams that were too many to be shown.",
                     "counter",
                     lambda: {(): told.left_out},
-                )
+                ),
+                Figure(
+                    "created_samples",
+                    "Observations that were created over SensorThings: sent to Kafka, or not.",
+                    "counter",
+                    lambda: {("sent",): samples.sent, ("refused",): samples.refused},
+                    ("outcome",),
+                ),
             ],
             push_hub=push,
         )
