@@ -39,6 +39,7 @@ from deploy.registry import Registry
 from deploy.session_link import watching
 from deploy.settings import Settings
 from deploy.source_link import hearing
+from deploy.sta_mqtt import observation_brokers, teller_of, telling_over_kafka
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_command import reading_store
@@ -119,6 +120,13 @@ async def _run(
         entry = stack.enter_context(access_of(server, book, host, server.public_url, folder))
         provider = await stack.enter_async_context(provider_of(server, server.public_url))
         receipts = KafkaReceipts(output, kafka.prefix)
+        telling = list[Figure]()
+        if settings.sta.mqtt is not None:
+            page = server.public_url or addresses.page
+            teller = teller_of(settings.sta.mqtt, store, page, server.station_decimals, registry.base)
+            telling = teller.figures()
+            over_kafka = telling_over_kafka(teller, access, kafka.prefix)
+            tasks.append(await stack.enter_async_context(over_kafka))
         samples = KafkaSamples(output, site_of(registry), kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
         app = create_app(
@@ -135,6 +143,7 @@ async def _run(
             station_decimals=settings.server.station_decimals,
             networks={one.id: one.members for one in settings.network},
             about=settings.catalogue,
+            observation_brokers=observation_brokers(settings),
             fallback=fallback,
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,
@@ -161,6 +170,7 @@ async def _run(
                     lambda: {("sent",): samples.sent, ("refused",): samples.refused},
                     ("outcome",),
                 ),
+                *telling,
             ],
             push_hub=push,
         )
