@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import aiomqtt
 
-from connectors.mqtt_config import MqttConfig
+from connectors.mqtt_config import BrokerConfig, MqttConfig
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 
@@ -39,6 +39,30 @@ class Outgoing(NamedTuple):
     retain: bool
 
 
+def connection(config: BrokerConfig, client_id: str) -> aiomqtt.Client:
+    """Return a connection that publishes, to be entered; it listens to nothing.
+
+    Raises
+    ------
+    OSError
+        A certificate cannot be read.
+    """
+    version5 = config.version == "5"
+    client = aiomqtt.Client(
+        config.host,
+        config.port,
+        identifier=client_id,
+        username=config.username or None,
+        password=config.password or None,
+        protocol=aiomqtt.ProtocolVersion.V5 if version5 else aiomqtt.ProtocolVersion.V311,
+        keepalive=config.keepalive_s,
+        tls_context=config.tls_context(),
+        timeout=ANSWER_S,
+    )
+    client.pending_calls_threshold = 2 * AT_ONCE  # a warning below that would say nothing
+    return client
+
+
 async def publish_all(config: MqttConfig, messages: Sequence[Outgoing]) -> int:
     """Publish with QoS 1 over a connection of its own; return how many the broker has confirmed at least.
 
@@ -50,24 +74,12 @@ async def publish_all(config: MqttConfig, messages: Sequence[Outgoing]) -> int:
     OSError
         The broker cannot be reached, or refuses, in words; nothing was published.
     """
-    version5 = config.version == "5"
     confirmed = 0
     try:
         async with (
             asyncio.timeout(ANSWER_S),
-            aiomqtt.Client(
-                config.host,
-                config.port,
-                identifier=f"{config.session_id}-commands",
-                username=config.username or None,
-                password=config.password or None,
-                protocol=aiomqtt.ProtocolVersion.V5 if version5 else aiomqtt.ProtocolVersion.V311,
-                keepalive=config.keepalive_s,
-                tls_context=config.tls_context(),
-                timeout=ANSWER_S,
-            ) as client,
+            connection(config, f"{config.session_id}-commands") as client,
         ):
-            client.pending_calls_threshold = 2 * AT_ONCE  # a warning below that would say nothing
             for begin in range(0, len(messages), AT_ONCE):
                 some = messages[begin : begin + AT_ONCE]
                 await asyncio.gather(

@@ -19,7 +19,7 @@ ObjectArgument = Annotated[
 ]
 _KINDS = {
     "station", "thing", "datastream", "rule", "silence", "account", "privacy",
-    "person", "roster", "group", "plan", "network", "sighting", "token",
+    "person", "roster", "group", "plan", "network", "sighting", "token", "property", "sensor",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from streams.definitions import (
     check_id,
 )
 from streams.network_definition import NetworkDefinition
-from streams.objects import Base, Key
+from streams.objects import Base, Key, catalogue_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class Registry:
             [t.thing(t.id) for t in settings.thing],
             properties,
             datastreams,
-            _base(settings, datastreams),
+            catalogue_base(properties) | _base(settings, datastreams),
         )
 
 
-def _base(settings: Settings, datastreams: list[Datastream]) -> Base:
+def _base(settings: Settings, datastreams: list[Datastream]) -> dict[Key, Definition]:
     base: dict[Key, Definition] = {}
     for station in settings.station:
         base["station", station.id] = _plain(StationDefinition, station)

@@ -19,7 +19,7 @@ from streams.records import Change, Changes, Command, CommandOutcomes, Commands,
 
 OBJECTS: tuple[ObjectKind, ...] = ("datastream", "rule", "network", "person", "roster", "group", "plan")
 """What a file may have as `[KIND.ID]`, in the order in which they need each other."""
-_FOLLOWED = ("thing", *OBJECTS)
+_FOLLOWED = ("thing", "property", *OBJECTS)
 
 
 T = TypeVar("T", ThingSettings, NetworkSettings)

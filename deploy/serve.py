@@ -31,6 +31,7 @@ from deploy.http_server import bind, serving
 from deploy.kafka_access import kafka_access
 from deploy.kafka_calling import KafkaReceipts
 from deploy.late_store import late_postgres
+from deploy.partitioning import site_of
 from deploy.provider import provider_of
 from deploy.pushing import READ_BACK_US, Pushing, hub_over_kafka
 from deploy.refusal import Refusal
@@ -38,6 +39,7 @@ from deploy.registry import Registry
 from deploy.session_link import watching
 from deploy.settings import Settings
 from deploy.source_link import hearing
+from deploy.sta_mqtt import observation_brokers, teller_of, telling_over_kafka
 from deploy.start import resolve, run_async
 from deploy.stopping import stop_on_signals, until_stopped
 from deploy.store_command import reading_store
@@ -46,6 +48,7 @@ from streams import codec
 from streams.kafka.commands import KafkaCommands
 from streams.kafka.output import Output
 from streams.kafka.reader import Read, Reader
+from streams.kafka.samples import KafkaSamples
 from streams.records import Command, CommandOutcome, Record
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
@@ -117,6 +120,14 @@ async def _run(
         entry = stack.enter_context(access_of(server, book, host, server.public_url, folder))
         provider = await stack.enter_async_context(provider_of(server, server.public_url))
         receipts = KafkaReceipts(output, kafka.prefix)
+        telling = list[Figure]()
+        if settings.sta.mqtt is not None:
+            page = server.public_url or addresses.page
+            teller = teller_of(settings.sta.mqtt, store, page, server.station_decimals, registry.base)
+            telling = teller.figures()
+            over_kafka = telling_over_kafka(teller, access, kafka.prefix)
+            tasks.append(await stack.enter_async_context(over_kafka))
+        samples = KafkaSamples(output, site_of(registry), kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
         app = create_app(
             store,
@@ -132,11 +143,13 @@ async def _run(
             station_decimals=settings.server.station_decimals,
             networks={one.id: one.members for one in settings.network},
             about=settings.catalogue,
+            observation_brokers=observation_brokers(settings),
             fallback=fallback,
             regional=settings.regions.reserved if settings.regions is not None else (),
             sessions=lambda: sessions,
             privacy=settings.caster.privacy,
             told=told.states,
+            samples=samples,
             receipts=receipts,
             links=settings.calls.links(settings.server.public_url or addresses.page),
             cap=CapSource(settings.cap, cap_areas(settings.cap)),
@@ -149,7 +162,15 @@ async def _run(
                     "Reports of streams that were too many to be shown.",
                     "counter",
                     lambda: {(): told.left_out},
-                )
+                ),
+                Figure(
+                    "created_samples",
+                    "Observations that were created over SensorThings: sent to Kafka, or not.",
+                    "counter",
+                    lambda: {("sent",): samples.sent, ("refused",): samples.refused},
+                    ("outcome",),
+                ),
+                *telling,
             ],
             push_hub=push,
         )

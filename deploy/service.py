@@ -43,6 +43,7 @@ from deploy.roaming_figures import roaming_figures
 from deploy.session_keeping import forgetting, kept_in_store
 from deploy.settings import Settings
 from deploy.sources import MQTT_SESSIONS, Sources
+from deploy.sta_mqtt import observation_brokers, teller_of
 from deploy.station_list import StationList
 from deploy.upkeep import kept_in_shape
 from deploy.verdicts import verdict_listener
@@ -160,6 +161,13 @@ async def opened(
             push = hub_of_one_process(runtime, store, registry.datastreams)
             sources.start(run_push(push, wall_clock_us), "push")
             sources.start(push.catalogue.follow(store), "the catalogue")
+            if settings.sta.mqtt is not None and ticks:  # a replay tells nobody
+                decimals = server.station_decimals
+                teller = teller_of(settings.sta.mqtt, store, page_url, decimals, registry.base)
+                teller.know(runtime.standing)
+                figures += teller.figures()
+                runtime.listeners.append(teller.listen)
+                sources.start(teller.run(), "SensorThings over MQTT")
             app = create_app(
                 store,
                 commands=commands,
@@ -175,6 +183,7 @@ async def opened(
                 station_decimals=settings.server.station_decimals,
                 networks={one.id: one.members for one in settings.network},
                 about=settings.catalogue,
+                observation_brokers=observation_brokers(settings),
                 sessions=edge.book,
                 privacy=settings.caster.privacy,
                 posting=sources.posting if settings.http_push else None,

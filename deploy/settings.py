@@ -13,13 +13,14 @@ from connectors.caster.roaming.config import RoamingConfig
 from connectors.channels import ChannelConfig
 from connectors.http_poll import HttpPollConfig
 from connectors.http_push import HttpPushConfig
-from connectors.mqtt_config import MqttConfig
+from connectors.mqtt_config import BrokerConfig, MqttConfig
 from connectors.ntrip_client import NtripClientConfig
 from connectors.tcp import TcpConfig
 from connectors.tcp_listen import TcpListenConfig
 from connectors.webhook import WebhookConfig
 from dashboards.catalogue.config import CatalogueConfig
 from dashboards.sensitivity import DECIMALS as STATION_DECIMALS
+from dashboards.sta.entities import ENTITIES
 from deploy import defaults
 from deploy.access import AccessSettings
 from deploy.refusal import Refusal
@@ -135,6 +136,36 @@ class RelaySettings(_Section, frozen=True, kw_only=True):
     """PEM file of its private key."""
     ca_file: str = ""
     """PEM file by which a caster knows the certificates; empty: without TLS."""
+
+
+Select = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]+(,[A-Za-z]+)*\Z", max_length=200)]
+"""Values of observations, with commas between."""
+
+
+class StaMqttSettings(BrokerConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[sta.mqtt]`: a broker whose subscribers are told of observations and changes."""
+
+    qos: Literal[0, 1] = 0
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00]{1,100}\Z")] = "v1.1"
+    """Begins the topics."""
+    select: Annotated[list[Select], msgspec.Meta(max_length=8)] = msgspec.field(default_factory=list)
+    """Values of observations that have topics of their own (`?$select=`)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = {"id", *ENTITIES["Observations"].properties}
+        for text in self.select:
+            for name in text.split(","):
+                if name not in known:
+                    there = ", ".join(sorted(known))
+                    raise ValueError(f"select: observations have no {name!r}; known: {there}")
+
+
+class StaSettings(_Section, frozen=True, kw_only=True):
+    """`[sta]`: SensorThings."""
+
+    mqtt: StaMqttSettings | None = None
+    """None: nobody is told anything over MQTT."""
 
 
 class CasterSettings(_Section, frozen=True, kw_only=True):
@@ -316,6 +347,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     """`[channels.NAME]`: ways to reach one person."""
     cap: CapConfig = CapConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
+    sta: StaSettings = StaSettings()
 
 
 def check_station_id(station_id: str) -> None:

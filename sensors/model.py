@@ -19,6 +19,7 @@ class ObservedProperty(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     """UCUM code, for instance `m`, `mm`, `Cel`, `deg`."""
     definition: str = ""
+    description: str = ""
     span: tuple[float, float]
     """What the instrument can measure at all; outside it a sample fails."""
     user_span: tuple[float, float] | None = None
@@ -26,6 +27,8 @@ class ObservedProperty(msgspec.Struct, frozen=True, kw_only=True):
     sampling_period_s: float
     tests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     """Quality tests and their parameters, by the test's name."""
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What else is to be known of it."""
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,8 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of `metadata`: a media type."""
     metadata: Annotated[str, msgspec.Meta(max_length=4000)] = ""
     """A text, or the address of a document."""
+    properties: dict[str, Any] = {}
+    """What else is to be known of it."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +92,8 @@ class Datastream(msgspec.Struct, frozen=True, kw_only=True):
     """What else is to be known of it."""
     sensor: Sensor | None = None
     """None: nobody described it."""
+    sensor_id: str = ""
+    """Of a sensor that is described by itself; empty: it has its own."""
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from sensors.fusion import FusionParameters
 from sensors.model import Datastream, Promise, Sensor, Station, Thing
 from streams.access_definitions import Role, TokenDefinition
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
+from streams.catalogue import PropertyDefinition, SensorDefinition, check_property_id
 from streams.definition import Definition
 from streams.network_definition import NetworkDefinition
 from streams.records import Command, ObjectKind, TimeUs
@@ -185,6 +186,9 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
     description: Words = ""
     properties: dict[str, Any] = {}
     sensor: Sensor | None = None
+    """What it says of a sensor of its own."""
+    sensor_id: str = ""
+    """Of a sensor that is described by itself; empty: its own."""
 
     @classmethod
     def of(cls, datastream: Datastream) -> DatastreamDefinition:
@@ -201,6 +205,7 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
             description=known.description,
             properties=known.properties,
             sensor=known.sensor,
+            sensor_id=known.sensor_id,
         )
 
     def datastream(self, identity: str) -> Datastream:
@@ -217,6 +222,7 @@ class DatastreamDefinition(Definition, frozen=True, kw_only=True, forbid_unknown
             description=self.description,
             properties=self.properties,
             sensor=self.sensor,
+            sensor_id=self.sensor_id,
         )
 
 
@@ -339,6 +345,8 @@ KINDS: dict[ObjectKind, type[Definition]] = {
     "network": NetworkDefinition,
     "sighting": SightingDefinition,
     "token": TokenDefinition,
+    "property": PropertyDefinition,
+    "sensor": SensorDefinition,
 }
 PRIVACY_ID = "rovers"
 """Of the only object of its kind."""
@@ -360,7 +368,7 @@ _LATER: dict[type[Definition], dict[str, Any]] = {
         AccountDefinition, frozenset({"password", "password_hash", "mountpoints", "enabled"}), but=True
     ),
     DatastreamDefinition: _usual(
-        DatastreamDefinition, frozenset({"promise", "description", "properties", "sensor"})
+        DatastreamDefinition, frozenset({"promise", "description", "properties", "sensor", "sensor_id"})
     ),
     ThingDefinition: _usual(ThingDefinition, frozenset({"fusion", "properties"})),
     StationDefinition: _usual(StationDefinition, frozenset({"sources", "source_paused", "change_over"})),
@@ -410,6 +418,9 @@ def check_id(kind: ObjectKind, identity: str) -> None:
             raise ValueError(
                 f"station id {identity[:80]!r} does not serve; use at most 32 letters, digits, _ . and -"
             )
+        return
+    if kind == "property":
+        check_property_id(identity)
         return
     if kind == "privacy" and identity != PRIVACY_ID:
         raise ValueError(f"there is no privacy setting {identity[:80]!r}; there is {PRIVACY_ID!r}")

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from sensors.detectors import detector_names, inputs_of
-from sensors.model import Datastream
+from sensors.model import Datastream, ObservedProperty
+from streams.catalogue import PropertyDefinition
 from streams.definition import Definition
 from streams.definitions import (
     DAY_US,
@@ -158,6 +159,17 @@ class Objects:
 def sensors_base(datastreams: Iterable[Datastream]) -> dict[Key, Definition]:
     """Return the base of what a registry defines."""
     return {("datastream", one.id): DatastreamDefinition.of(one) for one in datastreams}
+
+
+def catalogue_base(properties: Iterable[ObservedProperty]) -> dict[Key, Definition]:
+    """Return the base of what a catalogue defines."""
+    return {("property", one.id): PropertyDefinition.of(one) for one in properties}
+
+
+def observed_property(objects: Objects, identity: str) -> ObservedProperty | None:
+    """Return an entry of the catalogue as it is now; None: there is none."""
+    found = objects.find("property", identity, PropertyDefinition)
+    return None if found is None else found.observed(identity)
 
 
 def watched(objects: Objects, identity: str) -> Datastream | None:

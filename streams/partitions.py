@@ -63,7 +63,7 @@ _WHOLE = Tick | NetworkShare
 """Batches that are never cut."""
 _IN_LINE_KINDS: dict[str, tuple[str, ...]] = {
     RAW.name: ("station",),
-    SAMPLES.name: ("thing", "datastream", "rule", "network", "sighting"),
+    SAMPLES.name: ("thing", "datastream", "rule", "network", "sighting", "property"),
     TELLINGS.name: ("thing", "datastream", "network"),
 }
 """Changes that those who read a topic need to know: nobody's password travels further than it must."""

@@ -23,7 +23,7 @@ AlertChange = Literal[
 ]
 ObjectKind = Literal[
     "station", "thing", "datastream", "rule", "silence", "account", "privacy",
-    "person", "roster", "group", "plan", "network", "sighting", "token",
+    "person", "roster", "group", "plan", "network", "sighting", "token", "property", "sensor",
 ]  # fmt: skip
 """What can be changed while the program runs."""
 ChangeVerb = Literal["put", "patch", "delete", "revert"]

@@ -50,6 +50,7 @@ LONG = (
     "integration/test_roaming",
     "integration/test_calls_over_kafka",
     "integration/test_kafka_away",
+    "integration/test_sta_over_kafka",
     "deploy/test_decode_command",
     "rtcm/test_msm_decode",
     "deploy/test_several_sources",

@@ -96,6 +96,7 @@ def create_app(
     about: CatalogueConfig = CatalogueConfig(),
     provider: Provider | None = None,
     push_hub: PushHub | None = None,
+    observation_brokers: Sequence[str] = (),
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -159,6 +160,8 @@ def create_app(
     push_hub
         Events by channel; whoever runs the app also runs `dashboards.push.hub.run_push(push_hub, clock_us)`,
         and calls `push_hub.close()` before the server stops. None: this process has none.
+    observation_brokers
+        MQTT brokers at which observations of SensorThings are created.
     """
     app = FastAPI(
         title="Groundswell",
@@ -208,6 +211,7 @@ def create_app(
         station_decimals=station_decimals,
         networks=networks,
         catalogue=about,
+        observation_brokers=observation_brokers,
     )
     library = catalogue.Library(context, has_raw=raw_reader is not None)
     app.state.hub, app.state.push_hub = hub, push_hub

@@ -35,6 +35,7 @@ from dashboards.problems import ProblemError
 from dashboards.sensitivity import coarse_definition
 from storage.rows import CommandRow
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
+from streams.catalogue import PropertyDefinition, SensorDefinition
 from streams.definition import Definition
 from streams.definitions import (
     DatastreamDefinition,
@@ -75,6 +76,8 @@ _PATHS: dict[ObjectKind, str] = {
     "plan": "/plans/{plan_id}",
     "network": "/networks/{network_id}",
     "sighting": "/sightings/{sighting_id}",
+    "property": "/properties/{property_id}",
+    "sensor": "/sensors/{sensor_id}",
 }
 _BODIES: dict[ObjectKind, type] = {
     "station": StationDefinition,
@@ -90,7 +93,14 @@ _BODIES: dict[ObjectKind, type] = {
     "plan": PlanDefinition,
     "network": NetworkDefinition,
     "sighting": SightingDefinition,
+    "property": PropertyDefinition,
+    "sensor": SensorDefinition,
 }
+_LISTED: tuple[ObjectKind, ...] = (
+    "silence", "account", "rule", "person", "roster", "group", "plan", "network", "sighting", "property",
+    "sensor",
+)  # fmt: skip
+"""Of which those that commands made can be read."""
 TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
 
 
@@ -159,7 +169,7 @@ def router(context: Context) -> APIRouter:
         key: tuple[ObjectKind, str] = ("silence", uuid.uuid4().hex)
         return json_response(await ask_for(context, request, "put", key, values_of(made), by))
 
-    for kind in ("silence", "account", "rule", "person", "roster", "group", "plan", "network", "sighting"):
+    for kind in _LISTED:
         _add_reading(routes, context, kind)
     for kind in _BODIES:
         _add_writing(routes, context, kind)

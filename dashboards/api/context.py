@@ -70,6 +70,8 @@ class Context:
     networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Datastreams of the networks that the configuration names."""
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    observation_brokers: Sequence[str] = ()
+    """Where observations are created over MQTT."""
 
     def every_stream(self) -> list[StreamState]:
         """Return the incoming streams of this process, and of those that it hears of."""

@@ -13,6 +13,7 @@ from dashboards.catalogue import iso19115
 from dashboards.problems import MEDIA_TYPE, Problem
 from streams.answer_statistics import AnswerFigures
 from streams.call_definitions import GroupDefinition, PersonDefinition, PlanDefinition, RosterDefinition
+from streams.catalogue import PropertyDefinition, SensorDefinition
 from streams.definitions import (
     DatastreamDefinition,
     PrivacyDefinition,
@@ -62,6 +63,8 @@ _TYPES = (
     PlanDefinition,
     NetworkDefinition,
     SightingDefinition,
+    PropertyDefinition,
+    SensorDefinition,
     AnswerFigures,
     call_answers.AlertCalls,
     call_answers.DutyAnswer,

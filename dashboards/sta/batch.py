@@ -10,7 +10,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message
 
 from dashboards.problems import ProblemError
-from dashboards.sta.routes import ROOT
+from dashboards.sta.path import ROOT
 
 MOST_REQUESTS = 100
 MOST_ANSWER_BYTES = 16_000_000

@@ -13,11 +13,12 @@ from typing import Any
 from dashboards.problems import ProblemError
 from dashboards.sta.answer import GEOJSON, MEASUREMENT
 from dashboards.sta.filters import time_us
-from sensors.model import ObservedProperty
 
 Body = Mapping[str, Any]
 SAID_BY_US = {"observedArea", "phenomenonTime", "resultTime"}
 """Of datastreams: what follows from their observations."""
+JUDGING = ("domain", "unit", "span", "user_span", "sampling_period_s", "tests")
+"""Of observed properties: how samples are judged unless their datastream says otherwise."""
 
 
 def known(body: Any, names: Sequence[str], what: str) -> dict[str, Any]:
@@ -98,8 +99,8 @@ def point(geometry: Any) -> dict[str, Any]:
     return values
 
 
-def datastream(body: Body, catalogue: Sequence[ObservedProperty]) -> dict[str, Any]:
-    """Return what a body says of a datastream itself."""
+def datastream(body: Body) -> dict[str, Any]:
+    """Return what a body says of a datastream itself; what it links to is left to who makes that."""
     names = (
         "name", "description", "observationType", "unitOfMeasurement", "properties", "Thing", "Sensor",
         "ObservedProperty", "Observations",
@@ -112,23 +113,38 @@ def datastream(body: Body, catalogue: Sequence[ObservedProperty]) -> dict[str, A
     if "properties" in found:
         made["properties"] = _properties(found["properties"])
     if "unitOfMeasurement" in found:
-        unit = known(found["unitOfMeasurement"], ("name", "symbol", "definition"), "A unit")
-        made["unit"] = _texts(unit, ("symbol",)).get("symbol") or _texts(unit, ("name",)).get("name", "")
-    if "ObservedProperty" in found:
-        made["property"] = _property(found["ObservedProperty"], catalogue)
-    if "Sensor" in found:
-        made["sensor"] = sensor(found["Sensor"])
+        made["unit"] = unit_of(found)
     return made
+
+
+def unit_of(body: Body) -> str:
+    """Return the unit of a datastream that a body names; empty: none."""
+    if "unitOfMeasurement" not in body:
+        return ""
+    unit = known(body["unitOfMeasurement"], ("name", "symbol", "definition"), "A unit")
+    symbol: str = _texts(unit, ("symbol",)).get("symbol") or _texts(unit, ("name",)).get("name", "")
+    return symbol
 
 
 def sensor(body: Any) -> dict[str, Any]:
     """Return what a body says of a sensor."""
-    if isinstance(body, dict) and "@iot.id" in body and len(body) == 1:
-        raise ProblemError(400, "A sensor belongs to one datastream here: describe it inside the datastream.")
-    found = known(body, ("name", "description", "encodingType", "metadata"), "A sensor")
+    found = known(body, ("name", "description", "encodingType", "metadata", "properties"), "A sensor")
     made = _texts(found, ("name", "description", "metadata"))
     if "encodingType" in found:
         made["encoding"] = _texts(found, ("encodingType",))["encodingType"]
+    if "properties" in found:
+        made["properties"] = _properties(found["properties"])
+    return made
+
+
+def observed_property(body: Any) -> dict[str, Any]:
+    """Return what a body says of an observed property; how it is judged stands in its properties."""
+    found = known(body, ("name", "definition", "description", "properties"), "An observed property")
+    made = _texts(found, ("name", "definition", "description"))
+    if "properties" in found:
+        said = _properties(found["properties"])
+        made |= {name: said.pop(name) for name in JUDGING if name in said}
+        made["properties"] = said
     return made
 
 
@@ -146,8 +162,14 @@ def linked(body: Any, what: str) -> str:
     return str(identity)
 
 
-def observation(body: Any, now_us: int) -> tuple[int, float, dict[str, Any] | None]:
-    """Return time, value (NaN: none) and place (None: that of the thing) of an observation."""
+def observation(body: Any, now_us: int, thing: str) -> tuple[int, float, dict[str, Any] | None]:
+    """Return time, value (NaN: none) and place (None: that of the thing) of an observation.
+
+    Parameters
+    ----------
+    thing
+        Where its datastream belongs: a feature with this id is the thing's place.
+    """
     names = ("phenomenonTime", "resultTime", "result", "Datastream", "FeatureOfInterest", "parameters")
     found = known(body, names, "An observation")
     if found.get("parameters"):
@@ -166,7 +188,7 @@ def observation(body: Any, now_us: int) -> tuple[int, float, dict[str, Any] | No
     where = found.get("FeatureOfInterest")
     if isinstance(where, dict) and "feature" in where:
         return at_us, _number(value), point(where["feature"])
-    if where is not None:
+    if where is not None and linked(where, "FeatureOfInterest") != thing:
         raise ProblemError(
             400, "FeatureOfInterest is described by its feature, or left out: the thing's place."
         )
@@ -175,21 +197,6 @@ def observation(body: Any, now_us: int) -> tuple[int, float, dict[str, Any] | No
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _property(body: Any, catalogue: Sequence[ObservedProperty]) -> str:
-    """Return the property of the catalogue that is meant."""
-    if isinstance(body, dict) and "@iot.id" in body:
-        return linked(body, "ObservedProperty")
-    found = known(body, ("name", "definition", "description", "properties"), "An observed property")
-    name = str(found.get("name", "")).strip().casefold()
-    for one in catalogue:
-        if name in {one.id.casefold(), one.name.casefold()} or (
-            one.definition and one.definition == found.get("definition")
-        ):
-            return one.id
-    there = ", ".join(one.id for one in catalogue)
-    raise ProblemError(400, f"The catalogue has no property {name[:40]!r}; it has {there}.")
 
 
 def _texts(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -13,3 +13,5 @@ CLASSES = [
         "data-array/data-array",
     )
 ]
+CREATED_BY_MQTT = f"{_ROOT}/create-observations-via-mqtt/observations-creation"
+"""Met where observations are read from a broker."""

@@ -10,6 +10,7 @@ from dashboards.problems import ProblemError
 from dashboards.sta.entities import ENTITIES
 from storage.sta_query import EntityName
 
+ROOT = "/sta/v1.1"
 MOST_STEPS = 8
 _STEP = re.compile(r"(?:^|/)(\$?[A-Za-z@.]\w*(?:\.\w+)*)(?:\(('(?:[^']|'')*'|-?\d{1,18})\))?")
 _NAMES: tuple[EntityName, ...] = get_args(EntityName)

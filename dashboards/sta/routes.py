@@ -14,14 +14,13 @@ from dashboards.api.writes import may_write
 from dashboards.fallback import database_needed
 from dashboards.problems import ProblemError
 from dashboards.sta import answer, options
-from dashboards.sta.conformance import CLASSES
+from dashboards.sta.conformance import CLASSES, CREATED_BY_MQTT
 from dashboards.sta.entities import ENTITIES
 from dashboards.sta.options import Options
-from dashboards.sta.path import Path, path_of
+from dashboards.sta.path import ROOT, Path, path_of
 from dashboards.sta.reading import Reading, Target, plain
 from storage.sta_query import Counted, Row, StaPage
 
-ROOT = "/sta/v1.1"
 MOST_QUERY = 8_000
 """Characters of an address's options."""
 
@@ -37,7 +36,11 @@ def router(context: Context) -> APIRouter:
         """What there is, and which requirement classes are met."""
         base = base_of(request, context)
         value = [{"name": name, "url": f"{base}/{name}"} for name in ENTITIES]
-        return json_response({"value": value, "serverSettings": {"conformance": CLASSES}})
+        met: dict[str, Any] = {"conformance": CLASSES}
+        if context.observation_brokers:
+            met["conformance"] = [*CLASSES, CREATED_BY_MQTT]
+            met[CREATED_BY_MQTT] = {"endpoints": context.observation_brokers}
+        return json_response({"value": value, "serverSettings": met})
 
     @routes.get("/{resource:path}")
     def read(request: Request, resource: str) -> Response:

@@ -15,8 +15,8 @@ from dashboards.fallback import database_needed
 from dashboards.problems import ProblemError
 from dashboards.sta import answer
 from dashboards.sta.batch import answers_of
-from dashboards.sta.path import path_of
-from dashboards.sta.routes import ROOT, base_of
+from dashboards.sta.path import ROOT, path_of
+from dashboards.sta.routes import base_of
 from dashboards.sta.writing import Writing
 from streams.bus import SampleSink
 

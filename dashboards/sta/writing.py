@@ -1,52 +1,30 @@
-"""Creates, changes and deletes: things and datastreams by commands, observations as all samples come."""
+"""Creates, changes and deletes: entities by commands, observations as all samples come."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import structlog
-from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from dashboards.api.changes import ask_for
-from dashboards.api.context import Context
 from dashboards.problems import ProblemError
 from dashboards.sta import bodies
 from dashboards.sta.answer import properties_of
+from dashboards.sta.asking import Key, listed
+from dashboards.sta.cataloguing import Cataloguing
 from dashboards.sta.json_patch import patched
+from dashboards.sta.observing import Observing
 from dashboards.sta.path import Path
-from dashboards.sta.reading import Reading, Target, plain
-from dashboards.sta.samples import Sample, batch_of
+from dashboards.sta.reading import plain
 from storage.sta_query import SITE, EntityName, Question, Row
-from streams.bus import SampleSink
-from streams.records import ChangeVerb, ObjectKind
 
-log = structlog.get_logger()
-STORE_S = 10.0
-AHEAD_US = 86_400_000_000
-EARLIEST_US = 946_684_800_000_000
-"""2000-01-01: before it, and further ahead than a day, nothing was measured."""
 MOST_CASCADED = 1_000
-Key = tuple[ObjectKind, str]
+DELETABLE = ("Things", "Datastreams", "Sensors", "ObservedProperties")
 
 
-class Writing:
-    """Carries out one request that changes something. Whether it may was looked at before.
-
-    Parameters
-    ----------
-    samples
-        Takes observations; None: this process takes none.
-    """
-
-    def __init__(self, context: Context, request: Request, samples: SampleSink | None) -> None:
-        self._context = context
-        self._request = request
-        self._samples = samples
-        self._reading = Reading(context.store, None)
+class Writing(Observing, Cataloguing):
+    """Carries out one request that changes something. Whether it may was looked at before."""
 
     # --- create ---------------------------------------------------------------------------------------
 
@@ -66,44 +44,38 @@ class Writing:
         if len(path.steps) > 1:
             parent = await self._row(Path(path.steps[:-1]))
         where = (path.steps[-2].entity if parent is not None else None, path.entity)
+        made: list[Key] = []
+        try:
+            return path.entity, await self._created(where, body, parent, made)
+        except BaseException:
+            await self._undo(made)
+            raise
+
+    async def _created(
+        self, where: tuple[EntityName | None, EntityName], body: Any, parent: Row | None, made: list[Key]
+    ) -> str:
+        """Create an entity and return its id; `made` gets what can be taken back."""
         if where == (None, "Things"):
-            return "Things", await self._thing(body)
+            return await self._thing(body, made)
         if where in {(None, "Datastreams"), ("Things", "Datastreams")}:
-            return "Datastreams", await self._datastream(body, parent)
+            return await self._datastream(body, parent, made)
         if where in {(None, "Observations"), ("Datastreams", "Observations")}:
-            return "Observations", await self._observation(body, parent)
+            return await self._observation(body, parent)
         if where in {(None, "Locations"), ("Things", "Locations")}:
-            return "Locations", await self._location(body, parent)
+            return await self._location(body, parent)
+        if where == (None, "Sensors"):
+            return await self._sensor(body)
+        if where == (None, "ObservedProperties"):
+            return await self._property(body)
         raise ProblemError(
             501,
-            f"{path.entity} cannot be created here: sensors are described in their datastream, observed "
-            "properties are those of the catalogue, features of interest come with things and observations.",
+            f"{where[1]} cannot be created here: features of interest come with things and observations, "
+            "historical locations when a thing is moved.",
         )
 
-    async def create_observations(self, body: Any) -> list[str]:
-        """Create observations of data arrays; return their ids, in order."""
-        if not isinstance(body, list):
-            raise ProblemError(400, "CreateObservations takes a list of datastreams with their data arrays.")
-        samples: list[Sample] = []
-        for part in body:
-            found = bodies.known(part, ("Datastream", "components", "dataArray"), "A data array")
-            series = await self._series(bodies.linked(found.get("Datastream"), "Datastream"))
-            components, rows = found.get("components"), found.get("dataArray")
-            if not isinstance(components, list) or not isinstance(rows, list):
-                raise ProblemError(
-                    400, "A data array has components, a list of names, and dataArray, a list of rows."
-                )
-            for row in rows:
-                if not isinstance(row, list) or len(row) != len(components):
-                    raise ProblemError(400, f"Each row of a data array has {len(components)} values here.")
-                values = {str(name): value for name, value in zip(components, row, strict=True)}
-                samples.append((series, *self._sample(values)))
-        await self._put(samples)
-        return [f"{series}~{time_us}" for series, time_us, _, _ in samples]
-
-    async def _thing(self, body: Any) -> str:
+    async def _thing(self, body: Any, made: list[Key]) -> str:
         values = bodies.thing(body)
-        places, datastreams = _list(body, "Locations"), _list(body, "Datastreams")
+        places, datastreams = listed(body, "Locations"), listed(body, "Datastreams")
         if not values.get("name"):
             raise ProblemError(400, "A thing has a name.")
         if len(places) != 1:
@@ -114,56 +86,37 @@ class Writing:
         if "longitude" not in where:
             raise ProblemError(400, "A location has a location: a GeoJSON point.")
         identity = await self._new(body, "Things", f"thing-{uuid.uuid4().hex[:12]}")
-        made: list[Key] = []
-        try:
-            await self._ask("put", ("thing", identity), {**values, **where})
-            made.append(("thing", identity))
-            for one in datastreams:
-                series = await self._datastream(one, {"kind": SITE, "key": identity})
-                made.append(("datastream", series))
-        except BaseException:
-            await self._undo(made)
-            raise
+        await self._ask("put", ("thing", identity), {**values, **where})
+        made.append(("thing", identity))
+        for one in datastreams:
+            await self._datastream(one, {"kind": SITE, "key": identity}, made)
         return identity
 
-    async def _datastream(self, body: Any, parent: Row | None) -> str:
+    async def _datastream(self, body: Any, parent: Row | None, made: list[Key]) -> str:
         if not isinstance(body, dict):
             raise ProblemError(400, "A datastream is an object.")
-        catalogue = await run_in_threadpool(self._context.store.observed_properties)
-        values = bodies.datastream(body, catalogue)
+        values = bodies.datastream(body)
         if parent is None:
             parent = await self._entity("Things", bodies.linked(body.get("Thing"), "Thing"))
         if parent["kind"] != SITE:
             raise ProblemError(400, "Datastreams of a station are its indicators: create one at a site.")
-        if "property" not in values or not values.get("name"):
+        if "ObservedProperty" not in body or not values.get("name"):
             raise ProblemError(400, "A datastream has a name and an ObservedProperty.")
+        observations = [self._sample(one, parent["key"]) for one in listed(body, "Observations")]
+        values |= await self._linked(body, made)
         usual = f"{parent['key']}.{values['property']}"
         if await run_in_threadpool(self._reading.by_id, "Datastreams", usual) is not None:
             usual = f"{usual}-{uuid.uuid4().hex[:8]}"
         identity = await self._new(body, "Datastreams", usual)
-        observations = [self._sample(one) for one in _list(body, "Observations")]
         await self._ask("put", ("datastream", identity), {"thing": parent["key"], **values})
-        if observations:
-            try:
-                await self._put([(identity, *one) for one in observations])
-            except BaseException:
-                await self._undo([("datastream", identity)])
-                raise
+        made.append(("datastream", identity))
+        await self._put([(identity, *one) for one in observations])
         return identity
-
-    async def _observation(self, body: Any, parent: Row | None) -> str:
-        sample = self._sample(body)
-        if parent is None:
-            series = await self._series(bodies.linked(body.get("Datastream"), "Datastream"))
-        else:
-            series = self._series_of(parent)
-        await self._put([(series, *sample)])
-        return f"{series}~{sample[0]}"
 
     async def _location(self, body: Any, parent: Row | None) -> str:
         where = bodies.place(body)
         if parent is None:
-            things = _list(body, "Things")
+            things = listed(body, "Things")
             if len(things) != 1:
                 raise ProblemError(
                     400,
@@ -201,13 +154,18 @@ class Writing:
                 values = {**usual, **values}
             elif values.keys() - {"name"}:
                 raise ProblemError(400, "Of a station the name and the place can be changed here.")
-            for one in _list(body, "Locations"):
+            for one in listed(body, "Locations"):
                 values |= bodies.place(one)
         elif path.entity == "Locations" and "version" not in row:
             values = bodies.place(body)
         elif path.entity == "Datastreams" and row["kind"] == SITE:
-            catalogue = await run_in_threadpool(self._context.store.observed_properties)
-            values = {**usual, **bodies.datastream(body, catalogue)}
+            await self._change_datastream(row, body, usual)
+            return
+        elif path.entity == "Sensors" and row["kind"] == SITE:
+            await self._change_sensor(row, body, usual)
+            return
+        elif path.entity == "ObservedProperties" and row["kind"] == SITE:
+            values = {**usual, **bodies.observed_property(body)}
         else:
             raise ProblemError(405, f"{path.entity} of this kind cannot be changed.")
         if not values:
@@ -223,9 +181,13 @@ class Writing:
             404 there is none, 405 it cannot be deleted, 409 something needs it.
         """
         row = await self._row(path)
-        if path.entity not in {"Things", "Datastreams"} or path.names or path.ending:
+        if path.entity not in DELETABLE or path.names or path.ending:
             raise ProblemError(405, f"{path.entity} cannot be deleted: delete their thing or datastream.")
+        if path.entity in {"Sensors", "ObservedProperties"} and row["kind"] != SITE:
+            raise ProblemError(405, f"{path.entity} of stations go with them.")
         key = _key(path.entity, row)
+        if key[0] == "sensor" and not await self._is_by_itself(key[1]):
+            raise ProblemError(405, "Its datastream describes it: delete that, or link it to another sensor.")
         if key[0] == "datastream" and row["kind"] != SITE:
             raise ProblemError(405, "Indicators of a station go with it.")
         if key[0] == "thing":
@@ -238,85 +200,31 @@ class Writing:
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    async def _ask(self, verb: ChangeVerb, key: Key, values: Mapping[str, Any]) -> None:
-        await ask_for(self._context, self._request, verb, key, values, "")
-
-    async def _undo(self, made: Sequence[Key]) -> None:
-        """Take back what a deep insert made before it failed."""
-        for key in reversed(made):
-            try:
-                await self._ask("delete", key, {})
-            except ProblemError as error:
-                log.warning("a part of what was to be created stays", key=key, error=error.detail)
-
-    async def _row(self, path: Path) -> Row:
-        at = await run_in_threadpool(self._reading.target, path)
-        if isinstance(at, Target):
-            raise ProblemError(405, f"Say which of {path.entity}: {path.entity}('ID').")
-        return at
-
-    async def _entity(self, entity: EntityName, identity: str) -> Row:
-        row = await run_in_threadpool(self._reading.by_id, entity, identity)
-        if row is None:
-            raise ProblemError(400, f"There is no entity of {entity} with the id {identity[:80]!r}.")
-        return row
-
-    async def _new(self, body: Mapping[str, Any], entity: EntityName, usual: str) -> str:
-        """Return the id of a new entity: the one that was sent, or the usual one."""
-        if "@iot.id" not in body:
-            return usual
-        identity = bodies.linked(body, entity)
-        if await run_in_threadpool(self._reading.by_id, entity, identity) is not None:
-            raise ProblemError(
-                409, f"There is {entity}({identity[:80]!r}) already: change it, or leave @iot.id out."
-            )
-        return identity
-
-    async def _series(self, identity: str) -> str:
-        return self._series_of(await self._entity("Datastreams", identity))
-
-    def _series_of(self, row: Row) -> str:
-        if row["kind"] != SITE:
-            raise ProblemError(400, "Observations of a station are made of its stream: send it there.")
-        identity: str = row["id"]
-        return identity
-
-    def _sample(self, body: Any) -> tuple[int, float, dict[str, Any] | None]:
-        now_us = self._context.clock_us()
-        sample = bodies.observation(body, now_us)
-        if not EARLIEST_US <= sample[0] <= now_us + AHEAD_US:
-            raise ProblemError(400, "phenomenonTime lies before 2000 or in the future: correct the clock.")
-        return sample
-
-    async def _put(self, samples: Sequence[Sample]) -> None:
-        """Let samples go the way of all: return when they are stored."""
-        if self._samples is None:
-            raise ProblemError(501, "This process takes no observations: send them to one that gathers.")
-        if not samples:
-            return
+    async def _change_datastream(self, row: Row, body: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+        values = {**usual, **bodies.datastream(body)}
+        made: list[Key] = []
         try:
-            async with asyncio.timeout(STORE_S):
-                await self._samples.put_samples(batch_of(samples, self._context.clock_us()))
-        except Exception as error:
-            log.warning("observations cannot be stored", error=repr(error))
-            raise ProblemError(
-                503,
-                "Not confirmed in time: send it again, what has arrived counts once.",
-                {"Retry-After": "5"},
-            ) from error
+            values |= await self._linked(body, made)
+            if "sensor" in values and await self._is_by_itself(row["id"]):
+                raise ProblemError(400, "Others have its sensor, too: change that, or link to another one.")
+            await self._ask("patch", _key("Datastreams", row), values)
+        except BaseException:
+            await self._undo(made)
+            raise
 
-
-def _list(body: Any, name: str) -> list[Any]:
-    """Return the entities that a body has under a link; one alone is a list of it."""
-    found = body.get(name, [])
-    if isinstance(found, dict):
-        return [found]
-    if not isinstance(found, list):
-        raise ProblemError(400, f"{name} is a list.")
-    return found
+    async def _change_sensor(self, row: Row, body: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+        values = {**usual, **bodies.sensor(body)}
+        key = _key("Sensors", row)
+        if not await self._is_by_itself(key[1]):
+            key, values = ("datastream", key[1]), {"sensor": {**await self._told_of(key[1]), **values}}
+        await self._ask("patch", key, values)
 
 
 def _key(entity: EntityName, row: Row) -> Key:
     if entity == "Datastreams":
         return "datastream", row["id"]
+    if entity == "ObservedProperties":
+        return "property", row["key"]
+    if entity == "Sensors":
+        return "sensor", row["key"]
     return ("station" if row["kind"] != SITE else "thing"), row["key"]

@@ -22,6 +22,8 @@ from storage.sql.kept_sessions import put_kept_sessions
 from storage.sql.packing import pack, unpack
 from storage.sql.sample_extras import put_extras
 from streams.call_records import CallReceipts, Calls
+from streams.catalogue import PropertyDefinition
+from streams.definition import Definition
 from streams.definitions import (
     DAY_US,
     DatastreamDefinition,
@@ -51,7 +53,9 @@ from streams.records import (
 
 SOURCE_CHANGES_KEPT_US = 366 * DAY_US
 """Before the newest one of a station."""
-_REGISTERED = ("station", "thing", "datastream")
+_REGISTERED = ("station", "thing", "datastream", "property", "sensor")
+_DESCRIBED = ("station", "thing", "datastream")
+"""Kinds that regions below tell of, too."""
 
 
 class Writing(DescriptionWriting):
@@ -142,8 +146,10 @@ class Writing(DescriptionWriting):
             for kind, entries in (*configured, ("property", properties)):
                 connection.executemany(self._queries[f"put_{kind}"], [row_of(one) for one in entries])
             self._show_all_described(connection, configured)
-            for (change,) in connection.execute(self._queries["objects"], {}).fetchall():
-                self._put_object(connection, unpack(change, Change))
+            for (packed,) in connection.execute(self._queries["objects"], {}).fetchall():
+                change = unpack(packed, Change)
+                if change.verb != "revert":  # the configuration has been written
+                    self._put_object(connection, change)
 
     def settle_delivery(
         self, webhook_id: str, message_id: str, *, delivered_at_us: int | None, error: str = ""
@@ -195,22 +201,15 @@ class Writing(DescriptionWriting):
 
     def _put_object(self, connection: Connection, change: Change) -> None:
         """Let the registry's tables have what a change made of an object."""
-        if change.kind not in _REGISTERED or change.verb == "revert":
+        if change.kind not in _REGISTERED:
             return
         if change.after is None:
             connection.execute(self._queries[f"drop_{change.kind}"], {"id": change.id})
-            self._show_described(connection, change.kind, change.id)
+            if change.kind in _DESCRIBED:
+                self._show_described(connection, change.kind, change.id)
             return
-        made = definition(change.kind, change.after)
-        entry: Station | Thing | Datastream | None = None
-        if isinstance(made, StationDefinition):
-            entry = made.station(change.id)
-        elif isinstance(made, ThingDefinition):
-            entry = made.thing(change.id)
-        elif isinstance(made, DatastreamDefinition):
-            entry = made.datastream(change.id)
-        if entry is not None:
-            connection.execute(self._queries[f"put_{change.kind}"], row_of(entry))
+        row = _row_of(change.id, definition(change.kind, change.after))
+        connection.execute(self._queries[f"put_{change.kind}"], row)
 
     def _put_detections(self, connection: Connection, batch: Detections) -> None:
         rows = [
@@ -303,6 +302,19 @@ class Writing(DescriptionWriting):
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
         connection.executemany(self._queries["add_journal"], [{"message": message} for message in journal])
+
+
+def _row_of(identity: str, made: Definition) -> dict[str, Any]:
+    """Return what the registry's table gets of a definition."""
+    if isinstance(made, StationDefinition):
+        return row_of(made.station(identity))
+    if isinstance(made, ThingDefinition):
+        return row_of(made.thing(identity))
+    if isinstance(made, DatastreamDefinition):
+        return row_of(made.datastream(identity))
+    if isinstance(made, PropertyDefinition):
+        return row_of(made.observed(identity))
+    return {"id": identity, "definition": msgspec.json.encode(made).decode()}
 
 
 def streamed_position(report: StationReport) -> tuple[float, float, float] | None:

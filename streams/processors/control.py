@@ -17,6 +17,7 @@ from sensors.model import Datastream, ObservedProperty
 from sensors.quality_tests import quality_tests
 from streams.access_definitions import TokenDefinition
 from streams.alerts import NAME_LIMIT
+from streams.catalogue import PropertyDefinition, SensorDefinition
 from streams.definition import Definition
 from streams.definitions import (
     KINDS,
@@ -33,7 +34,15 @@ from streams.definitions import (
     values_of,
 )
 from streams.network_definition import NetworkDefinition
-from streams.objects import Base, Key, Objects, check_inputs, with_rules
+from streams.objects import (
+    Base,
+    Key,
+    Objects,
+    catalogue_base,
+    check_inputs,
+    observed_property,
+    with_rules,
+)
 from streams.partitions import named_site
 from streams.passwords import hashed, is_password
 from streams.processor import Outputs
@@ -54,6 +63,8 @@ from streams.topics import COMMAND_OUTCOMES, COMMANDS, REGISTRY, Topic
 
 MOST_OBJECTS = 20_000
 """Of a kind that commands may have changed."""
+MOST_NAMED = 100
+"""In one sentence."""
 VERBS: tuple[ChangeVerb, ...] = get_args(ChangeVerb)
 _DONE = {"put": "as it was asked for", "patch": "changed", "delete": "deleted", "revert": "as configured"}
 
@@ -78,8 +89,7 @@ class Control:
     writes: tuple[Topic, ...] = (REGISTRY, COMMAND_OUTCOMES)
 
     def __init__(self, base: Base, properties: Iterable[ObservedProperty]) -> None:
-        self._catalogue = {observed.id: observed for observed in properties}
-        self._objects = Objects(base, KINDS)
+        self._objects = Objects({**catalogue_base(properties), **base}, KINDS)
         self._version = 0
         self._refused = 0
 
@@ -186,7 +196,7 @@ class Control:
         if verb == "revert":
             if self._objects.base(key) is None:
                 raise ValueError("the configuration does not have it; delete it instead")
-            return self._objects.base(key)
+            return self._reverted(key)
         if before is None and verb != "put":
             raise ValueError(f"there is no such {key[0]}; look up those there are")
         if verb == "delete":
@@ -207,6 +217,8 @@ class Control:
             check_name(after.name)
             check_push(after)
             after = _with_hashes(after, before, command.id)
+        if isinstance(after, PropertyDefinition):
+            self._check_property(key[1], after)
         if isinstance(after, DatastreamDefinition):
             return self._checked_datastream(key[1], after, before)
         if isinstance(after, RuleDefinition):
@@ -225,7 +237,32 @@ class Control:
                 raise ValueError(f"thing {after.site!r} puts no evidence together; give it `fusion` first")
         return after
 
+    def _reverted(self, key: Key) -> Definition | None:
+        """Return what the configuration says, where it fits what is in force besides."""
+        after = self._objects.base(key)
+        if isinstance(after, PropertyDefinition):
+            self._check_property(key[1], after)
+        if isinstance(after, DatastreamDefinition):
+            observed = observed_property(self._objects, after.property)
+            if observed is not None:  # one of the catalogue is never deleted
+                quality_tests(observed, after.datastream(key[1]))
+        return after
+
+    def _check_property(self, identity: str, after: PropertyDefinition) -> None:
+        """Refuse a property with which its own tests make no sense, or those of a series that has it."""
+        observed = after.observed(identity)
+        quality_tests(observed)
+        for name, one in self._objects.all("datastream", DatastreamDefinition):
+            if one.property == identity:
+                quality_tests(observed, one.datastream(name))
+
     def _check_unused(self, key: Key) -> None:
+        if key[0] == "property" and self._objects.base(key) is not None:
+            raise ValueError("it is of the catalogue that comes with the program; revert it instead")
+        if key[0] in {"property", "sensor"}:
+            for name, one in self._objects.all("datastream", DatastreamDefinition):
+                if key[1] == (one.property if key[0] == "property" else one.sensor_id):
+                    raise ValueError(f"datastream {name} has it; change or delete that first")
         if key[0] == "thing":
             for name, one in self._objects.all("datastream", DatastreamDefinition):
                 if one.thing == key[1]:
@@ -263,9 +300,10 @@ class Control:
         self, identity: str, after: DatastreamDefinition, before: Definition | None
     ) -> DatastreamDefinition:
         """Return it with name and unit, where it makes sense."""
-        observed = self._catalogue.get(after.property)
+        observed = observed_property(self._objects, after.property)
         if observed is None:
-            known = ", ".join(sorted(self._catalogue))
+            every = sorted(name for name, _ in self._objects.all("property", PropertyDefinition))
+            known = ", ".join(every[:MOST_NAMED])
             raise ValueError(f"the catalogue has no property {after.property!r}; it has {known}")
         thing = self._objects.find("thing", after.thing, ThingDefinition)
         if thing is None:
@@ -279,6 +317,8 @@ class Control:
                 "the id of a new datastream begins with its thing and a dot, and has no other behind: "
                 f"{after.thing}.{after.property}"
             )
+        if after.sensor_id and self._objects.find("sensor", after.sensor_id, SensorDefinition) is None:
+            raise ValueError(f"there is no sensor {after.sensor_id!r}; add it first")
         named = after.name or f"{thing.name or after.thing} {after.property.replace('_', ' ')}"
         after = msgspec.structs.replace(after, name=named, unit=after.unit or observed.unit)
         for partner in sorted(quality_tests(observed, after.datastream(identity)).partners()):

@@ -15,7 +15,7 @@ from sensors.detectors import LEVELS, Level, Phase
 from sensors.model import Datastream, ObservedProperty
 from streams.call_records import Presences, Resumed, SeriesPresence
 from streams.definitions import DatastreamDefinition
-from streams.objects import Objects, sensors_base
+from streams.objects import Objects, catalogue_base, sensors_base
 from streams.processor import Outputs
 from streams.processors.presence import within_s
 from streams.processors.snapshots import join, split
@@ -62,8 +62,8 @@ class NoData:
     writes: tuple[Topic, ...] = (DETECTIONS,)
 
     def __init__(self, properties: Iterable[ObservedProperty], datastreams: Iterable[Datastream]) -> None:
-        self._properties = {one.id: one for one in properties}
-        self._objects = Objects(sensors_base(datastreams), ("datastream",))
+        base = catalogue_base(properties) | sensors_base(datastreams)
+        self._objects = Objects(base, ("datastream", "property"))
         self._members: dict[str, dict[str, float]] = {}
         """Of each gateway: within how many seconds each series is to be heard."""
         self._now_us = 0
@@ -198,7 +198,7 @@ class NoData:
         for identity, made in self._objects.all("datastream", DatastreamDefinition):
             promise = made.promise
             if promise is not None and promise.gateway and not made.paused:
-                time_s = within_s(made, promise, self._properties)
+                time_s = within_s(made, promise, self._objects)
                 self._members.setdefault(promise.gateway, {})[identity] = time_s
 
 

@@ -7,7 +7,7 @@ it depends neither on who else speaks nor on how the input is cut. While nobody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from sensors.model import Datastream, ObservedProperty, Promise
 from streams.call_records import Presences, Resumed, SeriesPresence
+from streams.catalogue import PropertyDefinition
 from streams.definitions import DatastreamDefinition
 from streams.network_records import Decisions
-from streams.objects import Objects, sensors_base
+from streams.objects import Objects, catalogue_base, sensors_base
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import Changes, Record, SampleBatch
@@ -55,8 +56,8 @@ class Presence:
     writes: tuple[Topic, ...] = (PRESENCES,)
 
     def __init__(self, properties: Iterable[ObservedProperty], datastreams: Iterable[Datastream]) -> None:
-        self._properties = {one.id: one for one in properties}
-        self._objects = Objects(sensors_base(datastreams), ("datastream",))
+        base = catalogue_base(properties) | sensors_base(datastreams)
+        self._objects = Objects(base, ("datastream", "property"))
         self._now_us = 0
         self._silences = 0
         self._index: dict[str, int] = {}
@@ -149,8 +150,8 @@ class Presence:
             return []
         self._now_us = max(self._now_us, *(change.at_us for change in changes.changes))
         found = []
-        for _, identity in taken:
-            i = self._index.get(identity)
+        for kind, identity in taken:
+            i = self._index.get(identity) if kind == "datastream" else None
             if i is not None and self._is_silent[i] and self._promise(identity) is None:
                 found.append(self._record(i, self._now_us, is_silent=False))
         known = {name: (int(self._heard_us[i]), bool(self._is_silent[i])) for name, i in self._index.items()}
@@ -180,7 +181,7 @@ class Presence:
                 continue
             self._index[identity] = len(rows)
             self._watched.append((identity, made, promise))
-            within_us.append(round(within_s(made, promise, self._properties) * 1e6))
+            within_us.append(round(within_s(made, promise, self._objects) * 1e6))
             rows.append(known.get(identity, (_UNHEARD_US, False)))
         self._within_us = np.array(within_us, np.int64)
         self._heard_us = np.array([heard_us for heard_us, _ in rows], np.int64)
@@ -205,11 +206,9 @@ class Presence:
         )
 
 
-def within_s(
-    made: DatastreamDefinition, promise: Promise, properties: Mapping[str, ObservedProperty]
-) -> float:
+def within_s(made: DatastreamDefinition, promise: Promise, objects: Objects) -> float:
     """Return within how long a series is to be heard, in s."""
-    observed = properties.get(made.property)
+    observed = objects.find("property", made.property, PropertyDefinition)
     usual_s = DEFAULT_PERIOD_S if observed is None else observed.sampling_period_s
     return (promise.period_s or usual_s) + promise.grace_s
 

@@ -6,7 +6,7 @@ not evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,9 +18,10 @@ from sensors.own_places import OwnPlaces
 from sensors.qartod import Judged, Qartod
 from sensors.quality.gross_range import GrossRange
 from sensors.quality_tests import QualityTests, quality_tests
+from streams.catalogue import PropertyDefinition
 from streams.definitions import DatastreamDefinition
 from streams.network_records import Decisions
-from streams.objects import Objects, sensors_base
+from streams.objects import Key, Objects, catalogue_base, observed_property, sensors_base
 from streams.processor import Outputs
 from streams.processors.snapshots import join, split
 from streams.records import Changes, FlaggedSamples, Record, SampleBatch
@@ -59,8 +60,9 @@ class QualityControl:
     writes: tuple[Topic, ...] = (FLAGGED_SAMPLES,)
 
     def __init__(self, properties: Iterable[ObservedProperty], datastreams: Iterable[Datastream]) -> None:
-        self._catalogue = {observed.id: observed for observed in properties}
-        self._objects = Objects(sensors_base(datastreams), ("datastream",))
+        base = catalogue_base(properties) | sensors_base(datastreams)
+        self._objects = Objects(base, ("datastream", "property"))
+        self._check_properties()
         self._tests = self._wanted()
         self._check_partners()
         self._build()
@@ -72,7 +74,7 @@ class QualityControl:
         """Samples that were older than the newest of their series."""
 
     def on_batch(self, batch: Record) -> Outputs:
-        """Judge samples; changes of datastreams hold for what comes behind."""
+        """Judge samples; changes of datastreams and properties hold for what comes behind."""
         if isinstance(batch, Changes):
             self._change(batch)
             return []
@@ -154,19 +156,26 @@ class QualityControl:
         """Return how each datastream that is judged is judged."""
         wanted = {}
         for name, one in self._objects.all("datastream", DatastreamDefinition):
-            if not one.paused:
-                wanted[name] = self._tests_of(name, one)
+            if (tests := self._tests_of(name, one)) is not None:
+                wanted[name] = tests
         return wanted
 
-    def _tests_of(self, name: str, one: DatastreamDefinition) -> _Wanted:
-        observed = self._catalogue.get(one.property)
+    def _tests_of(self, name: str, one: DatastreamDefinition) -> _Wanted | None:
+        """Return how a datastream is judged; None: it is not, until it is resumed or its property known."""
+        observed = None if one.paused else observed_property(self._objects, one.property)
         if observed is None:
-            raise ValueError(
-                f"datastream {name}: the catalogue has no property {one.property!r}; "
-                f"choose one of {', '.join(sorted(self._catalogue))}"
-            )
+            return None
         tests = quality_tests(observed, one.datastream(name))
         return _Wanted(tests, observed.sampling_period_s, one.thing)
+
+    def _check_properties(self) -> None:
+        known = {name for name, _ in self._objects.all("property", PropertyDefinition)}
+        for name, one in self._objects.all("datastream", DatastreamDefinition):
+            if one.property not in known:
+                raise ValueError(
+                    f"datastream {name}: the catalogue has no property {one.property!r}; "
+                    f"choose one of {', '.join(sorted(known))}"
+                )
 
     def _check_partners(self) -> None:
         for name, wanted in self._tests.items():
@@ -184,14 +193,22 @@ class QualityControl:
 
     def _change(self, changes: Changes) -> None:
         """Let other tests hold; series whose tests stay the same notice nothing, the others begin anew."""
-        for _, name in self._objects.take(changes):
+        for name in self._concerned(self._objects.take(changes)):
             one = self._objects.find("datastream", name, DatastreamDefinition)
             before = self._tests.pop(name, None)
-            now = None if one is None or one.paused else self._tests_of(name, one)
+            now = None if one is None else self._tests_of(name, one)
             if now is not None:
                 self._tests[name] = now
             if now != before:
                 self._qartod.change(name, *(now or (None, 0.0)))
+
+    def _concerned(self, taken: Sequence[Key]) -> list[str]:
+        """Return the datastreams that changes are about: by themselves, or by their property."""
+        concerned = {name: None for kind, name in taken if kind == "datastream"}
+        if properties := {name for kind, name in taken if kind == "property"}:
+            every = self._objects.all("datastream", DatastreamDefinition)
+            concerned |= {name: None for name, one in every if one.property in properties}
+        return list(concerned)
 
 
 def _first_judged(batch: SampleBatch, series: NDArray[np.int32], judged: Judged) -> NDArray[np.int64]:

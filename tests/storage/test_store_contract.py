@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import numpy as np
 import pytest
 
 from sensors.model import Datastream, ObservedProperty, Station, Thing
+from storage.sta_query import Question, equals
 from storage.store import Box, Counts
+from streams.catalogue import PropertyDefinition
 from streams.records import (
     AlertTransitions,
     Change,
@@ -1054,3 +1058,35 @@ def test_commands_of_a_time_come_in_their_order(store):
     found = store.commands_between(10, 30)
     assert [(row.command.id, row.ok) for row in found] == [("c1", True), ("c2", None)]
     assert [row.command.id for row in store.commands_between(0, 100, limit=1)] == ["c1"]
+
+
+def test_sensors_and_properties_that_commands_make_are_in_the_registry(store, registry):
+    before = store.observed_properties()
+    snow = {"name": "Snow depth", "unit": "cm", "span": [0.0, 600.0], "properties": {"kind": "new"}}
+    radar = {"name": "Radar", "metadata": "model 5", "properties": {"serial": "17"}}
+    made = [change(1, "property", "snow_depth", snow), change(2, "sensor", "radar", radar)]
+    commit(store, Changes(changes=made))
+    (added,) = (one for one in store.observed_properties() if one.id == "snow_depth")
+    assert (added.name, added.span, added.properties) == ("Snow depth", (0.0, 600.0), {"kind": "new"})
+    (sensor,) = store.sta_page(Question("Sensors", equals("id", "text", "radar"))).rows
+    assert (sensor["name"], sensor["metadata"], json.loads(sensor["properties"])) == (
+        "Radar", "model 5", {"serial": "17"},
+    )  # fmt: skip
+    gone = [
+        change(3, "property", "snow_depth", None, "delete"),
+        change(4, "sensor", "radar", None, "delete"),
+    ]
+    commit(store, Changes(changes=gone))
+    assert store.observed_properties() == before
+    assert store.sta_page(Question("Sensors", equals("id", "text", "radar"))).rows == []
+
+    # what is reverted is as configured, at once and after a start
+    level = before[0]
+    values = {"name": "Other", "unit": "m", "span": [0.0, 1.0]}
+    commit(store, Changes(changes=[change(5, "property", level.id, values, "patch")]))
+    assert {one.name for one in store.observed_properties() if one.id == level.id} == {"Other"}
+    base = msgspec.to_builtins(PropertyDefinition.of(level))
+    commit(store, Changes(changes=[change(6, "property", level.id, base, "revert")]))
+    assert store.observed_properties() == before
+    store.put_registry(properties=[msgspec.structs.replace(level, name="Of the file")])
+    assert {one.name for one in store.observed_properties() if one.id == level.id} == {"Of the file"}

@@ -37,7 +37,8 @@ SELECT 0 AS kind, d.datastream_key AS number, -1 AS indicator, d.id AS id,
     (d.definition ->> 'name') COLLATE "C" AS name,
     coalesce(d.definition ->> 'description', '') COLLATE "C" AS description,
     (d.definition ->> 'unit') COLLATE "C" AS unit, d.definition -> 'properties' AS properties,
-    (d.definition ->> 'property_id') COLLATE "C" AS property_key, d.thing_id AS thing_key, d.id AS sensor_key
+    (d.definition ->> 'property_id') COLLATE "C" AS property_key, d.thing_id AS thing_key,
+    coalesce(nullif(d.definition ->> 'sensor_id', ''), d.id) COLLATE "C" AS sensor_key
 FROM datastreams AS d WHERE d.definition IS NOT NULL
 UNION ALL
 SELECT 1, s.station_key, i.number, ('station~' || s.id || '~' || i.id) COLLATE "C", i.name || ' of ' || s.id,
@@ -53,13 +54,21 @@ WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id =
     )
 
 -- name: sta_sensors
-SELECT 0 AS kind, d.id AS key, d.id AS id,
-    coalesce(nullif(d.definition #>> '{sensor,name}', ''), 'Sensor of ' || d.id) COLLATE "C" AS name,
-    coalesce(d.definition #>> '{sensor,description}', '') COLLATE "C" AS description,
-    coalesce(d.definition #>> '{sensor,metadata}', '') COLLATE "C" AS metadata,
-    coalesce(d.definition #>> '{sensor,encoding}', 'text/plain') COLLATE "C" AS encoding,
-    NULL::jsonb AS properties
-FROM datastreams AS d WHERE d.definition IS NOT NULL
+SELECT 0 AS kind, x.id AS key, x.id AS id, (x.definition ->> 'name') COLLATE "C" AS name,
+    (x.definition ->> 'description') COLLATE "C" AS description,
+    (x.definition ->> 'metadata') COLLATE "C" AS metadata,
+    (x.definition ->> 'encoding') COLLATE "C" AS encoding, x.definition -> 'properties' AS properties
+FROM sensors AS x
+UNION ALL
+SELECT 0, d.id, d.id,
+    coalesce(nullif(d.definition #>> '{sensor,name}', ''), 'Sensor of ' || d.id) COLLATE "C",
+    coalesce(d.definition #>> '{sensor,description}', '') COLLATE "C",
+    coalesce(d.definition #>> '{sensor,metadata}', '') COLLATE "C",
+    coalesce(d.definition #>> '{sensor,encoding}', 'text/plain') COLLATE "C",
+    d.definition #> '{sensor,properties}'
+FROM datastreams AS d
+WHERE d.definition IS NOT NULL AND coalesce(d.definition ->> 'sensor_id', '') = ''
+    AND NOT EXISTS (SELECT 1 FROM sensors AS x WHERE x.id = d.id)
 UNION ALL
 SELECT 1, s.id, ('station~' || s.id) COLLATE "C", ('Receiver of ' || s.id) COLLATE "C",
     'GNSS receiver and antenna',
@@ -73,8 +82,13 @@ WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id =
 
 -- name: sta_properties
 SELECT 0 AS kind, p.id AS key, p.id AS id, (p.definition ->> 'name') COLLATE "C" AS name,
-    (p.definition ->> 'definition') COLLATE "C" AS definition, '' COLLATE "C" AS description,
-    jsonb_build_object('domain', p.definition -> 'domain', 'unit', p.definition -> 'unit') AS properties
+    (p.definition ->> 'definition') COLLATE "C" AS definition,
+    coalesce(p.definition ->> 'description', '') COLLATE "C" AS description,
+    coalesce(p.definition -> 'properties', '{}') || jsonb_strip_nulls(jsonb_build_object(
+        'domain', p.definition -> 'domain', 'unit', p.definition -> 'unit', 'span', p.definition -> 'span',
+        'user_span', p.definition -> 'user_span', 'sampling_period_s', p.definition -> 'sampling_period_s',
+        'tests', p.definition -> 'tests'
+    )) AS properties
 FROM observed_properties AS p
 UNION ALL
 SELECT 1, i.id, ('station~' || i.id) COLLATE "C", i.name, '', i.description,

@@ -25,6 +25,10 @@ SET definition = excluded.definition, position = excluded.position, height_datum
 INSERT INTO observed_properties (id, definition) VALUES (%(id)s, %(definition)s)
 ON CONFLICT (id) DO UPDATE SET definition = excluded.definition;
 
+-- name: put_sensor
+INSERT INTO sensors (id, definition) VALUES (%(id)s, %(definition)s)
+ON CONFLICT (id) DO UPDATE SET definition = excluded.definition;
+
 -- name: put_datastream
 INSERT INTO datastreams (id, thing_id, definition) VALUES (%(id)s, %(thing_id)s, %(definition)s)
 ON CONFLICT (id) DO UPDATE SET thing_id = excluded.thing_id, definition = excluded.definition;

@@ -32,6 +32,12 @@ DELETE FROM things WHERE id = :id;
 -- name: drop_datastream
 UPDATE datastreams SET definition = NULL WHERE id = :id;
 
+-- name: drop_property
+DELETE FROM observed_properties WHERE id = :id;
+
+-- name: drop_sensor
+DELETE FROM sensors WHERE id = :id;
+
 -- name: put_source_change
 INSERT INTO source_changes (station_id, at_us, why, change) VALUES (:station_id, :at_us, :why, :change)
 ON CONFLICT DO NOTHING;

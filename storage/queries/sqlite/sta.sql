@@ -44,7 +44,8 @@ SELECT 0 AS kind, d.datastream_key AS number, -1 AS indicator, d.id AS id,
     coalesce(json_extract(d.definition, '$.description'), '') AS description,
     json_extract(d.definition, '$.unit') AS unit,
     json_extract(d.definition, '$.properties') AS properties,
-    json_extract(d.definition, '$.property_id') AS property_key, d.thing_id AS thing_key, d.id AS sensor_key
+    json_extract(d.definition, '$.property_id') AS property_key, d.thing_id AS thing_key,
+    coalesce(nullif(json_extract(d.definition, '$.sensor_id'), ''), d.id) AS sensor_key
 FROM datastreams AS d WHERE d.definition IS NOT NULL
 UNION ALL
 SELECT 1, s.station_key, i.number, 'station~' || s.id || '~' || i.id, i.name || ' of ' || s.id, i.description,
@@ -59,12 +60,22 @@ WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id =
     )
 
 -- name: sta_sensors
-SELECT 0 AS kind, d.id AS key, d.id AS id,
-    coalesce(nullif(json_extract(d.definition, '$.sensor.name'), ''), 'Sensor of ' || d.id) AS name,
-    coalesce(json_extract(d.definition, '$.sensor.description'), '') AS description,
-    coalesce(json_extract(d.definition, '$.sensor.metadata'), '') AS metadata,
-    coalesce(json_extract(d.definition, '$.sensor.encoding'), 'text/plain') AS encoding, NULL AS properties
-FROM datastreams AS d WHERE d.definition IS NOT NULL
+SELECT 0 AS kind, x.id AS key, x.id AS id, json_extract(x.definition, '$.name') AS name,
+    json_extract(x.definition, '$.description') AS description,
+    json_extract(x.definition, '$.metadata') AS metadata,
+    json_extract(x.definition, '$.encoding') AS encoding,
+    json_extract(x.definition, '$.properties') AS properties
+FROM sensors AS x
+UNION ALL
+SELECT 0, d.id, d.id,
+    coalesce(nullif(json_extract(d.definition, '$.sensor.name'), ''), 'Sensor of ' || d.id),
+    coalesce(json_extract(d.definition, '$.sensor.description'), ''),
+    coalesce(json_extract(d.definition, '$.sensor.metadata'), ''),
+    coalesce(json_extract(d.definition, '$.sensor.encoding'), 'text/plain'),
+    json_extract(d.definition, '$.sensor.properties')
+FROM datastreams AS d
+WHERE d.definition IS NOT NULL AND coalesce(json_extract(d.definition, '$.sensor_id'), '') = ''
+    AND NOT EXISTS (SELECT 1 FROM sensors AS x WHERE x.id = d.id)
 UNION ALL
 SELECT 1, s.id, 'station~' || s.id, 'Receiver of ' || s.id, 'GNSS receiver and antenna',
     coalesce(json_extract(s.definition, '$.receiver'), '') || ', '
@@ -77,10 +88,14 @@ WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id =
 
 -- name: sta_properties
 SELECT 0 AS kind, p.id AS key, p.id AS id, json_extract(p.definition, '$.name') AS name,
-    json_extract(p.definition, '$.definition') AS definition, '' AS description,
-    json_object(
-        'domain', json_extract(p.definition, '$.domain'), 'unit', json_extract(p.definition, '$.unit')
-    ) AS properties
+    json_extract(p.definition, '$.definition') AS definition,
+    coalesce(json_extract(p.definition, '$.description'), '') AS description,
+    json_patch(coalesce(json_extract(p.definition, '$.properties'), '{}'), json_object(
+        'domain', json_extract(p.definition, '$.domain'), 'unit', json_extract(p.definition, '$.unit'),
+        'span', json_extract(p.definition, '$.span'), 'user_span', json_extract(p.definition, '$.user_span'),
+        'sampling_period_s', json_extract(p.definition, '$.sampling_period_s'),
+        'tests', json_extract(p.definition, '$.tests')
+    )) AS properties
 FROM observed_properties AS p
 UNION ALL
 SELECT 1, i.id, 'station~' || i.id, i.name, '', i.description,

@@ -8,6 +8,9 @@ INSERT OR REPLACE INTO things (id, definition) VALUES (:id, :definition);
 -- name: put_property
 INSERT OR REPLACE INTO observed_properties (id, definition) VALUES (:id, :definition);
 
+-- name: put_sensor
+INSERT OR REPLACE INTO sensors (id, definition) VALUES (:id, :definition);
+
 -- name: put_datastream
 INSERT INTO datastreams (id, thing_id, definition) VALUES (:id, :thing_id, :definition)
 ON CONFLICT (id) DO UPDATE SET thing_id = excluded.thing_id, definition = excluded.definition;
