@@ -33,6 +33,7 @@ from dashboards.api import (
     sensors,
     service_report,
     sign_in,
+    sky,
     stac,
     station_sources,
     stations,
@@ -40,6 +41,7 @@ from dashboards.api import (
     warnings,
     windows,
 )
+from dashboards.api import rehearsals as rehearsals_routes
 from dashboards.api import sessions as sessions_routes
 from dashboards.api import webhooks as webhooks_routes
 from dashboards.api.call_receipts import Callbacks
@@ -51,6 +53,7 @@ from dashboards.catalogue.config import CatalogueConfig
 from dashboards.fallback import Fallback, database_needed
 from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
+from dashboards.rehearsals import RehearsalDesk
 from dashboards.sensitivity import DECIMALS
 from dashboards.sta import routes as sensorthings
 from dashboards.sta import write_routes
@@ -59,6 +62,7 @@ from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink, SampleSink
 from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
+from streams.sky_watch import SkyWatch
 from streams.stream_state import StreamState, StreamStates
 
 
@@ -92,6 +96,8 @@ def create_app(
     raw_reader: RawReader | None = None,
     about: CatalogueConfig = CatalogueConfig(),
     provider: Provider | None = None,
+    sky_watch: SkyWatch | None = None,
+    rehearsals: RehearsalDesk | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -152,6 +158,10 @@ def create_app(
         What the catalogue says of the data as a whole.
     provider
         By which people may sign in; None: with a password alone.
+    sky_watch
+        Knows what stations see that somebody looks at; None: no streams come to this process.
+    rehearsals
+        Makes and keeps rehearsals; None: this process does not.
     """
     app = FastAPI(
         title="Groundswell",
@@ -216,6 +226,7 @@ def create_app(
         windows.router(context),
         raw.router(context, raw_reader),
         recent_hours.router(context),
+        sky.router(context, sky_watch),
         network.router(context),
         catalogue.router(context, library),
         stac.router(library),
@@ -236,6 +247,7 @@ def create_app(
         operations.streams_router(context),
         sessions_routes.router(context),
         live.router(context, snapshot),
+        rehearsals_routes.router(context, rehearsals),
         operations.health_router(context),
     ):
         app.include_router(routes)
