@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -77,11 +77,13 @@ class AlertMemory:
         """Return how many are not closed, by level; from any thread."""
         return Counter(steps[max(steps)].level for steps in self._open.copy().values())
 
-    async def answered(self, alert_id: str) -> AlertHistory | None:
-        """Return an alert as soon as somebody has taken note of it; None: it is not remembered."""
+    async def reached(
+        self, alert_id: str, is_there: Callable[[AlertTransition], bool]
+    ) -> AlertHistory | None:
+        """Return an alert as soon as one of its steps is what is waited for; None: it is not remembered."""
         while True:
             history = self.alert(alert_id)
-            if history is None or history.alert.state != "open":
+            if history is None or any(is_there(step) for step in history.transitions):
                 return history
             await self._changed.wait()
 

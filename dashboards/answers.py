@@ -360,6 +360,14 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     comment: str = ""
 
 
+class CommentBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody says about an alert."""
+
+    comment: str
+    by: str = ""
+    """A name; without one the address that asked is recorded."""
+
+
 class DeviceCommandBody(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the devices of a site are to do."""
 

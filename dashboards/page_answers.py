@@ -93,3 +93,28 @@ class PausedAnswer(Answer, frozen=True, kw_only=True):
 
     kind: Literal["station", "datastream"]
     id: str
+
+
+class SkySatellite(Answer, frozen=True, kw_only=True):
+    """A satellite over a station."""
+
+    name: str
+    """As in RINEX: G05."""
+    azimuth_deg: float | None
+    """From north over east; null: no ephemeris is known yet."""
+    elevation_deg: float | None
+    cn0_dbhz: dict[str, float]
+    """By the signal's RINEX code (1C); empty: it should be seen, and does not come."""
+
+
+class SkyAnswer(Answer, frozen=True, kw_only=True):
+    """What a station sees at its newest epoch."""
+
+    state: Literal["live", "waiting", "full", "none"]
+    """`waiting`: nothing came yet; `full`: as many stations as can be are looked at; `none`: no streams come
+    to this server."""
+    time: Time | None
+    """Of the epoch."""
+    satellites: list[SkySatellite]
+    trouble: str
+    """Why nothing comes, where that is known."""

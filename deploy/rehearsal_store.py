@@ -24,7 +24,7 @@ from streams.records import AlertTransition, Change, Changes, Commands, ObjectKi
 from streams.regions import region_of
 
 MOST_COMMANDS = 100_000
-_ABOUT_ALERTS = ("acknowledge_alert", "lower_alert", "decide_alert")
+_ABOUT_ALERTS = ("acknowledge_alert", "comment_alert", "lower_alert", "decide_alert")
 _PAGE = 1000
 
 Steps = Sequence[AlertTransition]

@@ -27,6 +27,7 @@ from deploy.call_channels import callbacks_of, channels_of
 from deploy.cap_areas import cap_areas
 from deploy.clock import wall_clock_us
 from deploy.database_watch import DatabaseWatch
+from deploy.dead_letter_count import counted_dead_letters
 from deploy.http_server import bind, serving
 from deploy.kafka_access import kafka_access
 from deploy.kafka_calling import KafkaReceipts
@@ -36,8 +37,10 @@ from deploy.provider import provider_of
 from deploy.pushing import READ_BACK_US, Pushing, hub_over_kafka
 from deploy.refusal import Refusal
 from deploy.registry import Registry
+from deploy.rehearsal_desk import RehearsalFolder
 from deploy.session_link import watching
 from deploy.settings import Settings
+from deploy.sky_link import following_skies
 from deploy.source_link import hearing
 from deploy.sta_mqtt import observation_brokers, teller_of, telling_over_kafka
 from deploy.start import resolve, run_async
@@ -50,6 +53,7 @@ from streams.kafka.output import Output
 from streams.kafka.reader import Read, Reader
 from streams.kafka.samples import KafkaSamples
 from streams.records import Command, CommandOutcome, Record
+from streams.sky_watch import SkyWatch
 from streams.stream_state import StreamStates
 from streams.topics import ALERTS, COMMAND_OUTCOMES, FLAGGED_SAMPLES, STATION_REPORTS
 
@@ -100,6 +104,9 @@ async def _run(
         stack.push_async_callback(alerts.stop)
         sessions = await stack.enter_async_context(watching(access, kafka.prefix))
         told = await stack.enter_async_context(hearing(access, kafka.prefix))
+        sky_watch = SkyWatch()
+        await stack.enter_async_context(following_skies(sky_watch, access, kafka.prefix))
+        parked = await stack.enter_async_context(counted_dead_letters(access, kafka.prefix))
         commands, hub, feed = KafkaCommands(output, kafka.prefix), LiveHub(), LiveFeed()
         registry = Registry.of(settings)
         push = hub_over_kafka(kafka.prefix, registry.datastreams)
@@ -129,6 +136,9 @@ async def _run(
             tasks.append(await stack.enter_async_context(over_kafka))
         samples = KafkaSamples(output, site_of(registry), kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
+        stored = None if settings.database.url else folder
+        rehearsals = RehearsalFolder(settings, stored, folder / "rehearsals", wall_clock_us)
+        stack.push_async_callback(rehearsals.close)
         app = create_app(
             store,
             commands=StoredCommands(commands, store, lambda: watch.away),
@@ -156,7 +166,10 @@ async def _run(
             public_url=settings.server.public_url,
             webhooks=[one.id for one in settings.webhook],
             callbacks=callbacks_of(channels, store, receipts),
+            sky_watch=sky_watch,
+            rehearsals=rehearsals,
             figures=[
+                parked,
                 Figure(
                     "unheard_streams",
                     "Reports of streams that were too many to be shown.",

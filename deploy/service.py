@@ -39,9 +39,11 @@ from deploy.partitioning import pipeline, site_of_subject
 from deploy.provider import provider_of
 from deploy.pushing import hub_of_one_process
 from deploy.registry import Registry
+from deploy.rehearsal_desk import RehearsalFolder
 from deploy.roaming_figures import roaming_figures
 from deploy.session_keeping import forgetting, kept_in_store
 from deploy.settings import Settings
+from deploy.sky_link import WatchedSink
 from deploy.sources import MQTT_SESSIONS, Sources
 from deploy.sta_mqtt import observation_brokers, teller_of
 from deploy.station_list import StationList
@@ -54,6 +56,7 @@ from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
 from streams.embedded import EmbeddedRuntime
 from streams.records import SourceChanges
+from streams.sky_watch import SkyWatch
 
 
 @dataclass(slots=True)
@@ -108,7 +111,10 @@ async def opened(
         figures += await stack.enter_async_context(kept_in_shape(store, settings.database))
         figures += await stack.enter_async_context(forgetting(store, settings.caster.privacy))
         relay = Relay(asyncio.get_running_loop().time)
-        sources = Sources(runtime, runtime, relay, memory=SessionMemory(data / MQTT_SESSIONS))
+        watch = SkyWatch()
+        sources = Sources(
+            WatchedSink(runtime, watch), runtime, relay, memory=SessionMemory(data / MQTT_SESSIONS)
+        )
         figures.append(posting_figure(sources.posting))
         sources.changed = lambda change: runtime.note(SourceChanges(changes=[change]))
         edge = Edge(settings, registry, sources)
@@ -137,7 +143,7 @@ async def opened(
         await edge.take(runtime.standing)
         runtime.listeners.append(edge.listen)
         hub, feed = LiveHub(), LiveFeed()
-        runtime.viewers.append(feed.listen)
+        runtime.viewers += [feed.listen, watch.listen]
         sources.start(run_live(feed, hub, wall_clock_us), "live")
         page_url = settings.server.public_url or addresses.page
         links = settings.calls.links(page_url)
@@ -155,6 +161,8 @@ async def opened(
             book = Book(registry.base)
             book.take(runtime.standing)
             runtime.listeners.append(book.listen)
+            rehearsals = RehearsalFolder(settings, data, data / "rehearsals", wall_clock_us)
+            stack.push_async_callback(rehearsals.close)
             server, host = settings.server, addresses.http[0]
             access = stack.enter_context(access_of(server, book, host, server.public_url, data))
             provider = await stack.enter_async_context(provider_of(server, server.public_url))
@@ -196,6 +204,8 @@ async def opened(
                 callbacks=callbacks_of(channels, store, runtime),
                 raw_reader=RawReader(data / "raw", store),
                 push_hub=push,
+                sky_watch=watch,
+                rehearsals=rehearsals,
             )
 
             def end_streams() -> None:

@@ -5,7 +5,7 @@ at once; it falls only where a plan lets it (`streams.easing`), and from red onl
 have to be asked about a level first, the alert stands below it meanwhile (`propose`). Acknowledging says that
 a person has it in hand; it does not end it. An alert closes when the hazard is over *and* somebody has
 answered: one that nobody answered stays open although its hazard is over (a latched alarm, as in ISA-18.2),
-since it may have gone unseen.
+since it may have gone unseen. A comment is a step that changes nothing else.
 """
 
 from __future__ import annotations
@@ -196,6 +196,8 @@ class Answer:
 
 NAME_LIMIT = 200
 COMMENT_LIMIT = 2000
+MOST_STEPS = 200
+"""An alert with so many takes no more comments: each step is kept with all that is known of the alert."""
 
 
 def acknowledge(alert: AlertTransition | None, command: Command) -> Answer:
@@ -216,6 +218,24 @@ def acknowledge(alert: AlertTransition | None, command: Command) -> Answer:
         comment=comment,
     )
     return Answer(True, f"Alert {alert.alert_id} is acknowledged by {by}.", transition)
+
+
+def comment(alert: AlertTransition | None, command: Command) -> Answer:
+    """Return the answer to who says something about an alert; what was just said is not said twice."""
+    if (why := unfit(alert, command, "commented on")) is not None:
+        return Answer(False, why)
+    assert alert is not None
+    by, text = said(command)
+    if not text.strip():
+        return Answer(False, "There is no comment: write one.")
+    if alert.change == "commented" and (alert.by, alert.comment, alert.at_us) == (by, text, command.at_us):
+        return Answer(True, f"The comment on alert {alert.alert_id} was noted before.")
+    if alert.number >= MOST_STEPS:
+        return Answer(False, f"Alert {alert.alert_id} has {MOST_STEPS} steps and takes no more comments.")
+    step = msgspec.structs.replace(
+        alert, number=alert.number + 1, at_us=command.at_us, change="commented", by=by, comment=text
+    )
+    return Answer(True, f"The comment on alert {alert.alert_id} is noted.", step)
 
 
 def lower(alert: AlertTransition | None, command: Command) -> Answer:

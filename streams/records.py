@@ -19,8 +19,9 @@ from streams.stream_state import StreamPhase
 StationStateName = State
 AlertStateName = Literal["open", "consultation", "acknowledged", "closed"]
 AlertChange = Literal[
-    "opened", "level", "consultation", "declined", "acknowledged", "ended", "closed", "silenced", "unsilenced"
-]
+    "opened", "level", "consultation", "declined", "acknowledged", "commented", "ended", "closed", "silenced",
+    "unsilenced",
+]  # fmt: skip
 ObjectKind = Literal[
     "station", "thing", "datastream", "rule", "silence", "account", "privacy",
     "person", "roster", "group", "plan", "network", "sighting", "token", "property", "sensor",
@@ -425,6 +426,7 @@ class Command(Record, frozen=True, kw_only=True):
     kind: (
         Literal[
             "acknowledge_alert",
+            "comment_alert",
             "lower_alert",
             "decide_alert",
             "resume_webhook",

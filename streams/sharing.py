@@ -49,6 +49,9 @@ _METADATA = frozenset((
 ))  # fmt: skip
 """What is told in words about a station and not of its place."""
 
+_ANSWERS = frozenset({"acknowledge_alert", "comment_alert"})
+"""What a parent may ask of a region's alerts."""
+
 Evident = TypeVar("Evident", Detection, AlertTransition)
 Translate = Callable[[Record], Record | None]
 """A batch as the other side gets it; None: nothing of it."""
@@ -200,7 +203,7 @@ class Downward:
             target = within(self.region, command.target)
             if target is None:
                 continue
-            if command.kind != "acknowledge_alert" or not self.rules.acknowledgements:
+            if command.kind not in _ANSWERS or not self.rules.acknowledgements:
                 self.withheld["commands"] += 1
                 continue
             commands.append(msgspec.structs.replace(command, id=from_above(command.id), target=target))
@@ -211,7 +214,7 @@ def for_below(batch: Record) -> Record | None:
     """Return the commands that regions below this one answer; None: there are none."""
     if not isinstance(batch, Commands):
         return None
-    commands = [one for one in batch.commands if one.kind == "acknowledge_alert" and region_of(one.target)]
+    commands = [one for one in batch.commands if one.kind in _ANSWERS and region_of(one.target)]
     return Commands(commands=commands) if commands else None
 
 

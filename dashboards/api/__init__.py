@@ -34,6 +34,7 @@ from dashboards.api import (
     sensors,
     service_report,
     sign_in,
+    sky,
     stac,
     station_sources,
     stations,
@@ -41,6 +42,7 @@ from dashboards.api import (
     warnings,
     windows,
 )
+from dashboards.api import rehearsals as rehearsals_routes
 from dashboards.api import sessions as sessions_routes
 from dashboards.api import webhooks as webhooks_routes
 from dashboards.api.call_receipts import Callbacks
@@ -54,6 +56,7 @@ from dashboards.live import LiveFeed, LiveHub
 from dashboards.metrics import Figure, Metrics
 from dashboards.push.figures import figures_of
 from dashboards.push.hub import PushHub
+from dashboards.rehearsals import RehearsalDesk
 from dashboards.sensitivity import DECIMALS
 from dashboards.sta import routes as sensorthings
 from dashboards.sta import write_routes
@@ -62,6 +65,7 @@ from storage.store import Store
 from streams.bus import CommandSink, ReceiptSink, SampleSink
 from streams.call_links import CallLinks
 from streams.definitions import PrivacyDefinition
+from streams.sky_watch import SkyWatch
 from streams.stream_state import StreamState, StreamStates
 
 
@@ -97,6 +101,8 @@ def create_app(
     provider: Provider | None = None,
     push_hub: PushHub | None = None,
     observation_brokers: Sequence[str] = (),
+    sky_watch: SkyWatch | None = None,
+    rehearsals: RehearsalDesk | None = None,
 ) -> FastAPI:
     """Return the app. Its `state.snapshot.remember` is to be called now and then where there is a fallback.
 
@@ -162,6 +168,10 @@ def create_app(
         and calls `push_hub.close()` before the server stops. None: this process has none.
     observation_brokers
         MQTT brokers at which observations of SensorThings are created.
+    sky_watch
+        Knows what stations see that somebody looks at; None: no streams come to this process.
+    rehearsals
+        Makes and keeps rehearsals; None: this process does not.
     """
     app = FastAPI(
         title="Groundswell",
@@ -228,6 +238,7 @@ def create_app(
         windows.router(context),
         raw.router(context, raw_reader),
         recent_hours.router(context),
+        sky.router(context, sky_watch),
         network.router(context),
         catalogue.router(context, library),
         stac.router(library),
@@ -248,6 +259,7 @@ def create_app(
         operations.streams_router(context),
         sessions_routes.router(context),
         live.router(context, snapshot),
+        rehearsals_routes.router(context, rehearsals),
         operations.health_router(context),
     ):
         app.include_router(routes)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from dashboards import answers, present
 from dashboards.access.permissions import Action
 from dashboards.alert_memory import AlertMemory
 from dashboards.api import schemas
-from dashboards.api.commanding import by_of
+from dashboards.api.commanding import by_of, commanded
 from dashboards.api.context import (
     MAX_LIMIT,
     PREFIX,
@@ -31,10 +29,12 @@ from dashboards.api.writes import read_body
 from dashboards.fallback import HEADERS, AwayError, Fallback, away_problem, from_store
 from dashboards.problems import ProblemError
 from storage.store import AlertHistory, Store
-from streams.records import AlertStateName, AlertTransition, Command
+from streams.alerts import WAITING
+from streams.records import AlertStateName, AlertTransition
 
 ANSWERED_S = 5.0
 MAX_COMMENT = 2_000
+_Kind = Literal["acknowledge_alert", "comment_alert"]
 
 
 def router(context: Context) -> APIRouter:
@@ -88,40 +88,64 @@ def router(context: Context) -> APIRouter:
 
         While the database is away the answer comes from memory, and is stored when it is back.
         """
-        wanted = _checked(await read_body(request, answers.Acknowledgement))
-        if fallback is None or fallback.memory.alert(alert_id) is None:
-            try:
-                found(await from_store(fallback, lambda: store.alert(alert_id)), "alert", alert_id)
-            except AwayError:
-                _remembered(None)
-        command = Command(
-            id=uuid.uuid4().hex,
-            kind="acknowledge_alert",
-            target=alert_id,
-            by=by_of(context, request, wanted.by),
-            at_us=context.clock_us(),
-            arguments={"comment": wanted.comment},
+        wanted = await read_body(request, answers.Acknowledgement)
+        return await _said(
+            context, request, "acknowledge_alert", alert_id, wanted.by, _text_of(wanted.comment)
         )
-        try:
-            outcome = await context.commands.command(command)
-        except TimeoutError:
-            raise ProblemError(
-                503,
-                "The change was not confirmed in time and may still take effect: look at the alert again.",
-                {"Retry-After": "5"},
-            ) from None
-        if not outcome.ok:
-            raise ProblemError(409, outcome.message)
-        try:
-            history = await from_store(fallback, lambda: store.alert(alert_id))
-        except AwayError:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ANSWERED_S):  # it comes on a topic of its own
-                    await _memory(fallback).answered(alert_id)
-            return _remembered(_memory(fallback).alert(alert_id))
-        return _whole(found(history, "alert", alert_id))
+
+    @routes.post(
+        "/alerts/{alert_id}/comments",
+        responses=schemas.one(answers.AlertAnswer),
+        openapi_extra={**schemas.body(answers.CommentBody), "security": [{"token": []}, {}]},
+        dependencies=[needs(Action.ANSWER, "Commenting on an alert")],
+    )
+    async def comments(alert_id: str, request: Request) -> Response:
+        """Say something about an alert that is not closed: it stands in its story, and nobody has answered.
+
+        The answer is the alert after it, as that to an acknowledgement.
+        """
+        wanted = await read_body(request, answers.CommentBody)
+        if not (text := _text_of(wanted.comment)):
+            raise ProblemError(422, "comment: write something.")
+        return await _said(context, request, "comment_alert", alert_id, wanted.by, text)
 
     return routes
+
+
+async def _said(
+    context: Context,
+    request: Request,
+    kind: _Kind,
+    alert_id: str,
+    by: str,
+    comment: str,
+) -> Response:
+    """Send what somebody says about an alert, and answer with the alert after it."""
+    store, fallback = context.store, context.fallback
+    if fallback is None or fallback.memory.alert(alert_id) is None:
+        try:
+            found(await from_store(fallback, lambda: store.alert(alert_id)), "alert", alert_id)
+        except AwayError:
+            _remembered(None)
+    who, arguments = by_of(context, request, by), {"comment": comment}
+    await commanded(
+        context, request, kind, alert_id, arguments, who, identity=alert_id, look_at="the alert again"
+    )
+    try:
+        history = await from_store(fallback, lambda: store.alert(alert_id))
+    except AwayError:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERED_S):  # it comes on a topic of its own
+                await _memory(fallback).reached(alert_id, lambda step: _is_effect(step, kind, who, comment))
+        return _remembered(_memory(fallback).alert(alert_id))
+    return _whole(found(history, "alert", alert_id))
+
+
+def _is_effect(step: AlertTransition, kind: _Kind, by: str, comment: str) -> bool:
+    """Return whether a step says that what somebody said took effect."""
+    if kind == "acknowledge_alert":
+        return step.state not in WAITING
+    return (step.change, step.by, step.comment) == ("commented", by, comment)
 
 
 def _memory(fallback: Fallback | None) -> AlertMemory:
@@ -154,8 +178,8 @@ def shown(store: Store, row: AlertTransition) -> answers.AlertAnswer:
     return present.alert(row) if history is None else present.alert_history(history, with_transitions=False)
 
 
-def _checked(wanted: answers.Acknowledgement) -> answers.Acknowledgement:
-    comment = wanted.comment.strip()
-    if len(comment) > MAX_COMMENT:
+def _text_of(comment: str) -> str:
+    text = comment.strip()
+    if len(text) > MAX_COMMENT:
         raise ProblemError(422, f"comment: write at most {MAX_COMMENT} characters.")
-    return msgspec.structs.replace(wanted, comment=comment)
+    return text

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from dashboards import access_answers, answers, call_answers, page_answers
+from dashboards import access_answers, answers, call_answers, page_answers, rehearsals
 from dashboards.catalogue import iso19115
 from dashboards.problems import MEDIA_TYPE, Problem
 from streams.answer_statistics import AnswerFigures
@@ -43,6 +43,7 @@ _TYPES = (
     answers.SourceChangeAnswer,
     answers.HealthAnswer,
     answers.Acknowledgement,
+    answers.CommentBody,
     answers.SilenceBody,
     answers.AccountBody,
     answers.DeviceCommandBody,
@@ -78,6 +79,9 @@ _TYPES = (
     access_answers.TokenAnswer,
     access_answers.NewTokenAnswer,
     page_answers.TrendAnswer,
+    rehearsals.RehearsalBody,
+    rehearsals.RehearsalAnswer,
+    page_answers.SkyAnswer,
     page_answers.ChainAnswer,
     page_answers.PartAnswer,
     page_answers.PausedAnswer,

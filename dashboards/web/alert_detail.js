@@ -129,6 +129,7 @@ export class AlertDetail {
       ...(needsAnswer(alert) ? [["acknowledge", text.acknowledge, "primary"]] : []),
       ...(alert.proposed || alert.state === "consultation" ? [["confirm", text.confirm, "primary"], ["decline", text.decline, "quiet"]] : []),
       ...(alert.level === "blue" ? [] : [["lower", text.lower, "quiet"]]),
+      ["comment", text.comment, "quiet"],
       ["silence", text.silence, "quiet"],
     ];
     fill(this.buttons, wanted, ([name, shown, kind]) => el("button", { type: "button", class: kind, "data-act": name, onclick: () => this.act(name) }, shown));
@@ -141,6 +142,7 @@ export class AlertDetail {
     const said = (values) => ({ by: values.by, comment: values.comment });
     const acts = {
       acknowledge: { title: text.acknowledge, fields: [comment], run: (values) => send("POST", `${this.path}/acknowledge`, said(values)) },
+      comment: { title: text.comment, fields: [{ ...comment, required: true }], run: (values) => send("POST", `${this.path}/comments`, said(values)) },
       confirm: { title: text.confirm, fields: [comment], run: (values) => send("POST", `${this.path}/decide`, { answer: "confirm", ...said(values) }) },
       decline: { title: text.decline, fields: [comment], run: (values) => send("POST", `${this.path}/decide`, { answer: "decline", ...said(values) }) },
       lower: {

@@ -84,7 +84,7 @@ function repaint() {
   document.documentElement.lang = languageTag();
   setText(byId("skip"), text.skip);
   for (const [id, shown, title] of [
-    ["zone", zoneName(), text.zoneTitle],
+    ["zone", text.zones[zoneName()], text.zoneTitle],
     ["theme", text.themes[window.theme.choice], text.themeTitle],
     ["language", text.otherLanguage, text.otherLanguageTitle],
   ]) {

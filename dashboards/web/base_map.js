@@ -1,7 +1,18 @@
 // A map with land polygons of our own, in the colours of the page.
 
+import { words } from "./texts.js";
+
 const L = window.L;
 const GRATICULE_DEG = 10;
+
+// Leaflet asks for a frame, and forgets that it did when it draws before the frame comes: it cannot take it back
+// when the map is removed then, and would draw without a pen.
+const Pen = L.Canvas.extend({
+  _redraw() {
+    if (this._ctx) L.Canvas.prototype._redraw.call(this);
+  },
+});
+
 let land = null; // one for all maps of the page
 
 export class BaseMap {
@@ -13,12 +24,13 @@ export class BaseMap {
       maxZoom: 13,
       zoomSnap: 0.5,
       worldCopyJump: true,
+      zoomAnimation: false, // its timer would find no map when the view is left meanwhile
       attributionControl: false,
     }).setView([33, 108], 4);
-    L.control.attribution({ prefix: false }).addAttribution("Land: Natural Earth").addTo(this.map);
+    L.control.attribution({ prefix: false }).addAttribution(words().landFrom).addTo(this.map);
     L.control.scale({ imperial: false }).addTo(this.map);
     this.map.createPane("base").style.zIndex = 150;
-    this.renderer = L.canvas({ pane: "base", padding: 0.5 });
+    this.renderer = new Pen({ pane: "base", padding: 0.5 });
     for (const kind of ["pointerdown", "wheel", "keydown"]) {
       node.addEventListener(kind, () => (this.touched = true), { passive: true });
     }
@@ -30,6 +42,7 @@ export class BaseMap {
 
   remove() {
     this.watcher.disconnect();
+    this.map.stop();
     this.map.remove();
     this.isRemoved = true;
   }

@@ -4,6 +4,7 @@
 
 import { el } from "./dom.js";
 import { brief, moment, shownUnit } from "./format.js";
+import { plain } from "./texts.js";
 
 const FIGURES = 6;
 const EXPECTED = /^(trend|tide|fit|expected|predicted)(_|$)/;
@@ -65,7 +66,7 @@ function tables(evidence) {
   return [evidence, ...Object.values(evidence)].filter((value) => Array.isArray(value?.time_us));
 }
 
-const row = ([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text));
+const row = ([name, text]) => el("div", {}, el("dt", {}, plain(name)), el("dd", {}, text));
 
 const UNITS = { m: "m", mm: "mm", s: "s", h: "h", deg: "°", dbhz: "dB-Hz", c: "°C" };
 

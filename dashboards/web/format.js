@@ -15,7 +15,7 @@ function makeFormats() {
   };
 }
 
-export const zoneName = () => (zone === "utc" ? "UTC" : "Beijing");
+export const zoneName = () => zone;
 export const zoneId = () => ZONES[zone];
 
 export function switchZone() {

@@ -2,7 +2,7 @@
 
 import { el, fill, mark, scroller } from "./dom.js";
 import { number } from "./format.js";
-import { model } from "./model.js";
+import { model, now } from "./model.js";
 import { has, parse, sumOf } from "./prometheus.js";
 import { plainTable } from "./table.js";
 import { words } from "./texts.js";
@@ -10,11 +10,12 @@ import { words } from "./texts.js";
 const ASK_MS = 5000;
 const CLOCK_GOOD_S = 2;
 const BEAT_GOOD_S = 3;
+const BEHIND_GOOD_S = 60;
 const ROWS = 400;
 
 // Sums that should not grow: what was lost, refused or not understood.
 const ERRORS = [
-  "processor_left_out", "stream_bad_messages", "stream_overload_drops", "stream_faults", "stream_refused_connections", "stream_bad_samples",
+  "dead_letters", "processor_left_out", "stream_bad_messages", "stream_overload_drops", "stream_faults", "stream_refused_connections", "stream_bad_samples",
   "live_failures", "live_dropped_viewers", "deliveries_given_up", "caster_refused", "bridge_unreadable", "bridge_lost", "bridge_too_large",
   "store_rows_apart", "relay_refused", "unheard_streams",
 ];
@@ -73,6 +74,8 @@ export class Health {
     const sum = (name) => this.streams.reduce((total, one) => total + one[name], 0);
     const failing = FAILINGS.filter((name) => sumOf(rows, name) > 0);
     const lags = LAGS.filter((name) => has(rows, name)).map((name) => `${text.lagNames[name]} ${sumOf(rows, name)}`);
+    const behind_s = behind();
+    if (behind_s !== null) lags.unshift(text.verdictsBehind(behind_s.toFixed(1)));
     const waiting = this.webhooks.reduce((total, one) => total + one.pending, 0);
     const disabled = this.webhooks.filter((one) => one.state === "disabled").map((one) => one.id);
     const cards = [
@@ -81,7 +84,7 @@ export class Health {
       [text.health.clock, Math.abs(clock_s) < CLOCK_GOOD_S && !offClock ? "good" : "bad", number(clock_s, 1, "s"), offClock ? text.health.clockStations(offClock) : text.health.clockText],
       [text.health.storage, failing.length ? "bad" : "good", failing.length ? failing.map((name) => text.failingNames[name]).join(text.comma) : text.health.well, text.health.storageText((sumOf(rows, "database_bytes") / 1e6).toFixed(1))],
       [text.health.rates, up < this.streams.length ? "degraded" : "good", `${number(sum("bytes_per_s") / 1000, 1, "kB/s")}`, text.health.ratesText(up, this.streams.length, sum("messages_per_s").toFixed(1))],
-      [text.health.lag, lags.length && LAGS.slice(0, 3).some((name) => sumOf(rows, name) > 10_000) ? "bad" : "good", lags.join(text.comma) || "0", text.health.lagText],
+      [text.health.lag, behind_s > BEHIND_GOOD_S || LAGS.slice(0, 3).some((name) => sumOf(rows, name) > 10_000) ? "bad" : "good", lags.join(text.comma) || "0", text.health.lagText],
       [text.health.webhooks, disabled.length ? "bad" : waiting > 100 ? "degraded" : "good", text.health.waiting(waiting), disabled.length ? text.health.disabled(disabled.join(", ")) : text.health.webhooksText(this.webhooks.length)],
       [text.health.viewers, "good", String(sumOf(rows, "live_viewers")), `Groundswell ${model.version}`],
     ];
@@ -112,4 +115,11 @@ export class Health {
       .filter(([name, labels]) => !wanted || `${name} ${labels}`.toLowerCase().includes(wanted));
     this.all.replaceChildren(plainTable(text.allFigures, text.figureHeads, rows.slice(0, ROWS), ["", "", "figure"]), el("p", { class: "muted" }, rows.length > ROWS ? text.someShown(ROWS, rows.length) : ""));
   }
+}
+
+// How old the newest verdict of all stations is: from their bytes through Kafka and the judges to here. Null: there is none.
+function behind() {
+  let newest = 0;
+  for (const { latest } of model.stations.values()) if (latest) newest = Math.max(newest, new Date(latest.judged_at));
+  return newest ? Math.max(0, (now() - newest) / 1000) : null;
 }

@@ -1,7 +1,8 @@
-// Where satellites are over a station, and what each signal brings: of its stored hours, renewed when one is over.
+// Where satellites are over a station: now, with the tracks of its stored hours; and what each signal brought in them.
 
-import { el, scroller, svg } from "./dom.js";
-import { dateAndTime, number } from "./format.js";
+import { el, scroller, setText, svg } from "./dom.js";
+import { clockTime, dateAndTime, number } from "./format.js";
+import { LiveSky, strengthOf } from "./live_sky.js";
 import { plainTable } from "./table.js";
 import { words } from "./texts.js";
 
@@ -14,8 +15,9 @@ const CN0_FULL_DBHZ = 55;
 const MULTIPATH_FULL_M = 1;
 
 export class StationSky {
-  constructor(sky, signals, id) {
+  constructor(sky, signals, satellites, id) {
     this.nodes = { sky, signals };
+    this.live = new LiveSky(satellites, id, (seen) => this.drawNow(seen));
     this.path = `/api/v1/stations/${encodeURIComponent(id)}/recent`;
     this.loadedAt = 0;
     this.say(words().loading);
@@ -23,6 +25,7 @@ export class StationSky {
 
   destroy() {
     this.isGone = true;
+    this.live.destroy();
   }
 
   say(text) {
@@ -31,7 +34,9 @@ export class StationSky {
   }
 
   show(s) {
-    if (Date.now() - this.loadedAt < RELOAD_MS || !s.latest) return;
+    if (!s.latest) return;
+    this.live.show();
+    if (Date.now() - this.loadedAt < RELOAD_MS) return;
     this.loadedAt = Date.now();
     this.load();
   }
@@ -41,8 +46,10 @@ export class StationSky {
     if (!answer?.ok) return;
     const [report] = (await answer.json()).items;
     if (this.isGone) return;
+    this.report = report ?? null;
     if (!report) {
-      this.say(words().noHour);
+      if (!this.shown) this.say(words().noHour);
+      this.drawNow(this.seen);
       return;
     }
     this.drawSky(report);
@@ -60,29 +67,68 @@ export class StationSky {
       tracks.set(name, track);
       track.push({ at: sky.time[i], ...place(sky.azimuth_deg[i], sky.elevation_deg[i]), cn0: sky.cn0_dbhz[i] });
     });
-    const picture = svg("svg", { viewBox: "-118 -118 236 236", class: "sky", role: "img", "aria-label": text.skySaid(tracks.size) });
-    for (const ring of RINGS_DEG) picture.append(svg("circle", { r: R * (1 - ring / 90), class: "ring" }));
-    picture.append(svg("path", { d: `M0 ${-R}V${R}M${-R} 0H${R}`, class: "ring" }));
-    for (const [name, x, y] of [["N", 0, -106], ["E", 109, 4], ["S", 0, 113], ["W", -109, 4]]) picture.append(svg("text", { x, y, class: "north" }, text.points[name]));
+    const picture = this.picture(text.skySaid(tracks.size));
     for (const [name, track] of tracks) {
       for (const [a, b] of track.slice(1).map((point, i) => [track[i], point])) {
         picture.append(svg("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: `track ${b.cn0 === null ? "unseen" : strength(b.cn0)}` }));
       }
-      const last = track.at(-1);
-      if (last.at !== until) continue;
-      const seen = last.cn0 === null ? text.notSeen : number(last.cn0, 1, "dB-Hz");
-      picture.append(
-        svg("circle", { cx: last.x, cy: last.y, r: 3.4, class: `dot ${last.cn0 === null ? "unseen" : strength(last.cn0)}` }, svg("title", {}, `${name}: ${seen}`)),
-        svg("text", { x: last.x + 5, y: last.y + 3, class: "satellite" }, name),
-      );
     }
+    const last = [...tracks].map(([name, track]) => ({ name, ...track.at(-1) })).filter(({ at }) => at === until);
+    this.stored = last.map(({ name, x, y, cn0 }) => ({ name, x, y, dbhz: cn0, said: cn0 === null ? text.notSeen : number(cn0, 1, "dB-Hz") }));
+    this.place(picture, text.skyNote(HOURS, dateAndTime(new Date(until ?? end))));
+    this.drawNow(this.seen);
+  }
+
+  // The rings and names of the sky, without anything in it.
+  picture(said) {
+    const picture = svg("svg", { viewBox: "-118 -118 236 236", class: "sky", role: "img", "aria-label": said });
+    for (const ring of RINGS_DEG) picture.append(svg("circle", { r: R * (1 - ring / 90), class: "ring" }));
+    picture.append(svg("path", { d: `M0 ${-R}V${R}M${-R} 0H${R}`, class: "ring" }));
+    for (const [name, x, y] of [["N", 0, -106], ["E", 109, 4], ["S", 0, 113], ["W", -109, 4]]) picture.append(svg("text", { x, y, class: "north" }, words().points[name]));
+    return picture;
+  }
+
+  place(picture, note) {
+    const text = words();
+    this.dots = svg("g");
+    this.said = el("p", { class: "muted live-note" });
+    this.shown = picture;
+    picture.append(this.dots);
     const legend = [["strong", "> 45 dB-Hz"], ["usual", "35–45"], ["weak", "< 35"], ["unseen", text.notSeen]];
     this.nodes.sky.replaceChildren(
       el("h2", {}, text.sky),
       picture,
       el("p", { class: "legend-row" }, ...legend.map(([kind, name]) => el("span", {}, el("i", { class: `swatch ${kind}` }), name))),
-      el("p", { class: "muted" }, text.skyNote(HOURS, dateAndTime(new Date(until ?? end)))),
+      this.said,
+      note ? el("p", { class: "muted" }, note) : "",
     );
+  }
+
+  // Satellites where they are now; while that is not known, where they were when the last stored hour ended.
+  drawNow(seen) {
+    const text = words();
+    this.seen = seen;
+    if (seen && this.report === null && !this.shown) this.place(this.picture(""), "");
+    if (!this.shown) return;
+    const live = seen?.satellites.filter((one) => one.elevation_deg !== null && one.elevation_deg >= 0);
+    const dots = live?.map((one) => ({ name: one.name, ...place(one.azimuth_deg, one.elevation_deg), dbhz: strengthOf(one), said: Object.entries(one.cn0_dbhz).map(([code, dbhz]) => `${code} ${dbhz}`).join(", ") || text.notSeen }));
+    setText(this.said, seen ? text.skyAt(clockTime(new Date(seen.time))) : "");
+    this.said.hidden = !seen;
+    this.shown.classList.toggle("is-live", Boolean(seen));
+    if (dots) this.shown.setAttribute("aria-label", text.skySaid(dots.length));
+    const wanted = dots ?? this.stored ?? [];
+    const names = new Set(wanted.map(({ name }) => name));
+    for (const mark of [...this.dots.children]) if (!names.has(mark.dataset.name)) mark.remove();
+    const marks = new Map([...this.dots.children].map((mark) => [mark.dataset.name, mark]));
+    for (const one of wanted) this.move(marks.get(one.name) ?? this.dots.appendChild(markOf(one.name)), one);
+  }
+
+  // Moved and not made anew: who points at one reads what it says.
+  move(mark, { name, x, y, dbhz, said }) {
+    const [dot] = mark.children;
+    mark.setAttribute("transform", `translate(${x} ${y})`);
+    dot.setAttribute("class", `dot ${dbhz === null ? "unseen" : strength(dbhz)}`);
+    setText(dot.firstChild, `${name}: ${said}`);
   }
 
   drawSignals({ signals, systems, begin, end }) {
@@ -101,6 +147,8 @@ export class StationSky {
     );
   }
 }
+
+const markOf = (name) => svg("g", { "data-name": name }, svg("circle", { r: 3.4 }, svg("title")), svg("text", { x: 5, y: 3, class: "satellite" }, name));
 
 function place(azimuth_deg, elevation_deg) {
   const r = R * (1 - Math.max(0, elevation_deg) / 90);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -39,7 +39,7 @@ class Read:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads all partitions of some topics.
+    """Reads all partitions of some topics, or some of them.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ class Reader:
     """Where reading begins at the ends: with what came from this time on instead, and the last `LAST_OFFSETS`
     of each partition, however old; so that two readers that begin one after the other have the last messages
     of each in common."""
+    only: Collection[int] | None = None
+    """Partitions; None: all of them."""
     _why: Why = field(init=False)
     _consumer: AIOKafkaConsumer | None = None
     _by_name: dict[str, Topic] = field(default_factory=dict)
@@ -184,6 +186,19 @@ class Reader:
         assert self._consumer is not None, "the reader is not started"
         return all([await self._consumer.position(at) >= end for at, end in self._ends.items()])
 
+    async def held(self) -> int | None:
+        """Ask how many messages brokers keep of what is read; None: no broker answers."""
+        assert self._consumer is not None, "the reader is not started"
+        partitions = list(self._consumer.assignment())
+        try:
+            begins = await self._consumer.beginning_offsets(partitions)
+            ends = await self._consumer.end_offsets(partitions)
+        except KafkaError as error:
+            log.warning("cannot ask how many messages are kept", error=repr(error))
+            return None
+        held: int = sum(ends[at] - begins[at] for at in partitions)
+        return held
+
     async def since(self, time_us: int) -> dict[str, dict[int, int]]:
         """Ask for the offsets of the first messages from a time on, by topic and partition; else of the ends.
 
@@ -199,6 +214,14 @@ class Reader:
             if first is not None:
                 found[self._by_name[at.topic].name][at.partition] = first.offset
         return found
+
+    def seek(self, offsets: Mapping[str, Mapping[int, int]]) -> None:
+        """Read on from other offsets, by topic and partition."""
+        assert self._consumer is not None, "the reader is not started"
+        for at in self._consumer.assignment():
+            offset = offsets.get(self._by_name[at.topic].name, {}).get(at.partition)
+            if offset is not None:
+                self._consumer.seek(at, offset)
 
     async def remaining(self) -> int:
         """Ask how many messages wait to be read.
@@ -222,7 +245,12 @@ class Reader:
             return False
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> None:
-        partitions = [TopicPartition(n, p) for n, t in self._by_name.items() for p in range(t.partitions)]
+        partitions = [
+            TopicPartition(name, partition)
+            for name, topic in self._by_name.items()
+            for partition in range(topic.partitions)
+            if self.only is None or partition in self.only
+        ]
         consumer.assign(partitions)
         for at in partitions:
             offset = (self.begin or {}).get(self._by_name[at.topic].name, {}).get(at.partition)

@@ -20,6 +20,7 @@ from streams.alerts import (
     advance,
     alert_id,
     close,
+    comment,
     decide,
     expire,
     fall,
@@ -55,7 +56,7 @@ CLOSED_LIMIT = 10_000
 """Closed alerts that are remembered, so that a late repetition of their beginning opens nothing."""
 UNANSWERED_LIMIT = 10_000
 """Alerts that are over and wait for an answer; of more, the oldest are closed without one."""
-_KINDS = ("acknowledge_alert", "lower_alert", "decide_alert")
+_KINDS = ("acknowledge_alert", "comment_alert", "lower_alert", "decide_alert")
 
 
 class _Snapshot(msgspec.Struct):
@@ -230,6 +231,8 @@ class Alert:
             alert = self._alert(command.target)
             if command.kind == "acknowledge_alert":
                 answer = acknowledge(alert, command)
+            elif command.kind == "comment_alert":
+                answer = comment(alert, command)
             elif command.kind == "lower_alert":
                 answer = lower(alert, command)
             else:

@@ -176,7 +176,8 @@ class Desk:
             raise TimeoutError
         if self.answer is not None:
             return self.answer
-        step = alert(2, "acknowledged", by=command.by, comment=command.arguments["comment"])
+        change = "commented" if command.kind == "comment_alert" else "acknowledged"
+        step = alert(2, change, by=command.by, comment=command.arguments["comment"])
         self.country.keep(AlertTransitions(transitions=[step]))
         return CommandOutcome(id=command.id, ok=True, message="acknowledged")
 

@@ -47,6 +47,11 @@ SENSORS = (
     ("slope-9", "Slope 9, Lijiang", 100.2, 26.9, "tilt", {"tilt": {}}),
     ("bay-2", "Buoy Bohai 2", 119.4, 38.6, "dissolved_oxygen", {"dissolved_oxygen": {}}),
 )
+STEPS = {
+    "acknowledge_alert": "acknowledged", "comment_alert": "commented", "lower_alert": "level",
+    "decide_alert": "level",
+}  # fmt: skip
+"""What commands make of an alert."""
 RED, ORANGE = "a-red", "a-orange"
 
 
@@ -60,7 +65,7 @@ class RealDesk:
 
     async def command(self, command: Command) -> CommandOutcome:
         self.seen.append(command)
-        if command.kind in {"acknowledge_alert", "lower_alert", "decide_alert"}:
+        if command.kind in STEPS:
             return self.about_alert(command)
         outputs = self.control.on_batch(Commands(commands=[command]))
         self.country.keep(Commands(commands=[command]), *outputs)
@@ -72,7 +77,7 @@ class RealDesk:
         history = self.country.store.alert(command.target)
         assert history is not None
         level = command.arguments.get("level", history.alert.level)
-        change = "acknowledged" if command.kind == "acknowledge_alert" else "level"
+        change = STEPS[command.kind]
         step = alert(
             command.target, history.alert.number + 1, change, subject_id=history.alert.subject_id,
             state="acknowledged" if change == "acknowledged" else history.alert.state,

@@ -86,9 +86,10 @@ def test_it_is_bounded_and_counts_what_it_had_no_room_for():
 async def test_an_answer_is_waited_for():
     memory = AlertMemory()
     opened, answered = life(1, ("opened", "acknowledged"))
-    assert await memory.answered("a1") is None
+    is_answered = lambda step: step.state == "acknowledged"  # noqa: E731
+    assert await memory.reached("a1", is_answered) is None
     memory.listen([AlertTransitions(transitions=[opened])])
-    waiting = asyncio.create_task(memory.answered("a1"))
+    waiting = asyncio.create_task(memory.reached("a1", is_answered))
     await asyncio.sleep(0)
     memory.listen([AlertTransitions(transitions=life(2, LIVES[0]))])
     await asyncio.sleep(0)

@@ -77,6 +77,23 @@ async def test_without_a_name_the_address_is_recorded(country, request_):
     assert answer.json()["acknowledged_by"] == "unnamed, from 127.0.0.1"
 
 
+async def test_a_comment_stands_in_the_story_and_answers_nothing(country):
+    path = "/api/v1/alerts/a1/comments"
+    answer = await post(country.app(), path=path, json=LI)
+    assert answer.status_code == 200, answer.text
+    alert = answer.json()
+    assert (alert["state"], alert["acknowledged_by"]) == ("open", None)
+    told = alert["transitions"][-1]
+    assert (told["change"], told["by"], told["comment"]) == ("commented", "Li", "on my way")
+    (command,) = country.desk.seen
+    assert (command.kind, command.arguments) == ("comment_alert", {"comment": "on my way"})
+    for body in ({}, {"comment": " "}, {"comment": "x" * 2001}, {"comment": "seen", "by": "x" * 101}):
+        assert (await post(country.app(), path=path, json=body)).status_code == 422, body
+    unknown = await post(country.app(), path="/api/v1/alerts/none/comments", json=LI)
+    assert unknown.status_code == 404
+    assert len(country.desk.seen) == 1
+
+
 async def test_with_a_token_only_its_bearer_writes(country):
     app = country.app(write_token="correct horse", open_writes=False)
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic correct horse"}):

@@ -127,6 +127,7 @@ async def test_attempts_in_headers_and_bodies_change_nothing(app, tmp_path, monk
                 ("PUT", f"/api/v1/stations/{_quoted(text)}", {"source": text}),
                 ("PUT", "/api/v1/things/x", {"longitude": 1, "latitude": 1, "name": text}),
                 ("POST", "/api/v1/alerts/a1/acknowledge", {"by": text, "comment": text}),
+                ("POST", "/api/v1/alerts/a1/comments", {"by": text, "comment": text}),
                 ("POST", "/api/v1/tokens", {"name": text, "scopes": ["read"], "owner": text}),
                 ("PATCH", "/api/v1/accounts/x", {text: text}),
             ):

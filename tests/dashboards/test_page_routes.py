@@ -5,9 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from gnss.simulate import SimulatedSky, SimulatedStation
 from sensors.detectors import detector_names
+from sensors.model import Station
 from sensors.quality import every_test
-from streams.records import Change, Changes
+from streams.records import Change, Changes, RawChunk
+from streams.sky_watch import LOOK_US, MOST_STATIONS, SkyWatch
 from tests.dashboards import country as c
 from tests.dashboards import nation as n
 from tests.dashboards.serving import client_of
@@ -104,3 +107,44 @@ async def test_a_deleted_rule_leaves_the_datastreams_own_parameters(country):
     country.keep(Changes(changes=[gone]))
     (detector,) = (await get(country, "/datastreams/gauge-xiamen.water_level/chain"))["detectors"]
     assert (detector["is_off"], detector["is_ruled"]) == (False, False)
+
+
+async def test_the_sky_of_a_station_is_followed_while_somebody_asks(country):
+    watch, sky = SkyWatch(), SimulatedSky()
+    sender = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1, sky=sky)
+    app, path = country.app(sky_watch=watch), f"{API}/stations/{n.STATION}/sky"
+    async with client_of(app) as client:
+        first = (await client.get(path)).json()
+        assert first == {"state": "waiting", "time": None, "satellites": [], "trouble": ""}
+        for second in range(40):
+            at_us = c.START_US + second * c.SECOND_US
+            payload = b"".join(sender.emit(at_us).frames)
+            watch.hear([RawChunk(station_id=n.STATION, payload=payload, received_at_us=at_us + 100_000)])
+        told = (await client.get(path)).json()
+        assert told["state"] == "live"
+        assert told["time"].startswith("2026-01-01T00:00:3")
+        truth = {f"{one.system.letter}{one.satellite:02d}": one for one in sender.truth(at_us).satellites}
+        for one in told["satellites"]:
+            assert abs(one["elevation_deg"] - truth[one["name"]].elevation_deg) < 0.2
+        assert "1C" in next(one for one in told["satellites"] if one["name"][0] == "G")["cn0_dbhz"]
+        watch.trouble = "Kafka does not answer."
+        assert (await client.get(path)).json()["trouble"] == "Kafka does not answer."
+        assert (await client.get(f"{API}/stations/NONE/sky")).status_code == 404
+        country.now_us += LOOK_US + 1
+        assert watch.looked_at(country.now_us) == []
+        for number in range(MOST_STATIONS):
+            watch.begin(f"S{number}", None, country.now_us)
+        assert (await client.get(path)).json()["state"] == "full"
+    assert (await get(country, f"/stations/{n.STATION}/sky"))["state"] == "none"
+
+
+async def test_directions_are_seen_from_the_place_that_everybody_is_told(country, monkeypatch):
+    watch, places = SkyWatch(), []
+    monkeypatch.setattr(watch, "begin", lambda name, place, now_us: places.append(place) or True)
+    country.store.put_registry(
+        stations=[Station(id=n.STATION, name="x", longitude=121.2087, latitude=31.0961)],
+        things=[], properties=[], datastreams=[],
+    )  # fmt: skip
+    async with client_of(country.app(sky_watch=watch, station_decimals=1)) as client:
+        await client.get(f"{API}/stations/{n.STATION}/sky")
+    assert places == [(121.2, 31.1)]

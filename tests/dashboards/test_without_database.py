@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 
@@ -37,9 +38,9 @@ class World:
         async with client_of(self.app) as client:
             return await client.get(path)
 
-    async def post(self, path: str):
+    async def post(self, path: str, body: object = {"by": "Li"}):
         async with client_of(self.app) as client:
-            return await client.post(path, json={"by": "Li"})
+            return await client.post(path, json=body)
 
     def break_store(self, monkeypatch, error: Exception | None = None) -> None:
         """Let each question fail; without an error it is never answered."""
@@ -135,6 +136,27 @@ async def test_an_acknowledgement_needs_no_database(world, monkeypatch):
     unknown = await world.post("/api/v1/alerts/other/acknowledge")
     assert unknown.status_code == 503
     assert len(answered) == 1
+
+
+async def test_a_comment_needs_no_database(world, monkeypatch):
+    world.away = "gone"
+    world.break_store(monkeypatch, StorageError("gone"))
+
+    async def command(one):
+        step = c.alert(2, "commented", by=one.by, comment=one.arguments["comment"])
+        asyncio.get_running_loop().call_later(  # it comes on another topic than the answer
+            0.1, world.memory.listen, [AlertTransitions(transitions=[step])]
+        )
+        return CommandOutcome(id=one.id, ok=True, message="")
+
+    monkeypatch.setattr(world.country.desk, "command", command)
+    answer = await world.post("/api/v1/alerts/a1/comments", {"by": "Li", "comment": "seen"})
+    assert (answer.status_code, answer.headers["answered-from"]) == (200, "memory")
+    assert answer.json()["state"] == "open"
+    assert [(one["change"], one["comment"]) for one in answer.json()["transitions"]] == [
+        ("opened", ""),
+        ("commented", "seen"),
+    ]
 
 
 async def test_before_all_alerts_were_read_nothing_is_told_from_memory(world):

@@ -133,6 +133,11 @@ def duty(batches: Sequence[Record]) -> list[Record]:
                 for step in batch.transitions
                 if (step.change, step.rule) == ("opened", "sea_level") and not step.historic
             ]
+            done += [
+                command("comment_alert", step.alert_id, step.at_us + 2 * MINUTE, comment="a boat is out")
+                for step in batch.transitions
+                if (step.change, step.rule) == ("acknowledged", "sea_level")
+            ]
         elif isinstance(batch, Calls):
             for order in batch.orders[:1]:
                 receipt = CallReceipt.of(order, "answered", order.at_us + MINUTE)

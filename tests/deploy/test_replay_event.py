@@ -118,7 +118,7 @@ def test_unchanged_rules_make_what_came_step_for_step(store, installation):
     assert changes["crack", False][0] == "opened"
     assert {"unsilenced", "acknowledged", "closed"} <= set(changes["crack", False])
     assert changes["sea_level", False][:1] == ["opened"]
-    assert "acknowledged" in changes["sea_level", False]
+    assert {"acknowledged", "commented"} <= set(changes["sea_level", False])
     assert (outcome.failures, outcome.last_failure) == ({}, "")
 
 

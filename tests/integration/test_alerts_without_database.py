@@ -139,6 +139,14 @@ async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaSer
                 return items[0]["id"] if items else None
 
             alert = await eventually(open_alert, "the alert in the API", tmp_path)
+            remark = {"by": "duty", "comment": "the gauge is being cleaned"}
+            answer = await page.post(f"{api}/api/v1/alerts/{alert}/comments", json=remark)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["answered-from"] == "memory"
+            assert (answer.json()["state"], answer.json()["transitions"][-1]["change"]) == (
+                "open",
+                "commented",
+            )
             answer = await page.post(f"{api}/api/v1/alerts/{alert}/acknowledge", json={"by": "duty"})
             assert answer.status_code == 200, answer.text
             assert answer.headers["answered-from"] == "memory"
@@ -196,7 +204,7 @@ async def test_alerts_go_on_without_the_database(tmp_path: Path, kafka: KafkaSer
         numbers = [number for _, number in found["transitions"]]
         assert numbers == list(range(1, len(numbers) + 1))
         assert found["alerts"] == [(alert, "acknowledged", numbers[-1])]
-        assert [row[0] for row in found["commands"]] == [True]
+        assert [row[0] for row in found["commands"]] == [True, True]
         assert [one[:2] for one in found["deliveries"] if one[0] == "subscriber"] == [
             ("subscriber", number) for number in numbers
         ]

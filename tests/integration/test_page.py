@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gnss.simulate import SimulatedSky, SimulatedStation
 from streams.definitions import PrivacyDefinition
-from streams.records import AlertTransitions, StationReports
+from streams.records import AlertTransitions, RawChunk, StationReports
+from streams.sky_watch import SkyWatch
 from tests.dashboards import country as c
 from tests.dashboards import nation as n
 from tests.dashboards.country import SECOND_US, START_US
+from tests.dashboards.rehearsing import FakeDesk
 from tests.integration.browsing import Site, watch
 from tests.integration.browsing import browser as browser  # noqa: PLC0414 - a fixture
 from tests.integration.browsing import one_browser as one_browser  # noqa: PLC0414
@@ -37,6 +40,8 @@ VIEWS = (
 )
 SHOWN_WITHIN_MS = 2000
 PRIVACY = PrivacyDefinition(position_decimals=2)
+WATCH = SkyWatch()
+SENDER = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1, sky=SimulatedSky())
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def site(country: c.Country) -> Iterator[Site]:
 def nation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """4,000 stations; tests that change something leave the rest as it was."""
     country, book = n.found(tmp_path_factory.mktemp("nation"))
-    site = Site(country, sessions=lambda: book, privacy=PRIVACY)
+    site = Site(country, sessions=lambda: book, privacy=PRIVACY, sky_watch=WATCH)
     yield site
     site.stop()
     country.store.close()
@@ -71,6 +76,14 @@ def few(tmp_path: Path) -> Iterator[Site]:
     yield site
     site.stop()
     country.store.close()
+
+
+def hear(seconds: range) -> None:
+    """Let the first station send for a while, later than ever before."""
+    for second in seconds:
+        at_us = START_US + second * SECOND_US
+        payload = b"".join(SENDER.emit(at_us).frames)
+        WATCH.hear([RawChunk(station_id=n.STATION, payload=payload, received_at_us=at_us)])
 
 
 def sign(page: Page, name: str = "Li Na") -> None:
@@ -173,6 +186,24 @@ def test_a_station_tells_why_and_shows_its_past_at_any_zoom(browser: Browser, na
     expect(page.locator(".hour.none")).to_have_count(6)
     expect(page.get_by_role("table", name="Sources")).to_contain_text("streaming")
 
+    sky, table = page.locator("svg.sky"), page.get_by_role("table", name="Satellites now")
+
+    def dots() -> list[str]:
+        return sky.locator("g[transform]").evaluate_all("all => all.map(one => one.outerHTML)")
+
+    for seconds, least in ((range(30), "08:00:2"), (range(30, 46), "08:00:4")):
+        before = dots()
+        hear(seconds)
+        nation.country.now_us = START_US + seconds[-1] * SECOND_US
+        expect(page.locator(".live-note")).to_contain_text(f"Live, epoch of {least}")
+        expect(sky).to_have_class(re.compile("is-live"))
+        assert dots() != before, "they move"
+    expect(table).to_contain_text(re.compile(r"G\d\d.*1C\s\d\d\.\d", re.DOTALL))
+    assert table.locator("tbody tr").count() >= sky.locator(".dot").count() > 25
+    nation.country.now_us += 12 * SECOND_US
+    expect(page.get_by_text("Nothing came since the epoch of 08:00:4")).to_be_visible()
+    nation.country.now_us = START_US
+
     page.get_by_role("button", name="1 h").click()
     assert "span=1+h" in page.url
     page.wait_for_timeout(700)  # drawn anew
@@ -259,6 +290,12 @@ def test_an_alert_is_answered_lowered_silenced_and_its_story_told(browser: Brows
     detail.locator("summary").click()
     expect(detail.locator(".particulars")).to_contain_text("residual = value - fit")
     expect(detail).to_contain_text("Nobody has been called")
+    detail.get_by_role("button", name="Add a comment").click()
+    page.get_by_role("textbox", name="Comment").fill("a ship is moored there")
+    sign(page)
+    expect(detail.locator(".story")).to_contain_text("Li Na: a ship is moored there")
+    expect(detail).to_contain_text("not answered yet")
+    page.evaluate("localStorage.removeItem('name')")
     button = detail.get_by_role("button", name="Acknowledge")
     button.focus()
     page.keyboard.press("Enter")
@@ -301,6 +338,66 @@ def test_an_alert_is_answered_lowered_silenced_and_its_story_told(browser: Brows
     assert watched.is_clean(few.url)
 
 
+def test_a_rehearsal_is_begun_watched_kept_and_shown(browser: Browser, country: c.Country) -> None:
+    desk = FakeDesk()
+    site = Site(country, rehearsals=desk)
+    try:
+        watched = watch(browser, f"{site.url}/#/alerts", viewport=WIDE)
+        page = watched.page
+        page.get_by_role("tab", name="Rehearsal").click()
+        panel = page.locator("#panel-rehearsal")
+        expect(panel).to_contain_text("None is kept yet.")
+        panel.get_by_role("button", name="Rehearse a time").click()
+        page.get_by_label("Name", exact=True).fill("The night of the wave")
+        page.get_by_label("From").fill("2025-12-31T00:00:00Z")
+        page.get_by_label("Until").fill("2026-01-01T00:00:00Z")
+        page.get_by_label("Sites").fill("gauge-xiamen, slope-7")
+        page.get_by_label("Other rules").fill("[rule.x]")
+        page.get_by_label("As if each sample").check()
+        sign(page)
+        (asked,) = desk.asked
+        assert (asked.sites, asked.rules, asked.as_measured) == (
+            ["gauge-xiamen", "slope-7"],
+            "[rule.x]",
+            True,
+        )
+        kept = page.get_by_role("table", name="Kept rehearsals")
+        expect(kept).to_contain_text("25 %")
+        expect(kept).to_contain_text("gauge-xiamen, slope-7 · other rules · as measured")
+        kept.get_by_role("button", name="Cancel").click()
+        sign(page)
+        expect(kept).to_contain_text("cancelled")
+        panel.get_by_role("button", name="Rehearse a time").click()
+        page.get_by_label("From").fill("2025-12-31T00:00:00Z")
+        sign(page)
+        name = desk.listed()[0].id
+        came = {
+            "id": "a1",
+            "steps": [],
+            "level": "orange",
+            "title": "Sea level",
+            "onset": "2026-01-01T00:00:00Z",
+        }
+        made = {
+            "start": "2025-12-31T00:00:00Z", "end": "2026-01-01T00:00:00Z", "sites": [], "samples": 42,
+            "counts": {"same": 0, "changed": 1},
+            "alerts": [{"verdict": "changed", "difference": "later", "came": came, "rehearsed": came}],
+        }  # fmt: skip
+        desk.finish(name, made)
+        expect(kept).to_contain_text("1 changed")
+        kept.locator("button.row").click()
+        result = page.get_by_role("table", name="Rehearsal", exact=True)
+        expect(result).to_contain_text("later")
+        expect(result.get_by_role("link")).to_have_attribute("href", "#/alerts/a1")
+        assert watched.barriers() == []
+        kept.get_by_role("button", name="Delete").first.click()
+        sign(page)
+        expect(kept.locator("tbody tr")).to_have_count(1)
+        assert watched.is_clean(site.url)
+    finally:
+        site.stop()
+
+
 def test_a_red_alert_stands_over_all_sounds_and_names_the_page(browser: Browser, few: Site) -> None:
     watched = watch(browser, f"{few.url}/#/operation", viewport=WIDE)
     page = watched.page
@@ -328,6 +425,7 @@ def test_tasks_are_added_paused_resumed_and_deleted(browser: Browser, few: Site)
     watched = watch(browser, f"{few.url}/#/operation", viewport=WIDE)
     page = watched.page
     expect(page.locator(".health")).to_have_count(8)
+    expect(page.locator(".health .big").nth(5)).to_contain_text(re.compile(r"verdicts \d+\.\d s old"))
     page.get_by_label("Find a figure").fill("database")
     expect(page.get_by_role("table", name="All figures").locator("tbody tr")).to_have_count(1)
     page.get_by_role("tab", name="Streams").click()
@@ -485,6 +583,44 @@ def test_language_theme_and_zone_are_kept(browser: Browser, few: Site) -> None:
     assert watched.is_clean(few.url)
 
 
+def test_a_map_that_is_left_in_the_middle_of_something_draws_no_more(browser: Browser, site: Site) -> None:
+    watched = watch(browser, f"{site.url}/#/operation", viewport=WIDE)
+    watched.page.evaluate(
+        """async () => {
+            const { BaseMap } = await import("/assets/base_map.js");
+            const places = [{ latitude: 25, longitude: 100 }, { latitude: 30, longitude: 120 }];
+            const node = () => document.body.appendChild(document.createElement("div"));
+            const made = [];
+            for (let i = 0; i < 6; i++) {
+                const place = node();
+                place.style.height = "200px";
+                made.push(new BaseMap(place));
+            }
+            while (made.some((one) => !one.land)) await new Promise((done) => setTimeout(done, 20));
+            await new Promise((done) => setTimeout(done, 200));
+            const acts = [
+                (one) => (one.paintBase(), one.fit(places)), // it asks for a frame, then draws at once
+                (one) => one.map.zoomIn(),
+                (one) => one.map.flyTo([20, 100], 6),
+                (one) => one.map.panBy([90, 40]),
+                (one) => one.map.invalidateSize({ debounceMoveend: true }),
+                (one) => (one.map.zoomIn(), one.paintBase()),
+            ];
+            acts.forEach((act, i) => (act(made[i]), made[i].remove()));
+            for (const act of acts) {
+                const one = made[acts.indexOf(act)] = new BaseMap(node());
+                one.map.getContainer().style.height = "200px";
+                await new Promise((done) => setTimeout(done, 100));
+                act(one);
+                await new Promise((done) => setTimeout(done, 60)); // in the middle of what is animated
+                one.remove();
+            }
+            await new Promise((done) => setTimeout(done, 700));
+        }"""
+    )
+    assert watched.is_clean(site.url)
+
+
 def test_what_devices_say_is_text(browser: Browser, site: Site) -> None:
     watched = watch(browser, site.url, viewport=WIDE)
     page = watched.page
@@ -575,6 +711,9 @@ def test_pictures_of_the_readme_are_what_is_seen(browser: Browser, nation: Site,
         page.goto(f"{nation.url}/#/{view}")
         expect(page.locator("#connection")).to_have_text("Live")
         page.wait_for_timeout(1000)
+        if view.startswith("station"):
+            hear(range(50, 85))
+            expect(page.locator("svg.is-live")).to_be_visible()
         page.locator("#view").evaluate("(node, down) => { node.scrollTop = down; }", down)
         page.wait_for_timeout(200)
         picture = page.screenshot(path=str(folder / f"{name}.png"))

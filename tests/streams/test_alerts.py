@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.detectors import LEVELS
-from streams.alerts import SHOWN_AFTER_ANSWER_US, acknowledge, advance, alert_id, expire
+from streams.alerts import MOST_STEPS, SHOWN_AFTER_ANSWER_US, acknowledge, advance, alert_id, comment, expire
 from streams.records import Command, Detection
 
 BEGIN = Detection(
@@ -124,6 +124,48 @@ def test_what_is_historic_does_not_touch_what_calls_people():
     closed = advance(historic, then(phase="end", historic=True))
     assert closed is not None
     assert closed.historic
+
+
+def remark(text="the gauge is being cleaned", at_us=9000, **changes):
+    arguments = {"comment": text}
+    return Command(
+        id="c2", kind="comment_alert", target="x", by="Wang", at_us=at_us, arguments=arguments, **changes
+    )
+
+
+def test_a_comment_is_a_step_that_answers_nothing():
+    step = comment(opened(), remark()).transition
+    assert step is not None
+    assert (step.number, step.change, step.state, step.by) == (2, "commented", "open", "Wang")
+    assert (step.comment, step.level, step.evidence) == (
+        "the gauge is being cleaned",
+        "blue",
+        {"values": [0.1]},
+    )
+    again = comment(step, remark())
+    assert (again.ok, again.transition) == (True, None), "it came twice"
+    assert comment(step, remark("and now it is clean")).transition is not None
+    after = comment(answered(step), remark(at_us=9500)).transition
+    assert after is not None
+    assert (after.state, after.number) == ("acknowledged", 4)
+    ended = advance(step, then(phase="end", detected_at_us=9800))
+    assert ended is not None
+    assert (ended.state, ended.by, ended.comment) == ("open", "", "")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 2001, 5])
+def test_a_comment_that_is_none_is_refused(text):
+    answer = comment(opened(), remark(text))
+    assert (answer.ok, answer.transition) == (False, None)
+
+
+def test_what_is_closed_unknown_or_full_takes_no_comment():
+    closed = advance(answered(opened()), then(phase="end", detected_at_us=5000))
+    full = msgspec.structs.replace(opened(), number=MOST_STEPS)
+    for alert in (closed, None, full):
+        answer = comment(alert, remark())
+        assert (answer.ok, answer.transition) == (False, None)
+    assert comment(msgspec.structs.replace(full, number=MOST_STEPS - 1), remark()).ok
 
 
 def test_acknowledging_is_noted_once_and_leaves_the_level_free_to_rise():

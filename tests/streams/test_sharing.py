@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -207,15 +208,16 @@ def test_a_damaged_hour_is_an_error_that_names_itself():
         Upward("hangzhou", EVERYTHING)(hour(b"\x07"))
 
 
-def command(target: str, name: str = "c1") -> Command:
-    return Command(id=name, kind="acknowledge_alert", target=target, by="duty", at_us=1)
+def command(target: str, name: str = "c1", **changes: Any) -> Command:
+    made = Command(id=name, kind="acknowledge_alert", target=target, by="duty", at_us=1)
+    return msgspec.structs.replace(made, **changes)
 
 
 def test_a_command_goes_down_the_tree_step_by_step_and_its_answer_comes_up_again():
     to_zhejiang, to_hangzhou = (Downward(name, DownRules(), lambda: 1) for name in ("zhejiang", "hangzhou"))
-    asked = Commands(
-        commands=[command("abc"), command("zhejiang:hangzhou:abc", "c2"), command("beijing:abc")]
-    )
+    lowered = command("zhejiang:hangzhou:abc", "c3", kind="lower_alert")
+    commented = command("zhejiang:hangzhou:abc", "c2", kind="comment_alert", arguments={"comment": "seen"})
+    asked = Commands(commands=[command("abc"), commented, command("beijing:abc"), lowered])
     first = to_zhejiang(asked)
     assert isinstance(first, Commands)
     assert [one.target for one in first.commands] == ["hangzhou:abc"]
@@ -237,7 +239,7 @@ def test_regions_below_are_told_of_their_alerts_alone():
     secret = Command(
         id="c3", kind="put", target="station/zhejiang:A", by="it", at_us=1, arguments={"password": "p"}
     )
-    theirs = command("zhejiang:hangzhou:abc", "c2")
+    theirs = command("zhejiang:hangzhou:abc", "c2", kind="comment_alert")
     assert for_below(Commands(commands=[command("abc"), theirs, secret])) == Commands(commands=[theirs])
     assert for_below(Commands(commands=[command("abc"), secret])) is None
     assert for_below(CommandOutcomes(outcomes=[])) is None

@@ -33,7 +33,7 @@ class AlertsView {
       open: new Table(open, text.alertHeads, { act, label: text.openAlerts }),
       past: new Table(past, text.alertHeads, { act, label: text.pastAlerts }),
     };
-    new Rehearsal(rehearsal);
+    this.rehearsal = new Rehearsal(rehearsal);
     this.tabs = panelTabs(text.lists, [["open", text.openAlerts, open], ["past", text.pastAlerts, past], ["rehearsal", text.rehearsal, rehearsal]]);
     this.tabs.querySelector("#tab-past").addEventListener("click", () => this.loadPast());
     const mapNode = el("div", { class: "map", role: "region", "aria-label": text.alertMap });
@@ -75,6 +75,7 @@ class AlertsView {
     this.fill(this.tables.past, this.past.filter((alert) => !this.level || alert.level === this.level), words().noPastAlert);
     this.showMap(wanted);
     this.detail?.show();
+    this.rehearsal.show();
   }
 
   fill(table, alerts, nothing) {

@@ -29,6 +29,7 @@ class StationView {
     const past = el("section", { class: "card wide" });
     const sky = el("section", { class: "card" });
     const signals = el("section", { class: "card broad" });
+    const satellites = el("section", { class: "card wide" });
     const calendar = el("section", { class: "card wide" });
     const sources = el("section", { class: "card wide" });
     this.page = el(
@@ -41,11 +42,12 @@ class StationView {
       past,
       sky,
       signals,
+      satellites,
       calendar,
       sources,
     );
     node.append(this.page);
-    this.parts = [new StationPlots(past, id, query), new StationSky(sky, signals, id), new Calendar(calendar, id), new StationSources(sources, id)];
+    this.parts = [new StationPlots(past, id, query), new StationSky(sky, signals, satellites, id), new Calendar(calendar, id), new StationSources(sources, id)];
   }
 
   destroy() {
@@ -54,13 +56,13 @@ class StationView {
 
   reports() {
     const text = words();
-    const link = (days, name) => el("a", { target: "_blank", rel: "noopener", href: this.reportOf(days) }, name);
-    return [el("span", { class: "muted" }, text.report), link(1, text.day), link(30, text.month)];
+    this.links = [[1, text.day], [30, text.month]].map(([days, name]) => ({ days, node: el("a", { target: "_blank", rel: "noopener" }, name) }));
+    return [el("span", { class: "muted" }, text.report), ...this.links.map(({ node }) => node)];
   }
 
   // Until the station's newest report, which the server knows; a day is what it gives without a range.
   reportOf(days) {
-    const newest = new Date(model.stations.get(this.id)?.last_epoch ?? now());
+    const newest = Math.floor(new Date(model.stations.get(this.id)?.last_epoch ?? now()) / 60_000) * 60_000;
     const range = days > 1 ? `&from=${new Date(newest - days * 86_400_000).toISOString()}` : "";
     return `/api/v1/stations/${encodeURIComponent(this.id)}/report?format=html&language=${languageName()}${range}`;
   }
@@ -80,6 +82,10 @@ class StationView {
     }
     setText(this.title, s.id);
     setText(this.more, `${s.name === s.id ? "" : fullName(s)} · ${text.lastEpoch} ${moment(s.last_epoch, time)} (${age(s.last_epoch, time)})`);
+    for (const { days, node } of this.links) {
+      const address = this.reportOf(days);
+      if (node.getAttribute("href") !== address) node.setAttribute("href", address);
+    }
     setText(this.pause, s.paused ? text.resume : text.pause);
     this.pause.hidden = !mayWrite();
     const reasons = s.reasons.length ? s.reasons.map((reason) => reasonText(reason)) : [{ text: text.nothingWrong, check: "" }];

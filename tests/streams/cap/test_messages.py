@@ -57,12 +57,19 @@ def test_when_a_silence_ends_it_is_told_as_it_then_is():
     assert types("opened", ("silenced", QUIET), "unsilenced") == [("Alert", 1)]
 
 
+def test_a_comment_is_for_those_inside():
+    assert types("opened", "commented", "ended", "commented") == [("Alert", 1), ("Cancel", 3)]
+    assert types(("opened", QUIET), ("commented", QUIET)) == []
+
+
 def test_an_answer_does_not_say_how_things_are():
     assert current(messages(life("opened", "acknowledged"))).step.number == 1
     assert current([]) is None
 
 
-CHANGES = st.sampled_from(["opened", "level", "acknowledged", "ended", "closed", "silenced", "unsilenced"])
+CHANGES = st.sampled_from(
+    ["opened", "level", "acknowledged", "commented", "ended", "closed", "silenced", "unsilenced"]
+)
 
 
 @given(

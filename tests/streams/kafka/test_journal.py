@@ -88,6 +88,7 @@ def command(random: Random, at_us: int) -> Record:
     kind, target, arguments = random.choice(
         [
             ("acknowledge_alert", name_of(random), {}),
+            ("comment_alert", name_of(random), {"comment": "seen"}),
             ("lower_alert", name_of(random), {"level": "blue"}),
             ("decide_alert", name_of(random), {"answer": random.choice(("confirm", "decline"))}),
             ("put", "person/li", values_of(PERSON)),

@@ -99,6 +99,23 @@ def test_commands_are_each_answered_also_when_repeated_or_impossible():
     assert take(processor, detection("end"))[0].number == 3
 
 
+def test_a_comment_stands_in_the_story_and_stays_through_a_restart():
+    processor = Alert()
+    (opened,) = take(processor, detection())
+    said = Command(
+        id="c1", kind="comment_alert", target=opened.alert_id, by="Li", at_us=50,
+        arguments={"comment": "a ship is moored at the gauge"},
+    )  # fmt: skip
+    outputs = processor.on_batch(Commands(commands=[said]))
+    (step,) = transitions(outputs)
+    assert (step.number, step.state, step.change, step.by) == (2, "open", "commented", "Li")
+    assert [o.ok for b in outputs if isinstance(b, CommandOutcomes) for o in b.outcomes] == [True]
+    restored = Alert()
+    restored.restore(list(processor.snapshot()))
+    assert transitions(restored.on_batch(Commands(commands=[said]))) == []
+    assert transitions(restored.on_batch(acknowledgement()))[0].number == 3
+
+
 def test_a_command_for_a_region_below_is_left_to_it():
     processor = Alert()
     target = f"hangzhou:{alert_id('sea_level', 'g.level', 1)}"

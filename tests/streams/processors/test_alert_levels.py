@@ -168,7 +168,7 @@ def test_who_acknowledges_during_a_consultation_does_not_end_it():
 
 STORY = st.lists(
     st.tuples(
-        st.sampled_from(["found", "time", "confirm", "decline", "acknowledge", "lower", "end"]),
+        st.sampled_from(["found", "time", "confirm", "decline", "acknowledge", "comment", "lower", "end"]),
         st.integers(1, 300),
         st.sampled_from(LEVELS),
     ),
@@ -196,6 +196,7 @@ def test_neither_a_restart_nor_how_often_time_is_told_changes_the_steps(story, r
             "confirm": ask("decide_alert", "li", now_s, answer="confirm"),
             "decline": ask("decide_alert", "li", now_s, answer="decline"),
             "acknowledge": ask("acknowledge_alert", "li", now_s),
+            "comment": ask("comment_alert", "li", now_s, comment=level),
             "lower": ask("lower_alert", "li", now_s, level=level),
         }.get(what)
         for processor, outputs in ((straight, whole), (broken, pieces)):
