@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -24,19 +25,19 @@ from tests.program import free_port
 
 
 @contextlib.contextmanager
-def mock_provider(**users: dict[str, Any]) -> Iterator[str]:
-    """Run oidc-provider-mock in a process of its own; yields its issuer."""
+def mock_provider(host: str = "127.0.0.1", **users: dict[str, Any]) -> Iterator[str]:
+    """Run oidc-provider-mock in a process of its own; yields its issuer, by a name of this machine."""
     port = free_port()
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce"]
     for sub, claims in users.items():
         command += ["--user-claims", json.dumps({"sub": sub, **claims})]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    issuer = f"http://127.0.0.1:{port}"
+    issuer = f"http://{host}:{port}"
     try:
         deadline_s = time.monotonic() + 60
         while True:
             with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"{issuer}/jwks")
+                httpx.get(f"http://127.0.0.1:{port}/jwks")
                 break
             assert process.poll() is None
             assert time.monotonic() < deadline_s
@@ -52,11 +53,16 @@ def new_key(kid: str) -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}, private=True)
 
 
+@functools.cache
+def _first_key() -> RSAKey:
+    return new_key("k1")
+
+
 class ScriptedProvider:
     """Answers as its fields say; what is None is as it should be."""
 
     def __init__(self) -> None:
-        self.keys = [new_key("k1")]
+        self.keys = [_first_key()]
         self.signing: RSAKey | None = None
         self.claims: dict[str, Any] = {}
         self.without: tuple[str, ...] = ()
