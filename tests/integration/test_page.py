@@ -41,7 +41,6 @@ VIEWS = (
 SHOWN_WITHIN_MS = 2000
 PRIVACY = PrivacyDefinition(position_decimals=2)
 WATCH = SkyWatch()
-SENDER = SimulatedStation(1, 121.2, 31.1, 20.0, seed=1, sky=SimulatedSky())
 
 
 @pytest.fixture
@@ -78,11 +77,16 @@ def few(tmp_path: Path) -> Iterator[Site]:
     country.store.close()
 
 
-def hear(seconds: range) -> None:
+def sender_of_shanghai() -> SimulatedStation:
+    """Return what sends as the nation's first station."""
+    return SimulatedStation(1, 121.2, 31.1, 20.0, seed=1, sky=SimulatedSky())
+
+
+def hear(seconds: range, sender: SimulatedStation) -> None:
     """Let the first station send for a while, later than ever before."""
     for second in seconds:
         at_us = START_US + second * SECOND_US
-        payload = b"".join(SENDER.emit(at_us).frames)
+        payload = b"".join(sender.emit(at_us).frames)
         WATCH.hear([RawChunk(station_id=n.STATION, payload=payload, received_at_us=at_us)])
 
 
@@ -191,9 +195,10 @@ def test_a_station_tells_why_and_shows_its_past_at_any_zoom(browser: Browser, na
     def dots() -> list[str]:
         return sky.locator("g[transform]").evaluate_all("all => all.map(one => one.outerHTML)")
 
+    sender = sender_of_shanghai()
     for seconds, least in ((range(30), "08:00:2"), (range(30, 46), "08:00:4")):
         before = dots()
-        hear(seconds)
+        hear(seconds, sender)
         nation.country.now_us = START_US + seconds[-1] * SECOND_US
         expect(page.locator(".live-note")).to_contain_text(f"Live, epoch of {least}")
         expect(sky).to_have_class(re.compile("is-live"))
@@ -712,7 +717,8 @@ def test_pictures_of_the_readme_are_what_is_seen(browser: Browser, nation: Site,
         expect(page.locator("#connection")).to_have_text("Live")
         page.wait_for_timeout(1000)
         if view.startswith("station"):
-            hear(range(50, 85))
+            WATCH.rest()  # it sends anew
+            hear(range(-34, 2), sender_of_shanghai())
             expect(page.locator("svg.is-live")).to_be_visible()
         page.locator("#view").evaluate("(node, down) => { node.scrollTop = down; }", down)
         page.wait_for_timeout(200)
