@@ -42,6 +42,8 @@ class PropertyDefinition(Definition, frozen=True, kw_only=True, forbid_unknown_f
     """A kind of quantity: an entry of the catalogue."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    name_zh: Line = ""
+    """In Chinese; empty: nobody has said it."""
     description: Words = ""
     definition: Annotated[str, msgspec.Meta(max_length=500)] = ""
     """The address of what is meant by it."""
