@@ -402,6 +402,7 @@ async def test_the_description_resolves_and_names_every_route(country):
             "/privacy/rovers",
             "/privacy/{name}",
             "/live",
+            "/push",
             "/changes",
             "/changes/{kind}/{identity}/revert",
             "/commands",
