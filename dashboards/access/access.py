@@ -73,7 +73,7 @@ class Access:
         An administrator's; empty: there is none.
     open_writes
         Whether only this machine reaches the server: everybody may do everything then, until there is a write
-        token or an account of an administrator.
+        token, a provider, or an account of an administrator.
     key
         Signs cookies; empty: one of this process.
     """
@@ -106,6 +106,7 @@ class Access:
         return (
             self._open_writes
             and not self._write_token
+            and not self.rules.has_provider  # which may say who is an administrator
             and self.book.is_known
             and not self.book.has_administrator
         )
@@ -249,6 +250,8 @@ class Access:
         session = self.cookies.read(cookie, state, now_us)
         if session is None or session.id in self._ended:
             return None
+        if session.until_us is not None and not self.rules.has_provider:
+            return None  # a provider said who this is, and is not believed any more
         roles = self.book.roles(name, now_us) if session.roles is None else session.roles
         if not roles or not self.book.is_open(name, now_us):
             return None

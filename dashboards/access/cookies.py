@@ -35,7 +35,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     roles: tuple[Role, ...] | None = None
     """Those that a provider gave; None: the account's own."""
     until_us: int | None = None
-    """When it is over whatever is asked; None: that follows from its begin."""
+    """When it is over whatever is asked, if a provider said who this is; None: they had a password."""
 
 
 @dataclass(frozen=True, slots=True)

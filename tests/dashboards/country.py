@@ -218,12 +218,14 @@ class Country:
             self._apps[key] = self._made()
         return self._apps[key]
 
-    def _made(self, write_token="", open_writes=True, rules=None, **changes):
+    def _made(self, write_token="", open_writes=True, rules=None, key=b"", **changes):
         if "access" not in changes:
             book = Book()
             book.listen(self.changes)
             clock_us = lambda: self.now_us  # noqa: E731
-            options = {"write_token": write_token, "open_writes": open_writes, "rules": rules or Rules()}
+            options = {
+                "write_token": write_token, "open_writes": open_writes, "rules": rules or Rules(), "key": key,
+            }  # fmt: skip
             changes["access"] = Access(book, clock_us, time.monotonic, **options)
         return create_app(
             self.store,

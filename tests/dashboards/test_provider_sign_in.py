@@ -42,7 +42,7 @@ def script():
 
 
 @contextlib.asynccontextmanager
-async def signing_in(country, issuer, rules=None, clock_s=time.monotonic, **changes):
+async def signing_in(country, issuer, rules=None, clock_s=time.monotonic, access=None, **changes):
     """Yield a browser without cookies, and the app."""
     options = {
         "client_id": "groundswell", "client_secret": "s&cret%", "account_claim": "preferred_username",
@@ -51,7 +51,8 @@ async def signing_in(country, issuer, rules=None, clock_s=time.monotonic, **chan
     config = OidcConfig(issuer=issuer, **options)
     provider = Provider(config, return_url(HERE), lambda: country.now_us, clock_s)
     rules = rules or Rules(has_provider=True)
-    app = country.app(open_writes=False, write_token="the write token", rules=rules, provider=provider)
+    closed = {"open_writes": False, "write_token": "the write token"}
+    app = country.app(rules=rules, provider=provider, **(closed | (access or {})))
     try:
         async with client_of(app) as browser:
             yield browser, app
@@ -142,6 +143,34 @@ async def test_the_provider_may_say_the_roles(country, script):
         assert (await browser.get(SESSION)).json()["roles"] == ["operator"], "no more than it says"
         app.state.access.book.take(Changes(changes=[change("account", "administrator", None, 2)]))
         assert (await browser.get(SESSION)).json()["how"] == "nobody"
+
+
+async def test_where_a_provider_says_who_is_who_nobody_may_do_everything(country, script):
+    """A proxy on this machine leads people to a loopback address, and no account here is an administrator."""
+    mapped = {"role_claim": "groups", "roles": {"gnss": "viewer", "chiefs": "administrator"}}
+    country.keep(Changes(changes=[change("account", "administrator", None, 2)]))
+    script.claims = {"preferred_username": "rover", "groups": ["gnss"]}
+    closed = {"open_writes": True, "write_token": ""}
+    async with signing_in(country, script.issuer, **mapped, access=closed) as (browser, _):
+        assert (await browser.get(SESSION)).json()["how"] == "nobody"
+        assert (await browser.post(ACKNOWLEDGE, json={})).status_code == 401
+        await tried(browser, script)
+        told = (await browser.get(SESSION)).json()
+        assert (told["roles"], told["may"]) == (["viewer"], ["read"])
+
+
+async def test_without_its_provider_a_session_ends(country, script):
+    """Who takes a provider out of the configuration does not believe any more what it said."""
+    mapped = {"role_claim": "groups", "roles": {"gnss": "administrator"}}
+    key = {"key": b"k" * 32}
+    for changes in (mapped, {}):
+        async with signing_in(country, script.issuer, **changes, access=key) as (browser, _):
+            script.claims = {"preferred_username": "operator", "groups": ["gnss"]}
+            await tried(browser, script)
+            assert (await browser.get(SESSION)).json()["how"] == "session"
+            session = {"cookie": f"{SESSION_COOKIE}={browser.cookies[SESSION_COOKIE]}"}
+        async with signing_in(country, script.issuer, Rules(), access=key) as (browser, _):
+            assert (await browser.get(SESSION, headers=session)).json()["how"] == "nobody"
 
 
 async def test_a_session_ends_though_it_is_used(country, script):
