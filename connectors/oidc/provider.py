@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -170,19 +171,14 @@ class Provider:
             now_s = self._clock_s()
             if self._metadata is not None and now_s < self._metadata_s + KEPT_S:
                 return self._metadata
-            if now_s < self._failed_s + PAUSE_S:
-                raise ProviderAwayError("it was away a moment ago")
             address = f"{self.config.issuer.rstrip('/')}/.well-known/openid-configuration"
-            try:
+            with self._patience():
                 found = await self._ask("GET", address, _Metadata)
                 if found.issuer != self.config.issuer:
                     raise ProviderAwayError(f"it calls itself {found.issuer[:200]!r}")
                 for url in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
                     if not is_usable(url, self.config.issuer):
                         raise ProviderAwayError(f"it names {url[:200]!r}, which cannot be used")
-            except ProviderAwayError:
-                self._failed_s = now_s
-                raise
             self._metadata, self._metadata_s = found, now_s
             return found
 
@@ -191,9 +187,21 @@ class Provider:
         async with self._looking:
             age_s = self._clock_s() - self._keys_s
             if age_s >= KEPT_S or (anew and age_s >= PAUSE_S):
-                self._keys = (await self._ask("GET", found.jwks_uri, _Keys)).keys
+                with self._patience():
+                    self._keys = (await self._ask("GET", found.jwks_uri, _Keys)).keys
                 self._keys_s = self._clock_s()
             return self._keys
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Ask nothing soon after a failure: those that waited meanwhile need not try, too."""
+        if self._clock_s() < self._failed_s + PAUSE_S:
+            raise ProviderAwayError("it was away a moment ago")
+        try:
+            yield
+        except ProviderAwayError:
+            self._failed_s = self._clock_s()
+            raise
 
     async def _token(self, found: _Metadata, code: str, verifier: str) -> str:
         config = self.config

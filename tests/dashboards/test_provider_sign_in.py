@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -352,6 +353,27 @@ async def test_a_provider_that_is_slow_or_away_is_left_alone_for_a_while(country
         now[0] += under_test.KEPT_S - 1
         await begun(browser)
         assert len(script.seen) == 2, "what it tells of itself is kept for a while"
+
+
+async def test_who_waited_for_a_provider_that_is_away_does_not_ask_it_again(country, script):
+    """Its answer takes longer than the pause after it."""
+    slow_s = 2 * under_test.PAUSE_S
+    script.answers[WELL_KNOWN] = (500, {}, b"")
+    async with signing_in(country, script.issuer, clock_s=lambda: slow_s * len(script.seen)) as (browser, _):
+        answers = await asyncio.gather(*(browser.get(PATH) for _ in range(2)))
+    assert [refusal(answer) for answer in answers] == ["away", "away"]
+    assert len(script.seen) == 1
+
+
+async def test_keys_that_cannot_be_had_are_not_asked_for_by_each(country, script):
+    script.answers["/jwks"], now = (500, {}, b""), [0.0]
+    async with signing_in(country, script.issuer, clock_s=lambda: now[0]) as (browser, _):
+        for _ in range(2):
+            assert refusal(await tried(browser, script)) == "away"
+        assert [path for path, *_ in script.seen].count("/jwks") == 1
+        del script.answers["/jwks"]
+        now[0] += under_test.PAUSE_S
+        assert "back=1" in (await tried(browser, script)).headers["location"]
 
 
 @pytest.mark.parametrize(
