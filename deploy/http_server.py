@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from deploy.refusal import Refusal
 
@@ -88,6 +89,16 @@ class Bounded(H11Protocol):
             self._deadline.cancel()
 
 
+class Heard(WebSocketsSansIOProtocol):
+    """A WebSocket of one connection: who does not take answers gets no more of them."""
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the answers before it wait already."""
+        output = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(output)
+
+
 class _Server(uvicorn.Server):
     """Signals belong to the program, not to the web server."""
 
@@ -110,7 +121,7 @@ async def serving(
     config = uvicorn.Config(
         app,
         http=Bounded,
-        ws="websockets-sansio",
+        ws=Heard,
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,  # each viewer would hold a dictionary, and compress alone
         log_level="warning",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 from starlette.applications import Starlette
@@ -30,7 +31,12 @@ async def echo(socket):
             await socket.send_text(await socket.receive_text())
 
 
-APP = Starlette(routes=[Route("/", hello), WebSocketRoute("/echo", echo)])
+async def heard(socket):
+    await socket.accept()
+    await socket.receive_text()
+
+
+APP = Starlette(routes=[Route("/", hello), WebSocketRoute("/echo", echo), WebSocketRoute("/heard", heard)])
 
 
 @pytest.fixture
@@ -73,6 +79,31 @@ async def test_a_socket_lasts_and_takes_no_long_messages(tight):
         await socket.send("x" * (http_server.MESSAGE_BYTES + 1))
         with pytest.raises(ConnectionClosed):
             await socket.recv()
+
+
+async def test_answers_to_pings_are_not_gathered_for_who_does_not_take_them():
+    listener = bind("127.0.0.1", 0, "--http")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+    upgrade = (
+        b"GET /heard HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    ping, text = b"\x89\xfd" + bytes(4 + 125), b"\x81\x81" + bytes(4) + b"x"
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        peer.setblocking(False)
+        loop = asyncio.get_running_loop()
+        async with serving(APP, listener, lambda: None):
+            await loop.sock_connect(peer, listener.getsockname())
+            await loop.sock_sendall(peer, upgrade)
+            assert (await loop.sock_recv(peer, 4096)).startswith(b"HTTP/1.1 101")
+            for _ in range(300):
+                await loop.sock_sendall(peer, ping * 100)
+            await loop.sock_sendall(peer, text)
+            taken = 0
+            while piece := await asyncio.wait_for(loop.sock_recv(peer, 65_536), 10):
+                taken += len(piece)
+    assert 127 <= taken < 1_000_000, "of 3.8 MB"
 
 
 async def test_a_crowd_is_turned_away_and_those_inside_are_served(tight):
