@@ -54,7 +54,8 @@ document.title = `${words.head} · Groundswell`;
 function wanted() {
   try {
     const target = new URL(new URLSearchParams(location.search).get("next") ?? "/", location.origin);
-    if (target.origin === location.origin && target.pathname !== location.pathname) {
+    const isHere = target.origin === location.origin && !target.pathname.startsWith("//"); // as /.//other.example
+    if (isHere && target.pathname !== location.pathname) {
       return target.pathname + target.search + (target.hash || location.hash);
     }
   } catch {

@@ -94,8 +94,11 @@ def test_signing_in_and_out(browser: Browser, site: Site) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/sign-in", "%zz"],
-)
+    [
+        "//evil.example/", "https://evil.example/", "/\\evil.example", "/.//evil.example/",
+        "javascript:alert(1)", "/sign-in", "%zz",
+    ],
+)  # fmt: skip
 def test_it_leads_to_no_other_server(browser: Browser, site: Site, wanted: str) -> None:
     context = browser.new_context(locale="zh-CN", color_scheme="dark", viewport={"width": 360, "height": 640})
     page = context.new_page()
