@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -19,13 +19,18 @@ from dashboards.problems import ProblemError
 from dashboards.push.channels import channels_of
 from dashboards.push.cursor import Cursor, cursor_of
 from dashboards.push.hub import PushHub
-from dashboards.push.viewer import Viewer
+from dashboards.push.viewer import Reason, Viewer
 
 RETRY = b"retry: 2000\n\n"
 """Milliseconds after which a browser comes back."""
 MOST_MESSAGES = 100
 """Of a viewer, who has nothing to say."""
 GOING_AWAY, NOT_ALLOWED, TRY_LATER = 1001, 1008, 1013
+_WHY: Mapping[Reason, str] = {
+    "slow": "you are too slow",
+    "no_room": "too much waits for all who watch: come back later",
+    "failed": "what you missed cannot be told now: come back later",
+}
 
 _Channels = Annotated[
     list[str],
@@ -92,7 +97,7 @@ async def _send(socket: WebSocket, viewer: Viewer, hub: PushHub) -> None:
     if hub.closed:
         await socket.close(GOING_AWAY, "the server is stopping")
     elif viewer.dropped is not None:
-        await socket.close(TRY_LATER, "you are too slow")
+        await socket.close(TRY_LATER, _WHY[viewer.dropped])
     else:
         await socket.close(NOT_ALLOWED, "you may not read this any more")
 

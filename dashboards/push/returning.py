@@ -74,7 +74,7 @@ class Returning:
             self.failures += await catch_up(every, self.window, self.catalogue, until, cursor.time_us)
         except Exception:
             for viewer in (viewer for one in every for viewer in one.viewers):
-                viewer.end()
+                viewer.drop("failed")
             raise
         if (took_s := clock_s() - began_s) > LONG_S:
             self._rest_until_s = clock_s() + REST * took_s

@@ -14,7 +14,7 @@ from dashboards.push.events import Form
 MOST_EVENTS = 120
 """That may wait for a viewer: a minute."""
 MOST_BYTES = 4_000_000
-Reason = Literal["slow", "no_room"]
+Reason = Literal["slow", "no_room", "failed"]
 
 
 @dataclass(slots=True)

@@ -325,6 +325,21 @@ async def test_what_cannot_be_told_is_counted_and_the_rest_goes_on(monkeypatch):
     assert one.failures == 2
 
 
+async def test_who_comes_back_to_an_error_is_to_come_again(monkeypatch):
+    one = hub_of()
+    identity = await first_id(one, "level:red")
+
+    async def fails(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(returning, "catch_up", fails)
+    with one.viewer(("level:red",), "socket", cursor_of(identity)) as watching:
+        with pytest.raises(RuntimeError):
+            await one.step(START_US)
+        assert watching.ended.is_set()
+        assert watching.dropped == "failed"
+
+
 async def test_an_acknowledgement_stays_known():
     one = hub_of()
     taken = alerts(("a1", 1, "red"))
