@@ -151,14 +151,18 @@ def database(postgres_server, tmp_path_factory):
 
 def _read_by_grafana(url):
     for password in ("another", "it's a secret"):  # it can be run again
-        done = subprocess.run(
-            ["psql", url, "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(GRAFANA / "reader.sql")],
-            env={**os.environ, "GRAFANA_PASSWORD": password},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = _reader_sql(url, password)
         assert done.returncode == 0, done.stderr
+
+
+def _reader_sql(url, password):
+    return subprocess.run(
+        ["psql", url, "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(GRAFANA / "reader.sql")],
+        env={**os.environ, "GRAFANA_PASSWORD": password},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _detection():
@@ -244,6 +248,23 @@ def test_grafanas_role_reads_what_is_shown_and_nothing_else(database, ask, postg
     for forbidden in ("CREATE TABLE mine (x integer)", "UPDATE shown.settings SET station_decimals = 9"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             ask(forbidden)
+
+
+@pytest.mark.integration
+def test_where_anybody_may_make_functions_the_role_is_given_nothing(database, postgres_server):
+    """As in a database that was made before PostgreSQL 15: what the functions call could be shadowed."""
+    url = make_conninfo(database[0], user="postgres")
+    postgres_server.sql("GRANT CREATE ON SCHEMA public TO PUBLIC", url)
+    postgres_server.sql("REVOKE USAGE ON SCHEMA shown FROM grafana", url)
+    try:
+        done = _reader_sql(url, "it's a secret")
+        assert done.returncode != 0
+        assert "REVOKE CREATE ON SCHEMA public FROM PUBLIC" in done.stderr
+        (may,) = postgres_server.sql("SELECT has_schema_privilege('grafana', 'shown', 'USAGE')", url)
+        assert may == (False,)
+    finally:
+        postgres_server.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC", url)
+        _read_by_grafana(url)
 
 
 @pytest.mark.integration
