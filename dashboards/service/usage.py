@@ -54,7 +54,8 @@ class _Sum:
         self.n_bytes += row.n_bytes
         self.positions += row.sentences
         self.fixed += row.fixed
-        self.accounts.add(row.account)
+        if row.account:  # a mountpoint that is open to all has none
+            self.accounts.add(row.account)
 
     def usage(self) -> Usage:
         return Usage(
