@@ -73,10 +73,13 @@ def scraped(tmp_path_factory):
     found = []
 
     async def run():
-        async with every_process(folder) as told:
-            found.append(told)
-            ready.set()
-            await asyncio.to_thread(done.wait)
+        try:
+            async with every_process(folder) as told:
+                found.append(told)
+                ready.set()
+                await asyncio.to_thread(done.wait)
+        finally:
+            ready.set()  # also when it could not begin, which is then said at once
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
