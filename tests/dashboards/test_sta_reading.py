@@ -342,11 +342,11 @@ async def test_what_qgis_asks_of_places(ask, entity, place):
         kind: f"{place}/type eq '{kind}' or {place}/geometry/type eq '{kind}'"
         for kind in ("Point", "Polygon", "LineString")
     }
-    every = await ask(f"{entity}?$top=0&$count=true")
+    every = await ask(f"/{entity}?$top=0&$count=true")
     assert every["@iot.count"] > 2
     for kind, text in kinds.items():
-        found = await ask(f"{entity}?$top=0&$count=true&$filter={quote(text)}")
+        found = await ask(f"/{entity}?$top=0&$count=true&$filter={quote(text)}")
         assert found["@iot.count"] == (every["@iot.count"] if kind == "Point" else 0)
         both = quote(f"({text}) and ({AROUND.format(place)})")
-        seen = await ask(f"{entity}?$top=100&$count=false&$filter={both}")
+        seen = await ask(f"/{entity}?$top=100&$count=false&$filter={both}")
         assert len(seen["value"]) == (2 if kind == "Point" else 0)
