@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from dashboards.metrics import Figure
 from streams.kafka.access import Access
@@ -20,10 +20,15 @@ async def counted_dead_letters(kafka: Access, prefix: str) -> AsyncIterator[Figu
     found: dict[tuple[str, ...], float] = {}
     task = asyncio.create_task(_ask(Reader(kafka, [DEAD_LETTERS], None, prefix), found), name="dead letters")
     try:
-        yield Figure("dead_letters", "Messages that are parked in Kafka.", "gauge", lambda: dict(found))
+        yield parked_figure(found)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def parked_figure(found: Mapping[tuple[str, ...], float]) -> Figure:
+    """Return the figure of what was found, which may change."""
+    return Figure("dead_letters", "Messages that are parked in Kafka.", "gauge", lambda: dict(found))
 
 
 async def _ask(reader: Reader, found: dict[tuple[str, ...], float]) -> None:

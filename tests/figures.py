@@ -21,6 +21,7 @@ from dashboards.live import LiveHub
 from dashboards.metrics import Figure, Metrics, exposition
 from deploy.addresses import Addresses
 from deploy.bridge_command import bridge_figures, bridge_of
+from deploy.dead_letter_count import parked_figure
 from deploy.edge import Edge
 from deploy.figures import caster_figures
 from deploy.following_above import FollowerAbove
@@ -94,7 +95,9 @@ def _over_kafka(settings: Settings, folder: Path) -> Mapping[str, bytes]:
     }  # fmt: skip
     texts = {f"groundswell-{name}": exposition(some, [stream]) for name, some in figures.items()}
     fallback = Fallback(AlertMemory(), lambda: False)
-    texts["groundswell-serve"] = Metrics(store, StreamStates(), LiveHub(), (), fallback).render()
+    texts["groundswell-serve"] = Metrics(
+        store, StreamStates(), LiveHub(), [parked_figure({(): 0})], fallback
+    ).render()
     keeper.archive.close()
     store.close()
     return texts

@@ -366,7 +366,7 @@ def test_a_configuration_names_the_format():
     [
         (
             {"topic": "a", "datastream": "x", "format": "morse"},
-            "there is no format 'morse', only csv, hj212, json, senml, sl651, sparkplug",
+            "there is no format 'morse', only csv, hj212, json, senml, sensorthings, sl651, sparkplug",
         ),
         ({"topic": 3, "datastream": "x"}, "topic: Expected `str`"),
         ({"topic": "a", "datastream": "x", "qos": 1}, "unknown field `qos`"),
