@@ -117,6 +117,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let what ends be collected: extensions complain of what is not."""
+    gc.unfreeze()
+
+
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run `async def` tests in an event loop of their own."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):

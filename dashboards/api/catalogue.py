@@ -187,14 +187,16 @@ def _links(base_url: str) -> list[Link]:
     ]
 
 
-def _usual(one: DataSet, properties: holdings.Properties) -> list[Step]:
+def _usual(
+    one: DataSet, properties: holdings.Properties, editions: Sequence[lineage.Edition] = ()
+) -> list[Step]:
     """Return the steps that all of a data set goes through."""
     if one.kind == "observations":
         return [
             step
             for name in one.properties
             if name in properties
-            for step in lineage.property_steps(properties[name])
+            for step in lineage.property_steps(properties[name], editions)
         ]
     return lineage.station_steps() if one.kind == "quality" else []
 
@@ -202,7 +204,7 @@ def _usual(one: DataSet, properties: holdings.Properties) -> list[Step]:
 def _all_steps(store: Store, one: DataSet, editions: Sequence[lineage.Edition]) -> list[Step]:
     """Return also those of single series, the first thousand."""
     properties = {row.id: row for row in store.observed_properties()}
-    steps = _usual(one, properties)
+    steps = _usual(one, properties, editions)
     if one.kind in {"observations", "network"}:
         names = {member.id for member in one.members}
         rows = [row for row in _datastreams(store) if row.id in names]

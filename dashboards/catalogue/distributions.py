@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from dashboards.catalogue.datasets import NETWORK, DataSet
 from dashboards.export.formats import FORMATS
+from sensors.detectors import LEVELS
 
 API, STA = "/api/v1", "/sta/v1.1"
 Function = Literal["download", "search", "information"]
@@ -35,7 +36,7 @@ def of_data_set(one: DataSet) -> list[Distribution]:
     """Return the ways to a data set."""
     if one.kind == "observations":
         (observed,) = one.properties
-        found = _series({"property": observed})
+        found = [*_series({"property": observed}), _push(f"property:{observed}")]
         thing = quote(observed.replace("'", "''"), safe="")
         path = f"{STA}/ObservedProperties('{thing}')/Datastreams"
         return [*found, Distribution("sensorthings", "SensorThings 1.1", path, "application/json", "OGC:STA")]
@@ -45,7 +46,7 @@ def of_data_set(one: DataSet) -> list[Distribution]:
         return [
             *_windows("/station-windows", {}, "Windows"),
             _json("stations", "Newest verdicts", "/stations"),
-            _live(),
+            _push("network"),
         ]
     if one.kind == "figures":
         return [_json("figures", "Figures of a station", "/stations/{id}/figures")]
@@ -64,7 +65,7 @@ def of_data_set(one: DataSet) -> list[Distribution]:
         Distribution("geojson", "Map of alerts", f"{API}/alerts.geojson", "application/geo+json", "WWW:LINK"),
         Distribution("atom", "Feed of alerts", f"{API}/alerts.atom", "application/atom+xml", "WWW:LINK"),
         Distribution("cap", "CAP 1.2", f"{API}/alerts/{{id}}.cap.xml", "application/cap+xml", "OASIS:CAP"),
-        _live(),
+        _push(*(f"level:{level}" for level in LEVELS)),
     ]  # fmt: skip
 
 
@@ -74,14 +75,15 @@ def of_member(of: DataSet, identity: str) -> list[Distribution]:
         return _series({"datastream": _listed(identity)})
     station = quote(identity, safe="")
     if of.kind == "quality":
-        return _windows("/station-windows", {"station": _listed(identity)}, "Windows")
+        found = _windows("/station-windows", {"station": _listed(identity)}, "Windows")
+        return [*found, _push(f"station:{identity}")]
     return [
         one._replace(path=one.path.replace("{id}", station)) for one in of_data_set(of) if "{id}" in one.path
     ]
 
 
 def _series(chosen: dict[str, str]) -> list[Distribution]:
-    return [*_windows("/observations", chosen, "Samples"), *_windows("/windows", chosen, "Windows"), _live()]
+    return [*_windows("/observations", chosen, "Samples"), *_windows("/windows", chosen, "Windows")]
 
 
 def _windows(path: str, chosen: dict[str, str], title: str) -> list[Distribution]:
@@ -112,8 +114,9 @@ def _raw(name: str, title: str, path: str) -> Distribution:
     )
 
 
-def _live() -> Distribution:
-    return Distribution("live", "Live, server-sent events", f"{API}/live", "text/event-stream", "WWW:LINK")
+def _push(*channels: str) -> Distribution:
+    path = f"{API}/push?{urlencode({'channel': ','.join(map(_listed, channels))})}"
+    return Distribution("push", "What comes, as server-sent events", path, "text/event-stream", "WWW:LINK")
 
 
 def _listed(name: str) -> str:

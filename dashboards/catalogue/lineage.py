@@ -25,6 +25,7 @@ MOST_EDITIONS = 1_000
 """That are told, the newest of them."""
 PAGE = 1_000
 SHOWN: Mapping[ObjectKind, frozenset[str]] = {
+    "property": frozenset({"tests", "span", "user_span", "unit", "sampling_period_s", "definition"}),
     "datastream": frozenset({"tests", "detectors", "property", "unit", "thing"}),
     "rule": frozenset({"parameters", "off"}),
     "network": frozenset({"kind", "members", "parameters"}),
@@ -32,7 +33,8 @@ SHOWN: Mapping[ObjectKind, frozenset[str]] = {
 }
 """Values that make another edition of the data, by kind of what was changed. No place of a station is one."""
 _OF_KIND: Mapping[str, tuple[ObjectKind, ...]] = {
-    "observations": ("datastream", "rule"), "network": ("network", "datastream", "rule"),
+    "observations": ("property", "datastream", "rule"),
+    "network": ("network", "property", "datastream", "rule"),
     "quality": ("station",), "figures": ("station",), "hours": ("station",), "raw": ("station",),
     "alerts": ("datastream", "rule", "network"),
 }  # fmt: skip
@@ -66,10 +68,11 @@ class Edition:
     """The values that differ."""
 
 
-def property_steps(observed: ObservedProperty) -> list[Step]:
+def property_steps(observed: ObservedProperty, editions: Sequence[Edition] = ()) -> list[Step]:
     """Return the tests of a property in the order in which they are made."""
+    since_us = [one.at_us for one in editions if (one.kind, one.id) == ("property", observed.id)]
     try:
-        return list(_steps(quality_tests(observed).tests, ""))
+        return list(_steps(quality_tests(observed).tests, "", since_us[-1] if since_us else None))
     except ValueError as error:  # stored by another version of the program
         return [Step("unknown", str(error), {})]
 
@@ -157,6 +160,8 @@ def _changes(store: Store, kind: ObjectKind) -> Iterator[Change]:
 def _concerns(change: Change, of: DataSet, names: frozenset[str], network: str) -> bool:
     if of.kind == "alerts":
         return True
+    if change.kind == "property":
+        return change.id in of.properties
     if change.kind == "network":
         return change.id == network
     if change.kind == "rule":

@@ -33,6 +33,7 @@ ABOUT = CatalogueConfig(
 )  # fmt: skip
 CLOSED = {"open_writes": False, "write_token": "the write token"}
 BEARER = {"authorization": "Bearer the write token"}
+WATER = {"name": "water level", "domain": "ocean", "unit": "m", "span": [-5.0, 15.0]}
 FILES = (
     f"{API}/catalogue", f"{API}/catalogue?format=geojson", f"{API}/catalogue/stations.quality",
     f"{API}/stac", f"{API}/stac/collections", f"{API}/stac/collections/observations.water_level",
@@ -78,6 +79,7 @@ def country(tmp_path_factory):
                 change(3, "rule", f"{GAUGE}/sea_level", {"parameters": {"floor_m": 0.2}}),
                 change(4, "network", "pair", pair),
                 change(5, "station", "SHAO00CHN", moved, {"source": "tcp://a:1"}),
+                change(6, "property", "water_level", {**WATER, "span": [-4.0, 14.0]}, WATER),
             ]
         )
     )  # fmt: skip
@@ -141,7 +143,8 @@ async def test_a_record_says_what_is_stored(country):
 async def test_lineage_tells_tests_and_limits_in_force_and_since_when(country):
     water = await record(country, "observations.water_level")
     steps = {one["name"]: one for one in water["resourceLineage"]["processStep"]}
-    assert steps["gross_range"]["parameters"]["span"] == [-5.0, 15.0]
+    assert steps["gross_range"]["parameters"]["span"] == [-4.0, 14.0]
+    assert steps["gross_range"]["since"] == "2025-12-31T23:00:06Z"
     assert "1.2.3" in water["resourceLineage"]["processor"]
     rain = (await record(country, "observations.rain"))["resourceLineage"]["processStep"]
     own = {one["name"]: one for one in rain if one["datastream"] == RAIN}
@@ -165,11 +168,12 @@ async def test_editions_are_changes_of_what_makes_the_data(country):
     assert (rain["editions"][0]["edition"], rain["identificationInfo"]["citation"]["edition"]) == (1, "1")
     water = await record(country, "observations.water_level")
     assert [(one["kind"], one["after"]) for one in water["editions"]] == [
-        ("rule", {"parameters": {"floor_m": 0.2}})
+        ("rule", {"parameters": {"floor_m": 0.2}}),
+        ("property", {"span": [-4.0, 14.0]}),
     ]
     pair = await record(country, "network.pair")
-    assert [one["kind"] for one in pair["editions"]] == ["datastream", "rule", "network"]
-    assert [one["edition"] for one in pair["editions"]] == [1, 3, 4]
+    assert [one["kind"] for one in pair["editions"]] == ["datastream", "rule", "network", "property"]
+    assert [one["edition"] for one in pair["editions"]] == [1, 3, 4, 6]
     (station,) = (await record(country, "stations.quality"))["editions"]
     assert station["after"] == {"receiver": "NEW"}, "no place, no source"
 
@@ -192,7 +196,7 @@ async def test_every_way_that_is_told_leads_somewhere(country):
         for one in (await client.get(f"{API}/catalogue", headers=BEARER)).json()["items"]:
             for way in [*one["distributionInfo"], *({"linkage": link["href"]} for link in one["links"])]:
                 address = urlsplit(way["linkage"])
-                if address.path.endswith("/live"):
+                if address.path.endswith("/push"):
                     continue
                 path = address.path.replace("{id}", "a1" if "alerts" in address.path else "SHAO00CHN")
                 answer = await client.get(f"{path}?{address.query}", headers=BEARER)

@@ -251,7 +251,11 @@ async def test_over_kafka_a_gatherer_takes_posts_and_publishes_commands(
             )  # fmt: skip
             outcome = await commands.command(asked)
             assert outcome.ok, outcome.message
-            assert heard[2:] == [("down/slope-tilt", {"cmd": "reset", "every": 5})]
+
+            async def reset() -> bool:  # the broker has confirmed it, and passes it on
+                return heard[2:] == [("down/slope-tilt", {"cmd": "reset", "every": 5})]
+
+            await eventually(reset, "the device's command", tmp_path, 30)
             program.kill()
         await tell([step("a", 2, "red", "closed", subject="slope.water_level")])
         with running(tmp_path, "gather", "--config", config) as program:
