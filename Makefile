@@ -73,6 +73,11 @@ unit: $(VENV)/.ready-dev
 served: $(VENV)/.ready-dev servers
 	$(BIN)/pytest -n $(SERVERS) $(FILES) -m "(integration or acceptance) and not alone"
 
+# Those that keep pace with real time: beside unit tests, which give way, and nothing else.
+.PHONY: paced
+paced: served
+	$(BIN)/pytest -m alone tests/acceptance
+
 integration: $(VENV)/.ready-dev servers
 	$(BIN)/pytest -n $(SERVERS) $(FILES) -m integration
 
@@ -82,8 +87,7 @@ acceptance: $(VENV)/.ready-dev servers
 # Each half tells what it has to tell when it is through.
 test:            ## everything: checks, unit tests, real servers, acceptance
 	@$(MAKE) --no-print-directory -j4 --output-sync=target check kernels servers collected
-	@$(MAKE) --no-print-directory -j2 --output-sync=target unit served
-	$(BIN)/pytest -m alone tests/acceptance
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit paced
 
 bench: bench-decode bench-assembly bench-quality bench-relay  ## all benchmarks, each with its peer beside it
 
