@@ -64,7 +64,7 @@ kernels: $(VENV)/.ready  ## compile what the tests would else compile several ti
 
 .PHONY: collected
 collected: $(VENV)/.ready-dev  # asserts are rewritten once, not by each of those that run side by side
-	@$(BIN)/pytest --collect-only -n0 > /dev/null
+	@found=$$($(BIN)/pytest --collect-only -n0) || { echo "$$found"; exit 1; }
 
 # Behind those with servers in the queue for a processor: they wait for real time to pass, these for nothing.
 unit: $(VENV)/.ready-dev

@@ -43,7 +43,7 @@ class RowsExistError(BeginAnewError):
 
 
 class PartitionGoneError(BeginAnewError):
-    """Somebody dropped a partition that was there. Trying again helps: the table is asked for its place."""
+    """Somebody dropped or detached a partition. Trying again helps: its rows go by the table."""
 
 
 def where(url: str) -> str:

@@ -48,6 +48,8 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         self.rows_apart: Counter[str] = Counter()
         """Rows by table that went to the default partition, since they lie far from the commit's time."""
         self._careful: Counter[str] = Counter()
+        self._detached: set[str] = set()
+        """Names of partitions that have become tables of their own."""
         self._waiting_since_us: int | None = None
         self._unbrought: list[SortedReports] = []
         self._bounds = Bounds()
@@ -217,18 +219,23 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
             return False
         copy = self._queries[f"copy_{table.table}"]
         partition = None if table.table in self._hypertables else partitions.of_all(table, times_us)
-        if partition is not None and partition.name in self._partitions:
-            copy = copy.replace(table.table, partition.name, 1)
+        direct = partition.name if partition is not None else ""
+        if direct not in self._partitions or direct in self._detached:
+            direct = ""
         try:
-            send(session, copy, pieces)
+            send(session, copy.replace(table.table, direct, 1) if direct else copy, pieces)
         except psycopg.errors.UniqueViolation as error:
             self._careful[table.table] = _CAREFUL_COMMITS + 1  # the next one is this commit again
             raise RowsExistError(f"{table.table} has rows of this commit already") from error
         except psycopg.errors.UndefinedTable as error:
-            if partition is None or partition.name not in self._partitions:
+            if not direct:
                 raise
-            self._partitions.discard(partition.name)
-            raise PartitionGoneError(f"{partition.name} was there and is not any more") from error
+            self._partitions.discard(direct)
+            raise PartitionGoneError(f"{direct} was there and is not any more") from error
+        # from here on our lock keeps it as it is
+        if direct and session.execute(self._queries["is_partition"], {"name": direct}).fetchone() != (True,):
+            self._detached.add(direct)
+            raise PartitionGoneError(f"{direct} is no part of {table.table} any more")
         return True
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:

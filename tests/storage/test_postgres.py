@@ -156,6 +156,19 @@ def test_a_partition_that_somebody_drops_is_made_anew_and_no_row_is_lost(store, 
     assert [r.epoch_us for r in store.station_reports("A", 0, END).items] == [make.t0 + S, make.t0 + 2 * S]
 
 
+def test_what_somebody_detaches_gets_no_more_rows(store, make, ask):
+    for k in range(4):
+        if k == 1:
+            for table in ("station_epochs", "samples"):
+                ask(f"ALTER TABLE {table} DETACH PARTITION {table}_20231114")
+        reports = StationReports(reports=[make.report("A", make.t0 + k * S)])
+        store.commit([reports, make.samples("d", [make.t0 + k * S], [k])], None, now_us=make.t0)
+    for table in ("station_epochs", "samples"):
+        assert (rows_of(ask, f"{table}_20231114"), rows_of(ask, table)) == (1, 3)
+        ask(f"DROP TABLE {table}_20231114")  # the next test has the same database
+    assert [o.value for o in store.observations("d", 0, END).items] == [1.0, 2.0, 3.0]
+
+
 def test_what_is_too_old_is_dropped(store, make, ask):
     now_us = make.t0 - make.t0 % DAY + DAY // 2
     for k in range(5):

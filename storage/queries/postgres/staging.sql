@@ -28,6 +28,9 @@ CREATE TEMPORARY TABLE stage_newest_samples (time_us bigint, datastream_key inte
 -- there already; then all are staged and taken from there, with a look at what is there. The name of the table
 -- may be that of one of its partitions.
 
+-- name: is_partition
+SELECT relispartition FROM pg_class WHERE oid = to_regclass(%(name)s);
+
 -- name: copy_station_epochs
 COPY station_epochs (
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
