@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from deploy import kernel_cache
+from tests import forks
 
 if TYPE_CHECKING:
     from tests.postgres import Server
@@ -119,6 +120,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_unconfigure() -> None:
     """Let what ends be collected: extensions complain of what is not."""
+    forks.end()
     gc.unfreeze()
 
 

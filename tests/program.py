@@ -11,13 +11,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
+
+from tests import forks
 
 GROUNDSWELL = Path(sys.executable).parent / "groundswell"
 
@@ -68,7 +70,7 @@ def called(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 class Running:
     """A started program with its addresses."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | forks.Fork
     http_port: int
     ntrip_port: int
     log: Path
@@ -115,31 +117,35 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder: Path, command: str, *arguments: str | Path) -> Iterator[Running]:
-    """Start a serving command with free ports and `folder/data`; stop it in the end whatever happens."""
+def running(folder: Path, command: str, *arguments: str | Path, anew: bool = False) -> Iterator[Running]:
+    """Start a serving command with free ports and `folder/data`; stop it in the end whatever happens.
+
+    `anew`: by the console script, as a person would.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     http_port, ntrip_port, log = free_port(), free_port(), folder / "log.txt"
+    words = [
+        command,
+        *map(str, arguments),
+        *("--http", f"127.0.0.1:{http_port}"),
+        *("--ntrip", f"127.0.0.1:{ntrip_port}"),
+        *("--data", str(folder / "data")),
+    ]
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [
-                GROUNDSWELL,
-                command,
-                *map(str, arguments),
-                *("--http", f"127.0.0.1:{http_port}"),
-                *("--ntrip", f"127.0.0.1:{ntrip_port}"),
-                *("--data", str(folder / "data")),
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        program = Running(process, http_port, ntrip_port, log)
+        program = Running(_begun(words, output, anew=anew), http_port, ntrip_port, log)
         try:
             yield program
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(10)
+            if program.process.poll() is None:
+                program.process.kill()
+                program.process.wait(10)
+
+
+def _begun(words: Sequence[str], output: IO[bytes], *, anew: bool) -> subprocess.Popen[bytes] | forks.Fork:
+    if not anew:
+        return forks.begin(words, output)
+    surroundings = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([GROUNDSWELL, *words], stdout=output, stderr=subprocess.STDOUT, env=surroundings)
 
 
 def last_json(output: str) -> Any:

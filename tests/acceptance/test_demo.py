@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 
 def test_within_a_minute_a_station_goes_bad_and_an_alert_is_raised_and_visible(tmp_path):
-    with running(tmp_path, "demo") as demo:
+    with running(tmp_path, "demo", anew=True) as demo:
         demo.wait_ready()
         demo.wait_for("20 judged stations", lambda: len(judged(demo.items("/api/v1/stations"))) == 20)
         assert len(demo.items("/api/v1/datastreams")) == 12
@@ -37,7 +37,7 @@ def test_within_a_minute_a_station_goes_bad_and_an_alert_is_raised_and_visible(t
 
 
 def test_it_ends_by_itself_after_the_time_that_was_given(tmp_path):
-    with running(tmp_path, "demo", "--for", "3") as demo:
+    with running(tmp_path, "demo", "--for", "3", anew=True) as demo:
         assert demo.process.wait(90) == 0, demo.tail()
         assert "Traceback" not in demo.log.read_text()
 

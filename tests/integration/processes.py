@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.program import GROUNDSWELL
+from tests import forks
 
 WAIT_S = 120.0
 """The first worker may have to compile its kernels."""
@@ -23,16 +21,11 @@ class Process:
 
     arguments: tuple[str, ...]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: forks.Fork | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [GROUNDSWELL, *self.arguments],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+            self.process = forks.begin(self.arguments, output)
 
     def kill(self) -> None:
         assert self.process is not None
