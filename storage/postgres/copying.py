@@ -8,8 +8,10 @@ column, the last, may be of any length.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,9 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-_FIRST_PIECE, _PIECE = 60, 1_000
-"""Rows that are made at once: few at first, since the server has nothing to do before, then twice as many as
-before, which are ready when it has taken those."""
+_FIRST_PIECE, _PIECE, _GROWTH = 60, 1_000, 3
+"""Rows that are made at once: few at first, since the server has nothing to do before, then so many times the
+last ones, which are ready when it has taken those."""
 _NULL = -1
 Bools = NDArray[np.bool_]
 
@@ -43,20 +45,48 @@ def fitted(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[A
     return within
 
 
-def scaled_column(values: Sequence[float | None], scale: int, kind: type[np.signedinteger[Any]]) -> Column:
-    """Return values times scale as integers; what is not finite is NULL."""
-    numbers = np.array(values, np.float64)
-    nulls = ~np.isfinite(numbers)
-    numbers[nulls] = 0.0
-    return Column(fitted(np.rint(numbers * scale), kind), nulls if nulls.any() else None)
+def scaled_columns(
+    fields: Sequence[list[float | None]], scales: Sequence[int], kind: type[np.signedinteger[Any]]
+) -> list[Column]:
+    """Return the values of each field times its scale as integers; what is not finite is NULL."""
+    numbers = _numbers("d", fields)
+    if numbers is None:
+        numbers = np.array(list(chain.from_iterable(fields)), np.float64)
+    numbers = numbers.reshape(len(fields), -1)
+    missing = ~np.isfinite(numbers)
+    numbers[missing] = 0.0
+    numbers *= np.array(scales)[:, None]
+    values = fitted(np.rint(numbers, out=numbers), kind)
+    return [
+        Column(one, nulls if some else None)
+        for one, nulls, some in zip(values, missing, missing.any(axis=1), strict=True)
+    ]
 
 
-def integer_column(values: Sequence[int | None], kind: type[np.signedinteger[Any]]) -> Column:
-    """Return integers; None is NULL."""
-    if None in values:
-        nulls = np.array([value is None for value in values], np.bool_)
-        return Column(fitted(np.array([value or 0 for value in values], np.int64), kind), nulls)
-    return Column(fitted(np.array(values, np.int64), kind))
+def integer_columns(fields: Sequence[list[int | None]], kind: type[np.signedinteger[Any]]) -> list[Column]:
+    """Return the values of each field as integers; None is NULL."""
+    numbers = _numbers("q", fields)
+    if numbers is None:
+        return [_holey_column(values, kind) for values in fields]
+    values = fitted(numbers, kind).reshape(len(fields), -1)
+    return [Column(one) for one in values]
+
+
+def _numbers(code: str, fields: Sequence[list[Any]]) -> NDArray[Any] | None:
+    """Return the numbers of all fields in a row, in a third of numpy's time; None: one of them is None."""
+    numbers = array(code)
+    try:
+        for values in fields:
+            numbers.fromlist(values)
+    except TypeError:
+        return None
+    return np.frombuffer(numbers, code)
+
+
+def _holey_column(values: Sequence[int | None], kind: type[np.signedinteger[Any]]) -> Column:
+    nulls = np.array([value is None for value in values], np.bool_)
+    numbers = fitted(np.array([value or 0 for value in values], np.int64), kind)
+    return Column(numbers, nulls if nulls.any() else None)
 
 
 def pieces(count: int) -> Iterator[slice]:
@@ -64,7 +94,7 @@ def pieces(count: int) -> Iterator[slice]:
     begin, size = 0, _FIRST_PIECE
     while begin < count:
         yield slice(begin, min(begin + size, count))
-        begin, size = begin + size, min(2 * size, _PIECE)
+        begin, size = begin + size, min(_GROWTH * size, _PIECE)
 
 
 def row_bytes(columns: Sequence[Column], last: Sequence[bytes | None] | None = None) -> bytes:
@@ -73,28 +103,36 @@ def row_bytes(columns: Sequence[Column], last: Sequence[bytes | None] | None = N
     They stand between `HEADER` and `TRAILER`, in any number of pieces.
     """
     n = len(columns[0].values)
+    empty = [column.nulls is not None and bool(column.nulls.all()) for column in columns]
     layout: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = [("count", ">i2")]
     for i, column in enumerate(columns):
         layout.append((f"length{i}", ">i4"))
         kind = column.values.dtype
+        if empty[i]:
+            continue
         if column.values.ndim == 2:
             layout.append((f"value{i}", kind, column.values.shape[1:]))
         else:
             layout.append((f"value{i}", kind.newbyteorder(">")))
     if last is not None:
         layout.append(("last", ">i4"))
-    rows = np.empty(n, np.dtype(layout))
-    rows["count"] = len(columns) + (last is not None)
+    model = np.zeros(1, np.dtype(layout))
+    model["count"] = len(columns) + (last is not None)
+    for i in range(len(columns)):
+        model[f"length{i}"] = _NULL if empty[i] else _place(model.dtype, f"value{i}")[0]
+    if last is not None:
+        model["last"] = _NULL
+    rows = np.repeat(model, n)
     left_out: list[tuple[Bools, slice]] = []
     for i, column in enumerate(columns):
-        width, offset = _place(rows.dtype, f"value{i}")
+        if empty[i]:
+            continue
         rows[f"value{i}"] = column.values
-        if column.nulls is None:
-            rows[f"length{i}"] = width
-        else:
-            rows[f"length{i}"] = np.where(column.nulls, _NULL, width)
+        if column.nulls is not None:
+            width, offset = _place(rows.dtype, f"value{i}")
+            rows[f"length{i}"][column.nulls] = _NULL
             left_out.append((column.nulls, slice(offset, offset + width)))
-    if last is not None:
+    if last is not None and last.count(None) < n:
         rows["last"] = [_NULL if value is None else len(value) for value in last]
     plain = rows.view(np.uint8).reshape(n, rows.dtype.itemsize)
     if not left_out:

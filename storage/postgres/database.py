@@ -22,7 +22,7 @@ from psycopg_pool import ConnectionPool
 from storage.named_sql import load_queries
 from storage.postgres import hypertables, partitions
 from storage.postgres.copying import HEADER, TRAILER
-from storage.postgres.errors import DatabaseAwayError, WriterBusyError, translated, where
+from storage.postgres.errors import DatabaseAwayError, PartitionGoneError, WriterBusyError, translated, where
 from storage.postgres.migrations import expect_current, migrate
 from storage.sql.database import Connection, Database, Parameters
 
@@ -63,6 +63,7 @@ class Session:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.plain = connection
+        self._last: list[str] = []
 
     def execute(self, sql: str, parameters: Parameters | None = None, /) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run one statement."""
@@ -74,6 +75,24 @@ class Session:
         if rows:
             with self.plain.cursor() as cursor:
                 cursor.executemany(sql.encode(), rows)
+
+    def in_the_end(self, sql: str, parameters: Parameters, /) -> None:
+        """Run a statement on the way of the COMMIT."""
+        text = psycopg.ClientCursor(self.plain).mogrify(sql.encode(), parameters)
+        self._last.append(text.strip().rstrip(";"))
+
+    def commit(self) -> None:
+        """Run what was left for the end, and COMMIT, in one message: each answer is a time of waiting.
+
+        Raises
+        ------
+        PartitionGoneError
+            What was to be a partition is none.
+        """
+        try:
+            self.plain.execute(";\n".join([*self._last, "COMMIT"]).encode(), prepare=False)
+        except psycopg.errors.DivisionByZero as error:  # of `expect_partition`
+            raise PartitionGoneError("a partition is no part of its table any more") from error
 
 
 def send(session: Session, copy: str, pieces: Iterable[bytes]) -> None:
@@ -153,8 +172,9 @@ class PostgresDatabase(Database):
         with self._lock, translated(self.url):
             connection = self._begun()
             try:
-                yield Session(connection)
-                connection.execute("COMMIT")
+                session = Session(connection)
+                yield session
+                session.commit()
             except BaseException:
                 for new in self._new_keys.values():
                     new.clear()

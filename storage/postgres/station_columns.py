@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.postgres.copying import Column, integer_column, pieces, row_bytes, scaled_column
+from storage.postgres.copying import Column, integer_columns, pieces, row_bytes, scaled_columns
 from storage.postgres.order import last_of_each
 from storage.sql.levels import Mark
 from storage.sql.marks import touched
@@ -145,26 +145,37 @@ def newest_of(commits: Sequence[SortedReports]) -> SortedReports:
 
 def _report_columns(some: Sequence[StationReport], key: Int32, time_us: Int64, codes: Int32) -> list[Column]:
     # one list a field: tuples of all fields would set the garbage collector to work
+    (received_at_us,) = integer_columns([[r.received_at_us for r in some]], np.int64)
+    observations, expected, slips, frames, bad_frames = integer_columns(
+        [
+            [r.observations for r in some],
+            [r.observations_expected for r in some],
+            [r.slips for r in some],
+            [r.frames for r in some],
+            [r.bad_frames for r in some],
+        ],
+        np.int32,
+    )
+    latency, jitter, multipath = scaled_columns(
+        [[r.latency_s for r in some], [r.jitter_s for r in some], [r.multipath_m for r in some]],
+        (TIME_SCALE, TIME_SCALE, LENGTH_SCALE),
+        np.int32,
+    )
+    (cn0,) = scaled_columns([[r.cn0_dbhz for r in some]], (CN0_SCALE,), np.int16)
+    small = integer_columns(
+        [
+            [_STATE_NUMBERS[r.state] for r in some],
+            [r.score for r in some],
+            [r.epochs for r in some],
+            [r.epochs_expected for r in some],
+            [r.satellites for r in some],
+        ],
+        np.int16,
+    )
     return [
-        Column(time_us),
-        integer_column([r.received_at_us for r in some], np.int64),
-        Column(key),
-        Column(codes, codes == 0),
-        integer_column([r.observations for r in some], np.int32),
-        integer_column([r.observations_expected for r in some], np.int32),
-        scaled_column([r.latency_s for r in some], TIME_SCALE, np.int32),
-        scaled_column([r.jitter_s for r in some], TIME_SCALE, np.int32),
-        integer_column([r.slips for r in some], np.int32),
-        scaled_column([r.multipath_m for r in some], LENGTH_SCALE, np.int32),
-        integer_column([r.frames for r in some], np.int32),
-        integer_column([r.bad_frames for r in some], np.int32),
-        scaled_column([r.cn0_dbhz for r in some], CN0_SCALE, np.int16),
-        integer_column([_STATE_NUMBERS[r.state] for r in some], np.int16),
-        integer_column([r.score for r in some], np.int16),
-        integer_column([r.epochs for r in some], np.int16),
-        integer_column([r.epochs_expected for r in some], np.int16),
-        integer_column([r.satellites for r in some], np.int16),
-    ]
+        Column(time_us), received_at_us, Column(key), Column(codes, codes == 0), observations, expected,
+        latency, jitter, slips, multipath, frames, bad_frames, cn0, *small,
+    ]  # fmt: skip
 
 
 class Figures:
@@ -180,31 +191,31 @@ class Figures:
         order, newest = last_of_each(key, self.time_us)
         some = [self.figures[i] for i in order]
 
-        def whole(name: str) -> Column:
-            return integer_column([getattr(one, name) for one in some], np.int32)
+        def fields(*names: str) -> list[list[Any]]:
+            return [[getattr(one, name) for one in some] for name in names]
 
-        def scaled(name: str, scale: int, kind: type[np.int16 | np.int32] = np.int32) -> Column:
-            return scaled_column([getattr(one, name) for one in some], scale, kind)
-
-        def axis(name: str, i: int) -> Column:
-            return scaled_column(
-                [(getattr(one, name) or _NOWHERE)[i] for one in some], OFFSET_SCALE, np.int32
-            )
+        def axes(name: str) -> list[list[Any]]:
+            return [[(getattr(one, name) or _NOWHERE)[i] for one in some] for i in range(3)]
 
         columns = [
             Column(newest.astype(np.int16)),
             Column(self.time_us[order]),
-            integer_column([one.clock_step_at_us for one in some], np.int64),
+            *integer_columns(fields("clock_step_at_us"), np.int64),
             Column(key[order]),
-            *(whole(name) for name in ("horizon_expected", "horizon_have", "mask_expected", "mask_have")),
-            scaled("slips_a_thousand", SLIPS_SCALE),
-            scaled("roti_tecu_min", ROTI_SCALE),
-            scaled("clock_step_ms", 1),
-            *(axis("offset_m", i) for i in range(3)),
-            *(axis("offset_sd_m", i) for i in range(3)),
-            scaled("expected_share", SHARE_SCALE, np.int16),
-            scaled("usable_share", SHARE_SCALE, np.int16),
-            scaled("cn0_loss_db", CN0_SCALE, np.int16),
+            *integer_columns(
+                fields("horizon_expected", "horizon_have", "mask_expected", "mask_have"), np.int32
+            ),
+            *scaled_columns(
+                fields("slips_a_thousand", "roti_tecu_min", "clock_step_ms"),
+                (SLIPS_SCALE, ROTI_SCALE, 1),
+                np.int32,
+            ),
+            *scaled_columns([*axes("offset_m"), *axes("offset_sd_m")], 6 * (OFFSET_SCALE,), np.int32),
+            *scaled_columns(
+                fields("expected_share", "usable_share", "cn0_loss_db"),
+                (SHARE_SCALE, SHARE_SCALE, CN0_SCALE),
+                np.int16,
+            ),
         ]
         return row_bytes(
             columns, [one.usable_systems[:_SYSTEMS].encode().replace(b"\0", b"") for one in some]

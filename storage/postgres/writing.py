@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import psycopg
@@ -27,7 +27,7 @@ from storage.postgres.rolling import PostgresExpiring
 from storage.postgres.sample_columns import Samples, SortedSamples
 from storage.postgres.station_columns import Figures, Periods, Reports, SortedReports
 from storage.rows import RawSegment
-from storage.sql.database import Connection
+from storage.sql.database import Connection, Parameters
 from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.writing import Writing, streamed_position
 from storage.store import StorageError
@@ -50,6 +50,8 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         self._careful: Counter[str] = Counter()
         self._detached: set[str] = set()
         """Names of partitions that have become tables of their own."""
+        self._straight: set[str] = set()
+        """Names of those into which the transaction that runs writes without asking the table."""
         self._waiting_since_us: int | None = None
         self._unbrought: list[SortedReports] = []
         self._bounds = Bounds()
@@ -88,7 +90,7 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
             self._unbrought.clear()
             self._bounded.clear()
             once = partial(
-                super().commit, batches, snapshots, now_us=now_us, webhook_ids=webhook_ids, journal=journal,
+                self._once, batches, snapshots, now_us=now_us, webhook_ids=webhook_ids, journal=journal,
                 raw_segments=raw_segments, consumed=consumed,
             )  # fmt: skip
             try:
@@ -104,6 +106,22 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
                 self._bounds.written(*written)
             for rows in self._unbrought:
                 self._newest_wait(rows)
+
+    def _once(self, *what: Any, **more: Any) -> None:
+        self._straight.clear()
+        try:
+            super().commit(*what, **more)
+        except PartitionGoneError:
+            with self._outside() as connection:
+                for name in self._straight:
+                    found = connection.execute(
+                        self._queries["is_partition"].encode(), {"name": name}
+                    ).fetchone()
+                    if found is None:
+                        self._partitions.discard(name)
+                    elif not found[0]:
+                        self._detached.add(name)
+            raise
 
     def _prepare_partitions(self, columns: _Columns, now_us: int) -> Counter[str]:
         """Make what is missing; return how many rows of which tables lie outside all partitions."""
@@ -222,21 +240,24 @@ class PostgresWriting(Writing, PostgresExpiring, PostgresLatest):
         direct = partition.name if partition is not None else ""
         if direct not in self._partitions or direct in self._detached:
             direct = ""
+        if direct:
+            copy = copy.replace(table.table, direct, 1)
+            self._straight.add(direct)
         try:
-            send(session, copy.replace(table.table, direct, 1) if direct else copy, pieces)
+            send(session, copy, pieces)
         except psycopg.errors.UniqueViolation as error:
             self._careful[table.table] = _CAREFUL_COMMITS + 1  # the next one is this commit again
             raise RowsExistError(f"{table.table} has rows of this commit already") from error
         except psycopg.errors.UndefinedTable as error:
             if not direct:
                 raise
-            self._partitions.discard(direct)
             raise PartitionGoneError(f"{direct} was there and is not any more") from error
-        # from here on our lock keeps it as it is
-        if direct and session.execute(self._queries["is_partition"], {"name": direct}).fetchone() != (True,):
-            self._detached.add(direct)
-            raise PartitionGoneError(f"{direct} is no part of {table.table} any more")
+        if direct:  # from here on our lock keeps it as it is
+            session.in_the_end(self._queries["expect_partition"], {"name": direct})
         return True
+
+    def _put_mark(self, connection: Connection, row: Parameters) -> None:
+        cast("Session", connection).in_the_end(self._queries[self._note], row)
 
     def _add_journal(self, connection: Connection, journal: Sequence[bytes]) -> None:
         """Append messages, unless the commit before did so and its answer was lost."""

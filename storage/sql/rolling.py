@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.rows import RollupHealth
-from storage.sql.database import Connection
+from storage.sql.database import Connection, Parameters
 from storage.sql.levels import DAY_US, FIRST_US, KINDS, LENGTHS_US, ROWS, Kind, Mark, ceil_to, floor_to
 from storage.sql.marks import MOST_KEYS
 from storage.sql.summing import Summing, Sums, longer
@@ -96,10 +96,11 @@ class Rolling(Summing):
             }
             for one in marks
         ]  # fmt: skip
-        if len(rows) == 1:
-            connection.execute(self._queries[self._note], rows[0])
-        elif rows:
-            connection.executemany(self._queries[self._note], rows)
+        for row in rows:
+            self._put_mark(connection, row)
+
+    def _put_mark(self, connection: Connection, row: Parameters) -> None:
+        connection.execute(self._queries[self._note], row)
 
     # --- inside ---------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ from storage.postgres.copying import (
     HEADER,
     TRAILER,
     Column,
-    integer_column,
+    integer_columns,
     row_bytes,
-    scaled_column,
+    scaled_columns,
 )
 from storage.postgres.order import last_of_each
 from storage.postgres.sample_columns import nibbles, unpacked_nibbles
@@ -80,12 +80,15 @@ def test_any_columns_are_the_rows_that_a_plain_reader_finds(table):
 
 def test_figures_become_integers_and_what_is_beyond_becomes_the_largest():
     values = [0.125, None, float("nan"), float("inf"), -1e300, 1e300, 0.00005]
-    column = scaled_column(values, 10_000, np.int32)
+    column, full = scaled_columns([values, [1.0, 0.0, -0.5, 2, 3, 4, 5]], (10_000, 2), np.int32)
     assert column.nulls.tolist() == [False, True, True, True, False, False, False]
     assert column.values[[0, 4, 5, 6]].tolist() == [1250, -(2**31), 2**31 - 1, 0]
-    whole = integer_column([5, None, 2**40], np.int16)
+    assert (full.values.tolist(), full.nulls) == ([2, 0, -1, 4, 6, 8, 10], None)
+    whole, other = integer_columns([[5, None, 2**40], [1, 2, -(2**20)]], np.int16)
     assert (whole.values.tolist(), whole.nulls.tolist()) == ([5, 0, 32767], [False, True, False])
-    assert integer_column([2**62, -(2**62)], np.int64).values.tolist() == [2**62, -(2**62)]
+    assert (other.values.tolist(), other.nulls) == ([1, 2, -32768], None)
+    (wide,) = integer_columns([[2**62, -(2**62)]], np.int64)
+    assert wide.values.tolist() == [2**62, -(2**62)]
 
 
 @given(

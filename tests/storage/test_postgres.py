@@ -363,7 +363,7 @@ class Lossy:
         return getattr(self._real, name)
 
     def execute(self, sql, *rest, **more):
-        if sql != "COMMIT":
+        if not sql.endswith(b"COMMIT" if isinstance(sql, bytes) else "COMMIT"):
             return self._real.execute(sql, *rest, **more)
         if self._keeps:
             self._real.execute(sql)

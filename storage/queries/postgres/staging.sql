@@ -31,6 +31,10 @@ CREATE TEMPORARY TABLE stage_newest_samples (time_us bigint, datastream_key inte
 -- name: is_partition
 SELECT relispartition FROM pg_class WHERE oid = to_regclass(%(name)s);
 
+-- name: expect_partition
+-- Ends the transaction by a division by zero where it is none.
+SELECT 1 / relispartition::integer FROM pg_class WHERE oid = to_regclass(%(name)s);
+
 -- name: copy_station_epochs
 COPY station_epochs (
     epoch_us, received_at_us, station_key, reason_codes, observations, observations_expected,
