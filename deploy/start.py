@@ -28,6 +28,9 @@ from deploy.warm_up import warm_up
 
 log = structlog.get_logger()
 
+SWITCH_S = 0.0005
+"""Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other."""
+
 
 def resolve(
     settings: Settings, http: str | None, ntrip: str | None, data: Path | None
@@ -59,8 +62,7 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
     """Run the program's event loop."""
     # It tells each attempt; what is wrong is said once, in our own words.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # Two threads hand work to and fro; with Python's 5 ms each hand-over would wait so long for the other.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH_S)
     open_files.allow_many()
     patience = Patience()
     patience.begin()

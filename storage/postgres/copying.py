@@ -83,6 +83,11 @@ def _numbers(code: str, fields: Sequence[list[Any]]) -> NDArray[Any] | None:
     return np.frombuffer(numbers, code)
 
 
+def int64_of(values: list[int]) -> NDArray[np.int64]:
+    """Return integers as they are."""
+    return np.frombuffer(array("q", values), np.int64)
+
+
 def _holey_column(values: Sequence[int | None], kind: type[np.signedinteger[Any]]) -> Column:
     nulls = np.array([value is None for value in values], np.bool_)
     numbers = fitted(np.array([value or 0 for value in values], np.int64), kind)

@@ -13,6 +13,8 @@ def last_of_each(
 
     Of rows with the same key and time the one of the highest rank counts, of those the last.
     """
+    if (key[1:] > key[:-1]).all():  # as from workers that tell one epoch of their stations
+        return np.arange(len(key)), np.ones(len(key), np.bool_)
     order = np.lexsort((time_us, key) if rank is None else (rank, time_us, key))
     sorted_key, sorted_time = key[order], time_us[order]
     other_key = sorted_key[1:] != sorted_key[:-1]

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.postgres.copying import Column, integer_columns, pieces, row_bytes, scaled_columns
+from storage.postgres.copying import Column, int64_of, integer_columns, pieces, row_bytes, scaled_columns
 from storage.postgres.order import last_of_each
 from storage.sql.levels import Mark
 from storage.sql.marks import touched
@@ -42,7 +42,7 @@ class Reports:
     def __init__(self, reports: Sequence[StationReport]) -> None:
         self.reports = reports
         self.station_ids = [report.station_id for report in reports]
-        self.time_us = np.array([report.epoch_us for report in reports], np.int64)
+        self.time_us = int64_of([report.epoch_us for report in reports])
         self.codes = {
             i: msgspec.json.encode([r.code for r in report.reasons]).decode()
             for i, report in enumerate(reports)
@@ -126,7 +126,11 @@ class SortedReports:
         return (self._rows(rows[piece], None) for piece in pieces(len(rows)))
 
     def _rows(self, rows: Int64, last: Sequence[bytes] | None) -> bytes:
-        reports = [self._reports[i] for i in rows.tolist()]
+        begin, end = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        if end - begin == len(rows):
+            reports = self._reports[begin:end]
+        else:
+            reports = [self._reports[i] for i in rows.tolist()]
         columns = _report_columns(reports, self.key[rows], self.time_us[rows], self.codes[rows])
         return row_bytes(columns, last or [None] * len(reports))
 

@@ -318,7 +318,9 @@ class _Columns:
     def __init__(self, batches: Sequence[Record]) -> None:
         groups = [one for one in batches if isinstance(one, StationReports)]
         hours = [one for one in batches if isinstance(one, StationPeriods)]
-        self.reports = Reports([report for one in groups for report in one.reports])
+        self.reports = Reports(
+            groups[0].reports if len(groups) == 1 else [report for one in groups for report in one.reports]
+        )
         self.figures = Figures([figures for one in groups for figures in one.figures])
         self.periods = Periods([period for one in hours for period in one.periods])
         self.samples = Samples.of([one for one in batches if isinstance(one, FlaggedSamples)])

@@ -22,6 +22,7 @@ import itertools
 import json
 import os
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy import heap
+from deploy.start import SWITCH_S
 from storage.postgres import PostgresStore, partitions
 from storage.postgres.copying import HEADER, TRAILER
 from storage.postgres.sample_columns import Samples
@@ -392,13 +394,14 @@ def server_of() -> Iterator[Server]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=60, help="batches of each kind")
+    parser.add_argument("--rounds", type=int, default=120, help="batches of each kind")
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--interval", type=int, default=1200, help="seconds between a station's rows")
     parser.add_argument("--no-reading", action="store_true")
     asked = parser.parse_args()
     console, result = Console(), dict[str, float]()
-    heap.keep()  # as the writer does
+    heap.keep()  # as the writer does, and so with threads
+    sys.setswitchinterval(SWITCH_S)
     with server_of() as server:
         table = Table(
             "batch", "store", "bare COPY of rows", "COPY of ready bytes", "share", title="rows/s (mean)"
