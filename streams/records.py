@@ -432,11 +432,13 @@ class Command(Record, frozen=True, kw_only=True):
             "resume_webhook",
             "replay_webhook",
             "device_command",
+            "rehearse",
         ]
         | ChangeVerb
     )
     target: str
-    """An alert, a webhook, or a site, whose devices are meant; of a change `kind/id`: `station/WUHN00CHN`."""
+    """An alert, a webhook, a rehearsal, or a site, whose devices are meant; of a change `kind/id`:
+    `station/WUHN00CHN`."""
     by: str
     at_us: TimeUs
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)

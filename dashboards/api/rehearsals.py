@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboards.access.permissions import Action
 from dashboards.api import schemas
-from dashboards.api.commanding import by_of
+from dashboards.api.commanding import by_of, commanded
 from dashboards.api.context import PREFIX, Context, ListAnswer, json_response, known_parameters_only
 from dashboards.api.needs import needs
 from dashboards.api.writes import read_body
 from dashboards.problems import ProblemError
 from dashboards.rehearsals import RefusedError, RehearsalAnswer, RehearsalBody, RehearsalDesk
 
-log = structlog.get_logger()
-
 _TOKEN: dict[str, Any] = {"security": [{"token": []}, {}]}
+_NOT_MADE = "This rehearsal is not being made, or not any more."
 _MISSING = "There is no such rehearsal, or nothing came of it: /api/v1/rehearsals lists those there are."
 
 
@@ -33,6 +31,15 @@ def router(context: Context, desk: RehearsalDesk | None) -> APIRouter:
     """
     routes = APIRouter(prefix=PREFIX, tags=["Rehearsals"], dependencies=[Depends(known_parameters_only)])
     read, change = needs(Action.READ), needs(Action.CHANGE, "A rehearsal")
+
+    async def noted(request: Request, target: str, asked: dict[str, Any], by: str) -> None:
+        """Have it in the audit before it is done."""
+        where = f"{PREFIX}/rehearsals"
+        await commanded(context, request, "rehearse", target, asked, by, identity=target, look_at=where)
+
+    def has(rehearsal_id: str, state: str = "") -> bool:
+        listed = desk.listed() if desk is not None else ()
+        return any(one.id == rehearsal_id and state in {"", one.state} for one in listed)
 
     @routes.get("/rehearsals", responses=schemas.many(RehearsalAnswer), dependencies=[read])
     async def rehearsals() -> Response:
@@ -67,11 +74,19 @@ def router(context: Context, desk: RehearsalDesk | None) -> APIRouter:
         if desk is None:
             raise ProblemError(409, "This server makes no rehearsals: use groundswell replay-event.")
         name = wanted.name.strip() or f"{wanted.start:%Y-%m-%d %H:%M} – {wanted.end:%Y-%m-%d %H:%M}"
+        asked = {
+            "name": name,
+            "start": wanted.start.isoformat(),
+            "end": wanted.end.isoformat(),
+            "sites": list(wanted.sites),
+            "as_measured": wanted.as_measured,
+            "rules": "other" if wanted.rules.strip() else "of today",
+        }
+        await noted(request, "new", {"verb": "begin", **asked}, wanted.by)
         try:
             made = await desk.begin(wanted, name, by)
         except RefusedError as error:
             raise ProblemError(409, str(error)) from None
-        log.info("a rehearsal was begun", id=made.id, by=by)
         return json_response(made)
 
     @routes.post(
@@ -84,10 +99,11 @@ def router(context: Context, desk: RehearsalDesk | None) -> APIRouter:
         rehearsal_id: str, request: Request, by: str = Query("", description="Who asks; a name.")
     ) -> Response:
         """End a rehearsal that is being made."""
-        who = by_of(context, request, by)
-        if desk is None or not await desk.cancel(rehearsal_id):
-            raise ProblemError(409, "This rehearsal is not being made, or not any more.")
-        log.info("a rehearsal was cancelled", id=rehearsal_id, by=who)
+        if desk is None or not has(rehearsal_id, "running"):
+            raise ProblemError(409, _NOT_MADE)
+        await noted(request, rehearsal_id, {"verb": "cancel"}, by)
+        if not await desk.cancel(rehearsal_id):
+            raise ProblemError(409, _NOT_MADE)
         return json_response(next(one for one in desk.listed() if one.id == rehearsal_id))
 
     @routes.delete(
@@ -100,10 +116,11 @@ def router(context: Context, desk: RehearsalDesk | None) -> APIRouter:
         rehearsal_id: str, request: Request, by: str = Query("", description="Who asks; a name.")
     ) -> Response:
         """Keep a rehearsal no longer; the answer is the list of the others."""
-        who = by_of(context, request, by)
-        if desk is None or not await desk.forget(rehearsal_id):
+        if desk is None or not has(rehearsal_id):
             raise ProblemError(404, _MISSING)
-        log.info("a rehearsal was deleted", id=rehearsal_id, by=who)
+        await noted(request, rehearsal_id, {"verb": "delete"}, by)
+        if not await desk.forget(rehearsal_id):
+            raise ProblemError(404, _MISSING)
         return json_response(ListAnswer(items=list(desk.listed())))
 
     return routes

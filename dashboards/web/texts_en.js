@@ -297,7 +297,7 @@ export const en = {
   sourceField: "Source",
   siteField: "Site",
   outcomes: { good: "done", bad: "refused", unknown: "no answer" },
-  commandKinds: { acknowledge_alert: "acknowledge", comment_alert: "comment", lower_alert: "lower", decide_alert: "decide", put: "put", patch: "change", delete: "delete", revert: "revert" },
+  commandKinds: { acknowledge_alert: "acknowledge", comment_alert: "comment", lower_alert: "lower", decide_alert: "decide", resume_webhook: "resume", replay_webhook: "send again", device_command: "to devices", rehearse: "rehearse", put: "put", patch: "change", delete: "delete", revert: "revert" },
   changeHeads: ["Outcome", "When", "Who", "What", "Of what", "Message"],
   noChange: "Nobody has asked for anything yet.",
 

@@ -343,7 +343,7 @@ export const zh = {
   sourceField: "来源",
   siteField: "站点",
   outcomes: { good: "完成", bad: "被拒绝", unknown: "无应答" },
-  commandKinds: { acknowledge_alert: "应答", comment_alert: "备注", lower_alert: "降级", decide_alert: "会商决定", put: "写入", patch: "更改", delete: "删除", revert: "还原" },
+  commandKinds: { acknowledge_alert: "应答", comment_alert: "备注", lower_alert: "降级", decide_alert: "会商决定", resume_webhook: "恢复推送", replay_webhook: "重新推送", device_command: "设备指令", rehearse: "演练", put: "写入", patch: "更改", delete: "删除", revert: "还原" },
   changeHeads: ["结果", "时间", "人员", "内容", "对象", "说明"],
   noChange: "还没有任何请求。",
 

@@ -66,6 +66,9 @@ MOST_OBJECTS = 20_000
 MOST_NAMED = 100
 """In one sentence."""
 VERBS: tuple[ChangeVerb, ...] = get_args(ChangeVerb)
+_BESIDE = "rehearse"
+"""What whoever was asked does by themselves: it is written down, and changes nothing here."""
+_NOTED = "It is written down; the server that was asked does it."
 _DONE = {"put": "as it was asked for", "patch": "changed", "delete": "deleted", "revert": "as configured"}
 
 
@@ -109,6 +112,8 @@ class Control:
         changes: list[Change] = []
         outcomes: list[CommandOutcome] = []
         for command in batch.commands:
+            if command.kind == _BESIDE:
+                outcomes.append(CommandOutcome(id=command.id, ok=True, message=_NOTED))
             if command.kind not in VERBS:
                 continue
             try:

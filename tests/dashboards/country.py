@@ -176,6 +176,8 @@ class Desk:
             raise TimeoutError
         if self.answer is not None:
             return self.answer
+        if command.kind == "rehearse":
+            return CommandOutcome(id=command.id, ok=True, message="written down")
         change = "commented" if command.kind == "comment_alert" else "acknowledged"
         step = alert(2, change, by=command.by, comment=command.arguments["comment"])
         self.country.keep(AlertTransitions(transitions=[step]))

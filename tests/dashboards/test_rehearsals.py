@@ -48,6 +48,31 @@ async def test_from_the_begin_to_the_result(country):
     await ask(country, "DELETE", f"{PATH}/{begun['id']}", desk, 404, token="yes")
 
 
+async def test_the_audit_has_what_is_done_before_it_is_done(country):
+    desk = FakeDesk()
+    begun = await ask(country, "POST", desk=desk, token="yes", json={**DAY, "sites": ["a"], "rules": "[x]"})
+    await ask(country, "POST", f"{PATH}/{begun['id']}/cancel?by=Wang", desk, token="yes")
+    await ask(country, "DELETE", f"{PATH}/{begun['id']}?by=Li", desk, token="yes")
+    written = [(c.kind, c.target, c.by, c.arguments["verb"]) for c in country.desk.seen]
+    assert written == [
+        ("rehearse", "new", "Li", "begin"),
+        ("rehearse", begun["id"], "Wang", "cancel"),
+        ("rehearse", begun["id"], "Li", "delete"),
+    ]
+    asked = country.desk.seen[0].arguments
+    assert (asked["sites"], asked["rules"], asked["start"]) == (["a"], "other", "2025-12-31T00:00:00+00:00")
+
+
+async def test_what_the_audit_does_not_get_is_not_done(country):
+    desk = FakeDesk()
+    begun = await ask(country, "POST", desk=desk, token="yes", json=DAY)
+    country.desk.silent = True
+    await ask(country, "POST", desk=desk, token="yes", json=DAY, status=503)
+    await ask(country, "POST", f"{PATH}/{begun['id']}/cancel", desk, 503, token="yes")
+    await ask(country, "DELETE", f"{PATH}/{begun['id']}", desk, 503, token="yes")
+    assert (len(desk.asked), desk.entries[begun["id"]].state) == (1, "running")
+
+
 async def test_one_that_is_made_is_cancelled(country):
     desk = FakeDesk()
     begun = await ask(country, "POST", desk=desk, token="yes", json=DAY)

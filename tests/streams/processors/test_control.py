@@ -51,6 +51,11 @@ def ask(processor, *commands):
     return changes, outcomes
 
 
+def test_what_is_done_elsewhere_is_written_down():
+    changes, (outcome,) = ask(control(), command("rehearse", "new", {"verb": "begin"}, by=""))
+    assert (changes, outcome.id, outcome.ok) == ([], "c1", True)
+
+
 def test_it_is_a_processor_and_leaves_alerts_alone():
     processor = control()
     assert isinstance(processor, Processor)
