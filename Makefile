@@ -35,6 +35,7 @@ demo: setup      ## 20 simulated stations and 12 sensors, a live page on http://
 	$(BIN)/groundswell demo $(ARGS)
 
 pictures: $(VENV)/.ready-dev  ## make the pictures of the README anew
+	@[ -n "$$(fc-list :lang=zh)" ] || { echo "pictures: no font has Chinese letters: install one (Debian: fonts-wqy-microhei)"; exit 1; }
 	GROUNDSWELL_PICTURES=docs $(BIN)/python -m pytest -q -n0 tests/integration/test_page.py -k pictures
 
 servers:         ## Debian's packages that the integration tests use
