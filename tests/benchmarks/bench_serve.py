@@ -25,6 +25,7 @@ import psycopg
 from rich.console import Console
 
 from storage.sql.levels import DAY_US
+from tests.benchmarks.bench_serve_sta import QUESTIONS, ROOT
 from tests.benchmarks.bench_store import server_of
 from tests.benchmarks.processes import cpu_s
 from tests.benchmarks.serve_fill import SAMPLE_S, T0, S, Size, datastream_id, fill, quick, station_id
@@ -79,6 +80,7 @@ def questions(client: httpx.Client, size: Size) -> dict[str, float]:
     for name, path in (
         ("latest", f"/stations?limit={size.stations}"),
         ("latest_datastreams", f"/datastreams?limit={min(size.datastreams, 10_000)}"),
+        ("sta_expand", str(client.base_url.copy_with(path=ROOT)) + QUESTIONS["sta_expand_ms"]),
     ):
         result[f"{name}_ms"] = round(statistics.median(timed(client, [path] * 25)), 1)
     return result
