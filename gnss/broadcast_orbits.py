@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.ephemeris import BEIDOU_BEHIND_GPS_S, Ephemeris, KeplerEphemeris
@@ -25,6 +24,7 @@ from gnss.rtcm.bits import Integer
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.systems import System
 from gnss.time import GPS_EPOCH_US, SECOND_US, WEEK_US
+from kernels.compiled import njit
 
 Float64 = NDArray[np.float64]
 

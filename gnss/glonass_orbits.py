@@ -10,7 +10,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 STEP_S = 60.0
 """Of the integration; its error is below a millimetre after an hour."""

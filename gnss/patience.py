@@ -8,9 +8,8 @@ the credit is refused unseen. The credit depends on the stream alone, not on how
 
 from __future__ import annotations
 
-from numba import njit
-
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 EARNED_A_BYTE = 8
 """Bytes that may be looked at in vain for each byte of the stream."""

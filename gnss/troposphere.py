@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from kernels.compiled import njit
 
 RELATIVE_HUMIDITY = 0.5
 LOWEST_M, HIGHEST_M = -1000.0, 11_000.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.median import median
 
 KEPT = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from kernels.compiled import njit
 
 CREDIBLE = 1e6
 """A value beyond this, in any unit of the sea, was not measured."""

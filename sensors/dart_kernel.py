@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors import mofjeld, residuals, steps
 from sensors.crossing import cross, is_credible
 from sensors.detectors.finding import LEVELS

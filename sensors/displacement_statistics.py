@@ -24,8 +24,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.blocks import BLOCKS, NOTHING, SET_BACK, take_sample
 from sensors.joining import COMPONENTS, JOIN
 from sensors.ladder import LADDER, pause

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.blocks import HUGE, NOTHING
 from sensors.crossing import fill
 from sensors.displacement_statistics import DAY_US, add_block, is_equipment, speed, take_solution

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.crossing import fill
 from sensors.detectors.finding import LEVELS, Finding, Phase
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 HOURS = 24
 HOUR_US = 3_600_000_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from kernels.compiled import njit
 
 _SORTED = 12
 """So many values are sorted."""

@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import Any, Final, Literal
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from kernels.prefetch import LINE_BYTES, prefetch
 from kernels.unowned import unowned
 from sensors.quality import FAIL, LINE, MISSING, NOT_EVALUATED, PASS, SUSPECT, Sample, Test, every_test

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.blocks import HUGE, NOTHING, SET_BACK
 from sensors.crossing import fill
 from sensors.joining import JOIN, join

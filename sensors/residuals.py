@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 CAPACITY = 64
 LEAST = 3

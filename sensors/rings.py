@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kernels.compiled import njit
 
 
 def curve(points: int, *values: str) -> list[tuple[str, str, tuple[int, ...]] | tuple[str, str]]:

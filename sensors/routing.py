@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.qartod_kernel import clock_was_ahead
 
 NEVER: Final = np.iinfo(np.int64).min

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 SAMPLES = 120
 """A window holds about so many, evenly in time, however fast samples come."""

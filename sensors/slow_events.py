@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from kernels.compiled import njit
 from sensors.crossing import fill
 from sensors.ladder import END, close
 from sensors.slow_series import report_fault

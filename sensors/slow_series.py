@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.blocks import BLOCKS, CLOSED, HUGE, NOTHING, SET_BACK, take_sample
 from sensors.crossing import fill
 

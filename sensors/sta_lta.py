@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 AVERAGES = [("sta", "f8"), ("lta", "f8"), ("averaged", "i8")]
 """Columns of states that `recursive_ratio` moves on."""

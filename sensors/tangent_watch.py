@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.blocks import NOTHING, SET_BACK
 from sensors.crossing import fill
 from sensors.failure_time import CHANGED, FOUND, LEAST_POINTS, failure_time

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kernels.compiled import njit
 
 DAY_US = 86_400_000_000
 _EPOCH_DAYS = 25_567.5

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.butterworth import BAND_PASS, MEMORY, set_band_pass
 from sensors.detectors.finding import Finding, Subject
 from sensors.episodes import COURSE, FAULT_END, Course, acquit, blame, make_finding, set_course

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 
 def points(capacity: int) -> np.dtype[np.void]:

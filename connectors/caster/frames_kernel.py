@@ -8,7 +8,6 @@ kept: a call takes a microsecond, and to get the lock back may take thousands.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from connectors.gathering.epochs_kernel import stays_open
@@ -16,6 +15,7 @@ from gnss.rtcm.bits import Integer
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
 from gnss.rtcm.framing import OVERHEAD_BYTES
 from gnss.rtcm.msm_layout import MS_PER_DAY
+from kernels.compiled import njit
 
 UInt8 = NDArray[np.uint8]
 STATION_ORDER = (1005, 1006, 1007, 1008, 1033, 1230)

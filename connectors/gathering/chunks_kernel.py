@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from connectors.gathering.columns import Column, Int64, Place, UInt8
 from gnss.ntrip.body import MAX_CHUNK_BYTES, MAX_CHUNK_LINE_BYTES
 from gnss.rtcm.bits import Integer, copy_bytes
+from kernels.compiled import njit
 
 _PLACE, _LEFT = int(Column.CHUNK_PLACE), int(Column.CHUNK_LEFT)
 _DIGITS, _LINE, _RETURNED = (

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from connectors.gathering.chunks_kernel import take_chunks_off
 from connectors.gathering.columns import REGION_BYTES, Column, Int64, Row, UInt8
 from gnss.rtcm.bits import Integer, copy_bytes
 from gnss.rtcm.framing import MAX_FRAME_BYTES, OVERHEAD_BYTES, scan_frames
+from kernels.compiled import njit
 
 _FILLED, _SCANNED, _CUT, _IS_OPEN = (
     int(Column.FILLED),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
 from connectors.gathering.columns import REGION_BYTES, Column, Ending, Int64, Place, UInt8
 from connectors.gathering.epochs_kernel import Scratch, arrive, put_out
 from connectors.gathering.libc import EPOLL_EVENT_BYTES, carray, epoll_wait, errno_address, recv
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 MOST_BYTES_PER_S = 256_000
 BURST_BYTES = 1_000_000

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.assembly.records import HELD, NO_NUMBER, NO_ROW, OPEN, Record, Records
@@ -31,6 +30,7 @@ from gnss.epoch_columns import NO_TIME_US
 from gnss.rtcm.bits import Integer, copy_bytes
 from gnss.rtcm.framing import HEADER_BYTES, OVERHEAD_BYTES, scan_frames
 from gnss.systems import System
+from kernels.compiled import njit
 
 FEED, TICK, FINISH = range(3)
 """What a step does: take bytes, let time pass, end the stream."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.assembly.records import (
@@ -30,6 +29,7 @@ from gnss.assembly.records import (
 from gnss.epoch_columns import CLOSED_BY, NO_TIME_US
 from gnss.rtcm.bits import Integer
 from gnss.time import DAY_US
+from kernels.compiled import njit
 
 _HOW: Any = np.arange(len(CLOSED_BY))  # numba compiles a kernel anew for each of Python's integers
 _COMPLETE, _NEXT, _TIMEOUT, _END, _SIZE = _HOW

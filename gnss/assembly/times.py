@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnss.rtcm.bits import Integer
 from gnss.time import DAY_US, GPS_EPOCH_US, LEAP_UTC_US, SECOND_US, WEEK_US
+from kernels.compiled import njit
 
 _LEAPS = len(LEAP_UTC_US)
 _LEAP_UTC_US = LEAP_UTC_US.copy()

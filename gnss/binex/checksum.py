@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 LEAST_CRC16, LEAST_CRC32, LEAST_MD5 = 128, 4_096, 1_048_576
 """Covered bytes from which on a check is used."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.binex.checksum import check_bytes, check_kernel, check_of
 from gnss.patience import MOST_CREDIT, earned
 from gnss.rtcm.bits import Integer, frozen
+from kernels.compiled import njit
 
 SYNC_BIG, SYNC_LITTLE = 0xE2, 0xC2
 MAX_MESSAGE_BYTES = 16_384

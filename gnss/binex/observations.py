@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.binex.framing import Record
@@ -20,6 +19,7 @@ from gnss.rtcm.bits import Integer, frozen
 from gnss.rtcm.signals import wavelength_m
 from gnss.systems import UNKNOWN_CHANNEL, System
 from gnss.time import GPS_EPOCH_US
+from kernels.compiled import njit
 
 OBSERVATIONS, SUBRECORD = 0x7F, 0x05
 MOST_SATELLITES = 64

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.medians import select
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
+from kernels.compiled import njit
 
 MS_M = SPEED_OF_LIGHT_M_S / 1000.0
 TOLERANCE_MS = 0.02

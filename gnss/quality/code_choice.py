@@ -30,7 +30,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.signals import (
@@ -48,6 +47,7 @@ from gnss.rtcm.signals import (
     RINEX_CODES,
 )
 from gnss.systems import System
+from kernels.compiled import njit
 
 SLOTS = 5
 """Carriers of a system that are told apart."""

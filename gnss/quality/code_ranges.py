@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.code_choice import (
     GROUPS,
@@ -24,6 +23,7 @@ from gnss.quality.code_choice import (
     late_s,
 )
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
+from kernels.compiled import njit
 
 MOST = 96
 """Satellites of an epoch; further ones are left out."""

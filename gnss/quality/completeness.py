@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.memory import K_EXPECTED, K_EXPECTED_MASK, K_HAVE, K_HAVE_MASK
 from gnss.rtcm.bits import leading_zeros, popcount
+from kernels.compiled import njit
 
 EXPECTED_S = 30.0
 SET_DBHZ = 35.0

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.epoch_columns import EpochColumns
@@ -19,6 +18,7 @@ from gnss.quality.measure import Columns, Scratch, SkyColumns, measure, new_scra
 from gnss.quality.memory import NEVER_US, Memory
 from gnss.quality.table import NO_SKY, QualityTable
 from gnss.rtcm.signals import N_SIGNALS
+from kernels.compiled import njit
 
 UInt8 = NDArray[np.uint8]
 Float64 = NDArray[np.float64]

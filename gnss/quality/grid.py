@@ -7,7 +7,7 @@ All times are us, all functions kernels.
 
 from __future__ import annotations
 
-from numba import njit
+from kernels.compiled import njit
 
 SECOND_US = 1_000_000
 NO_SLOT = -(2**62)

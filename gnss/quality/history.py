@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 FIGURES = ("multipath", "cn0", "slips", "observations")
 WORDS = ("code multipath", "mean C/N0", "share of satellites that slip", "share of the expected observations")

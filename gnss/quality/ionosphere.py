@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.medians import select
+from kernels.compiled import njit
 
 STEP_S = 30.0
 POINTS = 10

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality import grid, history, latency, offsets, window
@@ -78,6 +77,7 @@ from gnss.quality.memory import (
     Memory,
     forget_signals,
 )
+from kernels.compiled import njit
 from kernels.prefetch import prefetch
 from kernels.unowned import unowned
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.memory import LATENCIES
+from kernels.compiled import njit
 
 RECENT_EPOCHS = 5
 EXTREME_EPOCHS = 10

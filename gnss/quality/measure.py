@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.observations import PARTIAL
@@ -60,6 +59,7 @@ from gnss.quality.memory import (
     WINDOW_SLOTS,
     Memory,
 )
+from kernels.compiled import njit
 
 POSITION_US = 30_000_000
 """A position each half minute is enough: codes of neighbouring epochs have the same multipath."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.quality.bands import BANDS, N_SIGNALS
 from gnss.systems import System
+from kernels.compiled import njit
 
 N_SYSTEMS = len(System)
 SATELLITES = N_SYSTEMS * 64

@@ -17,11 +17,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.score import Finding
+from kernels.compiled import njit
 
 FOLLOWED = frozenset({1013, 1029, 1230})
 """Numbers that nothing else asks for."""

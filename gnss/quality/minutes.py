@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.judgements import I_REGISTRY
 from gnss.quality.latency_bins import bin_of
@@ -19,6 +18,7 @@ from gnss.quality.measure import POSITION_US
 from gnss.quality.medians import median
 from gnss.quality.period_memory import CLOCK_STEP, CODES, GAP, LATENCIES, NEVER_US, Memory
 from gnss.quality.reason_counts import count_reasons
+from kernels.compiled import njit
 
 MINUTE_US = 60_000_000
 BACK_US = 60_000_000

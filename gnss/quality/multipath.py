@@ -16,10 +16,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.memory import NEVER_US
 from gnss.quality.running_mean import mean_gain
+from kernels.compiled import njit
 
 WINDOW_S = 300.0
 WARM_UP_S = 30.0

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.epoch_columns import EpochColumns
@@ -27,6 +26,7 @@ from gnss.quality.multipath import BREAK_M, combine
 from gnss.quality.slips import WIDE_SLIP
 from gnss.rtcm.signals import N_SIGNALS
 from gnss.systems import System
+from kernels.compiled import njit
 
 LEAST_POINTS = 10
 """Points of an arc that counts. A mean takes 1/n of the variance of n points with it: at ten points the RMS

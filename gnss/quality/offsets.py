@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from gnss.quality.position_fit import vertical
+from kernels.compiled import njit
 
 WEIGHT, EAST, NORTH, UP, EAST_M2, NORTH_M2, UP_M2, WILD = range(8)
 """Fields of the state: sum of weights (the newest position has 1), means in m, variances in m^2, and how many

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.observations import PARTIAL
 from gnss.quality.memory import CELLS, N_SYSTEMS, SATELLITES
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.rtcm.whole_ms import MILLISECOND_M, SATELLITE_NUMBERS, restore_epoch
+from kernels.compiled import njit
 
 ASKED_SHAPE = (N_SYSTEMS, SATELLITE_NUMBERS)
 

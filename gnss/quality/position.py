@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.geodesy import SEMI_MAJOR_AXIS_M, SEMI_MINOR_AXIS_M
 from gnss.quality.code_choice import GROUPS, SLOTS
@@ -30,6 +29,7 @@ from gnss.quality.position_fit import (
     vertical,
 )
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
+from kernels.compiled import njit
 
 LOWEST_M, HIGHEST_M = -1000.0, 12_000.0
 """Heights at which a station may stand."""

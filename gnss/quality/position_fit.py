@@ -12,7 +12,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.geodesy import SEMI_MAJOR_AXIS_M, SEMI_MINOR_AXIS_M
 from gnss.orbits import EARTH_ROTATION_RAD_S
@@ -21,6 +20,7 @@ from gnss.quality.code_ranges import GAIN, IONO, MOST, ORBIT, RANGE, X, Y, Z
 from gnss.quality.medians import median
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.troposphere import mapping, zenith_delay_m
+from kernels.compiled import njit
 
 MASK_DEG = 10.0
 CODE_M = 0.1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.judgements import (
     CLOCK_BEHIND,
@@ -31,6 +30,7 @@ from gnss.quality.period_memory import (
     C_STORM,
     C_WARM_UP,
 )
+from kernels.compiled import njit
 
 _INDICATORS = len(INDICATORS)
 _ABOVE_ALL_POINTS = 1000.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 _INVERSE = 1.0 / np.maximum(np.arange(1024.0), 1.0)
 """Divisions are what such a kernel waits for."""

@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.medians import median
+from kernels.compiled import njit
 
 LEVEL_S = 120.0
 MATURE_S = 20.0

@@ -6,12 +6,12 @@ import math
 from typing import Any, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.quality.bands import N_SIGNALS
 from gnss.quality.memory import SATELLITES, Memory
 from gnss.quality.period import SkyTrack
+from kernels.compiled import njit
 
 MARK_US = 300_000_000
 MARK = np.dtype(

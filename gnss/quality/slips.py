@@ -28,13 +28,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.observations import LOST_LOCK
 from gnss.quality.medians import select
 from gnss.quality.memory import NEVER_US
 from gnss.quality.running_mean import mean_gain
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
+from kernels.compiled import njit
 
 WEAK_DBHZ = 35.0
 LOCK_TOLERANCE_MS = 10.0

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.observations import PARTIAL
 from gnss.quality import bands
 from gnss.quality.memory import CELLS, KINDS, NEVER_US, NO_ROW, TRACKED, Memory
 from gnss.systems import UNKNOWN_CHANNEL
+from kernels.compiled import njit
 
 STALE_US = 60_000_000
 """A row that was not seen for so long (or for the longest gap of an arc) may be given to another signal, and

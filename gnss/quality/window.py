@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnss.quality.memory import SUMS
+from kernels.compiled import njit
 
 _SUMS = len(SUMS)
 SLOTS = 60

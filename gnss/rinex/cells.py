@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rinex.epoch_lines import FIELD, INDICATOR, NO_TYPES, Findings, Satellites, find
 from gnss.rinex.fields import BAD, READ, Bytes, line_length, value_field
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 RANGE, PHASE, DOPPLER, STRENGTH = range(4)
 KINDS = "CLDS"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rinex.fields import (
@@ -22,6 +21,7 @@ from gnss.rinex.fields import (
     whole_number,
 )
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 WRONG_COUNT, LOST, BAD_EPOCH, SATELLITE, REPEATED, FIELD, INDICATOR, CUT, NO_TYPES = range(9)
 """Kinds of findings."""

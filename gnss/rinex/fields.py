@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 Bytes = NDArray[np.uint8]
 

@@ -9,7 +9,6 @@ A line that does not fit is a finding; reading goes on at the next epoch line.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rinex.epoch_lines import (
@@ -34,6 +33,7 @@ from gnss.rinex.epoch_lines import (
 )
 from gnss.rinex.fields import Bytes, is_blank, line_length
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 END, RECORDS, HEADER = 0, 1, 2
 """Why a scan stopped: end of the text, an event with header records, another file's header."""

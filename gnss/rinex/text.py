@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rinex.cells import FIELD_WIDTH
 from gnss.rtcm.bits import Integer
+from kernels.compiled import njit
 
 HEAD_BYTES = 36
 """An epoch line with its end."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from kernels.compiled import njit
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Integer: TypeAlias = int | np.integer[Any]

@@ -8,10 +8,10 @@ generation", IEEE Transactions on Computers 57 (2008), 1550-1560.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import Integer, frozen, load_be64
+from kernels.compiled import njit
 
 POLYNOMIAL = 0x864CFB
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import Integer, frozen
 from gnss.rtcm.crc import crc24q, crc24q_between, crc24q_kernel, prefixes_kernel
+from kernels.compiled import njit
 
 PREAMBLE = 0xD3
 HEADER_BYTES = 3

@@ -8,13 +8,13 @@ no rate. Facts and sources of the layout stand in `gnss.rtcm.legacy_layout`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.observations import PARTIAL
 from gnss.rtcm import legacy_layout as layout
 from gnss.rtcm.bits import Integer, signed_field, unsigned_field
 from gnss.systems import UNKNOWN_CHANNEL, System
+from kernels.compiled import njit
 
 _GPS, _GLONASS, _SBAS = int(System.GPS), int(System.GLONASS), int(System.SBAS)
 _SYSTEM_LAYOUT, _SATELLITE_BITS, _LOCK_MS = layout.SYSTEM_LAYOUT, layout.SATELLITE_BITS, layout.LOCK_MS

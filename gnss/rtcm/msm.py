@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import fields
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.observations import PARTIAL, MsmFrames, Observations
@@ -28,6 +27,7 @@ from gnss.rtcm.legacy import is_legacy, read_legacy
 from gnss.rtcm.msm_header import SCRATCH_BYTES, masks_of, read_headers, window_of
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.systems import UNKNOWN_CHANNEL, System
+from kernels.compiled import njit
 
 _GLONASS, _SBAS = int(System.GLONASS), int(System.SBAS)
 _CELL_LAYOUT, _COLUMN_BITS, _LOCK_MS = layout.CELL_LAYOUT, layout.COLUMN_BITS, layout.LOCK_MS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.observations import PARTIAL, Observations
@@ -15,6 +14,7 @@ from gnss.rtcm.bits import Integer, put_field
 from gnss.rtcm.framing import MAX_PAYLOAD_BYTES
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.systems import UNKNOWN_CHANNEL, System
+from kernels.compiled import njit
 
 _GLONASS, _SBAS = int(System.GLONASS), int(System.SBAS)
 _CELL_LAYOUT, _LOCK_MS, _LOCK_INDICATORS = layout.CELL_LAYOUT, layout.LOCK_MS, layout.LOCK_INDICATORS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm import msm_layout as layout
@@ -13,6 +12,7 @@ from gnss.rtcm.bits import PADDING_BYTES, Integer, copy_bytes, load_be64, popcou
 from gnss.rtcm.framing import HEADER_BYTES, MAX_PAYLOAD_BYTES
 from gnss.rtcm.legacy import is_legacy, legacy_header
 from gnss.systems import System
+from kernels.compiled import njit
 
 SCRATCH_BYTES = MAX_PAYLOAD_BYTES + PADDING_BYTES
 _GLONASS, _BEIDOU = int(System.GLONASS), int(System.BEIDOU)

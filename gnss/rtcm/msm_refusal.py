@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnss.rtcm import msm_layout as layout
 from gnss.rtcm.bits import Integer
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.systems import UNKNOWN_CHANNEL, System
+from kernels.compiled import njit
 
 _GLONASS = int(System.GLONASS)
 _CELL_LAYOUT = layout.CELL_LAYOUT

@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.observations import PARTIAL, Observations
 from gnss.rtcm.bits import Integer
 from gnss.rtcm.legacy_layout import MODULUS_MM, SYSTEM_LAYOUT
 from gnss.rtcm.signals import N_SYSTEMS, SPEED_OF_LIGHT_M_S
+from kernels.compiled import njit
 
 MILLISECOND_M = SPEED_OF_LIGHT_M_S / 1000.0
 MAX_MISFIT_M = MILLISECOND_M / 4

@@ -6,11 +6,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.simulate.rays import Rays
 from gnss.simulate.sky import Cells
+from kernels.compiled import njit
 
 LOWEST_MASK_DEG, HIGHEST_MASK_DEG = 5.0, 7.0
 """A signal comes and goes at an elevation of its own between these."""

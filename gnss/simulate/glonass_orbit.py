@@ -15,8 +15,9 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kernels.compiled import njit
 
 GM_M3_S2 = 398_600.4418e9
 EQUATOR_M = 6_378_136.0

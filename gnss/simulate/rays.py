@@ -12,13 +12,13 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.broadcast_orbits import States
 from gnss.orbits import EARTH_ROTATION_RAD_S
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
 from gnss.troposphere import mapping, zenith_delay_m
+from kernels.compiled import njit
 
 SHELL = 6371.0 / (6371.0 + 350.0)
 NIGHT_TECU, DAY_TECU = 6.0, 24.0

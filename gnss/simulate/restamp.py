@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import copy_bytes, frozen
@@ -21,6 +20,7 @@ from gnss.rtcm.msm_layout import (
 )
 from gnss.systems import System
 from gnss.time import msm_time_ms
+from kernels.compiled import njit
 
 STATION_MESSAGES = (1005, 1006, 1007, 1008, 1013, 1033, 1230)
 """These tell the station (DF003) behind their number, as all MSM do; ephemerides tell none."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.rtcm.bits import Integer
 from gnss.rtcm.signals import SPEED_OF_LIGHT_M_S
+from kernels.compiled import njit
 
 MOST_RANGE_M = 254.0 * SPEED_OF_LIGHT_M_S / 1000.0
 _NEAR_RANGE_M, _NEAR_PHASE_M = 140.0, 1_000.0

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnss.patience import MOST_CREDIT, earned
 from gnss.rtcm.bits import Integer, frozen
+from kernels.compiled import njit
 
 SYNC = b"\xb5\x62"
 HEADER_BYTES, CHECK_BYTES = 6, 2

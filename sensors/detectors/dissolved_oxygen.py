@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.detectors import Finding, Subject, register_kind
 from sensors.detectors.bank import Kind
 from sensors.episodes import (

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.blocks import HUGE, NOTHING, SET_BACK
 from sensors.crossing import fill
 from sensors.detectors import Finding, Phase, Subject, register_kind

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.butterworth import band_pass
 from sensors.detectors import Finding, Subject, register_kind
 from sensors.detectors.bank import Kind

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.detectors import LEVELS, Finding, Level, Subject, register_kind
 from sensors.detectors.bank import Kind, longest_s
 from sensors.episodes import (

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.detectors import LEVELS, Finding, Level, Subject, register_kind
 from sensors.detectors.bank import Kind
 from sensors.episodes import (

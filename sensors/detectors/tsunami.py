@@ -28,8 +28,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors import residuals, running_quadratic
 from sensors.crossing import cross, is_credible
 from sensors.detectors import LEVELS, Finding, Subject, register_kind

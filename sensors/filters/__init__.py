@@ -19,9 +19,9 @@ from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kernels.compiled import njit
 from sensors.quality import FAIL, MISSING
 from sensors.quality.arena import Arena
 

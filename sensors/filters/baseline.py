@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.filters import FilterParameters
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.filters import AFTER_GAP, COMMON, SKIPPED, arrival
 from sensors.filters.baseline import BASELINE_PARAMETERS, BASELINE_STATE, BaselineParameters, learns
 from sensors.quality import MISSING, NOT_EVALUATED, PASS, SUSPECT

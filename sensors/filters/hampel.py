@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.filters import AFTER_GAP, COMMON, SKIPPED, FilterParameters, arrival
 from sensors.quality import MISSING, NOT_EVALUATED, PASS, SUSPECT
 

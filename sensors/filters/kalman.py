@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import njit
 from sensors.filters import AFTER_GAP, COMMON, FIRST, SKIPPED, FilterParameters, arrival
 from sensors.quality import MISSING, NOT_EVALUATED, PASS, SUSPECT
 

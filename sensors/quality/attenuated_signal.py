@@ -16,9 +16,9 @@ from math import ceil, sqrt
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kernels.compiled import njit
 from sensors.quality import (
     FAIL,
     MISSING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from numba import njit
+from kernels.compiled import njit
 
 PERIODS: Final = ("date", "year", "quarter", "month", "week", "dayofyear", "dayofweek", "hour")
 """What `part_of` knows, by number; ioos_qc's names, `date` is the time itself in seconds since 1970."""

@@ -19,9 +19,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kernels.compiled import njit
 from sensors.quality import (
     FAIL,
     MISSING,

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kernels.compiled import njit
 from sensors.quality import (
     FAIL,
     MISSING,

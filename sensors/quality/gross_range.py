@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kernels.compiled import njit
 from sensors.quality import FAIL, MISSING, NOTHING, PASS, SUSPECT, Facts, Parameters, Test, record, register
 
 

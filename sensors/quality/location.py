@@ -18,9 +18,9 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kernels.compiled import njit
 from sensors.quality import (
     FAIL,
     MISSING,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+
+from kernels.compiled import njit
 
 STEPS: Final = 25
 STEP_WORDS: Final = 6

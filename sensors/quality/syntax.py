@@ -11,8 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
-from numba import njit
-
+from kernels.compiled import njit
 from sensors.quality import FAIL, MISSING, NOTHING, PASS, Parameters, Test, register
 
 _BITS: Final = 0x7FF8_0000_5359_4E54
