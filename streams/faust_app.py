@@ -180,8 +180,13 @@ class FaustRuntime:
         return bool(heard_us) and now_us - heard_us > SILENT_US
 
     def _consumer(self) -> Any:
-        """Return the driver's consumer, which lives in Faust's thread: only what needs no loop is asked."""
-        return self._app.consumer._thread._consumer if self._app.started else None
+        """Return the driver's consumer, which lives in Faust's thread: only what needs no loop is asked.
+
+        `app.consumer` makes one where there is none yet. Asked from a thread while the app starts, it made a
+        second one, which nobody ever started.
+        """
+        made = self._app._consumer
+        return None if made is None else made._thread._consumer
 
     def _acknowledge(self, messages: Iterable[Any]) -> None:
         for message in messages:
