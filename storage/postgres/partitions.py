@@ -131,7 +131,10 @@ def existing(connection: psycopg.Connection[Any]) -> set[str]:
 
 
 def make(connection: psycopg.Connection[Any], table: Partitioned, partition: Partition) -> bool:
-    """Make a partition and move what the default one has of it; False: somebody holds the table."""
+    """Make a partition and move what the default one has of it; False: that has to wait.
+
+    Somebody holds the table, or has detached a partition whose table still has the name.
+    """
     name, parent, other = _names(partition.name, table.table, f"{table.table}_other")
     column = sql.Identifier(table.column)
     begin, end = sql.Literal(partition.begin_us), sql.Literal(partition.end_us)
@@ -151,7 +154,11 @@ def make(connection: psycopg.Connection[Any], table: Partitioned, partition: Par
             ):
                 words = {"name": name, "parent": parent, "other": other, "column": column}
                 connection.execute(statement.format(**words, begin=begin, end=end))
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+    except (
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.DuplicateTable,
+    ):
         return False
     return True
 

@@ -169,6 +169,19 @@ def test_what_somebody_detaches_gets_no_more_rows(store, make, ask):
     assert [o.value for o in store.observations("d", 0, END).items] == [1.0, 2.0, 3.0]
 
 
+def test_a_writer_begins_where_a_detached_partition_still_has_its_name(store, make, ask, postgres_url):
+    store.commit([make.samples("d", [make.t0], [0.0])], None, now_us=make.t0)
+    ask("ALTER TABLE samples DETACH PARTITION samples_20231114")
+    with closing(PostgresStore(postgres_url)) as again:
+        again.commit([make.samples("d", [make.t0 + S], [1.0])], None, now_us=make.t0)
+        assert [o.value for o in again.observations("d", 0, END).items] == [1.0]
+        ask("DROP TABLE samples_20231114")
+        later_us = make.t0 + 61 * S
+        again.commit([make.samples("d", [later_us], [2.0])], None, now_us=later_us)
+        assert rows_of(ask, "samples_20231114") == 2
+        assert [o.value for o in again.observations("d", 0, END).items] == [1.0, 2.0]
+
+
 def test_what_is_too_old_is_dropped(store, make, ask):
     now_us = make.t0 - make.t0 % DAY + DAY // 2
     for k in range(5):
