@@ -29,9 +29,19 @@ RAIN = 'hill, "north"'
 ASKED = '"hill, ""north"""'
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=2)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=2)
     country.store.put_registry(
         things=[
             Thing(
@@ -215,10 +225,10 @@ async def test_places_choose_what_is_told(country):
     assert await found(thing="hill", property="water_level") == []
 
 
-async def test_a_network_is_its_members(country):
-    app = country.app(networks={"coast": [GAUGE, "elsewhere"], "north": [GAUGE]})
+async def test_a_network_is_its_members(own):
+    app = own.app(networks={"coast": [GAUGE, "elsewhere"], "north": [GAUGE]})
     window = {"start": "2025-12-31T22:00:00Z", "window": "1d"}
-    rows = read(await ask(country, "/windows", app=app, network="coast", **window))
+    rows = read(await ask(own, "/windows", app=app, network="coast", **window))
     assert {row["datastream_id"] for row in rows} == {GAUGE}
     after = {"kind": "confirmation", "members": [RAIN, GAUGE]}
     changed = {
@@ -229,7 +239,7 @@ async def test_a_network_is_its_members(country):
         "at_us": START_US,
         "command_id": "c1",
     }
-    country.keep(
+    own.keep(
         Changes(
             changes=[
                 Change(id="coast", verb="put", after=after, **changed),
@@ -237,12 +247,11 @@ async def test_a_network_is_its_members(country):
             ]
         )
     )
-    rows = read(await ask(country, "/windows", app=app, network="coast", **window))
+    rows = read(await ask(own, "/windows", app=app, network="coast", **window))
     assert {row["datastream_id"] for row in rows} == {GAUGE, RAIN}
     for gone in ("north", "nowhere"):
         assert (
-            "There is no network"
-            in (await ask(country, "/windows", 400, app=app, network=gone)).json()["detail"]
+            "There is no network" in (await ask(own, "/windows", 400, app=app, network=gone)).json()["detail"]
         )
 
 
@@ -300,15 +309,15 @@ CLOSED = {"open_writes": False, "write_token": "correct horse"}
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "geojson", "parquet", "arrow"])
-async def test_a_stranger_learns_no_exact_place_of_a_station(country, form):
-    country.store.put_registry(
+async def test_a_stranger_learns_no_exact_place_of_a_station(own, form):
+    own.store.put_registry(
         stations=[
             Station(id="SHAO00CHN", name="S", longitude=121.2034567, latitude=31.1045678, height_m=23.5)
         ]
     )
-    app = country.app(**CLOSED)
+    app = own.app(**CLOSED)
     query = {"details": "true", "window": "1h", "station": "SHAO00CHN", "format": form}
-    told = await ask(country, "/station-windows", app=app, **query)
+    told = await ask(own, "/station-windows", app=app, **query)
     (row,) = read(told)
     if form == "geojson":
         assert told.json()["features"][0]["geometry"]["coordinates"] == [121.2, 31.1]
@@ -320,19 +329,17 @@ async def test_a_stranger_learns_no_exact_place_of_a_station(country, form):
         )
     if form != "geojson":
         known = {"authorization": "Bearer correct horse"}
-        (row,) = read(await ask(country, "/station-windows", app=app, headers=known, **query))
+        (row,) = read(await ask(own, "/station-windows", app=app, headers=known, **query))
         assert (float(row["longitude"]), float(row["height_m"])) == (121.2034567, 23.5)
-        (row,) = read(await ask(country, "/station-windows", app=app, crs="4479", **query))
+        (row,) = read(await ask(own, "/station-windows", app=app, crs="4479", **query))
         assert not row["x_m"]
 
 
-async def test_a_small_circle_does_not_tell_a_stranger_where_a_station_is(country):
-    country.store.put_registry(
-        stations=[Station(id="SHAO00CHN", name="S", longitude=121.2034, latitude=31.1045)]
-    )
+async def test_a_small_circle_does_not_tell_a_stranger_where_a_station_is(own):
+    own.store.put_registry(stations=[Station(id="SHAO00CHN", name="S", longitude=121.2034, latitude=31.1045)])
     near = {"near": "121.2034,31.1045", "radius_m": "50", "window": "1h"}
-    assert read(await ask(country, "/station-windows", app=country.app(**CLOSED), **near)) == []
-    assert len(read(await ask(country, "/station-windows", **near))) == 1
+    assert read(await ask(own, "/station-windows", app=own.app(**CLOSED), **near)) == []
+    assert len(read(await ask(own, "/station-windows", **near))) == 1
 
 
 @pytest.mark.parametrize(
@@ -400,12 +407,12 @@ async def test_nothing_is_an_empty_answer_in_every_format(country):
             assert len(answer.content) > 10
 
 
-async def test_who_goes_away_ends_the_work_and_frees_the_place(country, monkeypatch):
+async def test_who_goes_away_ends_the_work_and_frees_the_place(own, monkeypatch):
     """Each piece is a slice. The reader leaves in the middle, and the rest is not made."""
     monkeypatch.setattr("dashboards.export.slices.MOST_ROWS", 1)
     monkeypatch.setattr("dashboards.api.streaming.MOST_STREAMS", 1)
     go_on, asked = threading.Event(), []
-    honest = country.store.sample_columns
+    honest = own.store.sample_columns
 
     def counting(keys, start_us, end_us, *, limit):
         asked.append(start_us)
@@ -413,8 +420,8 @@ async def test_who_goes_away_ends_the_work_and_frees_the_place(country, monkeypa
             go_on.wait(10)
         return honest(keys, start_us, end_us, limit=limit)
 
-    monkeypatch.setattr(country.store, "sample_columns", counting)
-    async with served(country.app()) as (_, url), httpx.AsyncClient(base_url=url, timeout=30) as client:
+    monkeypatch.setattr(own.store, "sample_columns", counting)
+    async with served(own.app()) as (_, url), httpx.AsyncClient(base_url=url, timeout=30) as client:
         path = f"{API}/observations"
         async with client.stream("GET", path, params={"start": "2025-12-31T18:00:00Z"}) as answer:
             assert answer.status_code == 200
