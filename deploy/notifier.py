@@ -123,7 +123,7 @@ class Notifier:
         name = f"{self.prefix}groundswell-notify"
         self._output = Output(self.kafka, "groundswell-notify", name, once=True)
         self._resumed = {config.id: asyncio.Event() for config in self.configs}
-        self._lock, self._unwritten = asyncio.Lock(), []
+        self._forget()
         try:
             await self._output.insist(_nothing)  # from now on no other writes the state
             try:
@@ -150,6 +150,11 @@ class Notifier:
                 if task is not None:
                     task.cancel()
             await self._output.close()
+
+    def _forget(self) -> None:
+        """Forget what a time before left on its way: it has been cancelled."""
+        self._lock, self._unwritten, self._asked, self._written = asyncio.Lock(), [], 0, 0
+        self._writing = self._asking = None
 
     async def _restore(self) -> None:
         states = Reader(self.kafka, (DELIVERY_STATE,), {}, self.prefix)
@@ -421,12 +426,22 @@ def _id_of(item: Item) -> str:
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run coroutines until one of them fails, or this is cancelled."""
-    tasks = [asyncio.create_task(one) for one in work]
+    """Run coroutines until one of them fails, all have ended, or this is cancelled.
+
+    Raises
+    ------
+    RuntimeError
+        One was cancelled by something within: nobody would do its work any more.
+    """
+    tasks = [asyncio.create_task(one, name=f"part {k} of telling") for k, one in enumerate(work)]
+    waiting = set(tasks)
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if task.cancelled():
+                    raise RuntimeError(f"{task.get_name()} was cancelled from within")
+                task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -103,6 +103,11 @@ class World:
         self.taken: dict[str, list[str]] = {name: [] for name in names}
         self.asked: list[tuple[str, str]] = []
         self.now_us = 0
+        self.is_one = False
+        """Whether one process goes on after each death, as when it has lost the lease and got it again."""
+        self._last: Notifier | None = None
+        self.stands = False
+        """Whether the broker stands still."""
         monkeypatch.setattr(module, "NAP_S", 0.0)
         monkeypatch.setattr(module, "Reader", self.reader)
         monkeypatch.setattr(alert_queue, "Reader", self.reader)
@@ -129,7 +134,9 @@ class World:
     async def until(self, condition: Any) -> None:
         """Run notifiers, one after the death of another, until the condition holds."""
         while not condition():
-            work = asyncio.create_task(self.notifier().work())
+            if self._last is None or not self.is_one:
+                self._last = self.notifier()
+            work = asyncio.create_task(self._last.work())
             for _ in range(20_000):
                 if condition() or work.done():
                     break
@@ -160,6 +167,8 @@ class World:
 
         async def send(messages: Sequence[Any]) -> None:
             await asyncio.sleep(0)
+            while self.stands:
+                await asyncio.sleep(0)
             self.broker.take(messages)
 
         return SimpleNamespace(insist=insist, close=close, send=send, error="")
@@ -223,14 +232,16 @@ answers = st.lists(st.sampled_from([None, AWAY, BUSY, REFUSED, None]), max_size=
     first=answers,
     second=answers,
     kills=st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=5),
+    is_one=st.booleans(),
 )
-def test_everything_is_told_in_order_whenever_it_is_killed(sizes, first, second, kills):
+def test_everything_is_told_in_order_whenever_it_is_killed(sizes, first, second, kills, is_one):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        asyncio.run(told_in_order(monkeypatch, sizes, {"a": first, "b": second}, kills))
+        asyncio.run(told_in_order(monkeypatch, sizes, {"a": first, "b": second}, kills, is_one))
 
 
-async def told_in_order(monkeypatch, sizes, failures, kills) -> None:
+async def told_in_order(monkeypatch, sizes, failures, kills, is_one) -> None:
     world = await begun(monkeypatch, "a", "b")
+    world.is_one = is_one
     broker = world.broker
     made = []
     for size in sizes:
@@ -258,6 +269,33 @@ async def told_in_order(monkeypatch, sizes, failures, kills) -> None:
             # what comes twice comes at once again: no other step of the alert was taken between
             steps = [one for one, before in zip(own, [None, *own], strict=False) if one != before]
             assert steps == [one for one in wanted if one.startswith(f"{alert}.")]
+
+
+async def test_who_lost_the_lease_with_a_note_on_its_way_tells_on_when_it_has_it_again(monkeypatch):
+    world = await begun(monkeypatch, "a")
+    world.broker.add(*(transition(f"x{k}") for k in range(20)))
+    one = world.notifier()
+    work = asyncio.create_task(one.work())
+    async with asyncio.timeout(20):
+        while len(world.taken["a"]) < 3:
+            world.stands = bool(world.taken["a"])  # Kafka answers nothing any more
+            await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    world.stands, world.is_one, world._last = False, True, one
+    await world.until(lambda: len(world.broker.rows) == 20 and not world.pending())
+    assert list(dict.fromkeys(world.taken["a"])) == [f"x{k}.1" for k in range(20)]
+
+
+async def test_a_part_that_ends_by_itself_is_no_secret():
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async def on() -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(RuntimeError, match="was cancelled"):
+        await module._together([on(), cancelled()])
 
 
 async def test_a_receiver_that_is_away_for_long_delays_nobody_and_gets_all_in_order(monkeypatch):
