@@ -109,6 +109,7 @@ class RawKeeper:
             if self._segments:
                 self.store.commit((), None, now_us=now_us or 0, raw_segments=self._segments)
                 self._segments = []
+                self.archive.committed()
         except Exception as error:  # noqa: BLE001 - as above
             trouble = trouble or f"{type(error).__name__}: {error}"
         return trouble

@@ -84,6 +84,8 @@ class Archiving:
         with self._changed:
             chunks, self._chunks = self._chunks, []
             now_us = self._now_us
+            if not self._segments:
+                self._archive.committed()
         segments: list[RawSegment] = []
         try:
             for chunk in chunks:

@@ -14,6 +14,7 @@ from gnss.rinex.navigation import read_navigation
 from gnss.rinex.observation import read_observations
 from gnss.rinex.site import site_of
 from sensors.model import Station
+from storage.objects import ObjectFolder
 from storage.raw_archive import RawArchive
 from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
@@ -58,7 +59,7 @@ def recorded(data, tmp_path_factory):
 @pytest.fixture
 def app(recorded):
     folder, store, _ = recorded
-    return c.Country(store).app(raw_reader=RawReader(folder / "raw", store), **CLOSED)
+    return c.Country(store).app(raw_reader=RawReader(ObjectFolder(folder / "raw"), store), **CLOSED)
 
 
 async def ask(app, path, status=200, headers=BEARER, **query):
@@ -172,6 +173,6 @@ async def test_a_file_that_is_too_long_to_be_compacted_is_refused(app, monkeypat
 
 async def test_a_damaged_archive_is_said(recorded, tmp_path):
     _, store, _ = recorded
-    app = c.Country(store).app(raw_reader=RawReader(tmp_path / "gone", store), **CLOSED)
+    app = c.Country(store).app(raw_reader=RawReader(ObjectFolder(tmp_path / "gone"), store), **CLOSED)
     await ask(app, f"{STATION}/raw", 503, **HOUR)
     await ask(app, f"{STATION}/rinex", 404, **HOUR)

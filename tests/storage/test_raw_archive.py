@@ -258,6 +258,36 @@ def test_what_waits_for_its_commit_is_not_cut_off(store, tmp_path):
     assert store.unfinished_objects() == []
 
 
+def test_a_slot_that_comes_again_before_its_commit_goes_behind(store, tmp_path):
+    """A clock steps back and forth while rows are on their way: nothing takes the place of anything."""
+    archive = RawArchive(tmp_path / "raw", store)
+    chunks = [
+        RawChunk(station_id="A", payload=b"%d" % k, received_at_us=T0 + k + 10_000_000 * (k % 2))
+        for k in range(6)
+    ]
+    segments = []
+    for chunk in chunks:
+        archive.add(chunk)
+        segments += archive.flush()
+    store.commit((), None, now_us=0, raw_segments=segments)
+    assert list(archive.read("A", 0, END)) == chunks[::2] + chunks[1::2]
+
+
+def test_slots_that_waited_are_written_together(archive, store, monkeypatch):
+    calls = []
+    append = archive._objects.append_all
+    monkeypatch.setattr(
+        archive._objects, "append_all", lambda pieces: calls.append(len(pieces)) or append(pieces)
+    )
+    chunks = live(n=100)
+    for chunk in chunks:
+        archive.add(chunk)
+    segments = archive.flush()
+    store.commit((), None, now_us=0, raw_segments=segments)
+    assert (calls, len(segments)) == ([1], 2)
+    assert list(archive.read("A", 0, END)) == chunks
+
+
 def test_uncommitted_bytes_are_cut_off(store, tmp_path):
     folder = tmp_path / "raw"
     chunks = live()
