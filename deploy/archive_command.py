@@ -53,7 +53,7 @@ async def _run(settings: Settings, folder: Path, http: str | None, seconds: floa
         store = open_store(folder)
         stack.callback(store.close)
         with refusing_damage(folder):
-            archive = Archive(folder / "raw", store, reserved)
+            archive = Archive(folder / "raw", store, reserved, settings.archive.keep_us)
         archiver = RawArchiver(archive, reader, wall_clock_us)
         stack.push_async_callback(archiver.close)
         health = archive.health

@@ -10,6 +10,7 @@ import msgspec
 from deploy.refusal import Refusal
 
 LEAST_SECRET = 16
+_DAY_US = 86_400_000_000
 
 
 class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,6 +24,16 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How long raw bytes are kept, by `run` and `archive`; 0: for ever."""
     gathered_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
     """How long a gatherer keeps its own; 0: for ever."""
+
+    @property
+    def keep_us(self) -> int:
+        """`days`, in microseconds."""
+        return self.days * _DAY_US
+
+    @property
+    def gathered_keep_us(self) -> int:
+        """`gathered_days`, in microseconds."""
+        return self.gathered_days * _DAY_US
 
     def checked_secret(self) -> str:
         """Return the secret.

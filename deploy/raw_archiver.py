@@ -27,8 +27,8 @@ log = structlog.get_logger()
 
 WAIT_S = 1.0
 RETRY_S = 1.0
-KEEP_S = 20.0
-"""How much of a stream is written at once: two slots of a station cost one sync of its file."""
+KEEP_S = 10.0
+"""How much of a stream is written at once, so that the file of a station is synced as seldom."""
 MOST_BYTES = 128_000_000
 MOST_CHUNKS = 200_000
 """What is read before it is written, bounded; 4,000 stations bring as many bytes in a quarter of a minute."""
@@ -78,16 +78,20 @@ class Archive:
         Their index, which has the places in the topics too.
     reserved
         How ids of stations begin that regions below send (`RegionTree.reserved`).
+    keep_us
+        How long bytes are kept; 0: for ever.
     """
 
-    def __init__(self, folder: Path, store: SqliteStore, reserved: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, store: SqliteStore, reserved: Sequence[str] = (), keep_us: int = 0
+    ) -> None:
         self.health = ArchiverHealth()
         self.consumed: Offsets = store.consumed()
         self._store = store
         self._reserved = tuple(reserved)
         found = store.load_snapshots().get(_STATE)
         state = msgspec.msgpack.decode(b"".join(found), type=State) if found else State(ends={}, origins={})
-        self._archive = RawArchive(folder, store, state.ends)
+        self._archive = RawArchive(folder, store, state.ends, keep_us=keep_us)
         self._origins = {
             (topic, partition): Origins(last)
             for topic, partitions in state.origins.items()
@@ -144,6 +148,7 @@ class Archive:
         self._segments = []
         self.taken_bytes = self.taken_chunks = 0
         self.health.commits += 1
+        self._archive.expire(now_us)
 
     def close(self) -> None:
         """Note which objects are whole."""
@@ -200,7 +205,11 @@ class RawArchiver:
             await reader.stop()
 
     async def close(self) -> None:
-        """Wait for what is under way, and close the archive; `run` has been cancelled."""
+        """Keep what was taken and close the archive; `run` has been cancelled."""
+        try:
+            await self._work(lambda: self.archive.keep(self.clock_us()))
+        except Exception as error:  # noqa: BLE001 - it is read again at the next start
+            log.error("what was read last is not archived yet", error=repr(error))
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self.archive.close)
 

@@ -99,7 +99,7 @@ async def opened(
                 properties=registry.properties,
                 datastreams=registry.datastreams,
             )
-        archive = RawArchive(data / "raw", store)
+        archive = RawArchive(data / "raw", store, keep_us=settings.archive.keep_us)
         keeper = StoreKeeper(store, archive, [w.id for w in settings.webhook], beside=ticks)
         stack.callback(keeper.close)
         runtime = EmbeddedRuntime(pipeline(registry), keeper, wall_clock_us, ticks=ticks)

@@ -26,6 +26,7 @@ from zlib import crc32
 
 from storage.append_kernel import Piece
 from storage.objects import ObjectFolder, hour_of, object_path
+from storage.raw_expiry import Expiry
 from storage.raw_places import Places
 from storage.raw_reader import LAST_US, RawReader, time_of
 from storage.rows import RawSegment
@@ -84,14 +85,22 @@ class RawArchive:
     ends
         What `ends` said when everything was written that was added before; without it what comes next
         counts as a repetition where it is one.
+    keep_us
+        How long bytes are kept; 0: for ever.
     """
 
     def __init__(
-        self, folder: Path | str, index: RawIndex, ends: Mapping[str, tuple[int, int]] | None = None
+        self,
+        folder: Path | str,
+        index: RawIndex,
+        ends: Mapping[str, tuple[int, int]] | None = None,
+        *,
+        keep_us: int = 0,
     ) -> None:
         self._objects = ObjectFolder(folder)
         self._reader = RawReader(self._objects, index)
         self._places = Places(index, self._reader, ends)
+        self._expiry = Expiry(self._objects, index, keep_us)
         self.dropped_bytes = 0
         """Bytes that were not archived since there was no room for them."""
         self._index = index
@@ -159,6 +168,13 @@ class RawArchive:
     def committed(self) -> None:
         """Note that the rows of all that was returned are committed; until then their places are kept."""
         self._places.committed()
+
+    def expire(self, now_us: int) -> None:
+        """Drop what has been kept long enough, once an hour; call it when nothing waits for its commit."""
+        if self._expiry.is_due(now_us):
+            oldest = hour_of(object_path("", self._expiry.cut_us(now_us)))
+            self._close_objects([path for path in self._lengths if hour_of(path) < oldest])
+            self._expiry.drop(now_us, self._lengths)
 
     def close(self) -> None:
         """Note which objects are whole. Without it the next opening looks at them again."""
