@@ -237,13 +237,14 @@ class RawArchiver:
         """Count what Kafka has let go of before it was read."""
         begins = await reader.begins()
         for topic, places in self.archive.consumed.items():
-            for partition, place in places.items():
-                n = begins.get(topic, {}).get(partition, 0) - place
-                if n > 0:
-                    self.archive.health.missed += n
+            for partition, place in list(places.items()):
+                begin = begins.get(topic, {}).get(partition, 0)
+                if begin > place:
+                    self.archive.health.missed += begin - place
+                    places[partition] = begin
                     log.error(
                         "messages were gone before they were archived; gatherers may have their bytes",
-                        topic=topic, partition=partition, messages=n,
+                        topic=topic, partition=partition, messages=begin - place,
                     )  # fmt: skip
 
     async def _work(self, call: Callable[[], T]) -> T:

@@ -43,6 +43,7 @@ class ObjectFolder:
         """Remove an object, and its folder with the last one of it."""
         file = self.root / path
         file.unlink(missing_ok=True)
+        self._synced.difference_update(file.parents)
         for folder in (file.parent, file.parent.parent):  # of the day, of the year
             with suppress(OSError):
                 folder.rmdir()

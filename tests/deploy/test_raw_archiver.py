@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.raw_archiver import Archive
+from deploy import raw_archiver
+from deploy.raw_archiver import Archive, RawArchiver
 from storage.objects import ObjectFolder
 from storage.raw_archive import RawArchive
 from storage.raw_reader import RawReader
@@ -186,6 +188,90 @@ def test_a_full_disk_loses_nothing_and_is_tried_again(installation, monkeypatch)
     monkeypatch.setattr(installation.store, "commit", commit)
     installation.archive.keep(0)
     assert (installation.chunks("A"), installation.chunks("B")) == ([chunk("A", 1)], [chunk("B", 2)])
+
+
+class Kafka:
+    """A reader of messages that are there; the oldest of which Kafka has let go of."""
+
+    def __init__(self, log, kept_from=0):
+        self.log, self.kept_from, self.begin = log, kept_from, {}
+
+    def reader(self, begin):
+        self.begin = begin
+        place = max(self.kept_from, begin.get("raw", {}).get(0, 0))
+        self.left = [one for one in self.log if one.offset >= place]
+        return self
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        pass
+
+    async def begins(self):
+        return {"raw": {0: self.kept_from}}
+
+    async def next(self, timeout_s):
+        await asyncio.sleep(0.001)
+        found, self.left = self.left[:3], self.left[3:]
+        return found
+
+    def lag(self):
+        return len(self.left)
+
+
+async def run_until(archiver, condition):
+    task = asyncio.create_task(archiver.run())
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await archiver.close()
+
+
+@pytest.mark.parametrize(("name", "bound"), [("KEEP_S", 0.01), ("MOST_BYTES", 8), ("MOST_CHUNKS", 4)])
+async def test_what_was_read_is_kept_after_a_while_or_when_it_is_much(installation, monkeypatch, name, bound):
+    monkeypatch.setattr(raw_archiver, name, bound)
+    kafka = Kafka([read(k, chunk("A", k)) for k in range(20)])
+    health = installation.archive.health
+    archiver = RawArchiver(installation.archive, kafka.reader, lambda: 0)
+    await run_until(archiver, lambda: health.messages == 20 and health.commits >= 1)
+    installation.kill()
+    assert installation.chunks("A") == [chunk("A", k) for k in range(20)]
+
+
+async def test_a_disk_that_is_full_is_said_until_it_is_not(installation, monkeypatch):
+    monkeypatch.setattr(raw_archiver, "KEEP_S", 0.0)
+    monkeypatch.setattr(raw_archiver, "RETRY_S", 0.001)
+    kafka, said, commit = Kafka([read(k, chunk("A", k)) for k in range(6)]), [], installation.store.commit
+
+    def full(*given, **named):
+        said.append(installation.archive.health.error)
+        if len(said) > 3:
+            return commit(*given, **named)
+        raise StorageFullError("no space is left")
+
+    monkeypatch.setattr(installation.store, "commit", full)
+    archiver = RawArchiver(installation.archive, kafka.reader, lambda: 0)
+    await run_until(archiver, lambda: installation.archive.health.commits >= 2)
+    assert said[:4] == ["", *["StorageFullError: no space is left"] * 3]
+    assert installation.archive.health.error == ""
+    installation.kill()
+    assert installation.chunks("A") == [chunk("A", k) for k in range(6)]
+
+
+async def test_what_kafka_has_let_go_of_is_counted(installation):
+    installation.archive.take([read(k, chunk("A", k)) for k in range(3)])
+    installation.archive.keep(0)
+    installation.kill()
+    kafka = Kafka([read(k, chunk("A", k)) for k in range(20)], kept_from=10)
+    health = installation.archive.health
+    archiver = RawArchiver(installation.archive, kafka.reader, lambda: 0)
+    await run_until(archiver, lambda: health.messages == 10)
+    assert (kafka.begin, health.missed) == ({"raw": {0: 20}}, 7)
+    installation.kill()
+    assert installation.chunks("A") == [chunk("A", k) for k in (*range(3), *range(10, 20))]
 
 
 def test_what_is_no_batch_of_bytes_is_passed_over(installation):
