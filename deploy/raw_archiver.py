@@ -100,9 +100,12 @@ class Archive:
         self._segments: list[RawSegment] = []
         self.taken_bytes = self.taken_chunks = 0
         """Since the last commit."""
+        self._is_torn = False
+        """A fault ended the taking of a message: what is in memory must not be committed."""
 
     def take(self, read: Sequence[Read]) -> None:
         """Take messages; nothing is written yet."""
+        self._is_torn = True
         for one in read:
             origins = self._origins.setdefault((one.topic.name, one.partition), Origins())
             if not origins.is_new(origin_of(one.headers)):
@@ -119,15 +122,20 @@ class Archive:
         for topic, places in following(read).items():
             self.consumed.setdefault(topic, {}).update(places)
         self.health.messages += len(read)
+        self._is_torn = False
 
     def keep(self, now_us: int) -> None:
         """Write and commit what was taken; it is durable then, and never read again.
 
         Raises
         ------
+        RuntimeError
+            A fault ended the taking of messages; they are read again by the next process.
         Exception
             The disk or the index takes nothing. Whatever it is: nothing is lost, and trying again is right.
         """
+        if self._is_torn:
+            raise RuntimeError("a message was taken in part: restart this process")
         try:
             self._segments += self._archive.flush()
         except Exception:

@@ -261,6 +261,28 @@ async def test_a_disk_that_is_full_is_said_until_it_is_not(installation, monkeyp
     assert installation.chunks("A") == [chunk("A", k) for k in range(6)]
 
 
+async def test_a_fault_within_a_message_loses_nothing_of_it(installation, monkeypatch):
+    kafka = Kafka([read(k, chunk("A", k), chunk("B", k), maker="g", place=k) for k in range(4)])
+    add = installation.archive._archive.add
+
+    def faulty(one):
+        if one == chunk("B", 2):
+            raise ValueError("a fault of the program")
+        add(one)
+
+    monkeypatch.setattr(installation.archive._archive, "add", faulty)
+    archiver = RawArchiver(installation.archive, kafka.reader, lambda: 0)
+    with pytest.raises(ValueError, match="a fault"):
+        await archiver.run()
+    await archiver.close()
+    installation.kill()
+    archiver = RawArchiver(installation.archive, kafka.reader, lambda: 0)
+    await run_until(archiver, lambda: installation.archive.health.messages == 4)
+    installation.kill()
+    for name in "AB":
+        assert installation.chunks(name) == [chunk(name, k) for k in range(4)]
+
+
 async def test_what_kafka_has_let_go_of_is_counted(installation):
     installation.archive.take([read(k, chunk("A", k)) for k in range(3)])
     installation.archive.keep(0)
