@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from deploy.archive_settings import ArchiveSettings
-from deploy.raw_service import MOST_BYTES, OBJECT_PATH, SEGMENTS_PATH
+from deploy.raw_service import GONE, MOST_BYTES, OBJECT_PATH, SEGMENTS_PATH
 from storage.raw_reader import ArchiveAwayError, RawReader
 from storage.rows import RawSegment
 
@@ -81,10 +81,10 @@ class _Link:
         return data[offset - begin : offset - begin + length]
 
     def _ask(self, path: str, asked: Mapping[str, str | int], most: int = MOST_BYTES) -> bytes:
-        """Return an answer; nothing, where there is nothing."""
+        """Return an answer; nothing, where bytes are missing."""
         try:
             with self._client.stream("GET", path, params=asked) as answer:
-                if answer.status_code == httpx.codes.NOT_FOUND:
+                if answer.status_code == GONE:
                     return b""
                 data = bytearray()
                 for piece in answer.iter_bytes():

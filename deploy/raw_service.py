@@ -19,6 +19,8 @@ MOST_BYTES = 4 << 20
 """Of an answer with bytes."""
 MOST_US = 2 * 86_400_000_000
 """Of time that is asked for at once."""
+GONE = 410
+"""The answer where bytes are missing: 404 is that of an address at which no archive answers."""
 _MSGPACK = "application/msgpack"
 
 
@@ -73,11 +75,11 @@ def routes_of(settings: ArchiveSettings, objects: ObjectFolder, index: RawIndex)
         query = msgspec.convert(asked, ObjectQuery, strict=False)
         length = min(query.length, MOST_BYTES, index.object_length(query.path) - query.offset)
         if query.offset < 0 or length <= 0:
-            return PlainTextResponse("there are no such bytes\n", 404)
+            return PlainTextResponse("there are no such bytes\n", GONE)
         try:
             data = objects.read(query.path, query.offset, length)
         except FileNotFoundError:
-            return PlainTextResponse("the file of this object is missing; restore it\n", 404)
+            return PlainTextResponse("the file of this object is missing; restore it\n", GONE)
         return Response(data, media_type="application/octet-stream")
 
     return [answered(SEGMENTS_PATH, segments), answered(OBJECT_PATH, piece)]

@@ -72,11 +72,11 @@ def test_without_a_secret_there_is_nothing_to_ask(store, tmp_path):
 @pytest.mark.parametrize(
     ("path", "query", "status"),
     [
-        (OBJECT, {"path": "../rows.sqlite", "offset": 0, "length": 10}, 404),
-        (OBJECT, {"path": "/etc/passwd", "offset": 0, "length": 10}, 404),
-        (OBJECT, {"path": "PATH", "offset": -1, "length": 10}, 404),
-        (OBJECT, {"path": "PATH", "offset": 0, "length": -10}, 404),
-        (OBJECT, {"path": "PATH", "offset": 2**70, "length": 10}, 404),
+        (OBJECT, {"path": "../rows.sqlite", "offset": 0, "length": 10}, 410),
+        (OBJECT, {"path": "/etc/passwd", "offset": 0, "length": 10}, 410),
+        (OBJECT, {"path": "PATH", "offset": -1, "length": 10}, 410),
+        (OBJECT, {"path": "PATH", "offset": 0, "length": -10}, 410),
+        (OBJECT, {"path": "PATH", "offset": 2**70, "length": 10}, 410),
         (OBJECT, {"path": "PATH", "offset": "x", "length": 10}, 400),
         (OBJECT, {"path": "PATH"}, 400),
         (SEGMENTS, {"station": "A:B", "from_us": 0, "until_us": END}, 400),
@@ -110,6 +110,7 @@ def test_a_missing_file_is_damage_and_not_silence(client, store, tmp_path):
         (401, b"the secret of [archive] is another one\n", "another one"),
         (200, b"no list", "no list"),
         (500, b"", "500"),
+        (404, b"Not Found", "answers 404"),
         (200, msgspec.msgpack.encode(["x"] * 100_000), "without end"),
     ],
 )
