@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from storage.raw_reader import ArchiveAwayError
 from storage.store import StorageError
 
 log = structlog.get_logger()
@@ -68,6 +69,12 @@ def install(app: FastAPI) -> None:
     async def on_storage(request: Request, error: StorageError) -> Response:
         log.error("the store did not answer", path=request.url.path, error=str(error))
         detail = "The database does not answer: try again in a while."
+        return problem_response(503, detail, instance=request.url.path, headers={"Retry-After": "5"})
+
+    @app.exception_handler(ArchiveAwayError)
+    async def on_archive(request: Request, error: ArchiveAwayError) -> Response:
+        log.error("raw data cannot be had", path=request.url.path, error=str(error))
+        detail = "The archive of raw data does not answer: try again in a while."
         return problem_response(503, detail, instance=request.url.path, headers={"Retry-After": "5"})
 
     @app.exception_handler(RequestValidationError)

@@ -200,6 +200,18 @@ def store(
 
 
 @app.command()
+def archive(
+    config: ConfigOption, http: WatchOption = None, data: DataOption = None, seconds: ForOption = None
+) -> None:
+    """Keep the raw bytes of all stations, and give them to `serve`; one runs for each data folder."""
+    leave_on_signals()
+    from deploy.archive_command import run_archive
+    from deploy.settings_file import load
+
+    run_archive(load(config), http=http, data=data, seconds=seconds)
+
+
+@app.command()
 def notify(config: ConfigOption, http: WatchOption = None, seconds: ForOption = None) -> None:
     """Tell webhooks of alerts; of several, one does it and the others stand by."""
     leave_on_signals()

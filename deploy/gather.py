@@ -106,7 +106,7 @@ async def _run(
         outlet = await stack.enter_async_context(feeding(relay, lambda: edge.stations, settings.relay))
         store = open_store(folder)
         stack.callback(store.close)
-        archive = RawArchive(folder / "raw", store)
+        archive = RawArchive(folder / "raw", store, keep_us=settings.archive.gathered_keep_us)
         stack.callback(archive.close)
         keeper = RawKeeper(sink, archive, store, wall_clock_us)
         archiving = asyncio.create_task(keeper.run(), name="raw archive")

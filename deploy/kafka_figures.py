@@ -12,6 +12,7 @@ from deploy.edge import Edge
 from deploy.figures import counter, gauge, webhook_figures
 from deploy.following_above import FollowerAbove
 from deploy.notifier import Notifier
+from deploy.raw_archiver import ArchiverHealth
 from deploy.raw_keeper import RawKeeper
 from deploy.store_writer import WriterHealth
 from streams.kafka.lease import Lease
@@ -71,6 +72,21 @@ def writer_figures(health: WriterHealth) -> list[Figure]:
         counter("store_commits", "Commits.", lambda: health.commits),
         counter("store_repeated", "Messages that had been made twice.", lambda: health.repeated),
         counter("store_dead_letters", "Messages that were parked.", lambda: health.dead_letters),
+    ]
+
+
+def archiver_figures(health: ArchiverHealth) -> list[Figure]:
+    """Return how the archive of raw bytes is doing."""
+    return [
+        gauge("archive_failing", "1 while it cannot be written.", lambda: float(bool(health.error))),
+        gauge("archive_lag_messages", "Messages that wait to be archived.", lambda: health.lag),
+        counter("archive_messages", "Messages read.", lambda: health.messages),
+        counter("archive_bytes", "Bytes of streams in them.", lambda: health.n_bytes),
+        counter("archive_commits", "Commits.", lambda: health.commits),
+        counter("archive_repeated", "Messages that had been made twice.", lambda: health.repeated),
+        counter("archive_unreadable", "Messages that were passed over.", lambda: health.unreadable),
+        counter("archive_foreign", "Chunks of stations that no such topic has.", lambda: health.foreign),
+        counter("archive_missed", "Messages that Kafka kept no longer.", lambda: health.missed),
     ]
 
 

@@ -109,6 +109,9 @@ class RawKeeper:
             if self._segments:
                 self.store.commit((), None, now_us=now_us or 0, raw_segments=self._segments)
                 self._segments = []
+                self.archive.committed()
+            if now_us is not None:
+                self.archive.expire(now_us)
         except Exception as error:  # noqa: BLE001 - as above
             trouble = trouble or f"{type(error).__name__}: {error}"
         return trouble

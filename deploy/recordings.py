@@ -21,6 +21,7 @@ from gnss.time import iso_z
 from gnss.to_rtcm.converter import Converter
 from gnss.to_rtcm.formats import Spoken
 from gnss.to_rtcm.recording import as_rtcm, left_out, spoken_in
+from storage.objects import ObjectFolder
 from storage.raw_pieces import LATE_US, STEP_BYTES, Piece, archived
 from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
@@ -157,7 +158,7 @@ class Archive:
             raise Refusal(f"nothing is kept in {folder} yet; name the folder of a run with --data DIR")
         self.problems: list[str] = []
         self._store: SqliteStore = open_store(folder)
-        self._reader = RawReader(folder / "raw", self._store)
+        self._reader = RawReader(ObjectFolder(folder / "raw"), self._store)
         with refusing_damage(folder):
             self._segments = self._reader.segments(station_id, begin_us - LATE_US, end_us + LATE_US)
         self._begin_us = begin_us

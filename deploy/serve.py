@@ -35,6 +35,7 @@ from deploy.late_store import late_postgres
 from deploy.partitioning import site_of
 from deploy.provider import provider_of
 from deploy.pushing import READ_BACK_US, Pushing, hub_over_kafka
+from deploy.raw_link import archive_elsewhere
 from deploy.refusal import Refusal
 from deploy.registry import Registry
 from deploy.rehearsal_desk import RehearsalFolder
@@ -137,6 +138,7 @@ async def _run(
         samples = KafkaSamples(output, site_of(registry), kafka.prefix)
         channels = await stack.enter_async_context(channels_of(settings))
         stored = None if settings.database.url else folder
+        archive = stack.enter_context(archive_elsewhere(settings.archive))
         rehearsals = RehearsalFolder(settings, stored, folder / "rehearsals", wall_clock_us)
         stack.push_async_callback(rehearsals.close)
         app = create_app(
@@ -166,6 +168,7 @@ async def _run(
             public_url=settings.server.public_url,
             webhooks=[one.id for one in settings.webhook],
             callbacks=callbacks_of(channels, store, receipts),
+            raw_reader=archive,
             sky_watch=sky_watch,
             rehearsals=rehearsals,
             figures=[

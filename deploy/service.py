@@ -51,6 +51,7 @@ from deploy.upkeep import kept_in_shape
 from deploy.verdicts import verdict_listener
 from deploy.webhooks import sending
 from storage.keeper import StoreKeeper
+from storage.objects import ObjectFolder
 from storage.raw_archive import RawArchive
 from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
@@ -98,7 +99,7 @@ async def opened(
                 properties=registry.properties,
                 datastreams=registry.datastreams,
             )
-        archive = RawArchive(data / "raw", store)
+        archive = RawArchive(data / "raw", store, keep_us=settings.archive.keep_us)
         keeper = StoreKeeper(store, archive, [w.id for w in settings.webhook], beside=ticks)
         stack.callback(keeper.close)
         runtime = EmbeddedRuntime(pipeline(registry), keeper, wall_clock_us, ticks=ticks)
@@ -202,7 +203,7 @@ async def opened(
                 public_url=settings.server.public_url,
                 webhooks=[one.id for one in settings.webhook],
                 callbacks=callbacks_of(channels, store, runtime),
-                raw_reader=RawReader(data / "raw", store),
+                raw_reader=RawReader(ObjectFolder(data / "raw"), store),
                 push_hub=push,
                 sky_watch=watch,
                 rehearsals=rehearsals,

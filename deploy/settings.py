@@ -23,6 +23,7 @@ from dashboards.sensitivity import DECIMALS as STATION_DECIMALS
 from dashboards.sta.entities import ENTITIES
 from deploy import defaults
 from deploy.access import AccessSettings
+from deploy.archive_settings import ArchiveSettings
 from deploy.refusal import Refusal
 from sensors.model import Datastream, Promise, Sensor
 from streams.call_links import CallLinks
@@ -335,6 +336,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     kafka: KafkaSettings = KafkaSettings()
     gather: GatherSettings = GatherSettings()
     database: DatabaseSettings = DatabaseSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     regions: RegionTree | None = None
     station: list[StationSettings] = msgspec.field(default_factory=list)
     thing: list[ThingSettings] = msgspec.field(default_factory=list)

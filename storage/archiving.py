@@ -84,11 +84,16 @@ class Archiving:
         with self._changed:
             chunks, self._chunks = self._chunks, []
             now_us = self._now_us
+            is_committed = not self._segments
+            if is_committed:
+                self._archive.committed()
         segments: list[RawSegment] = []
         try:
             for chunk in chunks:
                 self._archive.add(chunk)
             segments = self._archive.flush() if is_last else self._archive.due(now_us)
+            if is_committed and not segments:
+                self._archive.expire(now_us)
         except Exception as error:  # noqa: BLE001 - verdicts and alerts go on whatever the disk does
             if not self.error:
                 log.error("cannot archive raw data, trying again", error=str(error))

@@ -39,6 +39,15 @@ class ObjectFolder:
         if file.exists() and file.stat().st_size > length:
             os.truncate(file, length)
 
+    def remove(self, path: str) -> None:
+        """Remove an object, and its folder with the last one of it."""
+        file = self.root / path
+        file.unlink(missing_ok=True)
+        self._synced.difference_update(file.parents)
+        for folder in (file.parent, file.parent.parent):  # of the day, of the year
+            with suppress(OSError):
+                folder.rmdir()
+
     def append(self, path: str, offset: int, data: bytes) -> None:
         """Write at `offset`, which is the object's end, and sync; a failure leaves the object as it was.
 

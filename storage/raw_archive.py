@@ -16,7 +16,7 @@ put after them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from msgspec import structs
-
 from storage.append_kernel import Piece
 from storage.objects import ObjectFolder, hour_of, object_path
+from storage.raw_expiry import Expiry
+from storage.raw_places import Places
 from storage.raw_reader import LAST_US, RawReader, time_of
 from storage.rows import RawSegment
 from storage.segments import encode_segment
-from storage.store import RawIndex, StorageError
+from storage.store import RawIndex
 from streams.records import RawChunk
 
 SLOT_US = 10_000_000
@@ -43,6 +43,7 @@ WAITING_LIMIT_BYTES = 256 * 2**20
 """Finished segments that could not be written; beyond it chunks are dropped and counted."""
 _WRITERS = 8
 """Files that are synced at once: a file system then writes its journal once for several of them."""
+_HOUR_US = 3_600_000_000
 _SHARE = 50
 """Files that a thread takes at once."""
 
@@ -60,14 +61,14 @@ class _Buffer:
     chunks: list[RawChunk] = field(default_factory=list)
 
 
-class _Piece(NamedTuple):
+class _Part(NamedTuple):
     """What of a buffer goes to the disk."""
 
-    segment: RawSegment | None
-    """None: the archive has all of it."""
-    data: bytes
+    slot_us: int
     end: int
     """How many bytes of the slot there are then."""
+    segment: RawSegment | None
+    """None: the archive has all of it."""
 
 
 class RawArchive:
@@ -81,11 +82,25 @@ class RawArchive:
         Where the objects are, usually `raw` in the data folder.
     index
         The store whose `commit` gets the segments that `due` and `flush` return.
+    ends
+        What `ends` said when everything was written that was added before; without it what comes next
+        counts as a repetition where it is one.
+    keep_us
+        How long bytes are kept; 0: for ever.
     """
 
-    def __init__(self, folder: Path | str, index: RawIndex) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        index: RawIndex,
+        ends: Mapping[str, tuple[int, int]] | None = None,
+        *,
+        keep_us: int = 0,
+    ) -> None:
         self._objects = ObjectFolder(folder)
-        self._reader = RawReader(folder, index)
+        self._reader = RawReader(self._objects, index)
+        self._places = Places(index, self._reader, ends)
+        self._expiry = Expiry(self._objects, index, keep_us)
         self.dropped_bytes = 0
         """Bytes that were not archived since there was no room for them."""
         self._index = index
@@ -94,9 +109,13 @@ class RawArchive:
         self._waiting_bytes = 0
         self._written: list[RawSegment] = []
         self._lengths: dict[str, int] = {}
-        self._ends: dict[str, tuple[int, int]] = {}
         self._writers = ThreadPoolExecutor(_WRITERS, "raw-archive")
         self._repair()
+
+    @property
+    def ends(self) -> Mapping[str, tuple[int, int]]:
+        """Slot of each station that was written last, and how many bytes of it there are."""
+        return self._places.ends
 
     def add(self, chunk: RawChunk) -> None:
         """Take a chunk; nothing is written yet. Without any time it belongs to the year 1970."""
@@ -146,6 +165,17 @@ class RawArchive:
         written, self._written = self._written, []
         return written
 
+    def committed(self) -> None:
+        """Note that the rows of all that was returned are committed; until then their places are kept."""
+        self._places.committed()
+
+    def expire(self, now_us: int) -> None:
+        """Drop what has been kept long enough, once an hour; call it when nothing waits for its commit."""
+        if self._expiry.is_due(now_us):
+            oldest = hour_of(object_path("", self._expiry.cut_us(now_us)))
+            self._close_objects([path for path in self._lengths if hour_of(path) < oldest])
+            self._expiry.drop(now_us, self._lengths)
+
     def close(self) -> None:
         """Note which objects are whole. Without it the next opening looks at them again."""
         self._writers.shutdown()
@@ -182,88 +212,75 @@ class RawArchive:
         return self.written()
 
     def _write_some(self, now_us: int) -> bool:
-        """Write the oldest buffer of each station that is due; return whether there was any.
+        """Write the oldest buffers of each station that are due; return whether there were any.
 
-        A disk takes many files at once sooner than one by one.
+        A disk takes many files at once sooner than one by one, and the slots of a file together.
         """
-        batch: dict[str, _Buffer] = {}
+        batch: dict[str, list[_Buffer]] = {}
         rest: deque[tuple[str, _Buffer]] = deque()
-        met: set[str] = set()
+        ended: set[str] = set()
         for station_id, buffer in self._waiting:
-            if buffer.due_us > now_us or station_id in met:
+            found = batch.get(station_id)
+            must_wait = buffer.due_us > now_us or station_id in ended
+            if must_wait or (found and not _go_together(found[-1], buffer)):
                 rest.append((station_id, buffer))
+                ended.add(station_id)  # nothing overtakes what is older
+            elif found:
+                found.append(buffer)
             else:
-                batch[station_id] = buffer
-            met.add(station_id)  # nothing overtakes what is older
-        pieces = [self._piece(station_id, buffer) for station_id, buffer in batch.items()]
-        errors = self._append(pieces)
+                batch[station_id] = [buffer]
+        pieces = [self._piece(station_id, buffers) for station_id, buffers in batch.items()]
+        errors = self._append([piece for piece, _ in pieces])
         failed: deque[tuple[str, _Buffer]] = deque()
-        for (station_id, buffer), piece, error in zip(batch.items(), pieces, errors, strict=True):
+        for (station_id, buffers), (piece, parts), error in zip(batch.items(), pieces, errors, strict=True):
             if error is not None:
-                failed.append((station_id, buffer))
+                failed += [(station_id, buffer) for buffer in buffers]
                 continue
-            self._ends[station_id] = buffer.slot_us, piece.end
-            self._waiting_bytes -= buffer.size
-            if piece.segment is not None:
-                self._lengths[piece.segment.path] = piece.segment.offset + len(piece.data)
-                self._written.append(piece.segment)
+            self._waiting_bytes -= sum(buffer.size for buffer in buffers)
+            self._lengths[piece.file] = piece.offset + len(piece.data)
+            for part in parts:
+                self._places.reach(station_id, *part)
+            self._written += [part.segment for part in parts if part.segment is not None]
         self._waiting = failed + rest
         for error in errors:
             if error is not None:
                 raise error
         return bool(batch)
 
-    def _append(self, pieces: Sequence[_Piece]) -> list[Exception | None]:
+    def _append(self, pieces: Sequence[Piece]) -> list[Exception | None]:
         """Write pieces in several threads; return why one is not written."""
-        written = [
-            Piece(one.segment.path, one.segment.offset, one.data) for one in pieces if one.segment is not None
-        ]
+        written = [one for one in pieces if one.data]
         shares = [written[i : i + _SHARE] for i in range(0, len(written), _SHARE)]
         told = chain.from_iterable(self._writers.map(self._objects.append_all, shares))
-        return [None if one.segment is None else next(told) for one in pieces]
+        return [next(told) if one.data else None for one in pieces]
 
-    def _piece(self, station_id: str, buffer: _Buffer) -> _Piece:
-        """Return what of a buffer is to be written, and where."""
-        chunks, position = self._not_stored(station_id, buffer)
-        size = sum(len(chunk.payload) for chunk in chunks)
-        if not chunks:
-            return _Piece(None, b"", position)
-        path = object_path(station_id, buffer.slot_us)
-        data, sha256 = encode_segment(buffer.slot_us, chunks)
-        times = [time_of(chunk) for chunk in chunks]
-        segment = RawSegment(
-            station_id=station_id,
-            slot_us=buffer.slot_us,
-            position=position,
-            path=path,
-            offset=self._lengths[path],
-            length=len(data),
-            size=size,
-            chunks=len(chunks),
-            start_us=min(times),
-            end_us=max(times),
-            sha256=sha256,
-        )
-        return _Piece(segment, data, position + size)
-
-    def _not_stored(self, station_id: str, buffer: _Buffer) -> tuple[list[RawChunk], int]:
-        """Return the chunks that the archive does not have, and the position of the first."""
-        slot_us, end = self._ends.get(station_id, (buffer.slot_us, 0))
-        position = end if slot_us == buffer.slot_us else 0
-        stored = self._index.segments_of_slot(station_id, buffer.slot_us)
-        stored = [s for s in stored if s.position + s.size > position]
-        if not stored:
-            return buffer.chunks, position
-        try:
-            there = [chunk for segment in stored for chunk in self._reader.load(segment)]
-        except StorageError:
-            there = []
-        there = _from(there, position - stored[0].position)
-        old = b"".join(chunk.payload for chunk in there)[: buffer.size]
-        new = b"".join(chunk.payload for chunk in buffer.chunks)
-        if there and new.startswith(old) and time_of(there[0]) == time_of(buffer.chunks[0]):
-            return _from(buffer.chunks, len(old)), position + len(old)
-        return buffer.chunks, stored[-1].position + stored[-1].size
+    def _piece(self, station_id: str, buffers: Sequence[_Buffer]) -> tuple[Piece, list[_Part]]:
+        """Return what of a station's buffers is to be written, and where."""
+        path = object_path(station_id, buffers[0].slot_us)
+        piece, parts = bytearray(), []
+        for buffer in buffers:
+            chunks, position = self._places.missing(station_id, buffer.slot_us, buffer.chunks)
+            if not chunks:
+                parts.append(_Part(buffer.slot_us, position, None))
+                continue
+            data, sha256 = encode_segment(buffer.slot_us, chunks)
+            times = [time_of(chunk) for chunk in chunks]
+            segment = RawSegment(
+                station_id=station_id,
+                slot_us=buffer.slot_us,
+                position=position,
+                path=path,
+                offset=self._lengths[path] + len(piece),
+                length=len(data),
+                size=sum(len(chunk.payload) for chunk in chunks),
+                chunks=len(chunks),
+                start_us=min(times),
+                end_us=max(times),
+                sha256=sha256,
+            )
+            piece += data
+            parts.append(_Part(buffer.slot_us, position + segment.size, segment))
+        return Piece(path, self._lengths[path], bytes(piece)), parts
 
     # --- files ----------------------------------------------------------------------------------------
 
@@ -295,12 +312,6 @@ class RawArchive:
             self._index.close_objects([path for path, _ in unfinished])
 
 
-def _from(chunks: list[RawChunk], position: int) -> list[RawChunk]:
-    """Return what is left of the chunks behind the first bytes of their stream."""
-    left = []
-    for chunk in chunks:
-        if position < len(chunk.payload):
-            payload = chunk.payload[position:] if position else chunk.payload
-            left.append(structs.replace(chunk, payload=payload))
-        position = max(0, position - len(chunk.payload))
-    return left
+def _go_together(before: _Buffer, buffer: _Buffer) -> bool:
+    """Return whether a buffer goes into the same object, and into a slot behind the one before it."""
+    return before.slot_us < buffer.slot_us and before.slot_us // _HOUR_US == buffer.slot_us // _HOUR_US

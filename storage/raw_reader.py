@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import Protocol
 
-from storage.objects import ObjectFolder
 from storage.rows import RawSegment
 from storage.segments import SegmentError, decode_segment
-from storage.store import RawIndex, StorageError
+from storage.store import StorageError
 from streams.records import RawChunk
 
 LAST_US = 253_402_300_800_000_000
 """The end of the year 9999: what is later is no time."""
 
 
+class ArchiveAwayError(RuntimeError):
+    """Who keeps the raw data does not answer. Trying again helps once it does."""
+
+
+class Objects(Protocol):
+    """Where the bytes of segments are (`storage.objects.ObjectFolder`)."""
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Return a piece of an object, less at its end."""
+        ...
+
+
+class Segments(Protocol):
+    """Who knows which segments there are (`storage.store.RawIndex`)."""
+
+    def segments(self, station_id: str, start_us: int, end_us: int) -> list[RawSegment]:
+        """Return segments that hold a chunk of the range, in the order of the stream."""
+        ...
+
+
 class RawReader:
-    """Reads the objects under `folder`; what is in them is known to `index`.
+    """Reads an archive.
 
     Parameters
     ----------
-    folder
-        Where the objects are, usually `raw` in the data folder.
+    objects
+        Its objects, usually those in `raw` of the data folder.
     index
-        The store that has the segments.
+        Who knows what is in them.
+
+    Raises
+    ------
+    ArchiveAwayError
+        By any of its methods: the archive is elsewhere, and does not answer.
     """
 
-    def __init__(self, folder: Path | str, index: RawIndex) -> None:
-        self._objects = ObjectFolder(folder)
+    def __init__(self, objects: Objects, index: Segments) -> None:
+        self._objects = objects
         self._index = index
 
     def segments(self, station_id: str, start_us: int, end_us: int) -> Sequence[RawSegment]:
@@ -59,8 +83,9 @@ class RawReader:
             data = self._objects.read(segment.path, segment.offset, segment.length)
             return decode_segment(segment.station_id, data, segment.sha256)
         except (OSError, SegmentError) as error:
-            path = self._objects.root / segment.path
-            raise StorageError(f"the raw data in {path} cannot be read, restore the file: {error}") from error
+            raise StorageError(
+                f"the raw data in {segment.path} cannot be read, restore the file: {error}"
+            ) from error
 
 
 def time_of(chunk: RawChunk) -> int:

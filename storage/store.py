@@ -587,6 +587,18 @@ class RawIndex(Protocol):
         """Return segments that hold a chunk of the range, in the order of the stream."""
         ...
 
+    def raw_extents(self) -> list[tuple[str, int, int]]:
+        """Return the begins of the oldest and the newest slot of each station."""
+        ...
+
+    def objects_before(self, station_id: str, before_us: int) -> list[str]:
+        """Return the objects of a station with slots that began before a full hour."""
+        ...
+
+    def drop_before(self, station_id: str, before_us: int, paths: Sequence[str]) -> None:
+        """Forget the segments of a station that began before a full hour, and the objects they were in."""
+        ...
+
 
 __all__ = [
     "Aggregate",

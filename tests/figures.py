@@ -27,6 +27,7 @@ from deploy.figures import caster_figures
 from deploy.following_above import FollowerAbove
 from deploy.kafka_figures import (
     above_figures,
+    archiver_figures,
     following_figures,
     gatherer_figures,
     notifier_figures,
@@ -35,6 +36,7 @@ from deploy.kafka_figures import (
     writer_figures,
 )
 from deploy.notifier import Notifier
+from deploy.raw_archiver import ArchiverHealth
 from deploy.raw_keeper import RawKeeper
 from deploy.regional import RegionalDescriptions, regional_figures
 from deploy.registry import Registry
@@ -92,6 +94,7 @@ def _over_kafka(settings: Settings, folder: Path) -> Mapping[str, bytes]:
         "store": [*writer_figures(WriterHealth()), *described],
         "gather": [*gatherer_figures(SinkHealth(), keeper), *outlet_figures(Outlet(list, "", lambda: 0))],
         "notify": notifier_figures(*telling(settings)),
+        "archive": archiver_figures(ArchiverHealth()),
     }  # fmt: skip
     texts = {f"groundswell-{name}": exposition(some, [stream]) for name, some in figures.items()}
     fallback = Fallback(AlertMemory(), lambda: False)

@@ -59,7 +59,9 @@ def router(context: Context, raw: RawReader | None) -> APIRouter:
     def checked(station_id: str) -> RawReader:
         if raw is None:
             raise ProblemError(
-                404, "What stations send is not kept by this process: ask the one that gathers their streams."
+                404,
+                "What stations send is not kept by this process: ask the one that gathers their streams, or "
+                "name an archive in [archive] of the configuration.",
             )
         found(context.store.station(station_id), "station", station_id)
         return raw

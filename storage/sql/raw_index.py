@@ -39,6 +39,26 @@ class RawIndexTables(Database):
             rows = connection.execute(self._queries["segments_of_slot"], asked).fetchall()
         return [RawSegment(station_id, *row) for row in rows]
 
+    def raw_extents(self) -> list[tuple[str, int, int]]:
+        """Return the begins of the oldest and the newest slot of each station."""
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["raw_extents"], {}).fetchall()
+        return [(station_id, oldest_us, newest_us) for station_id, oldest_us, newest_us in rows]
+
+    def objects_before(self, station_id: str, before_us: int) -> list[str]:
+        """Return the objects of a station with slots that began before a full hour."""
+        asked = {"station_id": station_id, "before_us": before_us}
+        with self._reading() as connection:
+            rows = connection.execute(self._queries["objects_before"], asked).fetchall()
+        return [path for (path,) in rows]
+
+    def drop_before(self, station_id: str, before_us: int, paths: Sequence[str]) -> None:
+        """Forget the segments of a station that began before a full hour, and the objects they were in."""
+        asked = {"station_id": station_id, "before_us": before_us}
+        with self._transaction() as connection:
+            connection.execute(self._queries["drop_segments"], asked)
+            connection.executemany(self._queries["drop_object"], [{"path": path} for path in paths])
+
     def segments(self, station_id: str, start_us: int, end_us: int) -> list[RawSegment]:
         """Return segments that hold a chunk of the range, in the order of the stream."""
         asked = {"station_id": station_id, "start_us": start_us, "end_us": end_us}

@@ -172,6 +172,19 @@ class Reader:
             found.setdefault(self._by_name[at.topic].name, {})[at.partition] = end
         return found
 
+    async def begins(self) -> dict[str, dict[int, int]]:
+        """Ask for the offsets of the oldest messages that are kept; nothing, when no broker answers."""
+        assert self._consumer is not None, "the reader is not started"
+        found: dict[str, dict[int, int]] = {}
+        try:
+            begins = await self._consumer.beginning_offsets(list(self._consumer.assignment()))
+        except KafkaError as error:
+            log.warning("cannot ask which messages are kept", error=repr(error))
+            return found
+        for at, begin in begins.items():
+            found.setdefault(self._by_name[at.topic].name, {})[at.partition] = begin
+        return found
+
     async def places(self) -> dict[str, dict[int, int]]:
         """Return the offsets from which reading goes on, by topic and partition."""
         assert self._consumer is not None, "the reader is not started"

@@ -6,7 +6,11 @@ from urllib.parse import unquote
 
 import hatanaka
 import pytest
+from starlette.applications import Starlette
 
+from deploy.archive_settings import ArchiveSettings
+from deploy.raw_link import archive_elsewhere
+from deploy.raw_service import routes_of
 from deploy.recordings import Archive
 from deploy.rinex import run_rinex
 from deploy.rinex_files import Output
@@ -14,11 +18,14 @@ from gnss.rinex.navigation import read_navigation
 from gnss.rinex.observation import read_observations
 from gnss.rinex.site import site_of
 from sensors.model import Station
+from storage.objects import ObjectFolder
 from storage.raw_archive import RawArchive
 from storage.raw_reader import RawReader
 from storage.sqlite import SqliteStore
-from streams.records import RawChunk
+from streams.records import Changes, RawChunk
+from tests.beside import listening
 from tests.dashboards import country as c
+from tests.dashboards.people import ROLES, bearer, everybody, signed_in, token
 from tests.dashboards.serving import client_of
 
 STR24 = "rtcm3/swift/week-rollover-STR24.rtcm3"
@@ -55,10 +62,25 @@ def recorded(data, tmp_path_factory):
     store.close()
 
 
-@pytest.fixture
-def app(recorded):
+SECRET = "0123456789abcdef"
+
+
+@pytest.fixture(params=["its own", "another process"])
+def reader(request, recorded):
+    """The archive in this process, and as it is asked for over HTTP."""
     folder, store, _ = recorded
-    return c.Country(store).app(raw_reader=RawReader(folder / "raw", store), **CLOSED)
+    objects = ObjectFolder(folder / "raw")
+    if request.param == "its own":
+        yield RawReader(objects, store)
+        return
+    elsewhere = Starlette(routes=routes_of(ArchiveSettings(secret=SECRET), objects, store))
+    with listening(elsewhere) as url, archive_elsewhere(ArchiveSettings(url=url, secret=SECRET)) as over_http:
+        yield over_http
+
+
+@pytest.fixture
+def app(recorded, reader):
+    return c.Country(recorded[1]).app(raw_reader=reader, **CLOSED)
 
 
 async def ask(app, path, status=200, headers=BEARER, **query):
@@ -172,6 +194,35 @@ async def test_a_file_that_is_too_long_to_be_compacted_is_refused(app, monkeypat
 
 async def test_a_damaged_archive_is_said(recorded, tmp_path):
     _, store, _ = recorded
-    app = c.Country(store).app(raw_reader=RawReader(tmp_path / "gone", store), **CLOSED)
+    app = c.Country(store).app(raw_reader=RawReader(ObjectFolder(tmp_path / "gone"), store), **CLOSED)
     await ask(app, f"{STATION}/raw", 503, **HOUR)
     await ask(app, f"{STATION}/rinex", 404, **HOUR)
+
+
+async def test_an_archive_that_is_away_is_said_and_not_left_out(recorded):
+    """A file with a gap where the archive did not answer would look like one of a station that was silent."""
+    _, store, _ = recorded
+    settings = ArchiveSettings(url="http://127.0.0.1:9", secret=SECRET)
+    with archive_elsewhere(settings) as reader:
+        app = c.Country(store).app(raw_reader=reader, **CLOSED)
+        for path in ("raw", "rinex"):
+            answer = await ask(app, f"{STATION}/{path}", 503, **HOUR)
+            assert "archive of raw data does not answer" in answer.text
+            assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_is_told_what_it_may_know(app, role):
+    app.state.access.book.take(everybody())
+    for path in ("raw", "rinex"):
+        answer = await ask(
+            app, f"{STATION}/{path}", 403 if role == "viewer" else 200, headers=signed_in(app, role), **HOUR
+        )
+        assert (b"\xd3\x00" in answer.content or b"RINEX" in answer.content) == (role != "viewer")
+
+
+async def test_a_token_is_told_it_by_its_scope(app):
+    for scopes, status in ((("read",), 403), (("read", "sensitive"), 200)):
+        text, made = token(*scopes)
+        app.state.access.book.take(Changes(changes=[made]))
+        await ask(app, f"{STATION}/raw", status, headers=bearer(text), **HOUR)

@@ -12,6 +12,7 @@ import pytest
 from dashboards import client as of_client
 from dashboards.client import ApiError, Client, Where
 from sensors.model import Datastream, Thing
+from storage.objects import ObjectFolder
 from storage.raw_archive import RawArchive
 from storage.raw_reader import RawReader
 from streams.records import RawChunk
@@ -38,7 +39,7 @@ def country(tmp_path):
             RawChunk(station_id="SHAO00CHN", payload=b"%d;" % k, received_at_us=START_US + k * SECOND_US)
         )
     country.store.commit([], None, raw_segments=archive.flush(), now_us=0)
-    country.raw = RawReader(tmp_path / "raw", country.store)
+    country.raw = RawReader(ObjectFolder(tmp_path / "raw"), country.store)
     yield country
     country.store.close()
 

@@ -8,6 +8,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from tests.operations import ROOT, accepted
 CHART = ROOT / "deploy" / "helm" / "groundswell"
 TEMPLATES = sorted((CHART / "templates").glob("*.yaml"))
 TEXTS = {path.name: path.read_text() for path in [*TEMPLATES, CHART / "templates" / "_helpers.tpl"]}
-PROCESSES = ("gather", "worker", "store", "notify", "serve", "caster", "bridge")
+PROCESSES = ("gather", "worker", "store", "notify", "serve", "caster", "bridge", "archive")
 SECRETS = {"DATABASE_URL", "WRITE_TOKEN", "RELAY_SECRET"}
 
 
@@ -44,7 +45,8 @@ def defined(name: str) -> str:
     text = re.sub(rf"\{{\{{ *\.({lines})[^}}]*\}}\}}", "", text)
     text = re.sub(r"\{\{ *\.gatherer\.[^}]*\}\}", "", text)
     text = re.sub(r'"\{\{[^\n]*\}\}:2110"|"\{\{[^\n]*\}\}-gather-\{\{[^\n]*\}\}:2110"', '"host:2110"', text)
-    text = re.sub(r"\{\{[^}]*spoolGb[^}]*\}\}", "4", text)
+    text = re.sub(r'"http://\{\{[^\n]*\}\}-archive', '"http://archive', text)
+    text = re.sub(r"\{\{[^}]*(spoolGb|archive\.days|archiveDays)[^}]*\}\}", "4", text)
     return re.sub(r"\{\{[^}]*\}\}", '"example"', text)
 
 
@@ -101,7 +103,8 @@ def test_a_process_is_started_watched_and_confined(process):
 def test_there_is_one_writer_and_one_of_each_gatherer():
     for process in ("store", "bridge"):
         assert re.search(r"replicas: 1\n  strategy: \{type: Recreate\}", TEXTS[f"{process}.yaml"])
-    assert re.search(r"kind: StatefulSet.*replicas: 1\n", TEXTS["gather.yaml"], re.DOTALL)
+    for process in ("gather", "archive"):
+        assert re.search(r"kind: StatefulSet.*replicas: 1\n", TEXTS[f"{process}.yaml"], re.DOTALL)
     for process in ("worker", "serve", "caster"):
         assert "kind: PodDisruptionBudget" in TEXTS[f"{process}.yaml"]
     most = values()["worker"]["autoscaling"]["maxReplicas"]
@@ -123,6 +126,10 @@ def test_the_configuration_is_one_that_the_program_takes(name):
     assert named <= SECRETS | {"SESSION_KEY"}  # the last one where `serve.sessionKey` asks for it
     settings = msgspec.convert(raw, Settings, dec_hook=configured)
     address(settings.server.ntrip, "ntrip")
+    if settings.archive.url:
+        port = urlsplit(settings.archive.checked_url()).port
+        assert f"{{name: watch, containerPort: {port}}}" in TEXTS["archive.yaml"]
+        assert f"port: {port}, targetPort: watch" in TEXTS["archive.yaml"]
     if settings.relay.listen:
         relay = f"containerPort: {address(settings.relay.listen, 'listen')[1]}"
         assert f"{{name: relay, {relay}}}" in TEXTS["gather.yaml"]

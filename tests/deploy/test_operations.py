@@ -84,6 +84,8 @@ def test_the_scraped_ports_are_those_of_the_units():
     assert targets["groundswell-serve"] == [defaults.HTTP]
     assert targets["groundswell-run"] == []
     assert targets["groundswell-bridge"] == []
+    assert targets["groundswell-archive"] == []
+    assert watched("groundswell-archive.service") == "127.0.0.1:9109"
     assert watched("groundswell-bridge.service") == "127.0.0.1:9104"
 
 

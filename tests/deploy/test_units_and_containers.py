@@ -134,6 +134,10 @@ def test_containers_name_nothing_that_is_not_there(configuration):
     assert services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://kafka:9092"
     assert urlsplit(configuration.database.url).hostname in services
     assert {broker.host for broker in configuration.mqtt} <= set(services)
+    archive = urlsplit(configuration.archive.checked_url())
+    assert archive.hostname in services
+    assert services[archive.hostname]["command"][-1].endswith(f":{archive.port}")
+    assert configuration.archive.checked_secret()
     assert {gatherer.host for gatherer in gatherers(configuration.relay).values()} == {"gather"}
 
 

@@ -258,6 +258,36 @@ def test_what_waits_for_its_commit_is_not_cut_off(store, tmp_path):
     assert store.unfinished_objects() == []
 
 
+def test_a_slot_that_comes_again_before_its_commit_goes_behind(store, tmp_path):
+    """A clock steps back and forth while rows are on their way: nothing takes the place of anything."""
+    archive = RawArchive(tmp_path / "raw", store)
+    chunks = [
+        RawChunk(station_id="A", payload=b"%d" % k, received_at_us=T0 + k + 10_000_000 * (k % 2))
+        for k in range(6)
+    ]
+    segments = []
+    for chunk in chunks:
+        archive.add(chunk)
+        segments += archive.flush()
+    store.commit((), None, now_us=0, raw_segments=segments)
+    assert list(archive.read("A", 0, END)) == chunks[::2] + chunks[1::2]
+
+
+def test_slots_that_waited_are_written_together(archive, store, monkeypatch):
+    calls = []
+    append = archive._objects.append_all
+    monkeypatch.setattr(
+        archive._objects, "append_all", lambda pieces: calls.append(len(pieces)) or append(pieces)
+    )
+    chunks = live(n=100)
+    for chunk in chunks:
+        archive.add(chunk)
+    segments = archive.flush()
+    store.commit((), None, now_us=0, raw_segments=segments)
+    assert (calls, len(segments)) == ([1], 2)
+    assert list(archive.read("A", 0, END)) == chunks
+
+
 def test_uncommitted_bytes_are_cut_off(store, tmp_path):
     folder = tmp_path / "raw"
     chunks = live()
@@ -282,6 +312,66 @@ def test_objects_are_remembered_as_unfinished_until_they_are_whole(store, tmp_pa
     assert 1 <= len(store.unfinished_objects()) <= 2, "hours that are over are whole"
     archive.close()
     assert store.unfinished_objects() == []
+
+
+# --- kept long enough -----------------------------------------------------------------------------------
+
+
+def kept_days(archive, store, tmp_path, now_us):
+    """Commit what is there, let go of what is old, and return the days of which files are left."""
+    store.commit((), None, now_us=0, raw_segments=archive.flush())
+    archive.committed()
+    archive.expire(now_us)
+    paths = sorted(path.name for path in (tmp_path / "raw").rglob("*.zst"))
+    left = [s.path.rpartition("/")[2] for s in store.segments("A", 0, END)]
+    assert paths == sorted({*left, *(s.path.rpartition("/")[2] for s in store.segments("B", 0, END))})
+    return paths
+
+
+def test_what_was_kept_long_enough_goes_with_its_file(store, tmp_path):
+    archive = RawArchive(tmp_path / "raw", store, keep_us=48 * HOUR)
+    begin = T0 - T0 % HOUR
+    for hour in range(0, 100, 20):
+        archive.add(RawChunk(station_id="A", payload=b"x", received_at_us=begin + hour * HOUR))
+    archive.add(RawChunk(station_id="B", payload=b"y", received_at_us=begin))
+    assert len(kept_days(archive, store, tmp_path, begin + 47 * HOUR)) == 6
+    assert len(kept_days(archive, store, tmp_path, begin + 49 * HOUR)) == 4, "one hour of two stations"
+    assert [c.received_at_us for c in archive.read("A", 0, END)] == [
+        begin + hour * HOUR for hour in range(20, 100, 20)
+    ]
+    assert len(kept_days(archive, store, tmp_path, begin + 49 * HOUR + 1)) == 4, "looked at once an hour"
+    assert not (tmp_path / "raw" / "B" / "2023").exists()
+    archive.add(RawChunk(station_id="B", payload=b"again", received_at_us=begin + 1))
+    assert len(kept_days(archive, store, tmp_path, begin + 49 * HOUR + 2)) == 5, "late bytes begin a new file"
+    assert payload(archive.read("B", 0, END)) == b"again"
+    archive.close()
+    assert store.unfinished_objects() == []
+
+
+def test_a_clock_that_is_far_ahead_does_not_empty_the_archive(store, tmp_path):
+    archive = RawArchive(tmp_path / "raw", store, keep_us=48 * HOUR)
+    archive.add(RawChunk(station_id="A", payload=b"x", received_at_us=T0))
+    assert len(kept_days(archive, store, tmp_path, T0 + 10_000 * HOUR)) == 1
+    archive.add(RawChunk(station_id="A", payload=b"x", received_at_us=T0 + 100 * HOUR))
+    assert len(kept_days(archive, store, tmp_path, T0 + 10_001 * HOUR)) == 1
+
+
+def test_killed_while_it_drops_it_drops_the_rest_the_next_time(store, tmp_path, monkeypatch):
+    archive = RawArchive(tmp_path / "raw", store, keep_us=48 * HOUR)
+    for station_id in "AB":
+        for at_us in (T0, T0 + 100 * HOUR):
+            archive.add(RawChunk(station_id=station_id, payload=b"x", received_at_us=at_us))
+    store.commit((), None, now_us=0, raw_segments=archive.flush())
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "drop_before", killed)
+    with pytest.raises(KeyboardInterrupt):
+        archive.expire(T0 + 100 * HOUR)
+    monkeypatch.undo()
+    again = RawArchive(tmp_path / "raw", store, keep_us=48 * HOUR)
+    assert len(kept_days(again, store, tmp_path, T0 + 100 * HOUR)) == 2
 
 
 # --- trouble ------------------------------------------------------------------------------------------

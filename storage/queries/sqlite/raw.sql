@@ -35,3 +35,25 @@ SELECT s.slot_us, s.position, o.path, s.offset, s.length, s.size, s.chunks, s.st
 FROM raw_segments AS s JOIN raw_objects AS o USING (object_key)
 WHERE s.station_id = :station_id AND s.slot_us > :start_us - 10000000 AND s.slot_us < :end_us
 ORDER BY s.slot_us, s.position;
+
+-- name: raw_extents
+WITH RECURSIVE known (station_id) AS (
+    SELECT min(station_id) FROM raw_segments
+    UNION ALL
+    SELECT (SELECT min(s.station_id) FROM raw_segments AS s WHERE s.station_id > k.station_id)
+    FROM known AS k WHERE k.station_id IS NOT NULL
+)
+SELECT k.station_id,
+    (SELECT min(s.slot_us) FROM raw_segments AS s WHERE s.station_id = k.station_id),
+    (SELECT max(s.slot_us) FROM raw_segments AS s WHERE s.station_id = k.station_id)
+FROM known AS k WHERE k.station_id IS NOT NULL;
+
+-- name: objects_before
+SELECT DISTINCT o.path FROM raw_segments AS s JOIN raw_objects AS o USING (object_key)
+WHERE s.station_id = :station_id AND s.slot_us < :before_us;
+
+-- name: drop_segments
+DELETE FROM raw_segments WHERE station_id = :station_id AND slot_us < :before_us;
+
+-- name: drop_object
+DELETE FROM raw_objects WHERE path = :path;

@@ -35,6 +35,14 @@ write_token = "env:WRITE_TOKEN"
 session_key = "env:SESSION_KEY"
 {{- end }}
 
+{{- if .Values.archive.enabled }}
+
+[archive]
+url = "http://{{ include "groundswell.fullname" . }}-archive:9109"
+secret = "env:RELAY_SECRET"
+days = {{ .Values.archive.days }}
+{{- end }}
+
 [kafka]
 servers = {{ required "kafka.servers is missing: write host:port of your brokers" .Values.kafka.servers | quote }}
 prefix = {{ .Values.kafka.prefix | quote }}
@@ -70,6 +78,9 @@ ca_file = "/etc/groundswell/tls/ca.crt"
 [server]
 ntrip = "127.0.0.1:2101"
 data = "/data"
+
+[archive]
+gathered_days = {{ .root.Values.gather.archiveDays }}
 
 [kafka]
 servers = {{ .root.Values.kafka.servers | quote }}
