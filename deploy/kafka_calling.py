@@ -17,6 +17,7 @@ from streams.kafka.output import Message, Output
 from streams.kafka.reader import Read, Reader
 from streams.partitions import pieces
 from streams.records import Record, Tick
+from streams.together import together
 from streams.topics import CALL_RECEIPTS, CALLS
 
 log = structlog.get_logger()
@@ -63,10 +64,7 @@ class KafkaCalling:
         try:
             while not await reader.is_at_end():
                 self.caller.listen(self._batches(await reader.next(WAIT_S)))
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.caller.run(), name="calls")
-                tasks.create_task(self._tick(), name="ticks")
-                tasks.create_task(self._follow(reader), name="orders")
+            await together(self.caller.run(), self._tick(), self._follow(reader))
         finally:
             await reader.stop()
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from streams.kafka.output import Message, Output
 from streams.kafka.reader import Reader
 from streams.partitions import pieces
 from streams.records import Deliveries, DeliveryStep, WebhookStep
+from streams.together import together
 from streams.topics import ALERTS, DELIVERIES, DELIVERY_STATE
 
 log = structlog.get_logger()
@@ -136,13 +137,11 @@ class Notifier:
             self.error = ""
             log.info("telling", webhooks=[config.id for config in self.configs])
             configs = {config.id: config for config in self.configs}
-            await _together(
-                [
-                    self._announce(),
-                    Orders(self).work(),
-                    *(self._tell(configs[name]) for name in configs),
-                    *(self._give_up_all(name) for name in self.progress if name not in configs),
-                ]
+            await together(
+                self._announce(),
+                Orders(self).work(),
+                *(self._tell(configs[name]) for name in configs),
+                *(self._give_up_all(name) for name in self.progress if name not in configs),
             )
         finally:
             self._is_restored = False
@@ -423,29 +422,6 @@ class Notifier:
 
 def _id_of(item: Item) -> str:
     return f"{item.transition.alert_id}.{item.transition.number}"
-
-
-async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run coroutines until one of them fails, all have ended, or this is cancelled.
-
-    Raises
-    ------
-    RuntimeError
-        One was cancelled by something within: nobody would do its work any more.
-    """
-    tasks = [asyncio.create_task(one, name=f"part {k} of telling") for k, one in enumerate(work)]
-    waiting = set(tasks)
-    try:
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                if task.cancelled():
-                    raise RuntimeError(f"{task.get_name()} was cancelled from within")
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _nothing(_: Any) -> None:

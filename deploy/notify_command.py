@@ -21,6 +21,7 @@ from deploy.stopping import stop_on_signals, until_stopped
 from deploy.watched import watched
 from streams.kafka.lease import Lease
 from streams.kafka.output import Output
+from streams.together import together
 from streams.topics import ALERTS
 
 log = structlog.get_logger()
@@ -57,15 +58,7 @@ async def _notify(
 
     async def both() -> None:
         """Do both until one ends, which has to begin anew then."""
-        tasks = [asyncio.create_task(notifier.work()), asyncio.create_task(calling.work())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await together(notifier.work(), calling.work(), until_first=True)
 
     lease = Lease(access, kafka.prefix + ALERTS.name, group, both)
     figures = notifier_figures(notifier, lease) + caller.figures()

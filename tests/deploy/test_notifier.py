@@ -287,17 +287,6 @@ async def test_who_lost_the_lease_with_a_note_on_its_way_tells_on_when_it_has_it
     assert list(dict.fromkeys(world.taken["a"])) == [f"x{k}.1" for k in range(20)]
 
 
-async def test_a_part_that_ends_by_itself_is_no_secret():
-    async def cancelled() -> None:
-        raise asyncio.CancelledError
-
-    async def on() -> None:
-        await asyncio.sleep(60)
-
-    with pytest.raises(RuntimeError, match="was cancelled"):
-        await module._together([on(), cancelled()])
-
-
 async def test_a_receiver_that_is_away_for_long_delays_nobody_and_gets_all_in_order(monkeypatch):
     world = await begun(monkeypatch, "down", "up")
     made = [transition(f"x{i}") for i in range(20)]
