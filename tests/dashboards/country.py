@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -195,6 +196,8 @@ class Country:
     streams: StreamStates = field(default_factory=StreamStates)
     trouble: str = ""
     changes: list[Changes] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of each app."""
     push: PushHub = field(
         default_factory=lambda: PushHub(Window("country", dict.fromkeys(Source, 1)), Catalogue())
     )
@@ -212,12 +215,12 @@ class Country:
         self.push.listen(batches, self.now_us)
 
     def app(self, **changes):
-        """Return the app; one without settings is made once for the changes until now and the hub."""
+        """Return the app; one without settings of its own is made once for the changes and the hub."""
         if changes:
-            return self._made(**changes)
+            return self._made(**{**self.settings, **changes})
         key = (len(self.changes), self.hub)
         if key not in self._apps:
-            self._apps[key] = self._made()
+            self._apps[key] = self._made(**self.settings)
         return self._apps[key]
 
     def _made(self, write_token="", open_writes=True, rules=None, key=b"", **changes):

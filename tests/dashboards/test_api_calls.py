@@ -30,6 +30,7 @@ class Sink:
 @pytest.fixture
 def country(tmp_path):
     country = c.found(tmp_path, minutes=1)
+    country.settings = {"receipts": Sink(), "links": LINKS, "write_token": TOKEN}
     country.desk.answer = CommandOutcome(id="1", ok=True, message="Done.")
     one = order("c1", at_us=c.START_US, deadline_us=c.START_US + 180_000_000)
     country.keep(
@@ -40,9 +41,8 @@ def country(tmp_path):
     country.store.close()
 
 
-async def ask(country, method, path, headers=None, sink=None, **request):
-    app = country.app(receipts=sink, links=LINKS, write_token=TOKEN)
-    async with client_of(app) as client:
+async def ask(country, method, path, headers=None, **request):
+    async with client_of(country.app()) as client:
         return await client.request(method, path, headers=headers, **request)
 
 
@@ -125,46 +125,52 @@ async def test_lowering_and_deciding_are_commands(country, path, body, kind, arg
 
 
 async def test_looking_at_a_link_answers_nothing_and_its_button_does(country):
-    sink, path = Sink(), LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1")
-    looked = await ask(country, "GET", path, sink=sink)
+    sink, path = (
+        country.settings["receipts"],
+        LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1"),
+    )
+    looked = await ask(country, "GET", path)
     assert looked.status_code == 200
     assert "RED: Slope moves" in looked.text
     assert "13812345678" not in looked.text
     assert "form-action 'self'" in looked.headers["content-security-policy"]
     assert looked.headers["cache-control"] == "no-store"
-    assert (await ask(country, "HEAD", path, sink=sink)).status_code in {200, 405}
+    assert (await ask(country, "HEAD", path)).status_code in {200, 405}
     assert sink.taken == []
     (first, second) = re.findall(r'action="(\?answer=\w+)"', looked.text)
-    assert (await ask(country, "POST", path + first, sink=sink)).status_code == 200
-    assert (await ask(country, "POST", path + second, sink=sink)).status_code == 200
+    assert (await ask(country, "POST", path + first)).status_code == 200
+    assert (await ask(country, "POST", path + second)).status_code == 200
     assert [(one.call_id, one.state, one.person, one.alert_ids) for one in sink.taken] == [
         ("c1", "answered", "li", ["a1"]),
         ("c1", "refused", "li", ["a1"]),
     ]
-    assert (await ask(country, "POST", f"{path}?answer=maybe", sink=sink)).status_code == 422
+    assert (await ask(country, "POST", f"{path}?answer=maybe")).status_code == 422
     sink.is_away = True
-    assert (await ask(country, "POST", path + first, sink=sink)).status_code == 503
+    assert (await ask(country, "POST", path + first)).status_code == 503
 
 
 async def test_a_link_that_was_not_made_here_or_is_old_serves_nobody(country):
-    sink, path = Sink(), LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1")
+    sink, path = (
+        country.settings["receipts"],
+        LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1"),
+    )
     head, call_id, until_s, signature = path.rsplit("/", 3)
     old = LINKS.url(order("c1"), country.now_us - 25 * c.HOUR_US).removeprefix("http://127.0.0.1")
     for bad in (f"{head}/c2/{until_s}/{signature}", f"{head}/{call_id}/9{until_s}/{signature}", old):
         for method in ("GET", "POST"):
-            assert (await ask(country, method, f"{bad}?answer=answered", sink=sink)).status_code == 403
+            assert (await ask(country, method, f"{bad}?answer=answered")).status_code == 403
     gone = LINKS.url(order("c9"), country.now_us).removeprefix("http://127.0.0.1")
-    assert (await ask(country, "GET", gone, sink=sink)).status_code == 404
+    assert (await ask(country, "GET", gone)).status_code == 404
     assert sink.taken == []
 
 
 async def test_a_provider_tells_what_became_of_a_call_with_the_token(country):
-    sink, path = Sink(), f"{API}/calls/c1/receipts"
+    sink, path = country.settings["receipts"], f"{API}/calls/c1/receipts"
     body = {"state": "delivered", "detail": "at once"}
-    assert (await ask(country, "POST", path, sink=sink, json=body)).status_code == 401
-    assert (await ask(country, "POST", path, WITH_TOKEN, sink=sink, json=body)).status_code == 200
+    assert (await ask(country, "POST", path, json=body)).status_code == 401
+    assert (await ask(country, "POST", path, WITH_TOKEN, json=body)).status_code == 200
     assert [(one.state, one.detail) for one in sink.taken] == [("delivered", "at once")]
-    wrong = await ask(country, "POST", path, WITH_TOKEN, sink=sink, json={"state": "rung"})
+    wrong = await ask(country, "POST", path, WITH_TOKEN, json={"state": "rung"})
     assert wrong.status_code == 422
-    nobody = await ask(country, "POST", f"{API}/calls/c9/receipts", WITH_TOKEN, sink=sink, json=body)
+    nobody = await ask(country, "POST", f"{API}/calls/c9/receipts", WITH_TOKEN, json=body)
     assert nobody.status_code == 404

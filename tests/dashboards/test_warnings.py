@@ -24,16 +24,26 @@ COUNTY = NamedArea("厦门", "Xiamen", [[(118.0, 23.5), (118.9, 23.5), (118.0, 2
 SOURCE = CapSource(CapConfig(sender="warn.example.org"), [COUNTY])
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=1)
+    country.settings = {"cap": SOURCE, "public_url": "https://warn.example.org"}
     yield country
     country.store.close()
 
 
 async def get(country, path, status=200, headers=None, **changes):
-    app = country.app(**{"cap": SOURCE, "public_url": "https://warn.example.org", **changes})
-    async with client_of(app) as client:
+    async with client_of(country.app(**changes)) as client:
         answer = await client.get(API + path, headers=headers)
     assert answer.status_code == status, answer.text
     return answer
@@ -56,46 +66,43 @@ async def test_an_alert_is_a_message(country):
     assert alert.findtext("c:info/c:web", None, CAP) == "https://warn.example.org/"
 
 
-async def test_an_answer_does_not_hide_the_warning_and_has_a_message_of_its_own(country):
-    keep(country, c.alert(2, "acknowledged", by="Li", state="acknowledged"))
+async def test_an_answer_does_not_hide_the_warning_and_has_a_message_of_its_own(own):
+    keep(own, c.alert(2, "acknowledged", by="Li", state="acknowledged"))
     now, ack = [
-        ET.fromstring((await get(country, f"/alerts/a1.cap.xml{query}")).content)
-        for query in ("", "?number=2")
+        ET.fromstring((await get(own, f"/alerts/a1.cap.xml{query}")).content) for query in ("", "?number=2")
     ]
     assert now.findtext("c:msgType", None, CAP) == "Alert"
     assert ack.findtext("c:msgType", None, CAP) == "Ack"
     assert ack.findtext("c:references", None, CAP).startswith("warn.example.org,a1.1,")
-    problem = (await get(country, "/alerts/a1.cap.xml?number=3", 404)).json()
+    problem = (await get(own, "/alerts/a1.cap.xml?number=3", 404)).json()
     assert "Step 3 of alert a1 is no message" in problem["detail"]
 
 
-async def test_what_calls_nobody_is_no_message(country):
+async def test_what_calls_nobody_is_no_message(own):
     keep(
-        country,
+        own,
         c.alert(alert_id="late", historic=True),
         c.alert(alert_id="quiet", silenced="works"),
         c.alert(alert_id="gauge", rule="sea_level_sensor"),
     )
     for name in ("late", "quiet", "gauge"):
-        problem = (await get(country, f"/alerts/{name}.cap.xml", 404)).json()
+        problem = (await get(own, f"/alerts/{name}.cap.xml", 404)).json()
         assert "calls nobody" in problem["detail"]
-    feed = ET.fromstring((await get(country, "/alerts.atom")).content)
+    feed = ET.fromstring((await get(own, "/alerts.atom")).content)
     assert len(feed.findall("a:entry", CAP)) == 1
-    on_the_map = (await get(country, "/alerts.geojson")).json()
+    on_the_map = (await get(own, "/alerts.geojson")).json()
     assert {f["id"] for f in on_the_map["features"]} == {"a1", "late", "quiet", "gauge"}
-    assert (
-        "There is no alert 'nobody'" in (await get(country, "/alerts/nobody.cap.xml", 404)).json()["detail"]
-    )
+    assert "There is no alert 'nobody'" in (await get(own, "/alerts/nobody.cap.xml", 404)).json()["detail"]
 
 
-async def test_the_feed_leads_to_every_alert_page_by_page(country):
+async def test_the_feed_leads_to_every_alert_page_by_page(own):
     keep(
-        country,
+        own,
         *(c.alert(alert_id=f"b{i}", opened_at_us=c.START_US + i, at_us=c.START_US + i) for i in range(6)),
     )
     path, found = "/alerts.atom?limit=3", []
     while path:
-        answer = await get(country, path)
+        answer = await get(own, path)
         assert answer.headers["content-type"] == "application/atom+xml"
         feed = ET.fromstring(answer.content)
         for element in ("id", "title", "updated", "author/a:name"):
@@ -106,7 +113,7 @@ async def test_the_feed_leads_to_every_alert_page_by_page(country):
             for element in ("id", "title", "updated", "published", "summary"):
                 assert entry.findtext(f"a:{element}", None, CAP)
             (target,) = [x.get("href") for x in entry.findall("a:link", CAP) if x.get("rel") == "alternate"]
-            await get(country, target.removeprefix(f"https://warn.example.org{API}"))
+            await get(own, target.removeprefix(f"https://warn.example.org{API}"))
             found.append(entry.findtext("a:id", None, CAP))
         path = links.get("next", "").removeprefix(f"https://warn.example.org{API}")
     assert found == [
@@ -115,16 +122,16 @@ async def test_the_feed_leads_to_every_alert_page_by_page(country):
     ]
 
 
-async def test_an_entry_is_new_when_the_warning_changes_and_not_when_it_is_answered(country):
+async def test_an_entry_is_new_when_the_warning_changes_and_not_when_it_is_answered(own):
     async def entry():
-        feed = ET.fromstring((await get(country, "/alerts.atom")).content)
+        feed = ET.fromstring((await get(own, "/alerts.atom")).content)
         (one,) = feed.findall("a:entry", CAP)
         return [one.findtext(f"a:{name}", None, CAP) for name in ("id", "updated", "title")]
 
     first = await entry()
-    keep(country, c.alert(2, "acknowledged", by="Li", state="acknowledged"))
+    keep(own, c.alert(2, "acknowledged", by="Li", state="acknowledged"))
     assert await entry() == first
-    keep(country, c.alert(3, "closed", state="closed"))
+    keep(own, c.alert(3, "closed", state="closed"))
     last = await entry()
     assert last[0] == first[0]
     assert last[1] > first[1]
@@ -132,13 +139,13 @@ async def test_an_entry_is_new_when_the_warning_changes_and_not_when_it_is_answe
 
 
 @pytest.mark.parametrize("path", ["/alerts.atom", "/alerts.geojson", "/alerts/a1.cap.xml"])
-async def test_what_is_known_is_not_sent_again(country, path):
-    tag = (await get(country, path)).headers["etag"]
+async def test_what_is_known_is_not_sent_again(own, path):
+    tag = (await get(own, path)).headers["etag"]
     for known in (tag, f'W/{tag}, "other"', "*"):
-        assert (await get(country, path, 304, {"if-none-match": known})).content == b""
-    await get(country, path, 200, {"if-none-match": '"other"'})
-    keep(country, c.alert(2, "level", level="red"))
-    await get(country, path, 200, {"if-none-match": tag})
+        assert (await get(own, path, 304, {"if-none-match": known})).content == b""
+    await get(own, path, 200, {"if-none-match": '"other"'})
+    keep(own, c.alert(2, "level", level="red"))
+    await get(own, path, 200, {"if-none-match": tag})
 
 
 async def test_the_map_is_geojson(country):
@@ -154,11 +161,11 @@ async def test_the_map_is_geojson(country):
     assert "evidence" not in feature.properties
 
 
-async def test_a_subject_that_nobody_knows_has_no_place(country):
-    keep(country, c.alert(alert_id="far", subject_id="zhejiang:x.level", opened_at_us=c.START_US))
-    features = (await get(country, "/alerts.geojson")).json()["features"]
+async def test_a_subject_that_nobody_knows_has_no_place(own):
+    keep(own, c.alert(alert_id="far", subject_id="zhejiang:x.level", opened_at_us=c.START_US))
+    features = (await get(own, "/alerts.geojson")).json()["features"]
     assert features[0]["geometry"] is None
-    SCHEMA.validate((await get(country, "/alerts/far.cap.xml")).text)
+    SCHEMA.validate((await get(own, "/alerts/far.cap.xml")).text)
 
 
 async def test_links_lead_where_it_was_asked_for_when_nothing_else_is_configured(country):
@@ -184,7 +191,7 @@ async def test_while_the_database_is_away_memory_answers(country):
     memory.listen([AlertTransitions(transitions=[c.alert()])])
     away = SimpleNamespace(reason="")
     changes = {"fallback": Fallback(memory, lambda: away.reason)}
-    app = country.app(cap=SOURCE, **changes)
+    app = country.app(public_url="", **changes)
     async with client_of(app) as client:
         away.reason = "away"
         unfinished = await client.get(f"{API}/alerts/a1.cap.xml")

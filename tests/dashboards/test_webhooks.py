@@ -12,6 +12,7 @@ API = "/api/v1/webhooks"
 @pytest.fixture
 def country(tmp_path):
     country = c.found(tmp_path, minutes=1)
+    country.settings = {"webhooks": ["duty", "new"]}
     steps = [c.alert(alert_id=f"b{i}") for i in range(3)]
     country.store.commit([AlertTransitions(transitions=steps)], None, now_us=c.START_US, webhook_ids=["duty"])
     country.store.settle_delivery("duty", "b0.1", delivered_at_us=c.START_US)
@@ -21,8 +22,7 @@ def country(tmp_path):
 
 
 async def call(country, method, path, status=200, json=None, **changes):
-    app = country.app(**{"webhooks": ["duty", "new"], **changes})
-    async with client_of(app) as client:
+    async with client_of(country.app(**changes)) as client:
         answer = await client.request(method, API + path, json=json)
     assert answer.status_code == status, answer.text
     return answer.json()
