@@ -37,9 +37,19 @@ def filled(path):
     return re.sub(r"{(\w+)(:\w+)?}", lambda found: WHERE.get(found[1], "none"), path)
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=1)
     country.keep(everybody())
     yield country
     country.store.close()
@@ -53,6 +63,19 @@ def whole(country, **changes):
     callbacks = Callbacks({}, lambda _: None)
     links = CallLinks("s" * 32, "http://here", 1.0)
     return country.app(posting=no_samples, callbacks=callbacks, links=links, **changes)
+
+
+@pytest.fixture(scope="module")
+def every_app(country):
+    return whole(country)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory):
+    """A country where everybody is refused behind the door, and its app."""
+    for country in found(tmp_path_factory.mktemp("refusing")):
+        country.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
+        yield country, whole(country, **PRIVATE)
 
 
 def routes(app):
@@ -73,14 +96,14 @@ def routes(app):
             yield "", route.path, None
 
 
-def test_every_route_names_its_action(country):
-    nameless = {path for _, path, action in routes(whole(country)) if action is None}
+def test_every_route_names_its_action(every_app):
+    nameless = {path for _, path, action in routes(every_app) if action is None}
     assert nameless == WITHOUT_ACTION
-    assert len(list(routes(whole(country)))) > 90
+    assert len(list(routes(every_app))) > 90
 
 
-def test_what_is_named_is_what_the_kind_asks_for(country):
-    named = {(method, path): action for method, path, action in routes(whole(country))}
+def test_what_is_named_is_what_the_kind_asks_for(every_app):
+    named = {(method, path): action for method, path, action in routes(every_app)}
     for kind in _BODIES:
         path = f"/api/v1{_PATHS[kind]}"
         assert {named[method, path] for method in ("PUT", "PATCH", "DELETE")} == {changing(kind)}
@@ -88,8 +111,8 @@ def test_what_is_named_is_what_the_kind_asks_for(country):
             assert named["GET", path] == named["GET", path.partition("/{")[0]] == reading(kind)
 
 
-def test_a_write_is_never_open_to_readers(country):
-    for method, path, action in routes(whole(country)):
+def test_a_write_is_never_open_to_readers(every_app):
+    for method, path, action in routes(every_app):
         if method not in {"GET", ""}:
             assert action not in {Action.READ, Action.SENSITIVE, Action.METRICS}, (method, path)
 
@@ -101,9 +124,9 @@ async def ask(client, method, path, headers):
 
 
 @pytest.mark.parametrize("role", [*ROLES, "rover", "nobody"])
-async def test_every_route_and_every_role(country, role):
-    country.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
-    app = whole(country, **PRIVATE)
+async def test_every_route_and_every_role(refusing, role):
+    country, app = refusing
+    country.desk.seen.clear()
     headers = {} if role == "nobody" else signed_in(app, role)
     refused = 401 if role in {"rover", "nobody"} else 403
     tried = 0
@@ -146,8 +169,8 @@ async def test_a_viewer_cannot_write_and_an_operator_cannot_manage_users(country
     assert country.desk.seen == []
 
 
-async def test_each_write_names_the_account_whatever_it_says(country):
-    app = country.app(**CLOSED)
+async def test_each_write_names_the_account_whatever_it_says(own):
+    app = own.app(**CLOSED)
     (text, mine), (plain, ours) = token("answer", owner="duty_officer"), token("answer")
     app.state.access.book.take(Changes(changes=[mine, ours]))
     async with client_of(app) as client:
@@ -162,24 +185,24 @@ async def test_each_write_names_the_account_whatever_it_says(country):
             )
             assert answer.status_code == 200, answer.text
             await client.post("/api/v1/alerts/a1/lower", json={"level": "blue"}, headers=headers)
-        country.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
+        own.desk.answer = CommandOutcome(id="", ok=False, message="Refused.")
         headers = signed_in(app, "operator")
         await client.delete("/api/v1/stations/SHAO00CHN?by=Else", headers=headers)
     names = ["duty_officer", "duty_officer (token backup)", "token backup"]
-    by = [command.by for command in country.desk.seen]
+    by = [command.by for command in own.desk.seen]
     assert by[:6] == [name for name in names for _ in range(2)]
     assert by[6:] == ["Somebody Else", "unnamed, from 127.0.0.1", "operator"]
 
 
-async def test_changes_of_accounts_are_told_to_who_manages_them(country):
-    app = country.app(**CLOSED)
+async def test_changes_of_accounts_are_told_to_who_manages_them(own):
+    app = own.app(**CLOSED)
     async with client_of(app) as client:
 
         async def kinds(headers, path="/api/v1/changes"):
             answer = await client.get(path, headers=headers)
             return answer.status_code, {one["kind"] for one in answer.json().get("items", [])}
 
-        country.keep(Changes(changes=[change("thing", "gauge-xiamen", {"longitude": 1, "latitude": 2})]))
+        own.keep(Changes(changes=[change("thing", "gauge-xiamen", {"longitude": 1, "latitude": 2})]))
         assert await kinds({}) == (200, {"thing"})
         assert await kinds(signed_in(app, "operator")) == (200, {"thing"})
         assert await kinds(signed_in(app, "administrator")) == (200, {"thing", "account"})

@@ -9,10 +9,25 @@ API = "/api/v1"
 SOURCE = "ntrip://user:secret@caster:2101/N"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One for all whose commands change nothing in it: to make an app takes longer than most of them."""
+    country = c.found(tmp_path_factory.mktemp("country"), minutes=1)
+    yield country
+    country.store.close()
+
+
 @pytest.fixture
-def country(tmp_path):
+def country(shared):
+    shared.desk.seen.clear()
+    shared.desk.answer = CommandOutcome(id="1", ok=True, message="Station N is changed.")
+    shared.desk.silent = False
+    return shared
+
+
+@pytest.fixture
+def own(tmp_path):
     country = c.found(tmp_path, minutes=1)
-    country.desk.answer = CommandOutcome(id="1", ok=True, message="Station N is changed.")
     yield country
     country.store.close()
 
@@ -138,7 +153,7 @@ async def test_changes_need_the_token_too(country):
     assert country.desk.seen == []
 
 
-async def test_who_changed_what_is_told(country):
+async def test_who_changed_what_is_told(own):
     made = [
         Change(
             kind=kind, id=name, version=version, verb="put", before=None, after={"reason": name}, by="Li",
@@ -148,20 +163,20 @@ async def test_who_changed_what_is_told(country):
     ]  # fmt: skip
     asked = Command(id="c1", kind="put", target="silence/s1", by="Li", at_us=c.START_US)
     outcome = CommandOutcome(id="c1", ok=True, message="Silence s1 is as it was asked for.")
-    country.keep(Commands(commands=[asked]), CommandOutcomes(outcomes=[outcome]), Changes(changes=made))
-    first = (await send(country, "GET", "/changes", params={"limit": 2})).json()
-    second = (await send(country, "GET", "/changes", params={"limit": 2, "after": first["next"]})).json()
+    own.keep(Commands(commands=[asked]), CommandOutcomes(outcomes=[outcome]), Changes(changes=made))
+    first = (await send(own, "GET", "/changes", params={"limit": 2})).json()
+    second = (await send(own, "GET", "/changes", params={"limit": 2, "after": first["next"]})).json()
     assert [one["version"] for one in first["items"] + second["items"]] == [3, 2, 1]
     assert first["items"][0] == {
         "kind": "account", "id": "a", "version": 3, "verb": "put", "by": "Li", "at": "2026-01-01T00:00:00Z",
         "before": None, "after": {"reason": "a"}, "command_id": "c3",
     }  # fmt: skip
-    only = (await send(country, "GET", "/changes", params={"kind": "silence", "id": "s2"})).json()
+    only = (await send(own, "GET", "/changes", params={"kind": "silence", "id": "s2"})).json()
     assert [one["version"] for one in only["items"]] == [2]
-    silences = (await send(country, "GET", "/silences")).json()
+    silences = (await send(own, "GET", "/silences")).json()
     assert [one["id"] for one in silences["items"]] == ["s1", "s2"]
-    assert (await send(country, "GET", "/silences/s2")).json()["version"] == 2
-    (command,) = (await send(country, "GET", "/commands")).json()["items"]
+    assert (await send(own, "GET", "/silences/s2")).json()["version"] == 2
+    (command,) = (await send(own, "GET", "/commands")).json()["items"]
     assert (command["target"], command["by"], command["ok"]) == ("silence/s1", "Li", True)
 
 

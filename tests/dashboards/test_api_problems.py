@@ -18,9 +18,19 @@ API = "/api/v1"
 REQUESTS = Counter("requests", "Of no program.", ("route", "status"), registry=None)
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=1)
     yield country
     country.store.close()
 
@@ -76,12 +86,12 @@ async def test_what_cannot_be_answered_is_a_problem_document(country, method, pa
     assert words in problem["detail"]
 
 
-async def test_a_failure_shows_no_traceback(country, monkeypatch):
+async def test_a_failure_shows_no_traceback(own, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("secret of the house")
 
-    monkeypatch.setattr(country.store, "stations", fail)
-    async with client_of(country.app()) as client:
+    monkeypatch.setattr(own.store, "stations", fail)
+    async with client_of(own.app()) as client:
         answer = await client.get(API + "/stations")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
@@ -129,9 +139,9 @@ def test_not_times(text):
         time_us(text, "start")
 
 
-async def test_few_requests_read_the_store_at_one_time(country, monkeypatch):
+async def test_few_requests_read_the_store_at_one_time(own, monkeypatch):
     at_once, most, lock = 0, 0, threading.Lock()
-    stations = country.store.stations
+    stations = own.store.stations
 
     def watched(**asked):
         nonlocal at_once, most
@@ -143,8 +153,8 @@ async def test_few_requests_read_the_store_at_one_time(country, monkeypatch):
             at_once -= 1
         return stations(**asked)
 
-    monkeypatch.setattr(country.store, "stations", watched)
-    async with client_of(country.app()) as client:
+    monkeypatch.setattr(own.store, "stations", watched)
+    async with client_of(own.app()) as client:
         answers = await asyncio.gather(*(client.get("/api/v1/stations") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert most == READERS

@@ -21,9 +21,19 @@ from tests.dashboards.serving import client_of
 API = "/api/v1"
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=2)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=2)
     yield country
     country.store.close()
 
@@ -58,11 +68,11 @@ async def test_stations_have_their_verdict(country):
     assert reason["check"]
 
 
-async def test_a_station_that_is_silent_has_no_last_epoch_of_its_own_report(country):
-    assert (await get(country, "/stations/WENZ00CHN"))["last_epoch"] is None
+async def test_a_station_that_is_silent_has_no_last_epoch_of_its_own_report(own):
+    assert (await get(own, "/stations/WENZ00CHN"))["last_epoch"] is None
     early = c.report(c.SITES[2], START_US - 90 * SECOND_US, epochs=1)
-    country.keep(c.StationReports(reports=[early]))
-    assert (await get(country, "/stations/WENZ00CHN"))["last_epoch"] == "2025-12-31T23:58:30Z"
+    own.keep(c.StationReports(reports=[early]))
+    assert (await get(own, "/stations/WENZ00CHN"))["last_epoch"] == "2025-12-31T23:58:30Z"
 
 
 async def test_a_station_never_heard_of_is_unknown_and_not_good(country):
@@ -75,20 +85,20 @@ async def test_a_station_never_heard_of_is_unknown_and_not_good(country):
     )
 
 
-async def test_a_live_verdict_that_nothing_renewed_is_unknown(country):
-    country.now_us = START_US + 61 * SECOND_US
-    station = await get(country, "/stations/SHAO00CHN")
+async def test_a_live_verdict_that_nothing_renewed_is_unknown(own):
+    own.now_us = START_US + 61 * SECOND_US
+    station = await get(own, "/stations/SHAO00CHN")
     assert station["state"] == "unknown"
     assert station["score"] is None
     assert station["reasons"][0]["code"] == "not_judged"
-    assert await get(country, "/stations", state="good") == {"items": [], "next": None}
+    assert await get(own, "/stations", state="good") == {"items": [], "next": None}
 
 
-async def test_a_replay_does_not_age(country):
+async def test_a_replay_does_not_age(own):
     old = c.report(c.SITES[0], START_US + SECOND_US, received_at_us=None)
-    country.keep(c.StationReports(reports=[old]))
-    country.now_us = START_US + 10**15
-    assert (await get(country, "/stations/SHAO00CHN"))["state"] == "good"
+    own.keep(c.StationReports(reports=[old]))
+    own.now_us = START_US + 10**15
+    assert (await get(own, "/stations/SHAO00CHN"))["state"] == "good"
 
 
 async def test_pages_and_filter(country):
@@ -132,7 +142,7 @@ async def test_things_and_datastreams(country):
     assert (await get(country, "/datastreams", thing="elsewhere"))["items"] == []
 
 
-async def test_sites_of_regions_are_named_with_their_region(country):
+async def test_sites_of_regions_are_named_with_their_region(own):
     described = [
         ThingDescription(id="fujian:xiamen:quay", name="Quay", longitude=118.1, latitude=24.5),
         DatastreamDescription(
@@ -141,16 +151,16 @@ async def test_sites_of_regions_are_named_with_their_region(country):
         ),
         ThingDescription(id="pier:1", name="A colon of its own", longitude=118.1, latitude=24.5),
     ]  # fmt: skip
-    country.keep(Descriptions(descriptions=described))
-    async with client_of(country.app(regional=("fujian:",))) as client:
+    own.keep(Descriptions(descriptions=described))
+    app = own.app(regional=("fujian:",))
+    async with client_of(app) as client:
         things = (await client.get(API + "/things")).json()["items"]
         assert [(one["id"], one["region"]) for one in things] == [
             ("fujian:xiamen:quay", "fujian:xiamen"), ("gauge-xiamen", ""), ("pier:1", ""),
         ]  # fmt: skip
         series = (await client.get(API + "/datastreams/fujian:xiamen:quay.level")).json()
         assert (series["region"], series["name"], series["detectors"]) == ("fujian:xiamen", "Level", [])
-    snapshot = country.app(regional=("fujian:",)).state.snapshot
-    state = json.loads((await snapshot.get()).partition(b"data: ")[2])
+    state = json.loads((await app.state.snapshot.get()).partition(b"data: ")[2])
     assert {one["id"]: one["region"] for one in (*state["things"], *state["datastreams"])} == {
         "fujian:xiamen:quay": "fujian:xiamen", "gauge-xiamen": "", "pier:1": "", GAUGE: "",
         "fujian:xiamen:quay.level": "fujian:xiamen",
@@ -174,7 +184,7 @@ async def test_observations_one_by_one_and_paged(country):
     assert six_hours["items"][-1]["phenomenon_time"] == "2026-01-01T00:00:00Z"
 
 
-async def test_samples_with_their_places_and_waveforms(country):
+async def test_samples_with_their_places_and_waveforms(own):
     start = START_US + 60 * SECOND_US
     made = c.samples([(start + k * SECOND_US, float(k), 1) for k in range(3)])
     places = Places(
@@ -184,30 +194,30 @@ async def test_samples_with_their_places_and_waveforms(country):
     waves = Waves(
         rows=np.array([1]), step_us=np.array([1e4]), ends=np.array([3]), value=np.array([1.0, np.nan, -2.5])
     )
-    country.keep(msgspec.structs.replace(made, places=places, waves=waves))
+    own.keep(msgspec.structs.replace(made, places=places, waves=waves))
     path, span = f"/datastreams/{GAUGE}/observations", {"start": "2026-01-01T00:01:00Z"}
-    items = (await get(country, path, **span))["items"]
+    items = (await get(own, path, **span))["items"]
     told = [
         {key: one.get(key) for key in ("longitude", "latitude", "height_m") if key in one} for one in items
     ]
     assert told == [
         {"longitude": 118.1, "latitude": 24.5, "height_m": -3.5}, {}, {"longitude": 119.0, "latitude": 25.0},
     ]  # fmt: skip
-    there = await get(country, path, **span, bbox="118.5,24,120,26")
+    there = await get(own, path, **span, bbox="118.5,24,120,26")
     assert [one["value"] for one in there["items"]] == [2.0]
-    packets = (await get(country, f"/datastreams/{GAUGE}/waveforms", **span))["items"]
+    packets = (await get(own, f"/datastreams/{GAUGE}/waveforms", **span))["items"]
     assert packets == [{"begin": "2026-01-01T00:01:01Z", "step_s": 0.01, "values": [1.0, None, -2.5]}]
 
 
-async def test_aggregates_leave_out_what_failed_but_count_everything(country):
+async def test_aggregates_leave_out_what_failed_but_count_everything(own):
     path, hour = (
         f"/datastreams/{GAUGE}/observations",
         {"start": "2025-12-31T18:00:00Z", "end": "2026-01-01T00:00:00Z"},
     )
     spike = START_US - 30 * 60 * SECOND_US
-    country.keep(c.samples([(spike + 1, 99.0, 4)]))
-    good = (await get(country, path, **hour, window="1h", aggregate="max,count"))["items"]
-    every = (await get(country, path, **hour, window="60min", aggregate="max,count", quality="all"))["items"]
+    own.keep(c.samples([(spike + 1, 99.0, 4)]))
+    good = (await get(own, path, **hour, window="1h", aggregate="max,count"))["items"]
+    every = (await get(own, path, **hour, window="60min", aggregate="max,count", quality="all"))["items"]
     assert [w["count"] for w in good] == [60, 60, 60, 60, 60, 61]
     assert good[-1]["max"] < 5
     assert every[-1]["max"] == 99.0
@@ -215,15 +225,15 @@ async def test_aggregates_leave_out_what_failed_but_count_everything(country):
     assert set(good[0]) == {"start", "max", "count", "flags"}
 
 
-async def test_alerts_with_evidence_and_life(country):
-    (alert,) = (await get(country, "/alerts"))["items"]
+async def test_alerts_with_evidence_and_life(own):
+    (alert,) = (await get(own, "/alerts"))["items"]
     assert (alert["id"], alert["level"], alert["state"]) == ("a1", "orange", "open")
     assert alert["onset_at"] == "2025-12-31T23:50:00Z"
     assert alert["opened_at"] == "2025-12-31T23:52:00Z"
     assert alert["evidence"]["threshold_m"] == 0.3
     assert alert["evidence"]["samples"]["residual_m"] == [0.31, -0.05, 0.624]
     assert (alert["subject_id"], alert["rule"], alert["closed_at"]) == (GAUGE, "sea_level", None)
-    country.keep(
+    own.keep(
         c.AlertTransitions(
             transitions=[
                 c.alert(2, "acknowledged", by="Li", comment="seen"),
@@ -232,11 +242,11 @@ async def test_alerts_with_evidence_and_life(country):
             ]
         )
     )
-    assert (await get(country, "/alerts", state="open"))["items"] == []
-    (closed,) = (await get(country, "/alerts", state="closed"))["items"]
+    assert (await get(own, "/alerts", state="open"))["items"] == []
+    (closed,) = (await get(own, "/alerts", state="closed"))["items"]
     assert closed["acknowledged_by"] == "Li"
     assert closed["closed_at"] == "2025-12-31T23:59:00Z"
-    whole = await get(country, "/alerts/a1")
+    whole = await get(own, "/alerts/a1")
     assert [(t["number"], t["change"], t["level"]) for t in whole["transitions"]] == [
         (1, "opened", "orange"),
         (2, "acknowledged", "orange"),
@@ -290,10 +300,10 @@ async def test_figures_of_a_minute(country):
     assert await get(country, "/stations/WENZ00CHN/figures") == {"items": [], "next": None}
 
 
-async def test_figures_that_are_not_known_are_null(country):
+async def test_figures_that_are_not_known_are_null(own):
     bare = StationFigures(station_id="WENZ00CHN", time_us=START_US)
-    country.keep(StationReports(reports=[], figures=[bare]))
-    figures = (await get(country, "/stations/WENZ00CHN"))["figures"]
+    own.keep(StationReports(reports=[], figures=[bare]))
+    figures = (await get(own, "/stations/WENZ00CHN"))["figures"]
     known = {name: value for name, value in figures.items() if value is not None}
     assert known == {"station_id": "WENZ00CHN", "at": "2026-01-01T00:00:00Z", "usable_systems": ""}
 

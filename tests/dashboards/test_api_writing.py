@@ -8,9 +8,19 @@ PATH = "/api/v1/alerts/a1/acknowledge"
 LI = {"by": " Li ", "comment": "on my way"}
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that change nothing: to make an app takes longer than to be refused."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=1)
     yield country
     country.store.close()
 
@@ -20,15 +30,15 @@ async def post(app, host="127.0.0.1", path=PATH, **request):
         return await client.post(path, **request)
 
 
-async def test_an_acknowledgement_is_a_command_and_its_effect_is_answered(country):
-    answer = await post(country.app(), json=LI)
+async def test_an_acknowledgement_is_a_command_and_its_effect_is_answered(own):
+    answer = await post(own.app(), json=LI)
     assert answer.status_code == 200, answer.text
     alert = answer.json()
     assert (alert["state"], alert["acknowledged_by"]) == ("acknowledged", "Li")
-    (command,) = country.desk.seen
+    (command,) = own.desk.seen
     assert (command.kind, command.target, command.by) == ("acknowledge_alert", "a1", "Li")
     assert command.arguments == {"comment": "on my way"}
-    assert command.at_us == country.now_us
+    assert command.at_us == own.now_us
 
 
 @pytest.mark.parametrize(
@@ -71,36 +81,36 @@ async def test_what_is_refused_changes_nothing(country, request_, status):
         {"headers": {"origin": "http://127.0.0.1"}},
     ],
 )
-async def test_without_a_name_the_address_is_recorded(country, request_):
-    answer = await post(country.app(), **request_)
+async def test_without_a_name_the_address_is_recorded(own, request_):
+    answer = await post(own.app(), **request_)
     assert answer.status_code == 200, answer.text
     assert answer.json()["acknowledged_by"] == "unnamed, from 127.0.0.1"
 
 
-async def test_a_comment_stands_in_the_story_and_answers_nothing(country):
+async def test_a_comment_stands_in_the_story_and_answers_nothing(own):
     path = "/api/v1/alerts/a1/comments"
-    answer = await post(country.app(), path=path, json=LI)
+    answer = await post(own.app(), path=path, json=LI)
     assert answer.status_code == 200, answer.text
     alert = answer.json()
     assert (alert["state"], alert["acknowledged_by"]) == ("open", None)
     told = alert["transitions"][-1]
     assert (told["change"], told["by"], told["comment"]) == ("commented", "Li", "on my way")
-    (command,) = country.desk.seen
+    (command,) = own.desk.seen
     assert (command.kind, command.arguments) == ("comment_alert", {"comment": "on my way"})
     for body in ({}, {"comment": " "}, {"comment": "x" * 2001}, {"comment": "seen", "by": "x" * 101}):
-        assert (await post(country.app(), path=path, json=body)).status_code == 422, body
-    unknown = await post(country.app(), path="/api/v1/alerts/none/comments", json=LI)
+        assert (await post(own.app(), path=path, json=body)).status_code == 422, body
+    unknown = await post(own.app(), path="/api/v1/alerts/none/comments", json=LI)
     assert unknown.status_code == 404
-    assert len(country.desk.seen) == 1
+    assert len(own.desk.seen) == 1
 
 
-async def test_with_a_token_only_its_bearer_writes(country):
-    app = country.app(write_token="correct horse", open_writes=False)
+async def test_with_a_token_only_its_bearer_writes(own):
+    app = own.app(write_token="correct horse", open_writes=False)
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic correct horse"}):
         answer = await post(app, json=LI, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
-    assert country.desk.seen == []
+    assert own.desk.seen == []
     answer = await post(
         app, host="monitor.example", json=LI, headers={"authorization": "Bearer correct horse"}
     )
@@ -115,20 +125,20 @@ async def test_a_server_that_others_reach_is_closed_without_a_token(country):
 
 
 @pytest.mark.parametrize(("host", "status"), [("evil.example", 403), ("localhost", 200), ("[::1]", 200)])
-async def test_a_name_that_points_here_does_not_open_writing(country, host, status):
-    answer = await post(country.app(), host=host, json=LI)
+async def test_a_name_that_points_here_does_not_open_writing(own, host, status):
+    answer = await post(own.app(), host=host, json=LI)
     assert answer.status_code == status, answer.text
 
 
-async def test_what_the_pipeline_refuses_is_a_conflict(country):
-    country.desk.answer = CommandOutcome(id="", ok=False, message="The alert is closed already.")
-    answer = await post(country.app(), json=LI)
+async def test_what_the_pipeline_refuses_is_a_conflict(own):
+    own.desk.answer = CommandOutcome(id="", ok=False, message="The alert is closed already.")
+    answer = await post(own.app(), json=LI)
     assert answer.status_code == 409
     assert answer.json()["detail"] == "The alert is closed already."
 
 
-async def test_no_answer_in_time(country):
-    country.desk.silent = True
-    answer = await post(country.app(), json=LI)
+async def test_no_answer_in_time(own):
+    own.desk.silent = True
+    answer = await post(own.app(), json=LI)
     assert answer.status_code == 503
     assert "may still take effect" in answer.json()["detail"]

@@ -48,9 +48,27 @@ HAS_PLACES = {
 CLOSED = {"open_writes": False, "write_token": "correct horse", "cap": CapSource(CapConfig(sender="w.org"))}
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def peopled(tmp_path_factory):
+    for country in found(tmp_path_factory.mktemp("peopled")):
+        country.keep(everybody())
+        yield country
+
+
+def found(folder):
+    country = c.found(folder, minutes=1)
+    country.settings = CLOSED
     place = {"longitude": LONGITUDE, "latitude": LATITUDE, "height_m": HEIGHT_M}
     country.store.put_registry(stations=[Station(id=ID, name="Exactly", **place)])
     change = Change(
@@ -110,26 +128,25 @@ class Filled(dict[str, str]):
 
 
 async def test_no_answer_tells_a_stranger_the_exact_place(country):
-    seen = [path async for path, text in every_answer(country.app(**CLOSED), {}) if EXACT.search(text)]
+    seen = [path async for path, text in every_answer(country.app(), {}) if EXACT.search(text)]
     assert seen == []
 
 
 async def test_who_may_change_it_is_told_it(country):
-    seen = {path async for path, text in every_answer(country.app(**CLOSED), BEARER) if EXACT.search(text)}
+    seen = {path async for path, text in every_answer(country.app(), BEARER) if EXACT.search(text)}
     assert {"/api/v1/stations", "/api/v1/stations/{station_id}", "/api/v1/changes"} <= seen
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_each_role_is_told_what_it_may_know_in_each_answer(country, role):
-    country.keep(everybody())
-    app = country.app(**CLOSED)
+async def test_each_role_is_told_what_it_may_know_in_each_answer(peopled, role):
+    app = peopled.app()
     answers = every_answer(app, signed_in(app, role))
     seen = {path async for path, text in answers if EXACT.search(text)}
     assert seen == (set() if role == "viewer" else HAS_PLACES)
 
 
-async def test_a_token_is_told_them_by_its_scope(country):
-    app = country.app(**CLOSED)
+async def test_a_token_is_told_them_by_its_scope(own):
+    app = own.app()
     for scopes, places in ((("read",), set()), (("read", "sensitive"), HAS_PLACES)):
         text, made = token(*scopes)
         app.state.access.book.take(Changes(changes=[made]))
@@ -138,19 +155,19 @@ async def test_a_token_is_told_them_by_its_scope(country):
 
 
 async def test_where_everybody_may_all_is_told(country):
-    answers = every_answer(country.app(cap=CLOSED["cap"]), {})
+    answers = every_answer(country.app(open_writes=True, write_token=""), {})
     assert {path async for path, text in answers if EXACT.search(text)} == HAS_PLACES
 
 
-async def test_no_channel_tells_where_a_station_is(country):
+async def test_no_channel_tells_where_a_station_is(own):
     channels = ("level:orange", "network", f"station:{ID}")
     ecef_m = (-2831733.1234, 4675665.9876, 3275369.4321)
-    with country.push.viewer(channels, "stream") as viewer:
-        await country.push.step(c.START_US)
+    with own.push.viewer(channels, "stream") as viewer:
+        await own.push.step(c.START_US)
         report = c.report(c.SITES[0], c.START_US, station_id=ID, ecef_m=ecef_m)
         moved = c.alert(2, "level", alert_id="a9", subject_id=ID, evidence={"offset_m": 0.02})
-        country.keep(StationReports(reports=[report]), AlertTransitions(transitions=[moved]))
-        await country.push.step(c.START_US)
+        own.keep(StationReports(reports=[report]), AlertTransitions(transitions=[moved]))
+        await own.push.step(c.START_US)
         told = json.dumps(await events_of(viewer))
     assert all(f'"{channel}"' in told for channel in channels)
     assert not EXACT.search(told)
@@ -158,7 +175,7 @@ async def test_no_channel_tells_where_a_station_is(country):
 
 
 async def test_the_setting_says_how_much(country):
-    async with client_of(country.app(**CLOSED, station_decimals=1)) as client:
+    async with client_of(country.app(station_decimals=1)) as client:
         shown = (await client.get(f"/api/v1/stations/{ID}")).json()
     assert (shown["longitude"], shown["latitude"], shown["height_m"]) == (121.2, 31.1, None)
 
@@ -184,7 +201,7 @@ FINDS = (
 
 @pytest.mark.parametrize("question", [*STA_PLACES, *FINDS])
 async def test_sensorthings_tell_and_find_a_place_for_who_may_change_it_only(country, question):
-    async with client_of(country.app(**CLOSED)) as client:
+    async with client_of(country.app()) as client:
         strange, known = [
             await client.get(f"/sta/v1.1/{question}", headers=headers) for headers in ({}, BEARER)
         ]
