@@ -125,10 +125,8 @@ async def test_lowering_and_deciding_are_commands(country, path, body, kind, arg
 
 
 async def test_looking_at_a_link_answers_nothing_and_its_button_does(country):
-    sink, path = (
-        country.settings["receipts"],
-        LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1"),
-    )
+    sink = country.settings["receipts"]
+    path = LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1")
     looked = await ask(country, "GET", path)
     assert looked.status_code == 200
     assert "RED: Slope moves" in looked.text
@@ -150,10 +148,8 @@ async def test_looking_at_a_link_answers_nothing_and_its_button_does(country):
 
 
 async def test_a_link_that_was_not_made_here_or_is_old_serves_nobody(country):
-    sink, path = (
-        country.settings["receipts"],
-        LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1"),
-    )
+    sink = country.settings["receipts"]
+    path = LINKS.url(order("c1"), country.now_us).removeprefix("http://127.0.0.1")
     head, call_id, until_s, signature = path.rsplit("/", 3)
     old = LINKS.url(order("c1"), country.now_us - 25 * c.HOUR_US).removeprefix("http://127.0.0.1")
     for bad in (f"{head}/c2/{until_s}/{signature}", f"{head}/{call_id}/9{until_s}/{signature}", old):

@@ -92,9 +92,19 @@ class Asked:
             return await client.request(method, path, **more)
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """One for all that only ask: to make an app takes longer than most questions."""
+    yield from asking(tmp_path_factory.mktemp("country"))
+
+
 @pytest.fixture
-def asked(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def own(tmp_path):
+    yield from asking(tmp_path)
+
+
+def asking(folder):
+    country = c.found(folder, minutes=1)
     yield Asked(country, a_book())
     country.store.close()
 
@@ -151,23 +161,23 @@ async def test_a_box_that_is_none_is_refused(asked, box):
     assert "is no box" in (await asked(bbox=box, status=400))["detail"]
 
 
-async def test_who_follows_gets_what_has_changed(asked, monkeypatch):
-    first = await asked("/changes")
+async def test_who_follows_gets_what_has_changed(own, monkeypatch):
+    first = await own("/changes")
     assert (first["is_whole"], len(first["items"]), first["ended"], first["is_more"]) == (True, 5, [], False)
-    nothing = await asked("/changes", after=first["next"])
+    nothing = await own("/changes", after=first["next"])
     assert (nothing["is_whole"], nothing["items"], nothing["ended"]) == (False, [], [])
-    one, gone = asked.book.own()[:2]
+    one, gone = own.book.own()[:2]
     one.quality = 1
-    asked.book.touch(one)
-    asked.book.end(gone.key)
-    some = await asked("/changes", after=first["next"])
+    own.book.touch(one)
+    own.book.end(gone.key)
+    some = await own("/changes", after=first["next"])
     assert [(x["id"], x["quality"]) for x in some["items"]] == [("wuhan/0", 1)]
     assert some["ended"] == ["wuhan/1"]
     for other in ("nonsense", "x.3", first["next"] + "9" * 30, "."):
-        assert (await asked("/changes", after=other))["is_whole"]
+        assert (await own("/changes", after=other))["is_whole"]
     monkeypatch.setattr(sessions_routes, "MAX_LIMIT", 3)
-    part = await asked("/changes")
-    rest = await asked("/changes", after=part["next"])
+    part = await own("/changes")
+    rest = await own("/changes", after=part["next"])
     assert (part["is_more"], rest["is_more"], rest["is_whole"]) == (True, False, False)
     assert len({x["id"] for x in part["items"] + rest["items"]}) == 4
 
@@ -182,7 +192,7 @@ async def test_nothing_of_it_is_told_without_the_token(asked):
     assert "NEAREST" not in live
 
 
-async def test_what_is_kept_is_found(asked):
+async def test_what_is_kept_is_found(own):
     legs = [SessionLeg(since_us=c.START_US, base="WUHN", longitude=114.4, latitude=30.5)]
     kept = KeptSession(
         caster="wuhan", number=7, account="li", mountpoint="NEAREST", agent="x", version=1,
@@ -190,8 +200,8 @@ async def test_what_is_kept_is_found(asked):
         fixed=2, floating=1, decimals=1, begin_longitude=114.4, begin_latitude=30.5, longitude=114.5,
         latitude=30.6, legs=legs,
     )  # fmt: skip
-    asked.country.store.commit([KeptSessions(sessions=[kept])], None, now_us=1)
-    (one,) = (await asked("/past", base="WUHN", start="2026-01-01T00:00:00Z"))["items"]
+    own.country.store.commit([KeptSessions(sessions=[kept])], None, now_us=1)
+    (one,) = (await own("/past", base="WUHN", start="2026-01-01T00:00:00Z"))["items"]
     assert one == {
         "id": "wuhan/7", "account": "li", "mountpoint": "NEAREST", "caster": "wuhan", "agent": "x",
         "ntrip_version": 1, "begin": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:00:09Z",
@@ -200,13 +210,13 @@ async def test_what_is_kept_is_found(asked):
         "bases": [{"base": "WUHN", "since": "2026-01-01T00:00:00Z", "reason": "", "longitude": 114.4,
                    "latitude": 30.5}],
     }  # fmt: skip
-    assert (await asked("/past", account="wu"))["items"] == []
-    await asked("/past", after="nonsense", status=400)
+    assert (await own("/past", account="wu"))["items"] == []
+    await own("/past", after="nonsense", status=400)
 
 
-async def test_the_setting_in_force_is_told(asked):
+async def test_the_setting_in_force_is_told(own):
     url = "/api/v1/privacy/rovers"
-    held = (await asked.request("GET", url)).json()
+    held = (await own.request("GET", url)).json()
     assert held == {"position_decimals": None, "addresses": "network", "days": 0}
     for after, verb, expected in (
         ({"position_decimals": 2, "days": 3}, "put", (2, "network", 3)),
@@ -216,10 +226,10 @@ async def test_the_setting_in_force_is_told(asked):
             kind="privacy", id="rovers", version=len(verb), verb=verb, before=None, after=after, by="Li",
             at_us=1, command_id=verb,
         )  # fmt: skip
-        asked.country.store.commit([Changes(changes=[change])], None, now_us=1)
-        assert tuple((await asked.request("GET", url)).json().values()) == expected
-    answer = await asked.request("PUT", "/api/v1/privacy/others", headers=HEADERS, json={})
+        own.country.store.commit([Changes(changes=[change])], None, now_us=1)
+        assert tuple((await own.request("GET", url)).json().values()) == expected
+    answer = await own.request("PUT", "/api/v1/privacy/others", headers=HEADERS, json={})
     assert answer.status_code == 422
     for body in ({"position_decimals": 7}, {"addresses": "some"}, {"days": -1}, {"other": 1}):
-        answer = await asked.request("PUT", url, headers=HEADERS, json=body)
+        answer = await own.request("PUT", url, headers=HEADERS, json=body)
         assert answer.status_code == 422, body

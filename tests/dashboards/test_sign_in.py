@@ -26,9 +26,33 @@ CLOSED = {"open_writes": False, "write_token": "the write token"}
 ACKNOWLEDGE = "/api/v1/alerts/a1/acknowledge"
 
 
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """One for all that change nothing in it; each who is let in or guesses has an app of its own."""
+    yield from found(tmp_path_factory.mktemp("country"))
+
+
+@pytest.fixture(scope="module")
+def app(country):
+    """For all who only ask, or are refused without a guess."""
+    return country.app(**CLOSED)
+
+
 @pytest.fixture
-def country(tmp_path):
-    country = c.found(tmp_path, minutes=1)
+def desk(country):
+    """Its desk, which has seen nothing and does nothing."""
+    country.desk.seen.clear()
+    country.desk.answer = CommandOutcome(id="", ok=True, message="Done.")
+    return country.desk
+
+
+@pytest.fixture
+def own(tmp_path):
+    yield from found(tmp_path)
+
+
+def found(folder):
+    country = c.found(folder, minutes=1)
     country.keep(everybody())
     yield country
     country.store.close()
@@ -38,8 +62,8 @@ async def sign_in(client, name, password=PASSWORD, **more):
     return await client.post(SESSION, json={"name": name, "password": password}, **more)
 
 
-async def test_a_session_from_its_begin_to_its_end(country):
-    app = country.app(**CLOSED)
+async def test_a_session_from_its_begin_to_its_end(own):
+    app = own.app(**CLOSED)
     async with client_of(app) as client:
         answer = await sign_in(client, "duty_officer")
         assert answer.status_code == 200, answer.text
@@ -87,9 +111,9 @@ async def test_over_tls_the_cookie_is_for_tls_alone(country, base):
         ({"name": "\ud800", "password": "\u0000"}, 400),
     ],
 )
-async def test_who_is_not_let_in(country, body, status):
-    country.keep(Changes(changes=[account("closed", "viewer", enabled=False)]))
-    async with client_of(country.app(**CLOSED)) as client:
+async def test_who_is_not_let_in(own, body, status):
+    own.keep(Changes(changes=[account("closed", "viewer", enabled=False)]))
+    async with client_of(own.app(**CLOSED)) as client:
         answer = await client.post(SESSION, json=body) if status != 400 else await client.post(
             SESSION, content=b'{"name": "\xff"}', headers={"content-type": "application/json"}
         )  # fmt: skip
@@ -97,8 +121,8 @@ async def test_who_is_not_let_in(country, body, status):
         assert "set-cookie" not in answer.headers
 
 
-async def test_a_form_of_a_foreign_page_signs_nobody_in(country):
-    async with client_of(country.app(**CLOSED)) as client:
+async def test_a_form_of_a_foreign_page_signs_nobody_in(app):
+    async with client_of(app) as client:
         answer = await client.post(SESSION, data={"name": "viewer", "password": PASSWORD})
         assert answer.status_code == 415
 
@@ -136,14 +160,14 @@ async def test_a_change_of_the_account_ends_its_sessions(country, what):
         assert (await client.get(SESSION, headers=other)).json()["how"] == "session"
 
 
-async def test_a_session_that_is_used_goes_on_and_one_that_is_not_ends(country):
-    app = country.app(**CLOSED)
+async def test_a_session_that_is_used_goes_on_and_one_that_is_not_ends(own):
+    app = own.app(**CLOSED)
     async with client_of(app) as client:
         await sign_in(client, "viewer")
         for _ in range(6):
-            country.now_us += 6 * c.HOUR_US
+            own.now_us += 6 * c.HOUR_US
             assert (await client.get(SESSION)).json()["how"] == "session"
-        country.now_us += 12 * c.HOUR_US
+        own.now_us += 12 * c.HOUR_US
         assert (await client.get(SESSION)).json()["how"] == "nobody"
 
 
@@ -158,22 +182,20 @@ async def test_a_session_that_is_used_goes_on_and_one_that_is_not_ends(country):
         ({"content-type": "text/plain"}, 415),
     ],
 )
-async def test_a_cookie_alone_changes_nothing(country, headers, status):
-    app = country.app(**CLOSED)
+async def test_a_cookie_alone_changes_nothing(app, desk, headers, status):
     kind = {"content-type": "application/json"}
     sent = {**signed_in(app, "duty_officer"), **kind, **headers}
     async with client_of(app) as client:
         answer = await client.post(ACKNOWLEDGE, content=b"{}", headers=sent)
     assert answer.status_code == status, answer.text
-    assert len(country.desk.seen) == (status == 200)
+    assert len(desk.seen) == (status == 200)
 
 
 @pytest.mark.parametrize(
     ("origin", "is_taken"),
     [("http://monitor.example", True), ("http://evil.example", False), ("null", False), (None, False)],
 )
-def test_a_socket_with_a_cookie_comes_from_the_page_of_this_server(country, origin, is_taken):
-    app = country.app(**CLOSED)
+def test_a_socket_with_a_cookie_comes_from_the_page_of_this_server(app, origin, is_taken):
     headers = {**signed_in(app, "viewer"), "host": "monitor.example"}
     headers |= {} if origin is None else {"origin": origin}
     sent = [(name.encode(), text.encode()) for name, text in headers.items()]
@@ -182,16 +204,15 @@ def test_a_socket_with_a_cookie_comes_from_the_page_of_this_server(country, orig
         needs.check(HTTPConnection(scope), app.state.access, Action.READ, "This")
 
 
-async def test_what_is_told_to_one_is_kept_by_no_cache(country):
-    app = country.app(**CLOSED)
+async def test_what_is_told_to_one_is_kept_by_no_cache(app):
     async with client_of(app) as client:
         known = await client.get("/api/v1/stations", headers=signed_in(app, "viewer"))
         assert known.headers["cache-control"] == "no-store"
         assert "cache-control" not in (await client.get("/api/v1/stations")).headers
 
 
-async def test_a_token_that_is_wrong_expired_or_revoked_gets_401(country):
-    app = country.app(**CLOSED)
+async def test_a_token_that_is_wrong_expired_or_revoked_gets_401(own):
+    app = own.app(**CLOSED)
     book = app.state.access.book
     (good, made), (old, expired), (gone, revoked) = (
         token("read", "answer"),
@@ -208,11 +229,11 @@ async def test_a_token_that_is_wrong_expired_or_revoked_gets_401(country):
                 answer = await ask
                 assert answer.status_code == 401, text
                 assert answer.headers["www-authenticate"] == "Bearer"
-    assert len(country.desk.seen) == 1
+    assert len(own.desk.seen) == 1
 
 
-async def test_a_token_may_what_its_scopes_say(country):
-    app = country.app(**CLOSED)
+async def test_a_token_may_what_its_scopes_say(own):
+    app = own.app(**CLOSED)
     text, made = token("answer")
     app.state.access.book.take(Changes(changes=[made]))
     async with client_of(app) as client:
@@ -221,21 +242,21 @@ async def test_a_token_may_what_its_scopes_say(country):
             assert (await client.get(path, headers=bearer(text))).status_code == 403
 
 
-async def test_a_token_is_made_shown_once_listed_and_revoked(country):
-    app = country.app(**CLOSED)
+async def test_a_token_is_made_shown_once_listed_and_revoked(own):
+    app = own.app(**CLOSED)
     book, headers = app.state.access.book, signed_in(app, "administrator")
     body = {"name": "backup", "scopes": ["read", "read"], "expires": "2026-02-01T00:00:00+08:00"}
-    country.desk.answer = CommandOutcome(id="", ok=True, message="Done.")
+    own.desk.answer = CommandOutcome(id="", ok=True, message="Done.")
     async with client_of(app) as client:
         made = await client.post("/api/v1/tokens", json=body, headers=headers)
         assert made.status_code == 200, made.text
         assert made.headers["cache-control"] == "no-store"
-        (command,) = country.desk.seen
+        (command,) = own.desk.seen
         assert (command.kind, command.by) == ("put", "administrator")
         identity, text = made.json()["id"], made.json()["token"]
         assert text not in str(command)
         done = Changes(changes=[change("token", identity, command.arguments, 2)])
-        country.keep(done)
+        own.keep(done)
         book.take(done)
         (listed,) = (await client.get("/api/v1/tokens", headers=headers)).json()["items"]
         assert listed["used_at"] is None
@@ -249,7 +270,7 @@ async def test_a_token_is_made_shown_once_listed_and_revoked(country):
         for path in ("/api/v1/changes", "/api/v1/commands"):
             assert command.arguments["secret_hash"] not in (await client.get(path, headers=headers)).text
         await client.delete(f"/api/v1/tokens/{identity}", headers=headers)
-        assert (country.desk.seen[-1].kind, country.desk.seen[-1].target) == ("delete", f"token/{identity}")
+        assert (own.desk.seen[-1].kind, own.desk.seen[-1].target) == ("delete", f"token/{identity}")
 
 
 @pytest.mark.parametrize(
@@ -257,17 +278,16 @@ async def test_a_token_is_made_shown_once_listed_and_revoked(country):
     [{"scopes": []}, {"scopes": ["all"]}, {"name": ""}, {"name": "x" * 61}, {"expires": "tomorrow"},
      {"expires": "2026-02-01T00:00:00"}, {"secret_hash": "0" * 64}],
 )  # fmt: skip
-async def test_what_cannot_be_a_token_is_refused(country, wrong):
-    app = country.app(**CLOSED)
+async def test_what_cannot_be_a_token_is_refused(app, desk, wrong):
     body = {"name": "backup", "scopes": ["read"], **wrong}
     async with client_of(app) as client:
         answer = await client.post("/api/v1/tokens", json=body, headers=signed_in(app, "administrator"))
     assert answer.status_code == 422, answer.text
-    assert country.desk.seen == []
+    assert desk.seen == []
 
 
-async def test_who_asks_too_often_waits_and_nobody_else(country):
-    app = country.app(**CLOSED, rules=Rules(reads_s=1.0, writes_s=0.1))
+async def test_who_asks_too_often_waits_and_nobody_else(own):
+    app = own.app(**CLOSED, rules=Rules(reads_s=1.0, writes_s=0.1))
     many = [{"headers": bearer("the write token")}] * 3
 
     async def asked(address, count=12, **more):
@@ -296,9 +316,9 @@ async def test_who_asks_too_often_waits_and_nobody_else(country):
     assert 'groundswell_http_too_often_total{kind="write"} 2.0' in figures
 
 
-async def test_the_live_stream_ends_when_its_reader_may_not_read_any_more(country, monkeypatch):
+async def test_the_live_stream_ends_when_its_reader_may_not_read_any_more(own, monkeypatch):
     monkeypatch.setattr(needs, "LOOK_S", 0.05)
-    app = country.app(**CLOSED, rules=Rules(is_public=False))
+    app = own.app(**CLOSED, rules=Rules(is_public=False))
     headers, other = signed_in(app, "viewer"), signed_in(app, "operator")
     async with served(app) as (_, url):
         import httpx
