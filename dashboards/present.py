@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,8 +51,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_OFFSET = (None, None, None)
 
 
+@lru_cache(8192)
 def time_of(time_us: int) -> datetime:
-    """Return an aware time, exact to the microsecond."""
+    """Return an aware time, exact to the microsecond. Stations are judged at the same few times."""
     return _EPOCH + timedelta(microseconds=time_us)
 
 
@@ -117,9 +119,7 @@ def station(row: StationRow, now_us: int, last_epochs_us: Mapping[str, int]) -> 
         )
     else:
         epoch_us = report.epoch_us if report.epochs else last_epochs_us.get(row.id)
-        shown = verdict(report, epoch_us)
-        if is_stale(report, now_us):
-            shown = stale(report, epoch_us)
+        shown = (stale if is_stale(report, now_us) else verdict)(report, epoch_us)
     return StationAnswer(
         **msgspec.structs.asdict(shown),
         name=row.name,
