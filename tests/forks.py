@@ -183,6 +183,7 @@ def _main() -> None:
     from deploy import cli, kernel_cache
 
     kernel_cache.use()
+    import deploy.archive_command
     import deploy.caster_command
     import deploy.gather
     import deploy.notify_command
