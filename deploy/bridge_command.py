@@ -26,6 +26,7 @@ from streams.objects import Base
 from streams.regions import Region, RegionTree, UpRules
 from streams.sharing import Downward, Upward, for_below
 from streams.telling import Telling
+from streams.together import together
 from streams.topics import (
     ALERTS,
     COMMAND_OUTCOMES,
@@ -92,12 +93,8 @@ class Bridge:
 
     async def run(self) -> None:
         """Carry until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for carrier in self.carriers:
-                tasks.create_task(carrier.run(), name=carrier.passage.name)
-            if self.describer is not None:
-                tasks.create_task(self.describer.run(), name=self.describer.name)
-            tasks.create_task(self.accounts.run(), name="accounts")
+        names = [*(one.name for one in self.told), "accounts"]
+        await together(*(one.run() for one in self.told), self.accounts.run(), names=names)
 
 
 def bridge_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.refusal import Refusal
 from storage.sqlite import SqliteStore
-from storage.store import StationRow, StorageError
+from storage.store import StorageError
 
 
 def database(folder: Path) -> Path:
@@ -70,13 +70,3 @@ def open_store(folder: Path, *, behind: bool = False) -> SqliteStore:
     """
     with refusing_damage(folder):
         return SqliteStore(database(folder), behind=behind)
-
-
-def every_station(store: SqliteStore) -> Iterator[StationRow]:
-    """Return all stations, page by page."""
-    after = None
-    while True:
-        page = store.stations(after=after, limit=1000)
-        yield from page.items
-        if (after := page.next) is None:
-            return

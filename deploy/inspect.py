@@ -13,9 +13,10 @@ from rich.table import Table
 
 from connectors.replay import MAX_FILE_BYTES
 from deploy import defaults
-from deploy.data_folder import database, every_station, open_store, refusing_damage
+from deploy.data_folder import database, open_store, refusing_damage
 from deploy.refusal import Refusal
 from gnss.time import iso_z
+from storage.pages import every
 
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ def print_stations(data: Path | None) -> None:
     order = ["bad", "degraded", "unknown", "good"]
     with contextlib.closing(open_store(folder)) as store, refusing_damage(folder):
         rows = sorted(
-            every_station(store), key=lambda r: (order.index(r.report.state if r.report else "unknown"), r.id)
+            every(lambda after: store.stations(after=after, limit=1000)),
+            key=lambda r: (order.index(r.report.state if r.report else "unknown"), r.id),
         )
     table = Table(box=SIMPLE_HEAD)
     for name in ("station", "state", "score", "last epoch", "latency s", "C/N0"):

@@ -52,6 +52,7 @@ def worker_figures(worker: Worker, lag: Callable[[], Mapping[tuple[str, int], in
             "Tasks let go of: another has them, or Kafka was away.",
             lambda: health.lost_tasks,
         ),
+        counter("worker_missed", "Messages that Kafka kept no longer.", lambda: health.missed),
         counter(
             "worker_journal_bytes",
             "What stands beside what is told, packed.",
@@ -72,6 +73,7 @@ def writer_figures(health: WriterHealth) -> list[Figure]:
         counter("store_commits", "Commits.", lambda: health.commits),
         counter("store_repeated", "Messages that had been made twice.", lambda: health.repeated),
         counter("store_dead_letters", "Messages that were parked.", lambda: health.dead_letters),
+        counter("store_missed", "Messages that Kafka kept no longer.", lambda: health.missed),
     ]
 
 

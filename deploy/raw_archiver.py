@@ -197,17 +197,16 @@ class RawArchiver:
         reader = self.make_reader(self.archive.consumed)
         try:
             await reader.start()
-            await self._look_behind(reader)
             since_s: float | None = None
             while True:
                 read = await reader.next(WAIT_S)
+                health.missed = reader.missed.total()
                 if read:
                     await self._work(lambda found=read: self.archive.take(found))  # type: ignore[misc]
                     since_s = time.monotonic() if since_s is None else since_s
                     health.lag = reader.lag()
                 if since_s is not None and self._is_due(since_s):
-                    if not await self._keep():
-                        await self._look_behind(reader)
+                    await self._keep()
                     since_s = None
         finally:
             await reader.stop()
@@ -225,9 +224,9 @@ class RawArchiver:
         is_much = self.archive.taken_bytes >= MOST_BYTES or self.archive.taken_chunks >= MOST_CHUNKS
         return is_much or time.monotonic() - since_s >= KEEP_S
 
-    async def _keep(self) -> bool:
-        """Keep what was taken, however long that takes; return whether it worked at once."""
-        health, is_first = self.archive.health, True
+    async def _keep(self) -> None:
+        """Keep what was taken, however long that takes."""
+        health = self.archive.health
         while True:
             try:
                 await self._work(lambda: self.archive.keep(self.clock_us()))
@@ -235,25 +234,10 @@ class RawArchiver:
                 if not health.error:
                     log.error("cannot archive raw data, trying again", error=repr(error))
                 health.error = f"{type(error).__name__}: {error}"
-                is_first = False
                 await asyncio.sleep(RETRY_S)
             else:
                 health.error = ""
-                return is_first
-
-    async def _look_behind(self, reader: Reader) -> None:
-        """Count what Kafka has let go of before it was read."""
-        begins = await reader.begins()
-        for topic, places in self.archive.consumed.items():
-            for partition, place in list(places.items()):
-                begin = begins.get(topic, {}).get(partition, 0)
-                if begin > place:
-                    self.archive.health.missed += begin - place
-                    places[partition] = begin
-                    log.error(
-                        "messages were gone before they were archived; gatherers may have their bytes",
-                        topic=topic, partition=partition, messages=begin - place,
-                    )  # fmt: skip
+                return
 
     async def _work(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)

@@ -12,6 +12,7 @@ from streams.kafka.account_lines import AccountReceiver, AccountTeller
 from streams.kafka.bridge import Side
 from streams.kafka.exchange import Exchange, Line
 from streams.regions import RegionTree
+from streams.together import together
 
 Values = Callable[[], Mapping[tuple[str, ...], float]]
 
@@ -69,11 +70,12 @@ class RegionalAccounts:
 
     async def run(self) -> None:
         """Carry until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for one in (self.teller, self.receiver, *self.exchange.lines):
-                if one is not None:
-                    tasks.create_task(one.run(), name=one.name)
-            tasks.create_task(self._tell_again(), name="volumes again")
+        parts = [one for one in (self.teller, self.receiver, *self.exchange.lines) if one is not None]
+        await together(
+            self._tell_again(),
+            *(part.run() for part in parts),
+            names=["volumes again", *(part.name for part in parts)],
+        )
 
     def _changed(self) -> None:
         self._is_changed = True

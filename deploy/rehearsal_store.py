@@ -14,6 +14,7 @@ from deploy.data_folder import database, refusing_damage
 from deploy.refusal import Refusal
 from deploy.settings import Settings
 from storage.by_receipt import SampleStore
+from storage.pages import every
 from storage.paging import encode_cursor
 from storage.postgres import PostgresStore
 from storage.rows import AlertHistory, CallRow, CommandRow, Page
@@ -88,25 +89,17 @@ def reading(settings: Settings, data: Path | None) -> Iterator[RehearsalStore]:
 
 def stored_alerts(store: RehearsalStore, end_us: int, since_us: int) -> Iterator[Steps]:
     """Yield this installation's own alerts that were opened before a time and not closed before another."""
-    after: str | None = encode_cursor("alerts", (end_us, ""))
-    while after is not None:
-        page = store.alerts(after=after, limit=_PAGE)
-        for alert in page.items:
-            if region_of(alert.alert_id) or (alert.state == "closed" and alert.at_us < since_us):
-                continue
-            if (history := store.alert(alert.alert_id)) is not None:
-                yield [msgspec.structs.replace(step, evidence={}) for step in history.transitions]
-        after = page.next
+    before_end = encode_cursor("alerts", (end_us, ""))
+    for alert in every(lambda after: store.alerts(after=after, limit=_PAGE), before_end):
+        if region_of(alert.alert_id) or (alert.state == "closed" and alert.at_us < since_us):
+            continue
+        if (history := store.alert(alert.alert_id)) is not None:
+            yield [msgspec.structs.replace(step, evidence={}) for step in history.transitions]
 
 
 def every_change(store: RehearsalStore) -> Iterator[Change]:
     """Yield what commands changed, the newest first."""
-    after: str | None = None
-    while True:
-        page = store.changes(after=after, limit=_PAGE)
-        yield from page.items
-        if (after := page.next) is None:
-            return
+    return every(lambda after: store.changes(after=after, limit=_PAGE))
 
 
 def newest(changes: Iterable[Change]) -> list[Change]:

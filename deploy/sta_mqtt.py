@@ -27,6 +27,7 @@ from streams.kafka.reader import Read, Reader
 from streams.kafka.registry import RegistryFollower
 from streams.objects import Base, Objects
 from streams.records import Change, Changes, FlaggedSamples, Record
+from streams.together import together
 from streams.topics import FLAGGED_SAMPLES, REGISTRY
 
 log = structlog.get_logger()
@@ -105,10 +106,7 @@ class Teller:
 
     async def run(self) -> None:
         """Tell until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.outlet.run(), name="SensorThings over MQTT")
-            tasks.create_task(self._tell_samples(), name="samples over MQTT")
-            tasks.create_task(self._tell_changes(), name="changes over MQTT")
+        await together(self.outlet.run(), self._tell_samples(), self._tell_changes())
 
     def figures(self) -> list[Figure]:
         """Return the figures of all of this."""
@@ -220,15 +218,15 @@ async def telling_over_kafka(
             else:
                 teller.know(changes)
 
+        async def listen(samples: Reader) -> None:
+            while True:
+                teller.listen(_batches(await samples.next(WAIT_S)))
+
         follower = RegistryFollower(Reader(access, (REGISTRY,), {}, prefix), take)
         samples = Reader(access, (FLAGGED_SAMPLES,), None, prefix, gather_s=GATHER_S)
         try:
             await samples.start()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(follower.run(), name="changes")
-                tasks.create_task(teller.run(), name="telling")
-                while True:
-                    teller.listen(_batches(await samples.next(WAIT_S)))
+            await together(follower.run(), teller.run(), listen(samples))
         finally:
             await samples.stop()
 

@@ -78,6 +78,8 @@ class WriterHealth:
     messages: int = 0
     repeated: int = 0
     dead_letters: int = 0
+    missed: int = 0
+    """Messages that Kafka had let go of before they were read."""
     lag: int = 0
     """Messages that wait."""
 
@@ -124,6 +126,7 @@ class StoreWriter:
         try:
             while True:
                 read = await reader.next(WAIT_S)
+                self.health.missed = reader.missed.total()
                 if read:
                     await self.keep(read)
                     self.health.lag = reader.lag()

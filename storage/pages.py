@@ -10,9 +10,8 @@ from storage.rows import Page
 T = TypeVar("T")
 
 
-def every(ask: Callable[[str | None], Page[T]]) -> Iterator[T]:
-    """Yield the items of all pages; `ask` returns the page behind a cursor."""
-    after: str | None = None
+def every(ask: Callable[[str | None], Page[T]], after: str | None = None) -> Iterator[T]:
+    """Yield the items of all pages (from a cursor on); `ask` returns the page behind a cursor."""
     while True:
         page = ask(after)
         yield from page.items

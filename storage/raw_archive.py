@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -30,7 +30,7 @@ from storage.raw_expiry import Expiry
 from storage.raw_places import Places
 from storage.raw_reader import LAST_US, RawReader, time_of
 from storage.rows import RawSegment
-from storage.segments import encode_segment
+from storage.segments import encode_segments
 from storage.store import RawIndex
 from streams.records import RawChunk
 
@@ -46,6 +46,8 @@ _WRITERS = 8
 _HOUR_US = 3_600_000_000
 _SHARE = 50
 """Files that a thread takes at once."""
+_PACKED_AT_ONCE = 200
+"""Segments, of a megabyte at most each."""
 
 
 @dataclass(slots=True)
@@ -229,7 +231,7 @@ class RawArchive:
                 found.append(buffer)
             else:
                 batch[station_id] = [buffer]
-        pieces = [self._piece(station_id, buffers) for station_id, buffers in batch.items()]
+        pieces = self._pieces(batch)
         errors = self._append([piece for piece, _ in pieces])
         failed: deque[tuple[str, _Buffer]] = deque()
         for (station_id, buffers), (piece, parts), error in zip(batch.items(), pieces, errors, strict=True):
@@ -254,16 +256,38 @@ class RawArchive:
         told = chain.from_iterable(self._writers.map(self._objects.append_all, shares))
         return [next(told) if one.data else None for one in pieces]
 
-    def _piece(self, station_id: str, buffers: Sequence[_Buffer]) -> tuple[Piece, list[_Part]]:
-        """Return what of a station's buffers is to be written, and where."""
+    def _pieces(self, batch: Mapping[str, Sequence[_Buffer]]) -> list[tuple[Piece, list[_Part]]]:
+        """Return what of each station's buffers is to be written, and where."""
+        slots = [(name, buffer) for name, buffers in batch.items() for buffer in buffers]
+        missing = [self._places.missing(name, buffer.slot_us, buffer.chunks) for name, buffer in slots]
+        new = [
+            (buffer.slot_us, chunks)
+            for (_, buffer), (chunks, _) in zip(slots, missing, strict=True)
+            if chunks
+        ]
+        packed = chain.from_iterable(
+            encode_segments(new[i : i + _PACKED_AT_ONCE]) for i in range(0, len(new), _PACKED_AT_ONCE)
+        )
+        left = iter(missing)
+        return [
+            self._piece(name, buffers, list(islice(left, len(buffers))), packed)
+            for name, buffers in batch.items()
+        ]
+
+    def _piece(
+        self,
+        station_id: str,
+        buffers: Sequence[_Buffer],
+        missing: Sequence[tuple[list[RawChunk], int]],
+        packed: Iterator[tuple[bytes, bytes]],
+    ) -> tuple[Piece, list[_Part]]:
         path = object_path(station_id, buffers[0].slot_us)
         piece, parts = bytearray(), []
-        for buffer in buffers:
-            chunks, position = self._places.missing(station_id, buffer.slot_us, buffer.chunks)
+        for buffer, (chunks, position) in zip(buffers, missing, strict=True):
             if not chunks:
                 parts.append(_Part(buffer.slot_us, position, None))
                 continue
-            data, sha256 = encode_segment(buffer.slot_us, chunks)
+            data, sha256 = next(packed)
             times = [time_of(chunk) for chunk in chunks]
             segment = RawSegment(
                 station_id=station_id,
@@ -291,14 +315,16 @@ class RawArchive:
         oldest = min(map(hour_of, paths))
         self._close_objects([path for path in self._lengths if path not in paths and hour_of(path) < oldest])
         self._index.open_objects(new)
+        lengths = self._index.object_lengths(new)
         for path in new:
-            length = self._index.object_length(path)
+            length = lengths[path]
             self._objects.cut(path, length)
             self._lengths[path] = length
 
     def _close_objects(self, paths: Iterable[str]) -> None:
         """Take objects from the list of the unfinished, unless they hold what is not committed."""
-        whole = [path for path in paths if self._index.object_length(path) == self._lengths[path]]
+        lengths = self._index.object_lengths(list(paths))
+        whole = [path for path, length in lengths.items() if length == self._lengths[path]]
         if whole:
             self._index.close_objects(whole)
             for path in whole:

@@ -35,11 +35,17 @@ class Places:
         self._reader = reader
         self._written: dict[tuple[str, int], list[RawSegment]] = {}
         """Segments by station and slot whose rows are on their way."""
+        self._newest_us = {name: newest_us for name, _, newest_us in index.raw_extents()}
+        """The newest slot of each station: of a newer one nothing is stored, and nobody has to be asked."""
+        self._is_forgetful = False
+        """A station that is not named may have slots."""
 
     def missing(self, station_id: str, slot_us: int, chunks: list[RawChunk]) -> tuple[list[RawChunk], int]:
         """Return the chunks that the archive does not have, and the position of the first."""
         last_us, end = self.ends.get(station_id, (slot_us, 0))
         position = end if last_us == slot_us else 0
+        if self._is_new(station_id, slot_us):
+            return chunks, position
         stored = [s for s in self._segments(station_id, slot_us) if s.position + s.size > position]
         if not stored:
             return chunks, position
@@ -60,12 +66,26 @@ class Places:
         self.ends[station_id] = slot_us, end
         if len(self.ends) > MOST_STATIONS:
             del self.ends[next(iter(self.ends))]
+        self._note(station_id, slot_us)
         if segment is not None:
             self._written.setdefault((station_id, slot_us), []).append(segment)
 
     def committed(self) -> None:
         """Note that the rows of all segments are committed."""
         self._written.clear()
+
+    def _is_new(self, station_id: str, slot_us: int) -> bool:
+        newest_us = self._newest_us.get(station_id)
+        return not self._is_forgetful if newest_us is None else slot_us > newest_us
+
+    def _note(self, station_id: str, slot_us: int) -> None:
+        newest_us = self._newest_us.pop(station_id, None)
+        if newest_us is None and self._is_forgetful:
+            return
+        self._newest_us[station_id] = slot_us if newest_us is None else max(slot_us, newest_us)
+        if len(self._newest_us) > MOST_STATIONS:
+            del self._newest_us[next(iter(self._newest_us))]
+            self._is_forgetful = True
 
     def _segments(self, station_id: str, slot_us: int) -> list[RawSegment]:
         stored = self._index.segments_of_slot(station_id, slot_us)

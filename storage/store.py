@@ -579,6 +579,10 @@ class RawIndex(Protocol):
         """Return the committed length of an object, 0 when there is none."""
         ...
 
+    def object_lengths(self, paths: Sequence[str]) -> dict[str, int]:
+        """Return the committed lengths of objects; those that there are not are left out."""
+        ...
+
     def segments_of_slot(self, station_id: str, slot_us: int) -> list[RawSegment]:
         """Return the segments of one slot in the order of the stream."""
         ...

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import faust
 import structlog
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from streams.kafka.access import Access
 from streams.kafka.tasks import GROUPS, Group
@@ -72,7 +73,7 @@ class FaustRuntime:
         self._joining: asyncio.TimerHandle | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="groundswell-faust-")  # Faust wants one, empty
         self._app = _app(config, self._folder.name)
-        worker.acknowledge, worker.rejoin = self._acknowledge, self._rejoin
+        worker.acknowledge, worker.rejoin, worker.oldest = self._acknowledge, self._rejoin, self._oldest
         self._app.on_partitions_revoked.connect(self._revoked)
         self._app.on_partitions_assigned.connect(self._assigned)
         for group in config.groups:
@@ -191,6 +192,10 @@ class FaustRuntime:
     def _acknowledge(self, messages: Iterable[Any]) -> None:
         for message in messages:
             self._app.consumer.ack(message)
+
+    async def _oldest(self, places: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        found = await self._app.consumer.earliest_offsets(*(TP(*place) for place in places))
+        return {(at.topic, at.partition): offset for at, offset in found.items()}
 
     def _rejoin(self) -> None:
         """Ask for partitions anew, at once or `REJOIN_S` after the last time."""

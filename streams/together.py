@@ -7,7 +7,9 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 
-async def together(*work: Coroutine[Any, Any, None], until_first: bool = False) -> None:
+async def together(
+    *work: Coroutine[Any, Any, None], until_first: bool = False, names: Sequence[str] = ()
+) -> None:
     """Run coroutines until all have ended or one of them fails; the others are cancelled then.
 
     `asyncio.TaskGroup` and `asyncio.wait` take a part that was cancelled by something within, say by a client
@@ -17,13 +19,16 @@ async def together(*work: Coroutine[Any, Any, None], until_first: bool = False) 
     ----------
     until_first
         Whether it is over as soon as one of them has ended.
+    names
+        What to call each of them in an error; what its function is called where this is left out.
 
     Raises
     ------
     RuntimeError
         One was cancelled, but not from outside.
     """
-    tasks = [asyncio.create_task(one, name=getattr(one, "__qualname__", None)) for one in work]
+    called = names or [getattr(one, "__qualname__", "") for one in work]
+    tasks = [asyncio.create_task(one, name=name) for one, name in zip(work, called, strict=True)]
     try:
         await _ended(tasks, until_first=until_first)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,8 @@ from dashboards.fallback import AwayError, away_problem, from_store
 from dashboards.live import frame
 from dashboards.sensitivity import coarse_station
 from sensors.model import Datastream, ObservedProperty, Station, Thing
-from storage.store import DatastreamRow, Page, StationRow
+from storage.pages import every
+from storage.store import DatastreamRow, StationRow
 
 SNAPSHOT_AGE_US = 1_000_000
 PAGE_SIZE = 1_000
@@ -143,10 +144,10 @@ class Snapshot:
     def _read(self) -> _Rows:
         store = self._context.store
         return _Rows(
-            stations=_all(lambda after: store.stations(after=after, limit=PAGE_SIZE)),
-            things=_all(lambda after: store.things(after=after, limit=PAGE_SIZE)),
+            stations=list(every(lambda after: store.stations(after=after, limit=PAGE_SIZE))),
+            things=list(every(lambda after: store.things(after=after, limit=PAGE_SIZE))),
             properties=store.observed_properties(),
-            datastreams=_all(lambda after: store.datastreams(after=after, limit=PAGE_SIZE)),
+            datastreams=list(every(lambda after: store.datastreams(after=after, limit=PAGE_SIZE))),
             alerts=[shown(store, row) for row in store.open_alerts()],
         )
 
@@ -167,14 +168,3 @@ class Snapshot:
             "alerts": rows.alerts,
         }
         return msgspec.json.encode(state)
-
-
-def _all(page: Callable[[str | None], Page[Any]]) -> list[Any]:
-    rows: list[Any] = []
-    after: str | None = None
-    while True:
-        found = page(after)
-        rows.extend(found.items)
-        after = found.next
-        if after is None:
-            return rows

@@ -132,7 +132,7 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
     """Of the month's time, in which stations were judged; None: there are none."""
     outages: list[Outage]
     stations: int
-    """Registered now or with reports in the month."""
+    """Known before the month's end, or with reports in it."""
     unheard: int
     """Of these, of which nothing was heard."""
     epochs: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -22,10 +22,12 @@ from dashboards.service.figures import (
     StationRow,
     Users,
 )
+from dashboards.service.later import made_since
 from dashboards.service.months import Month, months_before
-from storage.rows import CommandRow
-from storage.service import AlertStep, NetworkSums, StationSums
+from storage.rows import CommandRow, Page
+from storage.service import AlertStep, NetworkSums, SeriesSums, StationSums
 from storage.store import Store
+from streams.records import Change, ObjectKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,7 +36,7 @@ MONTHS = 12
 MOST_SESSION_ROWS, MOST_ALERTS, MOST_ANSWERS, MOST_CALLS, MOST_COMMANDS_A_DAY = (
     200_000, 50_000, 100_000, 100_000, 10_000,
 )  # fmt: skip
-ALERTS_AT_ONCE = 50
+ALERTS_AT_ONCE, CHANGES_AT_ONCE = 50, 1_000
 SETTLED_US = 120_000_000
 """So long after a second its reports are stored."""
 _DAY_US = 86_400_000_000
@@ -95,8 +97,9 @@ class _Making:
         properties = {one.id: one for one in store.observed_properties()}
         sums = self._checked(store.series_sums)(self._begin_us, self._until_us)
         self._left(sums.left_us)
-        sensors, series = sensor_rows.sensors(sums.rows, properties, self._length_s, asked.region_of)
-        if sums.rows:
+        rows = self._series(sums.rows)
+        sensors, series = sensor_rows.sensors(rows, properties, self._length_s, asked.region_of)
+        if rows:
             self._note("series_expected")
         alerts = self._alerts()
         attempts = self._checked(store.calls_said)(self._begin_us, self._until_us, limit=MOST_CALLS)
@@ -126,6 +129,21 @@ class _Making:
             series=series,
         )
 
+    def _series(self, sums: list[SeriesSums]) -> list[SeriesSums]:
+        """Leave out series that were made known after the month."""
+        later = self._made_later("datastream", {row.datastream_id for row in sums if not row.samples})
+        return [row for row in sums if row.datastream_id not in later]
+
+    def _made_later(self, kind: ObjectKind, unheard: Set[str]) -> Set[str]:
+        """Return those of which nothing came in the month and which did not exist before its end."""
+        if not unheard:
+            return unheard
+
+        def changes(after: str | None) -> Page[Change]:
+            return self._checked(self._store.changes)(kind=kind, after=after, limit=CHANGES_AT_ONCE)
+
+        return unheard & made_since(changes, self._until_us)
+
     def _availability(self) -> tuple[Availability, list[StationRow]]:
         store = self._store
         known = {row.id: row for row in store.station_places()}
@@ -134,6 +152,8 @@ class _Making:
         self._left(sums.left_us)
         service_share, outages = self._service(sums.rows, interval_s)
         days = self._checked(store.network_sums)(self._begin_us, self._until_us).rows
+        for name in self._made_later("station", known.keys() - {row.station_id for row in sums.rows}):
+            del known[name]
         rows = availability.station_rows(sums.rows, known, self._length_s)
         epochs, expected = sum(row.epochs for row in rows), sum(row.epochs_expected for row in rows)
         made = Availability(

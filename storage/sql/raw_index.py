@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from storage.rows import RawSegment
 from storage.sql.database import Database
 
@@ -14,12 +16,12 @@ class RawIndexTables(Database):
     def open_objects(self, paths: Sequence[str]) -> None:
         """Note durably, before the first byte is appended, that these objects are being written."""
         with self._transaction() as connection:
-            connection.executemany(self._queries["open_object"], [{"path": path} for path in paths])
+            connection.execute(self._queries["open_objects"], _these(paths))
 
     def close_objects(self, paths: Sequence[str]) -> None:
         """Note that these objects hold nothing but committed segments."""
         with self._transaction() as connection:
-            connection.executemany(self._queries["close_object"], [{"path": path} for path in paths])
+            connection.execute(self._queries["close_objects"], _these(paths))
 
     def unfinished_objects(self) -> list[tuple[str, int]]:
         """Return objects that were being written, with their committed length."""
@@ -31,6 +33,12 @@ class RawIndexTables(Database):
         with self._reading() as connection:
             row = connection.execute(self._queries["object_length"], {"path": path}).fetchone()
         return 0 if row is None else int(row[0])
+
+    def object_lengths(self, paths: Sequence[str]) -> dict[str, int]:
+        """Return the committed lengths of objects; those that there are not are left out."""
+        with self._reading() as connection:  # one row: each lets go of the interpreter's lock
+            (found,) = connection.execute(self._queries["object_lengths"], _these(paths)).fetchone()
+        return msgspec.json.decode(found, type=dict[str, int])
 
     def segments_of_slot(self, station_id: str, slot_us: int) -> list[RawSegment]:
         """Return the segments of one slot in the order of the stream."""
@@ -66,3 +74,7 @@ class RawIndexTables(Database):
             rows = connection.execute(self._queries["segments"], asked).fetchall()
         some = (RawSegment(station_id, *row) for row in rows)
         return [s for s in some if s.end_us >= start_us and s.start_us < end_us]
+
+
+def _these(paths: Sequence[str]) -> dict[str, str]:
+    return {"paths": msgspec.json.encode(paths).decode()}

@@ -16,11 +16,11 @@ SIZES = (1600, 256, 32, 4, 1)
 """Rows of a statement: few kinds of it are prepared. Behind each one the lock is waited for."""
 _MOST_VALUES = 32_766
 """Of a statement, in SQLite."""
-_ROW = re.compile(r"VALUES\s*(\([?,\s]+\))")
+_ROW = re.compile(r"VALUES\s*(\((?:[^()]|\([^()]*\))*\))")
 
 
 def put_many(connection: sqlite3.Connection, query: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Do what `executemany` does, in the same order; the query is an INSERT of one row of `?`."""
+    """Do what `executemany` does, in the same order; the query is an INSERT of one row with `?`."""
     at = 0
     for size in SIZES:
         while len(rows) - at >= size and size * len(rows[at]) <= _MOST_VALUES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from storage.rows import RawSegment
 from storage.sql.database import Connection
 from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.marks import touched
@@ -210,6 +212,11 @@ class SqliteWriting(Writing, SqliteExpiring):
                 for one in periods
             ],
         )
+
+    def _put_segments(self, connection: Connection, segments: Sequence[RawSegment]) -> None:
+        writer = cast("sqlite3.Connection", connection)
+        put_many(writer, self._queries["grow_object"], [(s.path, s.offset + s.length) for s in segments])
+        put_many(writer, self._queries["put_segment"], [dataclasses.astuple(one) for one in segments])
 
     def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
         writer = cast("sqlite3.Connection", connection)

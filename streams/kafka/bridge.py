@@ -22,6 +22,7 @@ from streams.kafka.history import History
 from streams.kafka.output import Message, Output
 from streams.kafka.passage import Passage
 from streams.kafka.reader import Reader
+from streams.together import together
 from streams.topics import BRIDGE_PLACES
 
 log = structlog.get_logger()
@@ -100,20 +101,25 @@ class Carrier:
     """Since when a confirmation is waited for."""
 
     def __post_init__(self) -> None:
-        self._output = Output(self.target.kafka, f"groundswell-bridge-{self.passage.name}")
+        self._output = Output(self.target.kafka, f"groundswell-bridge-{self.name}")
+
+    @property
+    def name(self) -> str:
+        """Who carries what."""
+        return self.passage.name
 
     @property
     def error(self) -> str:
         """Why nothing goes on right now; empty when all is well."""
         reading = self._reader.error if self._reader is not None else ""
         if found := self._errors.get(self.source) or reading:
-            return f"{self.passage.name}: {found}"
+            return f"{self.name}: {found}"
         if found := self._errors.get(self.target) or self._output.error or self._silence():
-            return f"{self.passage.name}: {found}"
+            return f"{self.name}: {found}"
         if self._is_begun:
             return ""
         return (
-            f"{self.passage.name}: has not begun yet; if it stays so, run `groundswell topics apply` at "
+            f"{self.name}: has not begun yet; if it stays so, run `groundswell topics apply` at "
             f"{self.source.kafka.servers} and {self.target.kafka.servers}, and see what rights users have"
         )
 
@@ -122,9 +128,7 @@ class Carrier:
         places = self.target.prefix + BRIDGE_PLACES.name
         try:
             cluster = await self._insist(self.source, lambda: cluster_of(self.source.kafka))
-            saved = await self._insist(
-                self.target, lambda: newest(self.target.kafka, places, self.passage.name)
-            )
+            saved = await self._insist(self.target, lambda: newest(self.target.kafka, places, self.name))
             self.passage.begin(cluster, saved)
             if self.passage.history is not None:
                 await self._look_back(self.passage.history)
@@ -135,10 +139,8 @@ class Carrier:
             await self._reader.start()
             self._is_begun = True
             if self.passage.history is not None:  # or after a kill the next one would end it elsewhere
-                await self._deliver([Message(places, 0, self.passage.save(), key=self.passage.name.encode())])
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._look(self._reader))
-                await self._carry(self._reader, places)
+                await self._deliver([Message(places, 0, self.passage.save(), key=self.name.encode())])
+            await together(self._look(self._reader), self._carry(self._reader, places))
         finally:
             if self._reader is not None:
                 await self._reader.stop()
@@ -153,7 +155,7 @@ class Carrier:
         await self._reader.stop()
 
     async def _carry(self, reader: Reader, places: str) -> None:
-        key, due_us, is_saved = self.passage.name.encode(), 0, True
+        key, due_us, is_saved = self.name.encode(), 0, True
         while True:
             read = await reader.next(WAIT_S)
             if read:

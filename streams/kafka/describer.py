@@ -21,6 +21,7 @@ from streams.kafka.output import Message, Output
 from streams.kafka.reader import Read, Reader
 from streams.records import Changes, Record
 from streams.telling import Due, Telling
+from streams.together import together
 from streams.topics import REGISTRY, Topic, descriptions_of
 
 log = structlog.get_logger()
@@ -91,11 +92,12 @@ class Describer:
                 while not await reader.is_at_end():
                     for one in await reader.next(WAIT_S):
                         self.telling.told(one.value)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow(REGISTRY, self._changed, speaker=""))
-                for region in self.telling.known.below:
-                    said = partial(self.telling.known.take_below, region)
-                    tasks.create_task(self._follow(descriptions_of(region), said, speaker=region))
+            known = self.telling.known
+            below = (
+                self._follow(descriptions_of(region), partial(known.take_below, region), speaker=region)
+                for region in known.below
+            )
+            await together(self._follow(REGISTRY, self._changed, speaker=""), *below)
         finally:
             await self._output.close()
 

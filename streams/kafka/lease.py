@@ -120,6 +120,8 @@ class Lease(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
             self._again_s = now_s + RETRY_S
+            if task.cancelled():  # or it would look as if somebody had ended this process
+                raise RuntimeError(f"{task.get_name()} was cancelled from within")
             try:
                 task.result()
             except FencedError as error:

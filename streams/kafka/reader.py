@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams.kafka.access import Access
+from streams.kafka.missed import missed
 from streams.kafka.origin import Headers
 from streams.kafka.why import Why
 from streams.topics import Topic
@@ -66,6 +68,8 @@ class Reader:
     of each in common."""
     only: Collection[int] | None = None
     """Partitions; None: all of them."""
+    missed: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Messages that brokers had let go of before they were read, by topic (at the broker) and partition."""
     _why: Why = field(init=False)
     _consumer: AIOKafkaConsumer | None = None
     _by_name: dict[str, Topic] = field(default_factory=dict)
@@ -102,7 +106,7 @@ class Reader:
                 consumer = AIOKafkaConsumer(
                     **await self.kafka.admitted(),
                     enable_auto_commit=False,
-                    auto_offset_reset="latest" if self.begin is None else "earliest",
+                    auto_offset_reset="latest" if self.begin is None else "none",
                     isolation_level="read_committed",
                     fetch_max_bytes=self.most_bytes,
                     max_partition_fetch_bytes=self.most_bytes // 4,
@@ -129,7 +133,11 @@ class Reader:
     async def next(self, timeout_s: float) -> list[Read]:
         """Return what is there, each partition's messages in their order; nothing after `timeout_s`."""
         assert self._consumer is not None, "the reader is not started"
-        found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
+        try:
+            found = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
+        except OffsetOutOfRangeError as error:
+            found = {}
+            await self._pass_over(self._consumer, error.args[0])
         self._look(self._consumer, is_waiting=not found)
         for at, records in found.items():
             self._next[at] = records[-1].offset + 1
@@ -170,19 +178,6 @@ class Reader:
         found: dict[str, dict[int, int]] = {}
         for at, end in (await self._consumer.end_offsets(list(self._consumer.assignment()))).items():
             found.setdefault(self._by_name[at.topic].name, {})[at.partition] = end
-        return found
-
-    async def begins(self) -> dict[str, dict[int, int]]:
-        """Ask for the offsets of the oldest messages that are kept; nothing, when no broker answers."""
-        assert self._consumer is not None, "the reader is not started"
-        found: dict[str, dict[int, int]] = {}
-        try:
-            begins = await self._consumer.beginning_offsets(list(self._consumer.assignment()))
-        except KafkaError as error:
-            log.warning("cannot ask which messages are kept", error=repr(error))
-            return found
-        for at, begin in begins.items():
-            found.setdefault(self._by_name[at.topic].name, {})[at.partition] = begin
         return found
 
     async def places(self) -> dict[str, dict[int, int]]:
@@ -257,6 +252,23 @@ class Reader:
             log.warning("cannot ask how much there is to read", error=repr(error))
             return False
 
+    async def _pass_over(self, consumer: AIOKafkaConsumer, wanted: Mapping[TopicPartition, int]) -> None:
+        """Go on with the oldest messages, where those that follow are not there."""
+        try:
+            for at, oldest in (await consumer.beginning_offsets(list(wanted))).items():
+                self._place(at, wanted[at], oldest)
+                consumer.seek(at, oldest)
+        except KafkaError as error:
+            log.warning("cannot ask which messages are kept, trying again", error=repr(error))
+
+    def _place(self, at: TopicPartition, wanted: int | None, oldest: int) -> int:
+        """Return where reading begins; note what is gone. Of what is compacted the newest is there."""
+        if wanted is None:
+            return oldest
+        if not self._by_name[at.topic].compacted:
+            self.missed += missed({at: wanted}, {at: oldest})
+        return max(wanted, oldest)
+
     async def _seek(self, consumer: AIOKafkaConsumer) -> None:
         partitions = [
             TopicPartition(name, partition)
@@ -265,11 +277,12 @@ class Reader:
             if self.only is None or partition in self.only
         ]
         consumer.assign(partitions)
-        for at in partitions:
-            offset = (self.begin or {}).get(self._by_name[at.topic].name, {}).get(at.partition)
-            if offset is not None:
-                consumer.seek(at, offset)
-        if self.begin is None and self.since_us is not None:
+        if self.begin is not None:
+            begin = self.begin
+            offsets = {at: begin.get(self._by_name[at.topic].name, {}).get(at.partition) for at in partitions}
+            for at, oldest in (await consumer.beginning_offsets(partitions)).items():
+                consumer.seek(at, self._place(at, offsets[at], oldest))
+        elif self.since_us is not None:
             firsts = await consumer.offsets_for_times(dict.fromkeys(partitions, self.since_us // 1000))
             ends = await consumer.end_offsets(partitions)
             self._ends = ends

@@ -8,7 +8,7 @@ reads them is not the same twice (`streams.kafka.journal`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -21,6 +21,7 @@ from streams.kafka.access import Access
 from streams.kafka.dead_letters import DeadLetter, is_again
 from streams.kafka.journal import Entry, JournalError
 from streams.kafka.journaled import JournaledOutput
+from streams.kafka.missed import Offsets, missed
 from streams.kafka.origin import Headers, Origin, origin_of
 from streams.kafka.output import FencedError, Message, Output
 from streams.kafka.registry import standing_changes
@@ -50,6 +51,7 @@ SNAPSHOT_BYTES = 256_000_000
 JOURNAL_BYTES = 64_000_000
 """... and as much is in a journal."""
 
+Oldest = Callable[[Collection[tuple[str, int]]], Awaitable[Offsets]]
 _UNCHANGED = Changes(changes=[])
 
 
@@ -69,6 +71,8 @@ class WorkerHealth:
     """Journals that could not be read to their end: what is behind is judged again."""
     lost_tasks: int = 0
     """Let go of, since another worker may have them."""
+    missed: int = 0
+    """Messages that brokers had let go of before they were judged."""
     journal_bytes: int = 0
     snapshots: int = 0
     snapshot_bytes: int = 0
@@ -140,6 +144,8 @@ class Worker:
     snapshot_interval_us: int = SNAPSHOT_INTERVAL_US
     groups: Sequence[Group] = GROUPS
     acknowledge: Callable[[Iterable[Any]], None] = lambda _: None
+    oldest: Oldest | None = None
+    """Asks brokers which messages of topics and partitions are the oldest that they keep."""
     rejoin: Callable[[], None] = lambda: None
     """Called when a task is lost whose partition this worker still has: partitions have to be given out anew,
     and what nobody has acknowledged has to come again."""
@@ -150,6 +156,7 @@ class Worker:
     _lost: dict[tuple[str, int], str] = field(default_factory=dict)
     """Why, of tasks that are not open again."""
     _restoring: asyncio.Task[None] | None = None
+    _looking: set[asyncio.Task[None]] = field(default_factory=set)
     _owned: set[tuple[str, int]] = field(default_factory=set)
     """Topics and partitions."""
 
@@ -167,6 +174,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Let go of the producers; `let_go` comes before."""
+        for task in self._looking:
+            task.cancel()
         await self._output.close()
 
     @property
@@ -376,6 +385,7 @@ class Worker:
                     if opened.is_anew:
                         await self._snapshot(opened)
                     del tasks[name], outputs[name]
+                    self._look_behind(opened.task)
                     self._open[group.name, partition] = opened
                     self._lost.pop((group.name, partition), None)
             except (KafkaError, OSError, FencedError) as error:
@@ -384,6 +394,26 @@ class Worker:
                     if output is not self._output:
                         await output.close()
                 await asyncio.sleep(RETRY_S)
+
+    def _look_behind(self, task: Task) -> None:
+        """Count what brokers let go of before it was judged, beside what goes on."""
+        places = {
+            (topic, task.partition): task.next_offset[topic]
+            for topic in (self.prefix + one.name for one in task.group.reads if not one.compacted)
+            if topic in task.next_offset
+        }
+        if self.oldest is not None and places:
+            looking = asyncio.create_task(self._compare(places, self.oldest(places)), name="looking behind")
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+
+    async def _compare(self, places: Offsets, asked: Awaitable[Offsets]) -> None:
+        try:
+            oldest = await asked
+        except Exception as error:  # noqa: BLE001 - whatever the driver says, judging goes on
+            log.warning("cannot ask which messages are kept", error=repr(error))
+            return
+        self.health.missed += missed(places, oldest).total()
 
     async def _output_of(self, name: str, group: Group) -> Output:
         if not group.is_journaled:

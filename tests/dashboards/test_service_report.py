@@ -26,6 +26,8 @@ from streams.call_records import CallReceipt, CallReceipts, Calls
 from streams.definitions import PrivacyDefinition
 from streams.records import (
     AlertTransitions,
+    Change,
+    Changes,
     Command,
     CommandOutcome,
     CommandOutcomes,
@@ -110,6 +112,13 @@ def alerts_of(rng):
     return made
 
 
+def change(version, kind, name, at_us, before):
+    return Change(
+        kind=kind, id=name, version=version, verb="put" if before is None else "patch", before=before,
+        after={"name": name}, by="li", at_us=at_us, command_id="",
+    )  # fmt: skip
+
+
 class World:
     """A store with two months in it, and the rows that were put there."""
 
@@ -123,6 +132,7 @@ class World:
                 *(Station(id=n, name=n, interval_s=INTERVAL_S) for n in names),
                 Station(id="NEVR00CHN", name="Never heard"),
                 Station(id="PAUS00CHN", name="Paused", paused=True),
+                Station(id="LATE00CHN", name="Made known after the month"),
             ],
             properties=[
                 ObservedProperty(id="water_level", name="Water level", name_zh="水位", domain="ocean",
@@ -130,7 +140,7 @@ class World:
             ],
             datastreams=[
                 Datastream(id=name, thing_id="t", property_id="water_level", name=name, unit="m")
-                for name in (c.GAUGE, "hubei:g.level", "silent")
+                for name in (c.GAUGE, "hubei:g.level", "silent", "later")
             ],
         )  # fmt: skip
         self.reports = {name: epochs_of(name, rng) for name in names}
@@ -174,6 +184,15 @@ class World:
                 ),
                 Commands(commands=commands),
                 CommandOutcomes(outcomes=outcomes),
+                Changes(
+                    changes=[
+                        change(1, "station", "NEVR00CHN", MONTH.end_us - 1, None),
+                        change(2, "station", "LATE00CHN", MONTH.end_us + HOUR, None),
+                        change(3, "station", "NEVR00CHN", MONTH.end_us + 2 * HOUR, {"name": "never"}),
+                        change(4, "station", "LATE00CHN", MONTH.end_us + 3 * HOUR, {"name": "late"}),
+                        change(5, "datastream", "later", MONTH.end_us + HOUR, None),
+                    ]
+                ),
             ],
             None,
             now_us=1,

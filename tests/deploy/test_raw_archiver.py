@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -198,7 +199,9 @@ class Kafka:
 
     def reader(self, begin):
         self.begin = begin
-        place = max(self.kept_from, begin.get("raw", {}).get(0, 0))
+        place = begin.get("raw", {}).get(0, 0)
+        self.missed = Counter({("raw", 0): max(0, self.kept_from - place)})
+        place = max(self.kept_from, place)
         self.left = [one for one in self.log if one.offset >= place]
         return self
 
@@ -207,9 +210,6 @@ class Kafka:
 
     async def stop(self):
         pass
-
-    async def begins(self):
-        return {"raw": {0: self.kept_from}}
 
     async def next(self, timeout_s):
         await asyncio.sleep(0.001)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from storage import raw_archive
 from storage.objects import object_path, safe_name
 from storage.raw_archive import RawArchive
-from storage.segments import SegmentError, decode_segment, encode_segment
+from storage.segments import SegmentError, decode_segment, encode_segments
 from storage.store import StorageError, StorageFullError
 from streams.records import RawChunk
 
@@ -427,7 +427,7 @@ def test_a_damaged_or_missing_object_is_named(archive, store, tmp_path):
 @settings(deadline=None)
 def test_a_segment_is_whole_or_an_error(data, flip):
     chunks = [RawChunk(station_id="A", payload=data, received_at_us=5), *live(n=2)]
-    whole, sha256 = encode_segment(0, chunks)
+    ((whole, sha256),) = encode_segments([(0, chunks)])
     assert decode_segment("A", whole, sha256) == chunks
     broken = bytearray(whole)
     broken[flip % len(whole)] ^= 1 << flip % 8

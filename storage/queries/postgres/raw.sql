@@ -13,18 +13,24 @@ SET object_key = excluded.object_key, "offset" = excluded."offset", length = exc
     size = excluded.size, chunks = excluded.chunks, start_us = excluded.start_us, end_us = excluded.end_us,
     sha256 = excluded.sha256;
 
--- name: open_object
-INSERT INTO raw_objects (path, unfinished) VALUES (%(path)s, true)
+-- name: open_objects
+INSERT INTO raw_objects (path, unfinished)
+SELECT value, true FROM jsonb_array_elements_text(%(paths)s::jsonb) AS value
 ON CONFLICT (path) DO UPDATE SET unfinished = true;
 
--- name: close_object
-UPDATE raw_objects SET unfinished = false WHERE path = %(path)s;
+-- name: close_objects
+UPDATE raw_objects SET unfinished = false
+WHERE path IN (SELECT value FROM jsonb_array_elements_text(%(paths)s::jsonb) AS value);
 
 -- name: unfinished_objects
 SELECT path, length FROM raw_objects WHERE unfinished ORDER BY path;
 
 -- name: object_length
 SELECT length FROM raw_objects WHERE path = %(path)s;
+
+-- name: object_lengths
+SELECT coalesce(json_object_agg(path, length), '{}')::text FROM raw_objects
+WHERE path IN (SELECT value FROM jsonb_array_elements_text(%(paths)s::jsonb) AS value);
 
 -- name: segments_of_slot
 SELECT s.slot_us, s.position, o.path, s."offset", s.length, s.size, s.chunks, s.start_us,

@@ -1,26 +1,27 @@
 -- name: grow_object
-INSERT INTO raw_objects (path, length, unfinished) VALUES (:path, :length, 1)
+INSERT INTO raw_objects (path, length, unfinished) VALUES (?, ?, 1)
 ON CONFLICT (path) DO UPDATE SET length = max(length, excluded.length);
 
 -- name: put_segment
 INSERT OR REPLACE INTO raw_segments (
     station_id, slot_us, position, object_key, offset, length, size, chunks, start_us, end_us, sha256
-) SELECT :station_id, :slot_us, :position, object_key, :offset, :length, :size, :chunks, :start_us, :end_us,
-    :sha256
-FROM raw_objects WHERE path = :path;
+) VALUES (?, ?, ?, (SELECT object_key FROM raw_objects WHERE path = ?), ?, ?, ?, ?, ?, ?, ?);
 
--- name: open_object
-INSERT INTO raw_objects (path, unfinished) VALUES (:path, 1)
+-- name: open_objects
+INSERT INTO raw_objects (path, unfinished) SELECT value, 1 FROM json_each(:paths) WHERE true
 ON CONFLICT (path) DO UPDATE SET unfinished = 1;
 
--- name: close_object
-UPDATE raw_objects SET unfinished = 0 WHERE path = :path;
+-- name: close_objects
+UPDATE raw_objects SET unfinished = 0 WHERE path IN (SELECT value FROM json_each(:paths));
 
 -- name: unfinished_objects
 SELECT path, length FROM raw_objects WHERE unfinished ORDER BY path;
 
 -- name: object_length
 SELECT length FROM raw_objects WHERE path = :path;
+
+-- name: object_lengths
+SELECT json_group_object(path, length) FROM raw_objects WHERE path IN (SELECT value FROM json_each(:paths));
 
 -- name: segments_of_slot
 SELECT s.slot_us, s.position, o.path, s.offset, s.length, s.size, s.chunks, s.start_us, s.end_us,
