@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -14,8 +15,10 @@ from streams.records import RawChunk
 log = structlog.get_logger()
 
 BEAT_S = 1.0
+HURRY_BYTES = 32_000_000
+"""That no turn waits for longer ..."""
 WAITING_BYTES = 64_000_000
-"""That may wait for the disk; who brings more waits, unless the disk is broken."""
+"""... and that may wait for the disk; who brings more waits, unless the disk is broken."""
 
 
 class Archiving:
@@ -75,10 +78,13 @@ class Archiving:
         self._turn(is_last=True)
 
     def _run(self) -> None:
+        """Take turns, once a second: each looks through all stations."""
         while not self._ends:
-            with self._changed:
-                self._changed.wait_for(lambda: self._chunks or self._ends, BEAT_S)
+            begin_s = time.monotonic()
             self._turn()
+            rest_s = max(0.0, BEAT_S - (time.monotonic() - begin_s))
+            with self._changed:
+                self._changed.wait_for(lambda: self._bytes > HURRY_BYTES or self._ends, rest_s)
 
     def _turn(self, *, is_last: bool = False) -> None:
         with self._changed:

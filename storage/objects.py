@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from storage.store import StorageFullError
 
 _LONGEST_NAME = 80
 _MOST_SYNCED = 100_000
+_MOST_PATHS = 20_000
 
 
 class ObjectFolder:
@@ -113,7 +115,12 @@ class ObjectFolder:
 
 def object_path(station_id: str, time_us: int) -> str:
     """Return the path of the object of the hour that holds `time_us`, relative to the folder."""
-    hour = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=time_us // 3_600_000_000)
+    return _path(station_id, time_us // 3_600_000_000)
+
+
+@lru_cache(_MOST_PATHS)
+def _path(station_id: str, hours: int) -> str:
+    hour = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
     name = safe_name(station_id)
     return f"{name}/{hour:%Y}/{hour:%j}/{name}_{hour:%Y%m%d}T{hour:%H}.rtcm.zst"
 

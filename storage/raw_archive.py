@@ -37,7 +37,7 @@ from streams.records import RawChunk
 SLOT_US = 10_000_000
 GRACE_US = 5_000_000
 """How long after its end a slot waits for chunks that stood in a queue."""
-SPREAD_US = 8_000_000
+SPREAD_US = 7_000_000
 STATION_BUFFER_BYTES = 2**20
 WAITING_LIMIT_BYTES = 256 * 2**20
 """Finished segments that could not be written; beyond it chunks are dropped and counted."""
@@ -214,18 +214,20 @@ class RawArchive:
         return self.written()
 
     def _write_some(self, now_us: int) -> bool:
-        """Write the oldest buffers of each station that are due; return whether there were any.
+        """Write the oldest buffers of each station that are due; return whether more of them may be due.
 
         A disk takes many files at once sooner than one by one, and the slots of a file together.
         """
         batch: dict[str, list[_Buffer]] = {}
         rest: deque[tuple[str, _Buffer]] = deque()
         ended: set[str] = set()
+        is_more = False
         for station_id, buffer in self._waiting:
             found = batch.get(station_id)
             must_wait = buffer.due_us > now_us or station_id in ended
             if must_wait or (found and not _go_together(found[-1], buffer)):
                 rest.append((station_id, buffer))
+                is_more = is_more or buffer.due_us <= now_us
                 ended.add(station_id)  # nothing overtakes what is older
             elif found:
                 found.append(buffer)
@@ -247,7 +249,7 @@ class RawArchive:
         for error in errors:
             if error is not None:
                 raise error
-        return bool(batch)
+        return bool(batch) and is_more
 
     def _append(self, pieces: Sequence[Piece]) -> list[Exception | None]:
         """Write pieces in several threads; return why one is not written."""

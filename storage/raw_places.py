@@ -39,6 +39,7 @@ class Places:
         """The newest slot of each station: of a newer one nothing is stored, and nobody has to be asked."""
         self._is_forgetful = False
         """A station that is not named may have slots."""
+        self._bound()
 
     def missing(self, station_id: str, slot_us: int, chunks: list[RawChunk]) -> tuple[list[RawChunk], int]:
         """Return the chunks that the archive does not have, and the position of the first."""
@@ -83,7 +84,10 @@ class Places:
         if newest_us is None and self._is_forgetful:
             return
         self._newest_us[station_id] = slot_us if newest_us is None else max(slot_us, newest_us)
-        if len(self._newest_us) > MOST_STATIONS:
+        self._bound()
+
+    def _bound(self) -> None:
+        while len(self._newest_us) > MOST_STATIONS:
             del self._newest_us[next(iter(self._newest_us))]
             self._is_forgetful = True
 

@@ -16,6 +16,7 @@ from storage.sql.expiry import Expiring
 from storage.sql.levels import KINDS, SAMPLES, STATIONS, Kind
 from storage.sql.rolling import Rolling
 from storage.sql.summing import Sums
+from storage.sqlite.bulk import put_many
 from storage.sqlite.database import SqliteDatabase
 from storage.sqlite.sums import SqliteSums
 
@@ -43,7 +44,7 @@ class SqliteRolling(SqliteSums, Rolling, SqliteDatabase):
 
     def _put_rollup(self, connection: Connection, kind: Kind, level: int, rows: Sequence[Sums]) -> None:
         writer = cast("sqlite3.Connection", connection)
-        writer.executemany(self._rollup_query(f"put_{kind.name}_rollup", kind, level), rows)
+        put_many(writer, self._rollup_query(f"put_{kind.name}_rollup", kind, level), rows)
 
     def _listed(self, value: Any) -> list[int]:
         return msgspec.json.decode(value, type=list[int])

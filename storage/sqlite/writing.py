@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -40,6 +40,7 @@ from streams.records import (
 log = structlog.get_logger()
 
 BREATH_S = 0.002
+_SEGMENT = attrgetter(*RawSegment.__dataclass_fields__)
 
 
 class SampleColumns(NamedTuple):
@@ -216,7 +217,7 @@ class SqliteWriting(Writing, SqliteExpiring):
     def _put_segments(self, connection: Connection, segments: Sequence[RawSegment]) -> None:
         writer = cast("sqlite3.Connection", connection)
         put_many(writer, self._queries["grow_object"], [(s.path, s.offset + s.length) for s in segments])
-        put_many(writer, self._queries["put_segment"], [dataclasses.astuple(one) for one in segments])
+        put_many(writer, self._queries["put_segment"], list(map(_SEGMENT, segments)))
 
     def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
         writer = cast("sqlite3.Connection", connection)

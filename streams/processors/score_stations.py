@@ -196,7 +196,7 @@ class ScoreStations:
                     # what is due by then comes first; chunks that wait may change what is due
                     made += self._take(waiting)
                     waiting = []
-                    made += self._advance([one], received_us)
+                    made += self._advance(one, received_us)
                     due_us = self._table.all_due_us().tolist()
             waiting.append((one, chunk))
             if chunk.end_of_stream:
@@ -210,7 +210,7 @@ class ScoreStations:
     def on_time(self, now_us: int) -> Outputs:
         """Report what live stations have missed until `now_us`."""
         self._register.now_us = max(self._register.now_us, now_us)
-        return self._outputs(self._advance([one for one in self._by_id.values() if one.live], now_us))
+        return self._outputs(self._advance(None, now_us))
 
     def on_end(self) -> Outputs:
         """Judge the epochs that are still open."""
@@ -362,7 +362,7 @@ class ScoreStations:
                 self._table.tell_points(one.s, one.facts.points, from_us)
             return []
         try:
-            made = self._advance([one], self._register.now_us)
+            made = self._advance(one, self._register.now_us)
             made += self._judged(self._assembly.finish([one.s]))
             self._hours.end(one.s)
         except Exception as error:  # noqa: BLE001 - as above
@@ -420,23 +420,31 @@ class ScoreStations:
         one.ended = True
         return made
 
-    def _advance(self, some: list[_One], now_us: int) -> list[StationReport]:
-        """Let time reach `now_us`: pending epochs close, slots without one are missed."""
-        rows = np.array([one.s for one in some if one.live and not one.ended], np.int64)
-        if not len(rows):
+    def _advance(self, only: _One | None, now_us: int) -> list[StationReport]:
+        """Let time reach `now_us`, for one station or for all: epochs close, slots without one are missed.
+
+        Nothing waits of stations that are not live, or have ended.
+        """
+        if only is not None and not self._goes_on(only.s):
             return []
-        made: list[StationReport] = []
+        rows, made = slice(None) if only is None else [only.s], list[StationReport]()
         while True:
-            due_us = self._table.all_due_us()[rows]
-            is_due = (due_us > NO_TIME_US) & (due_us <= now_us)
-            if not is_due.any():
+            due_us = self._table.all_due_us()
+            is_due = np.zeros(len(due_us), np.bool_)
+            is_due[rows] = (due_us[rows] > NO_TIME_US) & (due_us[rows] <= now_us)
+            due = np.array([s for s in np.flatnonzero(is_due).tolist() if self._goes_on(s)], np.int64)
+            if not len(due):
                 break
             # Whatever closes until then comes first, so that steps of time do not change the result.
-            due = rows[is_due]
-            closed = self._assembly.on_time(due_us[is_due], due.tolist())
+            closed = self._assembly.on_time(due_us[due], due.tolist())
             made += self._judged(closed)
             made += self._missed(np.setdiff1d(due, closed.epochs.station))
-        return made + self._judged(self._assembly.on_time(now_us, rows.tolist()))
+        closed = self._assembly.on_time(now_us, None if only is None else [only.s])
+        return made + self._judged(closed)
+
+    def _goes_on(self, s: int) -> bool:
+        one = self._by_row.get(s)
+        return one is not None and one.live and not one.ended
 
     def _missed(self, rows: NDArray[np.int64]) -> list[StationReport]:
         if not len(rows):

@@ -239,6 +239,7 @@ def fill_alerts(country: Country) -> None:
         subject_id="slope-7.crack",
         rule="crack",
         title="Crack at Slope 7 opens by 12 mm/h",
+        at_us=START_US - 480 * SECOND_US,
         evidence={"formula": "rate = slope of a robust line over 3 h", **rate},
     )
     orange = alert(ORANGE, subject_id="gauge-xiamen.water_level")

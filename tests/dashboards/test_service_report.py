@@ -112,10 +112,16 @@ def alerts_of(rng):
     return made
 
 
-def change(version, kind, name, at_us, before):
+DEFINED = {
+    "station": {"source": "push:", "name": "Never heard"},
+    "datastream": {"thing": "t", "property": "water_level"},
+}
+
+
+def change(version, kind, name, at_us, *, is_new=True):
     return Change(
-        kind=kind, id=name, version=version, verb="put" if before is None else "patch", before=before,
-        after={"name": name}, by="li", at_us=at_us, command_id="",
+        kind=kind, id=name, version=version, verb="put" if is_new else "patch",
+        before=None if is_new else DEFINED[kind], after=DEFINED[kind], by="li", at_us=at_us, command_id="",
     )  # fmt: skip
 
 
@@ -186,11 +192,11 @@ class World:
                 CommandOutcomes(outcomes=outcomes),
                 Changes(
                     changes=[
-                        change(1, "station", "NEVR00CHN", MONTH.end_us - 1, None),
-                        change(2, "station", "LATE00CHN", MONTH.end_us + HOUR, None),
-                        change(3, "station", "NEVR00CHN", MONTH.end_us + 2 * HOUR, {"name": "never"}),
-                        change(4, "station", "LATE00CHN", MONTH.end_us + 3 * HOUR, {"name": "late"}),
-                        change(5, "datastream", "later", MONTH.end_us + HOUR, None),
+                        change(1, "station", "NEVR00CHN", BEIJING.end_us - 1),
+                        change(2, "station", "LATE00CHN", MONTH.end_us + HOUR),
+                        change(3, "station", "NEVR00CHN", MONTH.end_us + 2 * HOUR, is_new=False),
+                        change(4, "station", "LATE00CHN", MONTH.end_us + 3 * HOUR, is_new=False),
+                        change(5, "datastream", "later", MONTH.end_us + 4 * HOUR),
                     ]
                 ),
             ],
@@ -400,7 +406,9 @@ async def test_without_a_month_it_is_the_last_one_and_the_running_one_is_told_so
     assert [note["code"] for note in running["notes"]] == ["not_over", "series_expected"]
     until = datetime.fromisoformat(running["until"])
     assert until == datetime(2026, 1, 2, 23, 58, tzinfo=UTC)
-    assert running["stations"][1]["judged_share"] == pytest.approx(DAY / S / (2 * DAY / S - 120), abs=1e-3)
+    unheard = [one["station_id"] for one in running["stations"][:2]]
+    assert unheard == ["LATE00CHN", "NEVR00CHN"], "made known within it"
+    assert running["stations"][2]["judged_share"] == pytest.approx(DAY / S / (2 * DAY / S - 120), abs=1e-3)
 
 
 async def test_notes_say_what_is_not_in_it(world, monkeypatch):

@@ -49,7 +49,8 @@ def test_verdicts_do_not_wait_for_the_disk(store, archive, make, monkeypatch):
     assert kept(archive) == [0, 1, 2, 3]
 
 
-def test_segments_are_committed_with_a_later_round(store, archive, make):
+def test_segments_are_committed_with_a_later_round(store, archive, make, monkeypatch):
+    monkeypatch.setattr(module, "BEAT_S", 0.01)
     keeper = StoreKeeper(store, archive, beside=True)
     keeper.keep(a_round(make, 0))
     k = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import os
 import random
@@ -16,9 +17,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import raw_archive
+from storage import raw_archive, raw_places
 from storage.objects import object_path, safe_name
-from storage.raw_archive import RawArchive
+from storage.raw_archive import SLOT_US, RawArchive
 from storage.segments import SegmentError, decode_segment, encode_segments
 from storage.store import StorageError, StorageFullError
 from streams.records import RawChunk
@@ -434,6 +435,39 @@ def test_a_segment_is_whole_or_an_error(data, flip):
     for damaged in (bytes(broken), data):
         with contextlib.suppress(SegmentError):
             assert decode_segment("A", damaged, sha256) == chunks
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9000), min_size=1, max_size=8), st.integers(1, 8))
+@settings(deadline=None, max_examples=30)
+def test_segments_that_are_packed_together_are_those_packed_alone(payloads, share):
+    slots = [
+        (SLOT_US * k, [RawChunk(station_id="A", payload=one, received_at_us=SLOT_US * k + 5)] * (1 + k % 3))
+        for k, one in enumerate(payloads)
+    ]
+    together = [one for i in range(0, len(slots), share) for one in encode_segments(slots[i : i + share])]
+    for (_, chunks), (segment, sha256) in zip(slots, together, strict=True):
+        table = segment[8 : 8 + int.from_bytes(segment[4:8], "little")]
+        stream = b"".join(chunk.payload for chunk in chunks)
+        assert zstandard.ZstdDecompressor().decompress(segment[8 + len(table) :]) == stream
+        assert hashlib.sha256(table + stream).digest() == sha256
+        assert decode_segment("A", segment, sha256) == chunks
+
+
+@pytest.mark.parametrize("most", [1, 2, 65_536])
+def test_what_comes_again_is_no_news_though_places_were_forgotten(store, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(raw_places, "MOST_STATIONS", most)
+    archive = RawArchive(tmp_path / "raw", store)
+    sent = {name: live(n=30, station_id=name) for name in "ABCDE"}
+    for _ in range(2):
+        for chunks in zip(*sent.values(), strict=True):
+            for chunk in chunks:
+                archive.add(chunk)
+        store.commit((), None, now_us=0, raw_segments=archive.flush())
+        archive.committed()
+        archive.close()
+        archive = RawArchive(tmp_path / "raw", store)
+    for name, chunks in sent.items():
+        assert list(archive.read(name, 0, END)) == chunks
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,15 @@ def test_each_number_of_rows_is_put_whole():
     for count in (0, 1, 3, 4, 37, 255, 256, 257, 1000):
         rows = [(k, 0, "a") for k in range(count)]
         assert len(stored(rows, put_many)) == count
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 99)), max_size=SIZES[1]))
+def test_a_value_may_be_looked_up(rows):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE names (k INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("INSERT INTO names VALUES (1, 'a'), (2, 'b')")
+        connection.execute("CREATE TABLE t (k INTEGER, number INTEGER)")
+        query = "INSERT INTO t (k, number) VALUES ((SELECT k FROM names WHERE name = ?), ?)"
+        put_many(connection, query, rows)
+        stored = connection.execute("SELECT k, number FROM t ORDER BY rowid").fetchall()
+    assert stored == [(1 + "ab".index(name), number) for name, number in rows]

@@ -26,6 +26,11 @@ async def test_a_part_that_is_cancelled_from_within_ends_all_with_a_word():
         await together(on(), cancelled())
 
 
+async def test_parts_are_called_by_the_names_that_they_are_given():
+    with pytest.raises(RuntimeError, match="the second was cancelled from within"):
+        await together(on(), cancelled(), names=["the first", "the second"])
+
+
 async def test_a_fault_of_one_ends_the_others():
     with pytest.raises(ValueError, match="a fault"):
         await together(on(), failing())

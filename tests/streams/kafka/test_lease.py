@@ -13,7 +13,7 @@ from streams.kafka.output import FencedError
 from tests.waiting import until
 
 
-def leased(*ends: Exception | None) -> tuple[Lease, list[int]]:
+def leased(*ends: BaseException | None) -> tuple[Lease, list[int]]:
     """Return a lease whose work ends like this, one time after the other; then it goes on."""
     begun: list[int] = []
     left = list(ends)
@@ -63,9 +63,16 @@ async def test_work_that_was_shut_out_waits_longer_than_a_lease_that_is_lost_tak
     await lease.on_partitions_revoked([])
 
 
-async def test_a_fault_of_the_work_is_told():
-    lease, begun = leased(ValueError("a fault"))
+@pytest.mark.parametrize(
+    ("end", "told", "words"),
+    [
+        (ValueError("a fault"), ValueError, "a fault"),
+        (asyncio.CancelledError(), RuntimeError, "work of group was cancelled from within"),
+    ],
+)
+async def test_a_fault_of_the_work_is_told(end, told, words):
+    lease, begun = leased(end)
     await lease.on_partitions_assigned([object()])  # type: ignore[list-item]
     await until(lambda: begun and lease._task.done())
-    with pytest.raises(ValueError, match="a fault"):
+    with pytest.raises(told, match=words):
         lease._look_after()
