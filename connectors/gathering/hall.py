@@ -38,6 +38,8 @@ TICK_S = 0.005
 """Between two reads at least: what comes meanwhile is read with one call."""
 IDLE_S = 0.015
 """Between two looks after what waits, while nothing comes."""
+MOST_WATCHED = 500
+"""Streams that the loop watches. Each time it begins to, the system looks through all: 1.3 ms for 8,000."""
 _EVENTS = 1024
 _OUT_BYTES = 4_000_000
 _ROUNDS = 16
@@ -285,11 +287,11 @@ class Hall:
             self._bring(*self.let_go_once(self._mono_us()))
         finally:
             if self._streams:
-                if is_quiet and self._epoll is not None:
+                if is_quiet and self._epoll is not None and len(self._streams) <= MOST_WATCHED:
                     self._watch(self._epoll.fileno())
                     wait_s = IDLE_S
                 passed_s = loop.time() - started_s
-                self._timer = loop.call_later(max(wait_s - passed_s, 0.0005), self._tick)
+                self._timer = loop.call_later(max(wait_s - passed_s, passed_s, 0.0005), self._tick)
             else:
                 self._timer = None
 

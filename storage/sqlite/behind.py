@@ -1,9 +1,10 @@
 """Reports and samples of large commits: written down as they came, in their tables some seconds later.
 
 Each series has a page of its own, at the end of what it has. 28,000 rows a second touch as many pages, each
-of which goes into the log: 115 MB, half a second of a disk and a processor. Ten seconds brought together
-touch them once. Until then a commit writes its batches one behind the other into `pending_rows`; a file that
-is opened brings what stands there. Rows are replaced by themselves, so what is brought twice counts once.
+of which goes into the log: 115 MB, half a second of a disk and a processor. Twenty seconds brought together
+touch them once, with the full ones beside them, which share their rows with new ones. Until then a commit
+writes its batches one behind the other into `pending_rows`; a file that is opened brings what stands there.
+Rows are replaced by themselves, so what is brought twice counts once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LARGE_ROWS = 2000
 """A smaller commit writes into the tables itself, while nothing waits."""
 MOST_ROWS = 1_000_000
 """Of more, the next commit waits until all are brought."""
-HOLD_S = 10.0
+HOLD_S = 20.0
 STEP_ROWS = 4000
 """Of a transaction: a commit that waits for it waits for about 20 ms."""
 
