@@ -9,6 +9,7 @@ Rows are replaced by themselves, so what is brought twice counts once.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from itertools import islice
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from streams.records import FlaggedSamples, Record, StationReport, StationReports
 
@@ -82,6 +84,13 @@ class Behind:
         self.number = max(self.number, number)
         self.rows = rows_of(self._batches)
 
+    def samples_of(self, name: str) -> list[FlaggedSamples]:
+        """Return the batches that have samples of a datastream, the oldest first."""
+        if name not in self.names:
+            return []
+        some = (one for one in self._batches if isinstance(one, FlaggedSamples))
+        return [one for one in some if name in one.datastream_ids]
+
     def standing(self) -> list[Columns]:
         """Return what is to be brought."""
         self._taken_s = self.clock_s()
@@ -103,6 +112,21 @@ def by_station(batches: Iterable[Columns]) -> list[StationReport]:
             for report in batch.reports:
                 found.setdefault(report.station_id, []).append(report)
     return [report for reports in found.values() for report in reports]
+
+
+def values_in(
+    batches: Iterable[FlaggedSamples], name: str, times_us: Sequence[int]
+) -> dict[int, tuple[int, float | None]]:
+    """Return the newest revision and its value at some times of a datastream, where there is one."""
+    asked_us, found = np.array(times_us, np.int64), dict[int, tuple[int, float | None]]()
+    for batch in batches:
+        rows = np.flatnonzero(batch.series == batch.datastream_ids.index(name))
+        rows = rows[np.isin(batch.time_us[rows], asked_us)]
+        columns = batch.time_us[rows], batch.revision[rows], batch.value[rows]
+        for time_us, revision, value in zip(*(column.tolist() for column in columns), strict=True):
+            if time_us not in found or revision >= found[time_us][0]:
+                found[time_us] = revision, None if math.isnan(value) else value
+    return found
 
 
 def steps(rows: Iterable[T]) -> Iterator[list[T]]:

@@ -73,6 +73,8 @@ class SqliteWriting(Writing, SqliteExpiring):
         """Within a commit whose rows come into their tables later."""
         self._may_wait = behind
         self._bringing = threading.Lock()
+        self._asked = 0
+        """Questions about samples that wait, since they were brought last."""
         self._recall_pending()
 
     def commit(
@@ -141,6 +143,7 @@ class SqliteWriting(Writing, SqliteExpiring):
                 writer.execute(QUERIES["drop_pending"], (number,))
             with self._lock:
                 self._behind.brought(len(batches))
+                self._asked = 0
 
     def _transactions(self, batches: Sequence[Columns]) -> Iterator[Callable[[sqlite3.Connection], None]]:
         now_us = max((int(times.max()) for one in batches if len(times := _received_us(one))), default=0)

@@ -131,6 +131,16 @@ def store(tmp_path):
         yield store
 
 
+def test_few_questions_bring_nothing_and_many_bring_all(make, store, monkeypatch):
+    monkeypatch.setattr("storage.sqlite.MOST_ASKED", 3)
+    store.commit(many(make), None, now_us=make.t0 + 9_000_000)
+    asked = [make.t0, make.t0 + 2_000_000, make.t0 + 8_000_000]
+    for number in range(1, 6):
+        assert store.values_at("d1", asked) == {asked[0]: 3.0, asked[1]: 5.0}
+        assert store.values_at("other", asked) == {}
+        assert bool(waiting(store)) == (number <= 3)
+
+
 def many(make, begin=0):
     return batches(make, [(k, t, 0) for k in range(3) for t in range(3)], begin)
 

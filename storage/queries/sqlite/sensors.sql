@@ -42,6 +42,11 @@ SELECT s.time_us, s.value FROM samples AS s
 WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
     AND s.time_us IN (SELECT value FROM json_each(:times));
 
+-- name: revisions_at
+SELECT s.time_us, s.revision, s.value FROM samples AS s
+WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+    AND s.time_us IN (SELECT value FROM json_each(:times));
+
 -- name: observations_within
 SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us,
     p.longitude, p.latitude, p.height_m
