@@ -46,8 +46,8 @@ _WRITERS = 8
 _HOUR_US = 3_600_000_000
 _SHARE = 50
 """Files that a thread takes at once."""
-_PACKED_AT_ONCE = 200
-"""Segments, of a megabyte at most each."""
+_PACKED_BYTES = 4_000_000
+"""That are packed at once: the slots of some 200 stations."""
 
 
 @dataclass(slots=True)
@@ -267,9 +267,7 @@ class RawArchive:
             for (_, buffer), (chunks, _) in zip(slots, missing, strict=True)
             if chunks
         ]
-        packed = chain.from_iterable(
-            encode_segments(new[i : i + _PACKED_AT_ONCE]) for i in range(0, len(new), _PACKED_AT_ONCE)
-        )
+        packed = chain.from_iterable(map(encode_segments, _shares(new)))
         left = iter(missing)
         return [
             self._piece(name, buffers, list(islice(left, len(buffers))), packed)
@@ -338,6 +336,20 @@ class RawArchive:
             self._objects.cut(path, length)
         if unfinished:
             self._index.close_objects([path for path, _ in unfinished])
+
+
+def _shares(slots: Iterable[tuple[int, list[RawChunk]]]) -> Iterator[list[tuple[int, list[RawChunk]]]]:
+    """Cut slots into those that are packed at once."""
+    share: list[tuple[int, list[RawChunk]]] = []
+    size = 0
+    for slot in slots:
+        share.append(slot)
+        size += sum(len(chunk.payload) for chunk in slot[1])
+        if size >= _PACKED_BYTES:
+            yield share
+            share, size = [], 0
+    if share:
+        yield share
 
 
 def _go_together(before: _Buffer, buffer: _Buffer) -> bool:

@@ -38,6 +38,8 @@ TICK_S = 0.005
 """Between two reads at least: what comes meanwhile is read with one call."""
 IDLE_S = 0.015
 """Between two looks after what waits, while nothing comes."""
+MOST_REST_S = 0.02
+"""Others have as much time as a tick took, up to this."""
 MOST_WATCHED = 500
 """Streams that the loop watches. Each time it begins to, the system looks through all: 1.3 ms for 8,000."""
 _EVENTS = 1024
@@ -291,7 +293,8 @@ class Hall:
                     self._watch(self._epoll.fileno())
                     wait_s = IDLE_S
                 passed_s = loop.time() - started_s
-                self._timer = loop.call_later(max(wait_s - passed_s, passed_s, 0.0005), self._tick)
+                rest_s = min(passed_s, MOST_REST_S)
+                self._timer = loop.call_later(max(wait_s - passed_s, rest_s, 0.0005), self._tick)
             else:
                 self._timer = None
 

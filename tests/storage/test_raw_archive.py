@@ -456,6 +456,7 @@ def test_segments_that_are_packed_together_are_those_packed_alone(payloads, shar
 @pytest.mark.parametrize("most", [1, 2, 65_536])
 def test_what_comes_again_is_no_news_though_places_were_forgotten(store, tmp_path, monkeypatch, most):
     monkeypatch.setattr(raw_places, "MOST_STATIONS", most)
+    monkeypatch.setattr(raw_archive, "_PACKED_BYTES", 1000 * most)
     archive = RawArchive(tmp_path / "raw", store)
     sent = {name: live(n=30, station_id=name) for name in "ABCDE"}
     for _ in range(2):
