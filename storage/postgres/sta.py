@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
 
 import psycopg
 
@@ -95,14 +94,20 @@ DIALECT = _PostgresDialect(
 )
 
 
+_RELATIONS = {
+    name: filled_in(QUERIES[name], "%%")
+    for name in {*SOURCES.values(), *(table.relation for table in TABLES.values())}
+}
+
+
 class PostgresStaQueries(PostgresSensorQueries, StaQueries):
     """The SensorThings part of the store."""
 
     _dialect = DIALECT
-    _relations: ClassVar[Mapping[str, str]] = {
-        name: filled_in(QUERIES[name], "%%")
-        for name in {*SOURCES.values(), *(table.relation for table in TABLES.values())}
-    }
+
+    @property
+    def _relations(self) -> Mapping[str, str]:
+        return _RELATIONS
 
     @contextmanager
     def _asking(self) -> Iterator[Session]:

@@ -20,9 +20,12 @@ import msgspec
 
 from storage.named_sql import load_migrations, load_queries
 from storage.sql.database import Database
+from storage.sqlite.tables import with_arrivals
 from storage.store import StorageFullError, StoreVersionError
 
-QUERIES = load_queries("sqlite")
+RAW_QUERIES = load_queries("sqlite")
+"""With `{SELECT ... FROM EVERY ...}` (see `tables.py`)."""
+QUERIES = {name: with_arrivals(sql) for name, sql in RAW_QUERIES.items()}
 _IDLE_READERS = 8
 _BUSY_TIMEOUT_S = 10.0
 _LONGEST_LOG_PAGES = 100_000
@@ -97,6 +100,11 @@ class SqliteDatabase(Database):
                     self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # --- for the parts --------------------------------------------------------------------------------
+
+    @property
+    def _rows_wait(self) -> bool:
+        """Whether rows of large commits stand beside their tables."""
+        return False
 
     @contextmanager
     def _transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:

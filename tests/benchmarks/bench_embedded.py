@@ -1,8 +1,8 @@
 """Stations at 1 Hz and sensors into one process without any server: `groundswell run`.
 
 `python -m tests.benchmarks.bench_embedded [STATIONS [SAMPLES_A_SECOND [SECONDS]]]`. Stations come over NTRIP
-from a caster, each by a connection of its own, samples over Mosquitto; who watches the page is beside. Every
-row is counted against the ledgers. The last line is one JSON object.
+from a caster, each by a connection of its own, samples over Mosquitto; who watches the page and the rows in
+the database is beside. Every row is counted against the ledgers. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from storage.sqlite.tables import with_arrivals
 from tests.benchmarks.processes import family, started, told
 from tests.mosquitto import mosquitto
 from tests.program import GROUNDSWELL, free_port
@@ -81,14 +82,13 @@ def main() -> None:
         )
         with console.status("the program starts"):
             time.sleep(max(int(first_us) / 1e6 - time.time() - 1, 0))
-        watching = (
-            *me,
-            "tests.benchmarks.national_watcher",
-            "page",
-            "0",
-            f"http://127.0.0.1:{http}/api/v1/live",
-        )
-        watcher = subprocess.Popen(watching, stdout=subprocess.PIPE)
+        database = folder / "data" / "groundswell.sqlite"
+        watching = (*me, "tests.benchmarks.national_watcher")
+        page = (*watching, "page", "0", f"http://127.0.0.1:{http}/api/v1/live")
+        watchers = {
+            "live": subprocess.Popen(page, stdout=subprocess.PIPE),
+            "db": subprocess.Popen((*watching, "rows", "0", str(database)), stdout=subprocess.PIPE),
+        }
         before, begin_s = family(program.pid), time.monotonic()
         with console.status(f"{stations:,} stations and {samples:,} samples a second for {seconds} s"):
             published, ledger = told(sensors), told(caster)
@@ -97,10 +97,10 @@ def main() -> None:
         rows, since = -1, time.monotonic()
         while rows < expected and time.monotonic() - since < DRAIN_S:
             time.sleep(2)
-            rows = stored(folder / "data" / "groundswell.sqlite", ledger)
-        watcher.terminate()
-        live = told(watcher)
-        live.pop("cpu_s")
+            rows = stored(database, ledger)
+        for watcher in watchers.values():
+            watcher.terminate()
+        seen = {way: told(watcher) for way, watcher in watchers.items()}
         with urllib.request.urlopen(f"http://127.0.0.1:{http}/metrics") as answer:
             figures = answer.read().decode()
         log = (folder / "run.log").read_text()
@@ -122,7 +122,12 @@ def main() -> None:
                 "cut": ledger["cut"],
                 "drained_s": round(time.monotonic() - since, 1),
                 "caster_late_s": ledger["late_s"],
-                **{f"live_{share}": value for share, value in live.items()},
+                **{
+                    f"{way}_{share}": value
+                    for way, shares in seen.items()
+                    for share, value in shares.items()
+                    if share != "cpu_s"
+                },
                 "cpu": round(used / took_s, 3),
             }
         )
@@ -131,10 +136,15 @@ def main() -> None:
 
 def stored(database: Path, ledger: dict[str, int]) -> int:
     """Return how many rows of epochs and samples there are."""
-    epochs = "SELECT count(*) FROM station_epochs WHERE epochs = 1 AND epoch_us BETWEEN ? AND ?"
+    epochs = with_arrivals(
+        "SELECT count(*) FROM {SELECT 1 FROM EVERY station_epochs "
+        "WHERE epochs = 1 AND epoch_us BETWEEN :first_us AND :last_us}"
+    )
+    samples = with_arrivals("SELECT count(*) FROM {SELECT 1 FROM EVERY samples}")
     with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)) as reading:
-        (found,) = reading.execute(epochs, (ledger["first_us"], ledger["last_us"])).fetchone()
-        (kept,) = reading.execute("SELECT count(*) FROM samples").fetchone()
+        asked = {name: ledger[name] for name in ("first_us", "last_us")}
+        (found,) = reading.execute(epochs, asked).fetchone()
+        (kept,) = reading.execute(samples).fetchone()
     return int(found) + int(kept)
 
 

@@ -1,8 +1,8 @@
 """How old a verdict is when it comes out, until SIGTERM; each way out in a process of its own.
 
 `python -m tests.benchmarks.national_watcher topic SHIFT_S SERVERS PREFIX`: at a reader of one partition of
-Kafka. `... rows SHIFT_S URL`: as a row of PostgreSQL. `... page SHIFT_S URL`: in the live stream that pages
-show. The stations' clock is SHIFT_S ahead of this machine's. Prints one JSON
+Kafka. `... rows SHIFT_S URL`: as a row of PostgreSQL, or of a file of SQLite. `... page SHIFT_S URL`: in the
+live stream that pages show. The stations' clock is SHIFT_S ahead of this machine's. Prints one JSON
 object of percentiles, s, from when the station's bytes were read to when the verdict was here; `by_minute`
 are the 99th percentiles of each minute, to see whether a few moments or the whole time made the figures.
 """
@@ -13,17 +13,22 @@ import asyncio
 import contextlib
 import json
 import signal
+import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from storage.sqlite.tables import with_arrivals
 from streams import codec
 from streams.records import StationReports
 from streams.topics import STATION_REPORTS
@@ -85,21 +90,17 @@ async def page(ages: Ages, url: str) -> None:
                         ages.add(now_s, datetime.fromisoformat(told).timestamp())
 
 
-def rows(ages: Ages, url: str, stop: threading.Event) -> None:
+def rows(ages: Ages, place: str, stop: threading.Event) -> None:
     """Look ten times a second which epochs of some stations have come: a row is at most 0.1 s old."""
     seen: dict[int, int] = {}
-    query = (
-        "SELECT station_key, epoch_us, received_at_us FROM station_epochs "
-        "WHERE station_key = ANY(%s) AND epoch_us > %s"
-    )
-    with psycopg.connect(url, autocommit=True) as connection:
+    with contextlib.ExitStack() as stack:
+        look = in_file(place, stack) if place.endswith(".sqlite") else in_server(place, stack)
         since_us, keys = time.time_ns() // 1000, list[int]()
         while not stop.wait(LOOK_S):
             if not keys:
-                some = "SELECT station_key FROM stations ORDER BY md5(id) LIMIT %s"
-                keys = [key for (key,) in connection.execute(some, (WATCHED,))]
+                keys = look.stations()
                 continue
-            found = connection.execute(query, (keys, since_us)).fetchall()
+            found = look.epochs(keys, since_us)
             now_us = time.time_ns() // 1000
             for key, epoch_us, received_us in found:
                 if epoch_us > seen.get(key, 0) and received_us:
@@ -107,6 +108,45 @@ def rows(ages: Ages, url: str, stop: threading.Event) -> None:
             for key, epoch_us, _ in found:
                 seen[key] = max(seen.get(key, 0), epoch_us)
             since_us = max(since_us, now_us + int(ages.shift_s * 1e6) - 10_000_000)
+
+
+class Looking(NamedTuple):
+    """How a database is asked."""
+
+    stations: Callable[[], list[int]]
+    """Returns keys of some stations."""
+    epochs: Callable[[list[int], int], list[Any]]
+    """Returns key, time and receipt of epochs of such stations after a time."""
+
+
+def in_server(url: str, stack: contextlib.ExitStack) -> Looking:
+    connection = stack.enter_context(psycopg.connect(url, autocommit=True))
+    some = "SELECT station_key FROM stations ORDER BY md5(id) LIMIT %s"
+    query = (
+        "SELECT station_key, epoch_us, received_at_us FROM station_epochs "
+        "WHERE station_key = ANY(%s) AND epoch_us > %s"
+    )
+    return Looking(
+        lambda: [key for (key,) in connection.execute(some, (WATCHED,))],
+        lambda keys, since_us: connection.execute(query, (keys, since_us)).fetchall(),
+    )
+
+
+def in_file(path: str, stack: contextlib.ExitStack) -> Looking:
+    uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+    connection = stack.enter_context(
+        contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False))
+    )
+    some = "SELECT station_key FROM stations ORDER BY station_key * 2654435761 % 1000003 LIMIT ?"
+    query = with_arrivals(
+        "SELECT * FROM {SELECT station_key, epoch_us, received_at_us FROM EVERY station_epochs "
+        "WHERE station_key IN (SELECT value FROM json_each(:keys)) AND epoch_us > :since_us}"
+    )
+
+    def epochs(keys: list[int], since_us: int) -> list[Any]:
+        return connection.execute(query, {"keys": json.dumps(keys), "since_us": since_us}).fetchall()
+
+    return Looking(lambda: [key for (key,) in connection.execute(some, (WATCHED,))], epochs)
 
 
 async def until_told(ages: Ages, way: str, arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sensors.model import Datastream, Thing
 from storage.postgres import PostgresStore
+from storage.sqlite import SqliteStore
 from streams.records import Change, Changes, FlaggedSamples
 from tests.dashboards import country as c
 from tests.dashboards.serving import client_of
@@ -16,9 +17,14 @@ ROOT = "/sta/v1.1"
 QUIET = "gauge-quanzhou"
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
+@pytest.fixture(
+    scope="module", params=["sqlite", "waiting", pytest.param("postgres", marks=pytest.mark.integration)]
+)
 def country(request, tmp_path_factory):
-    store = None
+    store, patch = None, pytest.MonkeyPatch()
+    if request.param == "waiting":  # rows stand beside their tables
+        patch.setattr("storage.sqlite.writing.LARGE_ROWS", 0)
+        store = SqliteStore(tmp_path_factory.mktemp("store") / "store.db", behind=True)
     if request.param == "postgres":
         server = request.getfixturevalue("postgres_server")
         url = server.database()
@@ -50,6 +56,7 @@ def country(request, tmp_path_factory):
         country.store.bring_latest()
     yield country
     country.store.close()
+    patch.undo()
     if request.param == "postgres":
         server.drop(url)
 

@@ -140,13 +140,18 @@ def hypertable_url(postgres_server, hypertable_database):
     postgres_server.forget(hypertable_database)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
+@pytest.fixture(params=["sqlite", "waiting", pytest.param("postgres", marks=pytest.mark.integration)])
 def open_store(request, tmp_path: Path):
-    """Open the same database again at each call: what a restart does."""
+    """Open the same database again at each call: what a restart does.
+
+    `waiting` is a file in which no row comes into its table before it is closed (`storage.sqlite.arrivals`).
+    """
     if request.param in {"postgres", "hypertable"}:
         make = partial(PostgresStore, request.getfixturevalue(f"{request.param}_url"))
     else:
-        make = partial(SqliteStore, tmp_path / "store.db")
+        if request.param == "waiting":
+            request.getfixturevalue("monkeypatch").setattr("storage.sqlite.writing.LARGE_ROWS", 0)
+        make = partial(SqliteStore, tmp_path / "store.db", behind=request.param == "waiting")
     stores = []
 
     def open_() -> Store:

@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from sensors.model import Station
-from storage.named_sql import load_migrations, load_queries
+from storage.named_sql import load_migrations
+from storage.sql.packing import figures_row, pack, report_row
 from storage.sqlite import SqliteStore
-from storage.sqlite.database import QUERIES, split_statements
-from storage.sqlite.sta import SqliteStaQueries
+from storage.sqlite.database import QUERIES, SqliteDatabase, split_statements
+from storage.sqlite.sta import RELATIONS
+from storage.sqlite.tables import EPOCHS, FIGURES
 from storage.store import StorageFullError, StoreVersionError
 from streams.records import Change, Changes, StationReports
 
@@ -44,19 +46,45 @@ def test_migrations_run_once_and_in_order(tmp_path, monkeypatch):
         assert connection.execute("SELECT * FROM later").fetchall() == [("a;b",)]
 
 
+def write_as_before(path, monkeypatch, version, rows):
+    """Make a file of an older version; `rows` are (statement, values)."""
+    older = {k: script for k, script in load_migrations("sqlite").items() if k <= version}
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.sqlite.database.load_migrations", lambda dialect: older)
+        with closing(SqliteDatabase(path)) as database, database._transaction() as writer:
+            for statement, values in rows:
+                writer.execute(statement, values)
+
+
+def station_rows(report):
+    latest = "INSERT INTO station_latest (station_key, epoch_us, state, report) VALUES (1, ?, 0, ?)"
+    return [
+        ("INSERT INTO stations (id) VALUES (?)", (report.station_id,)),
+        (EPOCHS.put, report_row(report, 1, None)),
+        (latest, (report.epoch_us, pack(report))),
+    ]
+
+
+def test_what_an_older_version_has_of_the_newest_is_taken_over(tmp_path, monkeypatch, make):
+    report = make.report("A", received_at_us=make.t0 - 5)
+    figures = [make.figures("A", make.t0 + 60_000_000 * k) for k in range(3)]
+    rows = [(FIGURES.put, figures_row(one, 1)) for one in figures]
+    write_as_before(tmp_path / "store.db", monkeypatch, 14, station_rows(report) + rows)
+    with closing(SqliteStore(tmp_path / "store.db")) as store:
+        assert store.station("A").figures == figures[-1]
+        assert store.stored_times().newest_us == make.t0 - 5
+        store.commit([StationReports(reports=[], figures=figures[:2])], None, now_us=0)
+        assert store.station("A").figures == figures[-1]
+
+
 def test_a_database_of_the_first_version_goes_on(tmp_path, monkeypatch, make):
     path = tmp_path / "store.db"
-    first = {1: load_migrations("sqlite")[1]}
-    with monkeypatch.context() as patch:
-        patch.setattr("storage.sqlite.database.load_migrations", lambda dialect: first)
-        patch.setattr(SqliteStore, "_recall_pending", lambda store: None)
-        with closing(SqliteStore(path)) as store:
-            store._put_figures = store._mark = lambda *_: None
-            store.commit([StationReports(reports=[make.report("A")])], None, now_us=0)
+    write_as_before(path, monkeypatch, 1, station_rows(make.report("A")))
     with closing(SqliteStore(path)) as store:
         row = store.station("A")
         assert (row.report, row.figures) == (make.report("A"), None)
-        store.commit([StationReports(reports=[], figures=[make.figures("A")])], None, now_us=0)
+        again = StationReports(reports=[make.report("A")], figures=[make.figures("A")])
+        store.commit([again], None, now_us=0)
         assert store.station("A").figures == make.figures("A")
         plain = store.station_quality("A", make.t0, make.t0 + 60_000_000, 60)
         assert [store.roll_up(k * make.t0) for k in range(1, 5)] == [True, True, True, False]
@@ -109,19 +137,15 @@ def explain(store, how, sql):
     return store._writer.execute(f"{how} {sql}", named or [1] * sql.count("?")).fetchall()
 
 
-RELATIONS = SqliteStaQueries._relations
-"""Parts of larger questions, with holes; beside them parts that ask for a series `p`."""
-
-
 def test_every_named_query_is_valid_sql(store):
-    for name, sql in load_queries("sqlite").items():
+    for name, sql in QUERIES.items():
         assert explain(store, "EXPLAIN", RELATIONS.get(name, sql)), name
 
 
 def test_no_query_reads_the_whole_of_a_large_table(store):
-    large = ("station_epochs", "samples", "detections", "alert_transitions", "raw_segments")
+    large = ("station_epochs", "samples", "detections", "alert_transitions", "raw_segments", "arrived_")
     assert explain(store, "EXPLAIN QUERY PLAN", "SELECT * FROM samples")[0][3].startswith("SCAN samples")
-    for name, sql in load_queries("sqlite").items():
+    for name, sql in QUERIES.items():
         if sql.startswith(("SELECT", "WITH")) and name not in RELATIONS:
             plan = [row[3] for row in explain(store, "EXPLAIN QUERY PLAN", sql)]
             assert not [step for step in plan if step.startswith(tuple(f"SCAN {t}" for t in large))], name

@@ -13,7 +13,11 @@ STAND_IN = (Path(__file__).parent / "timescaledb_stand_in.sql").read_text()
 
 ALL_STORES = pytest.mark.parametrize(
     "open_store",
-    ["sqlite", *(pytest.param(name, marks=pytest.mark.integration) for name in ("postgres", "hypertable"))],
+    [
+        "sqlite",
+        "waiting",
+        *(pytest.param(name, marks=pytest.mark.integration) for name in ("postgres", "hypertable")),
+    ],
     indirect=True,
 )
 """For modules whose tests all ask for a store: also one whose large tables TimescaleDB keeps."""

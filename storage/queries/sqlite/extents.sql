@@ -6,7 +6,10 @@ SELECT l.datastream_key, coalesce(
         (SELECT begin_us FROM sample_days WHERE datastream_key = l.datastream_key ORDER BY begin_us LIMIT 1),
         (SELECT begin_us FROM sample_hours WHERE datastream_key = l.datastream_key ORDER BY begin_us LIMIT 1),
         (SELECT begin_us FROM sample_minutes WHERE datastream_key = l.datastream_key ORDER BY begin_us LIMIT 1),
-        (SELECT time_us FROM samples WHERE datastream_key = l.datastream_key ORDER BY time_us LIMIT 1),
+        (
+            SELECT min(time_us)
+            FROM {SELECT min(time_us) AS time_us FROM EVERY samples WHERE datastream_key = l.datastream_key}
+        ),
         l.time_us
     ), l.time_us
 FROM datastream_latest AS l WHERE l.datastream_key IN (SELECT value FROM json_each(:keys));
@@ -17,7 +20,10 @@ SELECT id, begin_us, end_us FROM (
         (SELECT min(begin_us) FROM station_days WHERE station_key = l.station_key),
         (SELECT min(begin_us) FROM station_hours WHERE station_key = l.station_key),
         (SELECT min(begin_us) FROM station_minutes WHERE station_key = l.station_key),
-        (SELECT min(epoch_us) FROM station_epochs WHERE station_key = l.station_key),
+        (
+            SELECT min(epoch_us)
+            FROM {SELECT min(epoch_us) AS epoch_us FROM EVERY station_epochs WHERE station_key = l.station_key}
+        ),
         l.epoch_us
     ) AS begin_us, l.epoch_us AS end_us
     FROM station_latest AS l JOIN stations AS s USING (station_key)
@@ -25,9 +31,11 @@ SELECT id, begin_us, end_us FROM (
 
 -- name: figure_extents
 SELECT id, begin_us, end_us FROM (
-    SELECT s.id, (SELECT min(time_us) FROM station_figures WHERE station_key = s.station_key) AS begin_us,
-        (SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key) AS end_us
-    FROM stations AS s
+    SELECT s.id, (
+            SELECT min(time_us)
+            FROM {SELECT min(time_us) AS time_us FROM EVERY station_figures WHERE station_key = s.station_key}
+        ) AS begin_us, l.time_us AS end_us
+    FROM stations AS s JOIN station_figures_latest AS l USING (station_key)
 ) WHERE begin_us IS NOT NULL;
 
 -- name: period_extents
@@ -45,8 +53,8 @@ SELECT min(opened_at_us), max(opened_at_us) FROM alerts;
 -- name: revised_spans
 SELECT datastream_key, min(time_us), max(time_us), count(*) FILTER (WHERE revision BETWEEN 1 AND 99),
     count(*) FILTER (WHERE revision >= 100), count(*) FILTER (WHERE revision < 0), max(received_at_us)
-FROM samples
-WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us
-    AND revision <> 0
+FROM {SELECT datastream_key, time_us, revision, received_at_us FROM EVERY samples
+    WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us
+        AND revision <> 0}
 GROUP BY time_us / :length_us, datastream_key
 ORDER BY time_us / :length_us, datastream_key LIMIT :limit;

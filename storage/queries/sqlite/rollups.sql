@@ -16,15 +16,17 @@ SELECT
     count(DISTINCT epoch_us / 1000000) FILTER (WHERE state = 1), count(DISTINCT epoch_us / 1000000) FILTER
     (WHERE state = 2), count(DISTINCT epoch_us / 1000000) FILTER (WHERE state = 3), NULL,
     json_group_array(latency_100us) FILTER (WHERE latency_100us IS NOT NULL)
-FROM station_epochs
-WHERE station_key IN (SELECT value FROM json_each(:keys)) AND epoch_us >= :start_us AND epoch_us < :end_us
+FROM {SELECT station_key, epoch_us, state, score, epochs, epochs_expected, observations, observations_expected,
+        latency_100us, jitter_100us, cn0_cdbhz, slips, multipath_100um, frames, bad_frames
+    FROM EVERY station_epochs
+    WHERE station_key IN (SELECT value FROM json_each(:keys)) AND epoch_us >= :start_us AND epoch_us < :end_us}
 GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: report_reasons
 SELECT station_key, epoch_us / :window_us * :window_us AS begin_us, reason_codes, count(*)
-FROM station_epochs
-WHERE station_key IN (SELECT value FROM json_each(:keys)) AND epoch_us >= :start_us AND epoch_us < :end_us
-    AND reason_codes IS NOT NULL
+FROM {SELECT station_key, epoch_us, reason_codes FROM EVERY station_epochs
+    WHERE station_key IN (SELECT value FROM json_each(:keys)) AND epoch_us >= :start_us AND epoch_us < :end_us
+        AND reason_codes IS NOT NULL}
 GROUP BY 1, 2, 3;
 
 -- name: reasons_named
@@ -62,23 +64,26 @@ WITH sums AS (
         max(time_us) FILTER (WHERE flag = 1 AND value IS NOT NULL) AS good_us,
         count(value) AS any_n, sum(min(max(value, -1e290), 1e290)) AS any_sum, min(value) AS any_min,
         max(value) AS any_max, max(time_us) FILTER (WHERE value IS NOT NULL) AS any_us
-    FROM samples
-    WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us
+    FROM {SELECT datastream_key, time_us, value, flag FROM EVERY samples
+        WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us}
     GROUP BY 1, 2
 )
-SELECT s.datastream_key, s.begin_us, good_n, good_sum, good_min, good_max, g.value, any_n, any_sum, any_min,
-    any_max, a.value, NULL
+SELECT s.datastream_key, s.begin_us, good_n, good_sum, good_min, good_max,
+    (
+        SELECT value FROM {SELECT value FROM EVERY samples
+            WHERE datastream_key = s.datastream_key AND time_us = s.good_us}
+    ), any_n, any_sum, any_min, any_max,
+    (
+        SELECT value FROM {SELECT value FROM EVERY samples
+            WHERE datastream_key = s.datastream_key AND time_us = s.any_us}
+    ), NULL
 FROM sums AS s
-LEFT JOIN samples AS g ON g.datastream_key = s.datastream_key AND g.time_us = s.good_us
-    AND g.time_us >= :start_us AND g.time_us < :end_us
-LEFT JOIN samples AS a ON a.datastream_key = s.datastream_key AND a.time_us = s.any_us
-    AND a.time_us >= :start_us AND a.time_us < :end_us
 ORDER BY 1, 2;
 
 -- name: sample_flags
 SELECT datastream_key, time_us / :window_us * :window_us AS begin_us, flag, count(*)
-FROM samples
-WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us
+FROM {SELECT datastream_key, time_us, flag FROM EVERY samples
+    WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us}
 GROUP BY 1, 2, 3;
 
 -- name: read_sample_rollup
@@ -120,12 +125,12 @@ SELECT station_key FROM stations WHERE station_key > :after ORDER BY 1 LIMIT :li
 SELECT datastream_key FROM datastreams WHERE datastream_key > :after ORDER BY 1 LIMIT :limit;
 
 -- name: next_report_us
-SELECT min(epoch_us) FROM station_epochs
-WHERE station_key = :key AND epoch_us >= :start_us AND epoch_us < :end_us;
+SELECT min(epoch_us) FROM {SELECT min(epoch_us) AS epoch_us FROM EVERY station_epochs
+    WHERE station_key = :key AND epoch_us >= :start_us AND epoch_us < :end_us};
 
 -- name: next_sample_us
-SELECT min(time_us) FROM samples
-WHERE datastream_key = :key AND time_us >= :start_us AND time_us < :end_us;
+SELECT min(time_us) FROM {SELECT min(time_us) AS time_us FROM EVERY samples
+    WHERE datastream_key = :key AND time_us >= :start_us AND time_us < :end_us};
 
 -- name: add_mark
 INSERT INTO rollup_marks (kind, level, begin_us, end_us, marked_at_us, keys)
@@ -189,9 +194,7 @@ SELECT
     coalesce(
         (
             SELECT max(time_us) FROM (
-                SELECT min(l.epoch_us, coalesce(e.received_at_us, l.epoch_us)) AS time_us
-                FROM station_latest AS l
-                LEFT JOIN station_epochs AS e ON e.station_key = l.station_key AND e.epoch_us = l.epoch_us
+                SELECT min(epoch_us, coalesce(received_at_us, epoch_us)) AS time_us FROM station_latest
                 UNION ALL SELECT time_us FROM datastream_latest
             )
         ),

@@ -8,49 +8,60 @@ SELECT definition FROM things WHERE id = :id;
 SELECT definition FROM observed_properties ORDER BY id;
 
 -- name: datastreams
-SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+SELECT d.definition, coalesce(s.time_us, a.time_us), iif(s.time_us IS NULL, a.value, s.value),
+    coalesce(s.flag, a.flag), n.names, coalesce(s.test_flags, a.test_flags), coalesce(s.revision, a.revision),
+    coalesce(s.received_at_us, a.received_at_us)
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
 LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
-LEFT JOIN names AS n ON n.name_key = s.tests
+LEFT JOIN arrived_samples AS a
+    ON a.number = l.arrival AND a.datastream_key = l.datastream_key AND a.time_us = l.time_us
+LEFT JOIN names AS n ON n.name_key = coalesce(s.tests, a.tests)
 WHERE d.id > :after AND d.definition IS NOT NULL
 ORDER BY d.id LIMIT :limit;
 
 -- name: datastreams_of_thing
-SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+SELECT d.definition, coalesce(s.time_us, a.time_us), iif(s.time_us IS NULL, a.value, s.value),
+    coalesce(s.flag, a.flag), n.names, coalesce(s.test_flags, a.test_flags), coalesce(s.revision, a.revision),
+    coalesce(s.received_at_us, a.received_at_us)
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
 LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
-LEFT JOIN names AS n ON n.name_key = s.tests
+LEFT JOIN arrived_samples AS a
+    ON a.number = l.arrival AND a.datastream_key = l.datastream_key AND a.time_us = l.time_us
+LEFT JOIN names AS n ON n.name_key = coalesce(s.tests, a.tests)
 WHERE d.thing_id = :thing_id AND d.id > :after AND d.definition IS NOT NULL
 ORDER BY d.id LIMIT :limit;
 
 -- name: datastream
-SELECT d.definition, s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
+SELECT d.definition, coalesce(s.time_us, a.time_us), iif(s.time_us IS NULL, a.value, s.value),
+    coalesce(s.flag, a.flag), n.names, coalesce(s.test_flags, a.test_flags), coalesce(s.revision, a.revision),
+    coalesce(s.received_at_us, a.received_at_us)
 FROM datastreams AS d LEFT JOIN datastream_latest AS l USING (datastream_key)
 LEFT JOIN samples AS s ON s.datastream_key = l.datastream_key AND s.time_us = l.time_us
-LEFT JOIN names AS n ON n.name_key = s.tests
+LEFT JOIN arrived_samples AS a
+    ON a.number = l.arrival AND a.datastream_key = l.datastream_key AND a.time_us = l.time_us
+LEFT JOIN names AS n ON n.name_key = coalesce(s.tests, a.tests)
 WHERE d.id = :id AND d.definition IS NOT NULL;
 
 -- name: observations
 SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us
-FROM samples AS s LEFT JOIN names AS n ON n.name_key = s.tests
-WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
-    AND s.time_us >= :start_us AND s.time_us < :end_us
+FROM {SELECT time_us, value, flag, tests, test_flags, revision, received_at_us FROM EVERY samples
+    WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+        AND time_us >= :start_us AND time_us < :end_us} AS s
+LEFT JOIN names AS n ON n.name_key = s.tests
 ORDER BY s.time_us LIMIT :limit;
 
 -- name: values_at
-SELECT s.time_us, s.value FROM samples AS s
-WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
-    AND s.time_us IN (SELECT value FROM json_each(:times));
-
--- name: revisions_at
-SELECT s.time_us, s.revision, s.value FROM samples AS s
-WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
-    AND s.time_us IN (SELECT value FROM json_each(:times));
+SELECT * FROM {SELECT time_us, value FROM EVERY samples
+    WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+        AND time_us IN (SELECT value FROM json_each(:times))};
 
 -- name: observations_within
 SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us,
     p.longitude, p.latitude, p.height_m
-FROM sample_places AS p JOIN samples AS s USING (datastream_key, time_us)
+FROM sample_places AS p
+JOIN {SELECT time_us, value, flag, tests, test_flags, revision, received_at_us FROM EVERY samples
+    WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
+        AND time_us >= :start_us AND time_us < :end_us} AS s USING (time_us)
 LEFT JOIN names AS n ON n.name_key = s.tests
 WHERE p.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
     AND p.time_us >= :start_us AND p.time_us < :end_us
@@ -79,8 +90,8 @@ ORDER BY time_us;
 SELECT id, datastream_key FROM datastreams WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: received_samples
-SELECT datastream_key, time_us, value, received_at_us, revision FROM samples
-WHERE datastream_key IN (SELECT value FROM json_each(:keys))
-    AND time_us >= :start_us AND time_us < :end_us
-    AND received_at_us >= :received_from_us AND received_at_us < :received_before_us
+SELECT * FROM {SELECT datastream_key, time_us, value, received_at_us, revision FROM EVERY samples
+    WHERE datastream_key IN (SELECT value FROM json_each(:keys))
+        AND time_us >= :start_us AND time_us < :end_us
+        AND received_at_us >= :received_from_us AND received_at_us < :received_before_us}
 LIMIT :limit;

@@ -108,7 +108,8 @@ FROM (
 -- name: sta_samples
 SELECT 0 AS kind, s.datastream_key AS number, -1 AS indicator, s.time_us, s.received_at_us, s.value AS result,
     s.flag, s.tests, s.test_flags, s.revision
-FROM samples AS s
+FROM {SELECT datastream_key, time_us, received_at_us, value, flag, tests, test_flags, revision
+    FROM EVERY samples} AS s
 
 -- name: sta_reports
 SELECT 1 AS kind, e.station_key AS number, i.number AS indicator, e.epoch_us AS time_us,
@@ -116,13 +117,13 @@ SELECT 1 AS kind, e.station_key AS number, i.number AS indicator, e.epoch_us AS 
     CASE e.state WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 2 THEN 3 ELSE 4 END AS flag, NULL AS tests, NULL AS test_flags,
     0 AS revision
 FROM (SELECT column1 AS number FROM ({indicators}) WHERE column1 IN ({reports})) AS i
-CROSS JOIN station_epochs AS e
+CROSS JOIN {SELECT * FROM EVERY station_epochs} AS e
 
 -- name: sta_figures
 SELECT 1 AS kind, f.station_key AS number, i.number AS indicator, f.time_us, f.time_us AS received_at_us,
     {figure} AS result, 2 AS flag, NULL AS tests, NULL AS test_flags, 0 AS revision
 FROM (SELECT column1 AS number FROM ({indicators}) WHERE column1 IN ({figures})) AS i
-CROSS JOIN station_figures AS f
+CROSS JOIN {SELECT * FROM EVERY station_figures} AS f
 
 -- name: sta_samples_bound
 SELECT l.time_us FROM datastream_latest AS l WHERE l.datastream_key = p.number
@@ -131,7 +132,7 @@ SELECT l.time_us FROM datastream_latest AS l WHERE l.datastream_key = p.number
 SELECT l.epoch_us FROM station_latest AS l WHERE l.station_key = p.number
 
 -- name: sta_figures_bound
-SELECT max(l.time_us) FROM station_figures AS l WHERE l.station_key = p.number
+SELECT l.time_us FROM station_figures_latest AS l WHERE l.station_key = p.number
 
 -- name: sta_samples_estimate
 SELECT coalesce(sum(any_n), 0) FROM sample_days

@@ -5,9 +5,7 @@ SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed
     f.clock_step_ms, f.clock_step_at_us, f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm,
     f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = (
-    SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key
-)
+LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id > :after AND (:state IS NULL OR coalesce(l.state, 1) = :state)
     AND NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.kind = 'station' AND o.id = s.id AND o.is_gone)
     AND NOT EXISTS (
@@ -22,27 +20,29 @@ SELECT s.id, s.definition, s.streamed_longitude, s.streamed_latitude, s.streamed
     f.clock_step_ms, f.clock_step_at_us, f.east_mm, f.north_mm, f.up_mm, f.east_sd_mm, f.north_sd_mm,
     f.up_sd_mm
 FROM stations AS s LEFT JOIN station_latest AS l USING (station_key)
-LEFT JOIN station_figures AS f ON f.station_key = s.station_key AND f.time_us = (
-    SELECT max(time_us) FROM station_figures WHERE station_key = s.station_key
-)
+LEFT JOIN station_figures_latest AS f USING (station_key)
 WHERE s.id = :id;
 
 -- name: station_reports
 SELECT e.epoch_us, e.received_at_us, e.state, e.score, n.names, e.reasons, e.epochs, e.epochs_expected,
     e.observations, e.observations_expected, e.satellites, e.latency_100us, e.jitter_100us, e.cn0_cdbhz,
     e.slips, e.multipath_100um, e.frames, e.bad_frames
-FROM station_epochs AS e LEFT JOIN names AS n ON n.name_key = e.reason_codes
-WHERE e.station_key = (SELECT station_key FROM stations WHERE id = :id)
-    AND e.epoch_us >= :start_us AND e.epoch_us < :end_us
+FROM {SELECT epoch_us, received_at_us, state, score, reason_codes, reasons, epochs, epochs_expected,
+        observations, observations_expected, satellites, latency_100us, jitter_100us, cn0_cdbhz, slips,
+        multipath_100um, frames, bad_frames
+    FROM EVERY station_epochs
+    WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+        AND epoch_us >= :start_us AND epoch_us < :end_us} AS e
+LEFT JOIN names AS n ON n.name_key = e.reason_codes
 ORDER BY e.epoch_us LIMIT :limit;
 
 -- name: station_figures
-SELECT time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
-    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
-    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
-FROM station_figures
-WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
-    AND time_us >= :start_us AND time_us < :end_us
+SELECT * FROM {SELECT time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm,
+        usable_100ppm, usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms,
+        clock_step_at_us, east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
+    FROM EVERY station_figures
+    WHERE station_key = (SELECT station_key FROM stations WHERE id = :id)
+        AND time_us >= :start_us AND time_us < :end_us}
 ORDER BY time_us LIMIT :limit;
 
 -- name: station_periods

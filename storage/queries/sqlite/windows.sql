@@ -19,14 +19,14 @@ WHERE d.definition IS NOT NULL
 ORDER BY d.id LIMIT :limit;
 
 -- name: sample_columns
-SELECT datastream_key, time_us, value, flag FROM samples
-WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us
+SELECT * FROM {SELECT datastream_key, time_us, value, flag FROM EVERY samples
+    WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us}
 LIMIT :limit;
 
 -- name: count_samples
 SELECT count(*) FROM (
-    SELECT 1 FROM samples
-    WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us
+    SELECT 1 FROM {SELECT 1 FROM EVERY samples
+        WHERE datastream_key IN (SELECT value FROM json_each(:keys)) AND time_us >= :start_us AND time_us < :end_us}
     LIMIT :limit
 );
 

@@ -33,28 +33,32 @@ INSERT INTO names (names) VALUES (?) ON CONFLICT (names) DO NOTHING;
 -- name: name_key
 SELECT name_key FROM names WHERE names = ?;
 
--- name: put_station_epoch
-INSERT OR REPLACE INTO station_epochs (
-    station_key, epoch_us, received_at_us, state, score, reason_codes, reasons, epochs, epochs_expected,
-    observations, observations_expected, satellites, latency_100us, jitter_100us, cn0_cdbhz, slips,
-    multipath_100um, frames, bad_frames
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
--- name: put_station_figures
-INSERT OR REPLACE INTO station_figures (
-    station_key, time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
-    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
-    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
 -- name: put_station_period
 INSERT OR REPLACE INTO station_periods (station_key, begin_us, end_us, payload) VALUES (?, ?, ?, ?);
 
 -- name: put_station_latest
-INSERT INTO station_latest (station_key, epoch_us, state, report) VALUES (?, ?, ?, ?)
+INSERT INTO station_latest (station_key, epoch_us, state, report, received_at_us) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (station_key) DO UPDATE
-SET epoch_us = excluded.epoch_us, state = excluded.state, report = excluded.report
+SET epoch_us = excluded.epoch_us, state = excluded.state, report = excluded.report,
+    received_at_us = excluded.received_at_us
 WHERE excluded.epoch_us >= station_latest.epoch_us;
+
+-- name: put_station_figures_latest
+INSERT INTO station_figures_latest (
+    station_key, time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
+    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
+    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (station_key) DO UPDATE
+SET time_us = excluded.time_us, horizon_expected = excluded.horizon_expected,
+    horizon_have = excluded.horizon_have, mask_expected = excluded.mask_expected, mask_have = excluded.mask_have,
+    expected_100ppm = excluded.expected_100ppm, usable_100ppm = excluded.usable_100ppm,
+    usable_systems = excluded.usable_systems, slips_a_million = excluded.slips_a_million,
+    cn0_loss_cdb = excluded.cn0_loss_cdb, roti_100utecu_min = excluded.roti_100utecu_min,
+    clock_step_ms = excluded.clock_step_ms, clock_step_at_us = excluded.clock_step_at_us,
+    east_mm = excluded.east_mm, north_mm = excluded.north_mm, up_mm = excluded.up_mm,
+    east_sd_mm = excluded.east_sd_mm, north_sd_mm = excluded.north_sd_mm, up_sd_mm = excluded.up_sd_mm
+WHERE excluded.time_us >= station_figures_latest.time_us;
 
 -- name: put_streamed_position
 UPDATE stations
@@ -62,18 +66,34 @@ SET streamed_at_us = :at_us, streamed_longitude = :longitude, streamed_latitude 
     streamed_height_m = :height_m
 WHERE station_key = :key AND (streamed_at_us IS NULL OR streamed_at_us <= :at_us);
 
--- name: put_sample
-INSERT INTO samples (
-    datastream_key, time_us, value, received_at_us, revision, flag, tests, test_flags
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (datastream_key, time_us) DO UPDATE
-SET value = excluded.value, received_at_us = excluded.received_at_us, revision = excluded.revision,
-    flag = excluded.flag, tests = excluded.tests, test_flags = excluded.test_flags
-WHERE excluded.revision >= samples.revision;
-
 -- name: put_datastream_latest
 INSERT INTO datastream_latest (datastream_key, time_us) VALUES (?, ?)
 ON CONFLICT (datastream_key) DO UPDATE SET time_us = max(time_us, excluded.time_us);
+
+-- name: put_arrived_latest
+-- Of a commit whose rows wait.
+INSERT INTO datastream_latest (datastream_key, time_us, arrival)
+SELECT datastream_key, max(time_us), number FROM arrived_samples WHERE number = :number GROUP BY datastream_key
+ON CONFLICT (datastream_key) DO UPDATE SET time_us = excluded.time_us, arrival = excluded.arrival
+WHERE excluded.time_us > datastream_latest.time_us;
+
+-- name: station_times
+SELECT station_key, epoch_us FROM station_latest;
+
+-- name: figures_times
+SELECT station_key, time_us FROM station_figures_latest;
+
+-- name: datastream_times
+SELECT datastream_key, time_us FROM datastream_latest;
+
+-- name: add_arrival
+INSERT INTO arrivals (number) VALUES (?);
+
+-- name: last_arrival
+SELECT max(number) FROM arrivals;
+
+-- name: drop_arrivals
+DELETE FROM arrivals WHERE number <= :last;
 
 -- name: put_detection
 -- What was found live is not made historic by the same data coming late once more.
@@ -160,11 +180,8 @@ INSERT INTO journal (message) VALUES (:message);
 INSERT INTO consumed (topic, partition, next_offset) VALUES (:topic, :partition, :next_offset)
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset;
 
--- name: add_pending
-INSERT INTO pending_rows (batch) VALUES (?);
-
 -- name: pending
-SELECT number, batch FROM pending_rows WHERE number > ? ORDER BY number LIMIT 100;
+SELECT number, batch FROM pending_rows ORDER BY number LIMIT 100;
 
 -- name: drop_pending
 DELETE FROM pending_rows WHERE number <= ?;

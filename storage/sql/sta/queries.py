@@ -41,7 +41,11 @@ class StaQueries(SensorQueries):
     """The SensorThings part of `storage.store.Store`."""
 
     _dialect: ClassVar[Dialect]
-    _relations: ClassVar[Mapping[str, str]]
+
+    @property
+    @abstractmethod
+    def _relations(self) -> Mapping[str, str]:
+        """Return the relations of entities, by the names in `tables.py`."""
 
     @abstractmethod
     def _asking(self) -> AbstractContextManager[Any]:
@@ -57,6 +61,10 @@ class StaQueries(SensorQueries):
 
     def sta_page(self, question: Question) -> StaPage:
         """Return a page of entities."""
+        with self._asking() as connection:
+            return self._page_of(connection, question)
+
+    def _page_of(self, connection: Any, question: Question) -> StaPage:
         statement = Statement(self._dialect, self._relations, question)
         keys = statement.keys_of(ends(question), question.entity, "t")
         where = self._conditions(statement, question)
@@ -69,9 +77,8 @@ class StaQueries(SensorQueries):
             f"FROM {statement.relation(question.entity, 't')}{_where(where)} "
             f"ORDER BY {_order(keys)} LIMIT {limit} OFFSET {skip}"
         )
-        with self._asking() as connection:
-            found = connection.execute(sql, statement.values).fetchall()
-            rows = self._rows(connection, question.entity, found[: question.limit])
+        found = connection.execute(sql, statement.values).fetchall()
+        rows = self._rows(connection, question.entity, found[: question.limit])
         more = len(found) > question.limit and question.limit > 0
         return StaPage(rows, list(found[question.limit - 1][len(outputs) :]) if more else None)
 
@@ -98,7 +105,7 @@ class StaQueries(SensorQueries):
             f"WHERE place > {first} AND place <= {last} ORDER BY place LIMIT {MOST_ROWS + 1}"
         )
         with self._asking() as connection:
-            found = _not_too_many(connection.execute(sql, statement.values).fetchall())
+            found = not_too_many(connection.execute(sql, statement.values).fetchall())
             return self._rows(connection, question.entity, found)
 
     def sta_series(self, question: Question, keys: Sequence[tuple[int, int]]) -> list[Row]:
@@ -126,7 +133,7 @@ class StaQueries(SensorQueries):
         )
         with self._asking() as connection:
             asked = f"{sql} LIMIT {MOST_ROWS + 1}"
-            found = _not_too_many(connection.execute(asked, statement.values).fetchall())
+            found = not_too_many(connection.execute(asked, statement.values).fetchall())
             return self._rows(connection, "Observations", found)
 
     def sta_count(self, question: Question, number: int | None = None) -> Counted:
@@ -206,7 +213,8 @@ class StaQueries(SensorQueries):
             row["test_flags"] = self._flags(row["test_flags"], names) if names else {}
 
 
-def _not_too_many(found: list[Any]) -> list[Any]:
+def not_too_many(found: list[Any]) -> list[Any]:
+    """Return rows if one answer may have so many, else raise `TooManyError`."""
     if len(found) > MOST_ROWS:
         raise TooManyError
     return found

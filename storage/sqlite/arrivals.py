@@ -1,0 +1,147 @@
+"""Where rows of large commits stand: one commit behind the other, and in their tables some seconds later.
+
+Each series has a page of its own in its table, at the end of what it has. 28,000 rows a second touch as many
+pages, each of which goes into the log: 115 MB, half a second of a disk and a processor. So a large commit
+writes its rows in the order of their keys below its number: 1.4 MB at one place, and who asks for a series
+looks once into each commit that waits. Twenty seconds brought into the tables together touch each page once,
+with the full ones beside them, which share their rows with new ones.
+
+A row stands at one place. One that comes again (a verdict with the next sample, a correction) replaces it
+where it stands; so a commit is left alone until the next sample of most series has come.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGE_ROWS = 2000
+"""A smaller commit writes into the tables itself."""
+MOST_ROWS = 1_000_000
+"""Of more, the next commit waits until all are brought."""
+REST_S = 10.0
+"""So long a commit is left alone."""
+HOLD_S = 20.0
+"""Of what is older, so much is brought together."""
+NEVER_US = -(2**63)
+
+_PLACE = np.dtype([("key", ">i8"), ("time_us", ">i8")])
+_BYTES = np.dtype("S16")
+
+Keys = NDArray[np.int64]
+Times = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Arrival:
+    """The rows of a commit that wait, by table."""
+
+    number: int
+    at_s: float
+    rows: Mapping[str, NDArray[np.bytes_]]
+    """Keys and times as bytes, in order."""
+    brought_to: dict[str, int] = field(default_factory=dict)
+    """Rows up to this key stand in their table already."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What waits, in memory. Not for two threads at once."""
+
+    clock_s: Callable[[], float] = time.monotonic
+    rows: int = 0
+    """All that wait."""
+    _each: list[Arrival] = field(default_factory=list)
+    """The oldest first."""
+
+    @property
+    def next_number(self) -> int:
+        """Return a number for the next commit, above those that wait."""
+        return self._each[-1].number + 1 if self._each else 1
+
+    @property
+    def due(self) -> int | None:
+        """Return the newest commit whose rows are to be brought with all before it; None: it is not time."""
+        now_s = self.clock_s()
+        if not self._each or now_s - self._each[0].at_s < REST_S + HOLD_S:
+            return None
+        return max(one.number for one in self._each if now_s - one.at_s >= REST_S)
+
+    def add(self, number: int, rows: Mapping[str, tuple[Keys, Times]]) -> None:
+        """Remember the rows of a commit, by table."""
+        places = {table: np.sort(_places(*columns), kind="stable") for table, columns in rows.items()}
+        self._each.append(Arrival(number, self.clock_s(), places))
+        self.rows += len(self._each[-1])
+
+    def find(self, table: str, keys: Keys, times_us: Times) -> NDArray[np.int64]:
+        """Return the commits in which rows wait, 0 for those that do not; shape (n,)."""
+        found = np.zeros(len(keys), np.int64)
+        wanted, left = _places(keys, times_us), np.arange(len(keys))
+        for one in reversed(self._each):  # most come again with the next sample
+            rows = one.rows.get(table)
+            if rows is None or not len(rows):
+                continue
+            at = np.minimum(np.searchsorted(rows, wanted[left]), len(rows) - 1)
+            is_here = (rows[at] == wanted[left]) & (keys[left] > one.brought_to.get(table, NEVER_US))
+            found[left[is_here]] = one.number
+            left = left[~is_here]
+            if not len(left):
+                break
+        return found
+
+    def brought(self, table: str, last: int, high: int) -> None:
+        """Note that rows of commits up to `last` stand in their table, up to a key."""
+        for one in self._each:
+            if one.number <= last:
+                one.brought_to[table] = max(high, one.brought_to.get(table, NEVER_US))
+
+    def forget(self, last: int) -> None:
+        """Forget commits up to `last`: all of their rows stand in their tables."""
+        self._each = [one for one in self._each if one.number > last]
+        self.rows = sum(map(len, self._each))
+
+
+@dataclass(slots=True)
+class Newest:
+    """The newest time of each key, wherever its row stands: what is newer stands nowhere yet."""
+
+    _times_us: Times = field(default_factory=lambda: np.full(1024, NEVER_US))
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int]]) -> Newest:
+        """Return it of keys and times."""
+        made, known = cls(), list(rows)
+        if known:
+            keys, times_us = np.array(known, np.int64).T
+            made.raise_to(keys, times_us)
+        return made
+
+    def at(self, keys: Keys) -> Times:
+        """Return the newest time of each key, `NEVER_US` where none is known."""
+        self._grow(keys)
+        return self._times_us[keys]
+
+    def raise_to(self, keys: Keys, times_us: Times) -> None:
+        """Note rows; of a key with several, the newest counts."""
+        self._grow(keys)
+        np.maximum.at(self._times_us, keys, times_us)
+
+    def _grow(self, keys: Keys) -> None:
+        most = int(keys.max(initial=0))
+        while len(self._times_us) <= most:
+            more = np.full(len(self._times_us), NEVER_US)
+            self._times_us = np.concatenate((self._times_us, more))
+
+
+def _places(keys: Keys, times_us: Times) -> NDArray[np.bytes_]:
+    """Return keys and times as bytes that can be compared as one."""
+    made = np.empty(len(keys), _PLACE)
+    made["key"], made["time_us"] = keys, times_us
+    return made.view(_BYTES)

@@ -1,0 +1,217 @@
+"""Rows of large commits on their way into their tables (see `arrivals.py`)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from storage.sqlite.arrivals import MOST_ROWS, Arrivals, Keys, Newest, Times
+from storage.sqlite.bulk import put_many
+from storage.sqlite.database import QUERIES, SqliteDatabase
+from storage.sqlite.tables import EPOCHS, FIGURES, SAMPLES, TABLES, Table
+from storage.store import StorageError
+
+log = structlog.get_logger()
+
+STEP_ROWS = 4000
+"""Of a transaction: a commit that waits for it waits for about 20 ms."""
+BREATH_S = 0.002
+_LAST_KEY = 2**62
+_NEWEST = {EPOCHS.name: "station_times", FIGURES.name: "figures_times", SAMPLES.name: "datastream_times"}
+_ASKED_AT_ONCE = 10_000
+
+Row = tuple[object, ...]
+
+
+class SqliteArriving(SqliteDatabase):
+    """The part of the store that knows where rows stand.
+
+    Parameters
+    ----------
+    behind
+        Whether rows of large commits may come into their tables some seconds later: by `tidy`, which somebody
+        calls about once a second. Questions find them wherever they stand.
+    """
+
+    def __init__(self, path: Path | str, *, behind: bool = False) -> None:
+        super().__init__(path)
+        self._may_wait = behind
+        self._arrivals = Arrivals()
+        self._bringing = threading.Lock()
+        self._newest: dict[str, Newest] = {}
+        self._number: int | None = None
+        """Of the commit under way, if its rows wait."""
+        self._written: dict[str, tuple[Keys, Times, NDArray[np.bool_]]] = {}
+        """Rows of the commit under way, by table, and which of them wait below its number."""
+        self._bring_what_was_left()
+
+    @property
+    def _rows_wait(self) -> bool:
+        return self._arrivals.rows > 0
+
+    def tidy(self) -> None:
+        """Bring rows into their tables when it is time, and pages of the log into the file."""
+        with self._lock:
+            last = self._arrivals.due
+        if last is not None:
+            self._bring(last)
+        super().tidy()
+
+    def close(self) -> None:
+        """Bring what waits, and close all connections."""
+        try:
+            self._bring_all()
+        except (sqlite3.Error, StorageError):  # it stands where it stands
+            log.warning("rows are brought into their tables at the next start")
+        super().close()
+
+    @contextmanager
+    def _rows_of_a_commit(self, *, is_large: bool) -> Iterator[None]:
+        """Write rows within; what is remembered of them is theirs only if they were committed."""
+        if self._arrivals.rows > MOST_ROWS:
+            self._bring_all()
+        with self._lock:
+            self._number = self._arrivals.next_number if self._may_wait and is_large else None
+            self._written = {}
+            try:
+                yield
+                self._remember()
+            finally:
+                self._number, self._written = None, {}
+
+    def _note_arrival(self, connection: sqlite3.Connection) -> None:
+        """Give the commit its number, before its rows."""
+        if self._number is not None:
+            connection.execute(QUERIES["add_arrival"], (self._number,))
+
+    def _put_rows(
+        self, connection: sqlite3.Connection, table: Table, keys: Keys, times_us: Times, rows: Sequence[Row]
+    ) -> NDArray[np.bool_]:
+        """Write the rows of a commit into one table, each where it belongs.
+
+        Parameters
+        ----------
+        keys, times_us
+            Of the rows, shape (n,), in this order, each pair once.
+
+        Returns
+        -------
+        numpy.ndarray
+            Which of them wait, shape (n,).
+        """
+        below = self._below(connection, table, keys, times_us)
+        waits = below > 0
+        if waits.any():
+            order = np.argsort(below[waits], kind="stable")
+            chosen = np.flatnonzero(waits)[order]
+            numbers = below[chosen].tolist()
+            put_many(
+                connection,
+                table.put_arrived,
+                [(number, *rows[i]) for number, i in zip(numbers, chosen.tolist(), strict=True)],
+            )
+        if not waits.all():
+            put_many(connection, table.put, [rows[i] for i in np.flatnonzero(~waits).tolist()])
+        mine = below == (self._number or -1)
+        self._written[table.name] = keys, times_us, mine
+        return waits
+
+    def _below(
+        self, connection: sqlite3.Connection, table: Table, keys: Keys, times_us: Times
+    ) -> NDArray[np.int64]:
+        """Return the commit below whose number each row is to stand; 0: in the table itself."""
+        if self._number is None and not self._rows_wait:
+            return np.zeros(len(keys), np.int64)
+        below = np.full(len(keys), self._number or 0)
+        is_late = times_us <= self._newest_of(connection, table).at(keys)
+        if not is_late.any():
+            return below
+        late = np.flatnonzero(is_late)
+        found = self._arrivals.find(table.name, keys[late], times_us[late])
+        below[late[found > 0]] = found[found > 0]
+        if self._number is not None:
+            late = late[found == 0]
+            below[late[self._are_known(connection, table, keys[late], times_us[late])]] = 0
+        return below
+
+    def _are_known(
+        self, connection: sqlite3.Connection, table: Table, keys: Keys, times_us: Times
+    ) -> NDArray[np.bool_]:
+        """Return which rows stand in their table already; shape (n,)."""
+        known = np.zeros(len(keys), np.bool_)
+        for begin in range(0, len(keys), _ASKED_AT_ONCE):
+            some = slice(begin, begin + _ASKED_AT_ONCE)
+            asked = json.dumps(list(zip(keys[some].tolist(), times_us[some].tolist(), strict=True)))
+            known[[begin + i for (i,) in connection.execute(table.known, {"rows": asked})]] = True
+        return known
+
+    def _newest_of(self, connection: sqlite3.Connection, table: Table) -> Newest:
+        """Return it as it was before this commit."""
+        if table.name not in self._newest:
+            self._newest[table.name] = Newest.of(connection.execute(QUERIES[_NEWEST[table.name]]))
+        return self._newest[table.name]
+
+    def _remember(self) -> None:
+        """Note what was committed."""
+        mine: dict[str, tuple[Keys, Times]] = {}
+        for table, (keys, times_us, is_mine) in self._written.items():
+            if table in self._newest:
+                self._newest[table].raise_to(keys, times_us)
+            mine[table] = keys[is_mine], times_us[is_mine]
+        if self._number is not None:
+            self._arrivals.add(self._number, mine)
+
+    # --- into the tables ------------------------------------------------------------------------------
+
+    def _bring_all(self) -> None:
+        with self._lock:
+            last = self._arrivals.next_number - 1
+        if last:
+            self._bring(last)
+
+    def _bring_what_was_left(self) -> None:
+        """Bring what a process left that was killed."""
+        with self._reading() as connection:
+            (last,) = connection.execute(QUERIES["last_arrival"]).fetchone()
+        if last is not None:
+            self._bring(last)
+
+    def _bring(self, last: int) -> None:
+        """Bring rows of commits up to this one into their tables, in short transactions."""
+        with self._bringing:
+            for table in TABLES.values():
+                for low, high in self._spans(table, last):
+                    asked: Mapping[str, int] = {"last": last, "low": low, "high": high}
+                    with self._lock:
+                        with self._transaction(synced=False) as writer:
+                            writer.execute(table.settle, asked)
+                            writer.execute(table.leave, asked)
+                        self._arrivals.brought(table.name, last, high)
+                    time.sleep(BREATH_S)  # a commit that waits comes first
+            with self._lock:
+                with self._transaction() as writer:
+                    writer.execute(QUERIES["drop_arrivals"], {"last": last})
+                self._arrivals.forget(last)
+
+    def _spans(self, table: Table, last: int) -> list[tuple[int, int]]:
+        """Return spans of keys that have the rows of a transaction each; together they have all keys."""
+        with self._reading() as connection:
+            counts = connection.execute(table.counts, {"last": last}).fetchall()
+        spans, low, rows = list[tuple[int, int]](), 0, 0
+        for key, count in counts:
+            rows += count
+            if rows >= STEP_ROWS:
+                spans.append((low, key))
+                low, rows = key + 1, 0
+        if rows:
+            spans.append((low, _LAST_KEY))
+        return spans
