@@ -13,6 +13,7 @@ where it stands; so a commit is left alone until the next sample of most series 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,13 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE_ROWS = 2000
-"""A smaller commit writes into the tables itself."""
+"""Of a commit, or a second: fewer are written into the tables at once."""
+RATE_S = 5.0
+"""Over so long rows are counted."""
 MOST_ROWS = 1_000_000
 """Of more, the next commit waits until all are brought."""
 REST_S = 10.0
 """So long a commit is left alone."""
 HOLD_S = 20.0
 """Of what is older, so much is brought together."""
+MOST_COMMITS = 2000
+"""That wait: of more, what may be brought is brought earlier."""
 NEVER_US = -(2**63)
 
 _PLACE = np.dtype([("key", ">i8"), ("time_us", ">i8")])
@@ -44,6 +49,8 @@ class Arrival:
     at_s: float
     rows: Mapping[str, NDArray[np.bytes_]]
     """Keys and times as bytes, in order."""
+    first_us: int
+    last_us: int
     brought_to: dict[str, int] = field(default_factory=dict)
     """Rows up to this key stand in their table already."""
 
@@ -60,6 +67,8 @@ class Arrivals:
     """All that wait."""
     _each: list[Arrival] = field(default_factory=list)
     """The oldest first."""
+    _came: deque[tuple[float, int]] = field(default_factory=deque)
+    """When so many rows came, over `RATE_S`."""
 
     @property
     def next_number(self) -> int:
@@ -70,23 +79,33 @@ class Arrivals:
     def due(self) -> int | None:
         """Return the newest commit whose rows are to be brought with all before it; None: it is not time."""
         now_s = self.clock_s()
-        if not self._each or now_s - self._each[0].at_s < REST_S + HOLD_S:
+        rested = [one for one in self._each if now_s - one.at_s >= REST_S]
+        if not rested or (now_s - rested[0].at_s < REST_S + HOLD_S and len(self._each) < MOST_COMMITS):
             return None
-        return max(one.number for one in self._each if now_s - one.at_s >= REST_S)
+        return rested[-1].number
+
+    def takes(self, rows: int) -> bool:
+        """Count the rows of a commit, and return whether they are to wait."""
+        now_s = self.clock_s()
+        self._came.append((now_s, rows))
+        while now_s - self._came[0][0] > RATE_S:
+            self._came.popleft()
+        return rows >= LARGE_ROWS or sum(n for _, n in self._came) >= LARGE_ROWS * RATE_S
 
     def add(self, number: int, rows: Mapping[str, tuple[Keys, Times]]) -> None:
-        """Remember the rows of a commit, by table."""
+        """Remember the rows of a commit, by table; there is at least one."""
         places = {table: np.sort(_places(*columns), kind="stable") for table, columns in rows.items()}
-        self._each.append(Arrival(number, self.clock_s(), places))
+        self._each.append(Arrival(number, self.clock_s(), places, *span_us(rows)))
         self.rows += len(self._each[-1])
 
     def find(self, table: str, keys: Keys, times_us: Times) -> NDArray[np.int64]:
         """Return the commits in which rows wait, 0 for those that do not; shape (n,)."""
         found = np.zeros(len(keys), np.int64)
         wanted, left = _places(keys, times_us), np.arange(len(keys))
+        first_us, last_us = int(times_us.min(initial=0)), int(times_us.max(initial=0))
         for one in reversed(self._each):  # most come again with the next sample
             rows = one.rows.get(table)
-            if rows is None or not len(rows):
+            if one.last_us < first_us or one.first_us > last_us or rows is None or not len(rows):
                 continue
             at = np.minimum(np.searchsorted(rows, wanted[left]), len(rows) - 1)
             is_here = (rows[at] == wanted[left]) & (keys[left] > one.brought_to.get(table, NEVER_US))
@@ -94,6 +113,7 @@ class Arrivals:
             left = left[~is_here]
             if not len(left):
                 break
+            first_us, last_us = int(times_us[left].min()), int(times_us[left].max())
         return found
 
     def brought(self, table: str, last: int, high: int) -> None:
@@ -138,6 +158,12 @@ class Newest:
         while len(self._times_us) <= most:
             more = np.full(len(self._times_us), NEVER_US)
             self._times_us = np.concatenate((self._times_us, more))
+
+
+def span_us(rows: Mapping[str, tuple[Keys, Times]]) -> tuple[int, int]:
+    """Return the lowest and the highest time of rows; there is at least one."""
+    times = [times_us for _, times_us in rows.values() if len(times_us)]
+    return min(int(one.min()) for one in times), max(int(one.max()) for one in times)
 
 
 def _places(keys: Keys, times_us: Times) -> NDArray[np.bytes_]:

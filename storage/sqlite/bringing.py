@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from storage.sqlite.arrivals import MOST_ROWS, Arrivals, Keys, Newest, Times
+from storage.sqlite.arrivals import MOST_ROWS, Arrivals, Keys, Newest, Times, span_us
 from storage.sqlite.bulk import put_many
 from storage.sqlite.database import QUERIES, SqliteDatabase
 from storage.sqlite.tables import EPOCHS, FIGURES, SAMPLES, TABLES, Table
@@ -75,12 +75,13 @@ class SqliteArriving(SqliteDatabase):
         super().close()
 
     @contextmanager
-    def _rows_of_a_commit(self, *, is_large: bool) -> Iterator[None]:
-        """Write rows within; what is remembered of them is theirs only if they were committed."""
+    def _rows_of_a_commit(self, rows: int) -> Iterator[None]:
+        """Write so many rows within; what is remembered of them is theirs only if they were committed."""
         if self._arrivals.rows > MOST_ROWS:
             self._bring_all()
         with self._lock:
-            self._number = self._arrivals.next_number if self._may_wait and is_large else None
+            waits = self._may_wait and rows > 0 and self._arrivals.takes(rows)
+            self._number = self._arrivals.next_number if waits else None
             self._written = {}
             try:
                 yield
@@ -89,9 +90,18 @@ class SqliteArriving(SqliteDatabase):
                 self._number, self._written = None, {}
 
     def _note_arrival(self, connection: sqlite3.Connection) -> None:
-        """Give the commit its number, before its rows."""
-        if self._number is not None:
-            connection.execute(QUERIES["add_arrival"], (self._number,))
+        """Note the commit, if rows of it wait."""
+        mine = self._waiting_here()
+        if self._number is not None and mine:
+            connection.execute(QUERIES["add_arrival"], (self._number, *span_us(mine)))
+
+    def _waiting_here(self) -> dict[str, tuple[Keys, Times]]:
+        """Return the rows that wait below the number of this commit, by table; of some tables none."""
+        return {
+            table: (keys[is_mine], times_us[is_mine])
+            for table, (keys, times_us, is_mine) in self._written.items()
+            if is_mine.any()
+        }
 
     def _put_rows(
         self, connection: sqlite3.Connection, table: Table, keys: Keys, times_us: Times, rows: Sequence[Row]
@@ -162,12 +172,11 @@ class SqliteArriving(SqliteDatabase):
 
     def _remember(self) -> None:
         """Note what was committed."""
-        mine: dict[str, tuple[Keys, Times]] = {}
-        for table, (keys, times_us, is_mine) in self._written.items():
+        for table, (keys, times_us, _) in self._written.items():
             if table in self._newest:
                 self._newest[table].raise_to(keys, times_us)
-            mine[table] = keys[is_mine], times_us[is_mine]
-        if self._number is not None:
+        mine = self._waiting_here()
+        if self._number is not None and mine:
             self._arrivals.add(self._number, mine)
 
     # --- into the tables ------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ _EVERY = re.compile(
     r"\{SELECT (?P<columns>[^{}]+?)\s+FROM EVERY (?P<table>\w+)(?:\s+WHERE (?P<where>[^{}]+))?\}"
 )
 
+_OF_THE_TIME = "last_us >= :start_us AND first_us < :end_us"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -136,7 +138,11 @@ def _sides(found: re.Match[str]) -> tuple[str, str]:
     table = TABLES[found["table"]]
     columns = table.columns if found["columns"] == "*" else found["columns"]
     where = f" WHERE {found['where']}" if found["where"] else ""
+    # Commits that have nothing of the time are not looked into.
+    of_the_time = (
+        f" AND {_OF_THE_TIME}" if f"{table.at} >= :start_us AND {table.at} < :end_us" in where else ""
+    )
     return (
         f"SELECT {columns} FROM {table.name}{where}",
-        f"SELECT {columns} FROM arrivals CROSS JOIN {table.arrived} USING (number){where}",
+        f"SELECT {columns} FROM arrivals CROSS JOIN {table.arrived} USING (number){where}{of_the_time}",
     )

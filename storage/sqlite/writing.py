@@ -17,7 +17,6 @@ from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.marks import touched
 from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from storage.sql.writing import Writing, streamed_position
-from storage.sqlite.arrivals import LARGE_ROWS
 from storage.sqlite.bringing import Row, SqliteArriving
 from storage.sqlite.bulk import put_many
 from storage.sqlite.database import QUERIES
@@ -62,7 +61,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
         self, batches: Sequence[Record], snapshots: Mapping[str, Sequence[bytes]] | None, **more: Any
     ) -> None:
         """Keep all this in one transaction (see `Store.commit`)."""
-        with self._rows_of_a_commit(is_large=rows_of(batches) >= LARGE_ROWS):
+        with self._rows_of_a_commit(rows_of(batches)):
             super().commit(batches, snapshots, **more)
 
     def _drop_rows(self, table: str, before_us: int) -> int:
@@ -77,7 +76,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
                 found = connection.execute(QUERIES["pending"]).fetchall()
             if not found:
                 break
-            with self._rows_of_a_commit(is_large=False), self._transaction() as writer:
+            with self._rows_of_a_commit(0), self._transaction() as writer:
                 batches = [decode(batch) for _, batch in found]
                 now_us = max((int(received_us(one).max(initial=0)) for one in batches), default=0)
                 self._put_columns(cast("Connection", writer), batches, now_us)
@@ -85,7 +84,6 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
 
     def _put_columns(self, connection: Connection, batches: Sequence[Record], now_us: int) -> None:
         writer = cast("sqlite3.Connection", connection)
-        self._note_arrival(writer)
         reports = [one for one in batches if isinstance(one, StationReports)]
         self._put_reports(writer, [report for one in reports for report in one.reports], now_us)
         self._put_figures(writer, [figures for one in reports for figures in one.figures])
@@ -95,6 +93,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
         samples = [one for one in batches if isinstance(one, FlaggedSamples) and len(one)]
         if samples:
             self._put_samples(writer, samples, now_us)
+        self._note_arrival(writer)
 
     def _put_reports(
         self, connection: sqlite3.Connection, reports: Sequence[StationReport], now_us: int

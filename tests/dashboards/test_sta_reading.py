@@ -23,7 +23,7 @@ QUIET = "gauge-quanzhou"
 def country(request, tmp_path_factory):
     store, patch = None, pytest.MonkeyPatch()
     if request.param == "waiting":  # rows stand beside their tables
-        patch.setattr("storage.sqlite.writing.LARGE_ROWS", 0)
+        patch.setattr("storage.sqlite.arrivals.LARGE_ROWS", 0)
         store = SqliteStore(tmp_path_factory.mktemp("store") / "store.db", behind=True)
     if request.param == "postgres":
         server = request.getfixturevalue("postgres_server")

@@ -150,7 +150,7 @@ def open_store(request, tmp_path: Path):
         make = partial(PostgresStore, request.getfixturevalue(f"{request.param}_url"))
     else:
         if request.param == "waiting":
-            request.getfixturevalue("monkeypatch").setattr("storage.sqlite.writing.LARGE_ROWS", 0)
+            request.getfixturevalue("monkeypatch").setattr("storage.sqlite.arrivals.LARGE_ROWS", 0)
         make = partial(SqliteStore, tmp_path / "store.db", behind=request.param == "waiting")
     stores = []
 

@@ -38,7 +38,7 @@ STEPS = st.lists(
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr("storage.sqlite.writing.LARGE_ROWS", 4)
+    monkeypatch.setattr("storage.sqlite.arrivals.LARGE_ROWS", 4)
     monkeypatch.setattr("storage.sqlite.bringing.STEP_ROWS", 3)
     monkeypatch.setattr("storage.sqlite.bringing.MOST_ROWS", 40)
     monkeypatch.setattr("storage.sqlite.bringing.BREATH_S", 0)
@@ -200,21 +200,33 @@ def at(store, now_s):
     store._arrivals.clock_s = lambda: now_s
 
 
-def test_large_commits_wait_some_seconds_and_small_ones_never(store, make):
+def test_rows_wait_some_seconds_while_many_come(store, make):
     at(store, 0.0)
-    small = [make.samples("d0", [make.t0], [1.0])]
-    store.commit(small, None, now_us=0)
+    store.commit([make.samples("d0", [make.t0], [1.0])], None, now_us=0)
     assert (waiting(store), len(store.observations("d0", 0, 2 * make.t0).items)) == (0, 1)
     store.commit(many(make, 1), None, now_us=0)
-    store.commit([make.samples("d9", [make.t0], [1.0])], None, now_us=0)
     assert waiting(store) == 8  # the first row of d0 was known
-    assert len(store.observations("d9", 0, 2 * make.t0).items) == 1
-    assert len(store.observations("d2", 0, 2 * make.t0).items) == 3
-    for now_s in (1.0, arrivals.HOLD_S, arrivals.REST_S + arrivals.HOLD_S):
+    at(store, arrivals.RATE_S + 1)
+    store.commit([make.samples("d9", [make.t0], [1.0])], None, now_us=0)
+    assert waiting(store) == 8
+    for k in range(20):  # each is small
+        store.commit([make.samples("d9", [make.t0 + 1 + k], [1.0])], None, now_us=0)
+    assert waiting(store) == 8 + 2  # four rows a second for five seconds are many
+    assert len(store.observations("d9", 0, 2 * make.t0).items) == 21
+    for now_s in (7.0, arrivals.HOLD_S, arrivals.REST_S + arrivals.HOLD_S):
         at(store, now_s)
         store.tidy()
-        assert bool(waiting(store)) == (now_s < arrivals.REST_S + arrivals.HOLD_S)
+        assert waiting(store) == (10 if now_s < 30 else 0)
     assert len(store.observations("d2", 0, 2 * make.t0).items) == 3
+
+
+def test_of_very_many_commits_that_wait_the_older_ones_are_brought(store, make, monkeypatch):
+    monkeypatch.setattr(arrivals, "MOST_COMMITS", 3)
+    for k in range(4):
+        at(store, 8.0 * k)
+        store.commit(many(make, begin=10 * k), None, now_us=0)
+    store.tidy()
+    assert waiting(store) == 18  # two are younger than ten seconds
 
 
 def test_what_came_last_stays_until_the_next_sample_has_come(store, make):

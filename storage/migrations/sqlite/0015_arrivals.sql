@@ -2,7 +2,9 @@
 -- A row stands here or in its table, never in both.
 
 CREATE TABLE arrivals (
-    number INTEGER PRIMARY KEY     -- of a commit
+    number INTEGER PRIMARY KEY,    -- of a commit
+    first_us INTEGER NOT NULL,     -- lowest and highest time of its rows
+    last_us INTEGER NOT NULL
 );
 
 CREATE TABLE arrived_epochs (

@@ -87,7 +87,7 @@ SELECT station_key, time_us FROM station_figures_latest;
 SELECT datastream_key, time_us FROM datastream_latest;
 
 -- name: add_arrival
-INSERT INTO arrivals (number) VALUES (?);
+INSERT INTO arrivals (number, first_us, last_us) VALUES (?, ?, ?);
 
 -- name: last_arrival
 SELECT max(number) FROM arrivals;
