@@ -128,9 +128,11 @@ class SqliteArriving(SqliteDatabase):
                 connection,
                 table.put_arrived,
                 [(number, *rows[i]) for number, i in zip(numbers, chosen.tolist(), strict=True)],
+                may_repeat=True,
             )
         if not waits.all():
-            put_many(connection, table.put, [rows[i] for i in np.flatnonzero(~waits).tolist()])
+            some = [rows[i] for i in np.flatnonzero(~waits).tolist()]
+            put_many(connection, table.put, some, may_repeat=True)
         mine = below == (self._number or -1)
         self._written[table.name] = keys, times_us, mine
         return waits

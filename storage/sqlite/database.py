@@ -35,6 +35,8 @@ _SHORT_LOG_PAGES = 4000
 _CACHE_KB = 262_144
 """Of the writer, at most. Each series writes into a page of its own; what does not fit is written and read
 again within a commit."""
+_STATEMENTS = 512
+"""That are kept prepared: those of many rows have many kinds (`bulk.py`)."""
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
 
 KEYS_REMEMBERED = 100_000
@@ -159,6 +161,7 @@ class SqliteDatabase(Database):
             timeout=_BUSY_TIMEOUT_S,
             isolation_level=None,
             check_same_thread=False,
+            cached_statements=_STATEMENTS,
         )
 
     def _give_back(self, connection: sqlite3.Connection) -> None:

@@ -114,7 +114,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
         latest = [
             (key, r.epoch_us, STATES.index(r.state), pack(r), r.received_at_us) for key, r in newest.items()
         ]
-        put_many(connection, self._queries["put_station_latest"], latest)
+        put_many(connection, self._queries["put_station_latest"], latest, may_repeat=True)
         keys = np.array([row[0] for row in rows], np.int32)
         times = np.array([report.epoch_us for report in reports], np.int64)
         self._mark(cast("Connection", connection), STATIONS, touched(keys, times), now_us)
@@ -122,7 +122,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
     def _put_figures(self, connection: sqlite3.Connection, figures: Sequence[StationFigures]) -> None:
         rows = [figures_row(one, self._key(connection, "station", one.station_id)) for one in figures]
         self._put_in_order(connection, FIGURES, rows)
-        put_many(connection, self._queries["put_station_figures_latest"], rows)
+        put_many(connection, self._queries["put_station_figures_latest"], rows, may_repeat=True)
 
     def _put_in_order(self, connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
         """Write rows that begin with their key and their time; of several with the same, the last."""
@@ -148,8 +148,9 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
 
     def _put_segments(self, connection: Connection, segments: Sequence[RawSegment]) -> None:
         writer = cast("sqlite3.Connection", connection)
-        put_many(writer, self._queries["grow_object"], [(s.path, s.offset + s.length) for s in segments])
-        put_many(writer, self._queries["put_segment"], list(map(_SEGMENT, segments)))
+        grown = [(s.path, s.offset + s.length) for s in segments]
+        put_many(writer, self._queries["grow_object"], grown, may_repeat=True)
+        put_many(writer, self._queries["put_segment"], list(map(_SEGMENT, segments)), may_repeat=True)
 
     def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
         writer = cast("sqlite3.Connection", connection)
@@ -170,7 +171,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
         key, time_us = chosen.key[~waits], chosen.time_us[~waits]
         newest = np.append(key[1:] != key[:-1], True)[: len(key)]
         latest = list(zip(key[newest].tolist(), time_us[newest].tolist(), strict=True))
-        put_many(connection, self._queries["put_datastream_latest"], latest)
+        put_many(connection, self._queries["put_datastream_latest"], latest, may_repeat=True)
         marks = touched(columns.key.astype(np.int32), columns.time_us)
         self._mark(cast("Connection", connection), SAMPLES, marks, now_us)
 

@@ -222,6 +222,7 @@ def test_rows_wait_some_seconds_while_many_come(store, make):
 
 def test_of_very_many_commits_that_wait_the_older_ones_are_brought(store, make, monkeypatch):
     monkeypatch.setattr(arrivals, "MOST_COMMITS", 3)
+    monkeypatch.setattr("storage.sqlite.bringing.MOST_ROWS", 1000)
     for k in range(4):
         at(store, 8.0 * k)
         store.commit(many(make, begin=10 * k), None, now_us=0)
