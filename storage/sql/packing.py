@@ -80,9 +80,14 @@ def expanded(frame: bytes) -> bytes:
 
 def scaled(value: float | None, scale: int) -> int | None:
     """Return value times scale as an integer; what is not finite is missing."""
-    if value is None or not math.isfinite(value):
+    if value is None:
         return None
-    return round(max(-_LARGEST, min(_LARGEST, value * scale)))
+    value *= scale
+    if -_LARGEST < value < _LARGEST:
+        return round(value)
+    if math.isfinite(value):
+        return round(math.copysign(_LARGEST, value))
+    return None
 
 
 def unscaled(value: float | None, scale: int) -> float | None:
@@ -198,14 +203,16 @@ def _vector(row: tuple[Any, ...]) -> tuple[float, float, float] | None:
     return east, north, up
 
 
-def packed_flags(flags: NDArray[np.uint8]) -> list[int] | list[bytes]:
-    """Return one value a row: up to 15 tests 4 bits each, the first lowest, else one byte each."""
+def packed_flags(flags: NDArray[np.uint8]) -> NDArray[np.int64] | NDArray[np.object_]:
+    """Return a value a row: up to 15 tests 4 bits each, the first lowest, else one byte each; shape (n,)."""
     n_tests = flags.shape[1]
     if n_tests > _INTEGER_TESTS:
-        return [row.tobytes() for row in flags]
+        rows = np.empty(len(flags), np.object_)
+        rows[:] = [row.tobytes() for row in flags]
+        return rows
     shifts = np.arange(0, 4 * n_tests, 4, dtype=np.int64)
     packed: NDArray[np.int64] = np.bitwise_or.reduce((flags & 0xF).astype(np.int64) << shifts, axis=1)
-    return [int(row) for row in packed]
+    return packed
 
 
 def unpacked_flags(packed: int | bytes, tests: list[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,8 @@ _NEWEST = {EPOCHS.name: "station_times", FIGURES.name: "figures_times", SAMPLES.
 _ASKED_AT_ONCE = 10_000
 
 Row = tuple[object, ...]
+Rows = Callable[[NDArray[np.intp], NDArray[np.int64] | None], Sequence[Row]]
+"""Returns rows by their places, each behind a number if there are some."""
 
 
 class SqliteArriving(SqliteDatabase):
@@ -104,7 +106,7 @@ class SqliteArriving(SqliteDatabase):
         }
 
     def _put_rows(
-        self, connection: sqlite3.Connection, table: Table, keys: Keys, times_us: Times, rows: Sequence[Row]
+        self, connection: sqlite3.Connection, table: Table, keys: Keys, times_us: Times, rows: Rows
     ) -> NDArray[np.bool_]:
         """Write the rows of a commit into one table, each where it belongs.
 
@@ -112,6 +114,8 @@ class SqliteArriving(SqliteDatabase):
         ----------
         keys, times_us
             Of the rows, shape (n,), in this order, each pair once.
+        rows
+            Gives them.
 
         Returns
         -------
@@ -121,18 +125,11 @@ class SqliteArriving(SqliteDatabase):
         below = self._below(connection, table, keys, times_us)
         waits = below > 0
         if waits.any():
-            order = np.argsort(below[waits], kind="stable")
-            chosen = np.flatnonzero(waits)[order]
-            numbers = below[chosen].tolist()
-            put_many(
-                connection,
-                table.put_arrived,
-                [(number, *rows[i]) for number, i in zip(numbers, chosen.tolist(), strict=True)],
-                may_repeat=True,
-            )
+            chosen = np.flatnonzero(waits)
+            chosen = chosen[np.argsort(below[chosen], kind="stable")]
+            put_many(connection, table.put_arrived, rows(chosen, below[chosen]), may_repeat=True)
         if not waits.all():
-            some = [rows[i] for i in np.flatnonzero(~waits).tolist()]
-            put_many(connection, table.put, some, may_repeat=True)
+            put_many(connection, table.put, rows(np.flatnonzero(~waits), None), may_repeat=True)
         mine = below == (self._number or -1)
         self._written[table.name] = keys, times_us, mine
         return waits

@@ -12,7 +12,8 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class SqliteDatabase(Database):
         self._pool_lock = threading.Lock()
         self._writer = self._connect("rwc")
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(_IDLE_READERS)
-        self._keys: dict[tuple[str, str], int] = {}
+        self._keys = defaultdict[str, dict[str, int]](dict)
+        """Numbers of names, by kind."""
         self._closed = False
         self._tidier: sqlite3.Connection | None = None
         try:
@@ -140,14 +142,21 @@ class SqliteDatabase(Database):
 
     def _key(self, connection: sqlite3.Connection, kind: str, name: str) -> int:
         """Return the number of a station, a datastream or a list of names; a new one gets one."""
-        key = self._keys.get((kind, name))
+        known = self._keys[kind]
+        key = known.get(name)
         if key is None:
             connection.execute(QUERIES["add_names" if kind == "name" else f"add_{kind}"], (name,))
             (key,) = connection.execute(QUERIES[f"{kind}_key"], (name,)).fetchone()
-            if len(self._keys) >= KEYS_REMEMBERED:  # names come from devices, too
-                self._keys.clear()
-            self._keys[kind, name] = key
+            if len(known) >= KEYS_REMEMBERED:  # names come from devices, too
+                known.clear()
+            known[name] = key
         return int(key)
+
+    def _keys_of(self, connection: sqlite3.Connection, kind: str, names: Sequence[str]) -> list[int]:
+        """Return the numbers of stations or datastreams; new ones get one."""
+        known = self._keys[kind].get
+        found = [key for key in map(known, names) if key is not None]
+        return found if len(found) == len(names) else [self._key(connection, kind, name) for name in names]
 
     def _names_key(self, connection: sqlite3.Connection, names: list[str]) -> int:
         return self._key(connection, "name", msgspec.json.encode(names).decode())

@@ -102,20 +102,20 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
             return
         rows = []
         newest: dict[int, StationReport] = {}
-        for report in reports:
-            key = self._key(connection, "station", report.station_id)
+        named = self._keys_of(connection, "station", [report.station_id for report in reports])
+        for key, report in zip(named, reports, strict=True):
             codes = self._names_key(connection, [r.code for r in report.reasons]) if report.reasons else None
             rows.append(report_row(report, key, codes))
             if key not in newest or report.epoch_us >= newest[key].epoch_us:
                 newest[key] = report
-            if (position := streamed_position(report)) is not None:
+            if report.ecef_m is not None and (position := streamed_position(report)) is not None:
                 _put_position(connection, key, report.epoch_us, position)
         self._put_in_order(connection, EPOCHS, rows)
         latest = [
             (key, r.epoch_us, STATES.index(r.state), pack(r), r.received_at_us) for key, r in newest.items()
         ]
         put_many(connection, self._queries["put_station_latest"], latest, may_repeat=True)
-        keys = np.array([row[0] for row in rows], np.int32)
+        keys = np.array(named, np.int32)
         times = np.array([report.epoch_us for report in reports], np.int64)
         self._mark(cast("Connection", connection), STATIONS, touched(keys, times), now_us)
 
@@ -129,8 +129,14 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
         if rows:
             keys, times_us = (np.array([row[i] for row in rows], np.int64) for i in (0, 1))
             order = last_of_each(np.lexsort((times_us, keys)), keys, times_us)
-            chosen = [rows[i] for i in order.tolist()]
-            self._put_rows(connection, table, keys[order], times_us[order], chosen)
+
+            def some(places: NDArray[np.intp], numbers: NDArray[np.int64] | None) -> list[Row]:
+                chosen = [rows[i] for i in order[places].tolist()]
+                if numbers is None:
+                    return chosen
+                return [(number, *row) for number, row in zip(numbers.tolist(), chosen, strict=True)]
+
+            self._put_rows(connection, table, keys[order], times_us[order], some)
 
     def _put_periods(self, connection: sqlite3.Connection, periods: Sequence[StationPeriodRecord]) -> None:
         connection.executemany(
@@ -154,7 +160,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
 
     def _datastream_keys(self, connection: Connection, ids: Sequence[str]) -> list[int]:
         writer = cast("sqlite3.Connection", connection)
-        return [self._key(writer, "datastream", one) for one in ids]
+        return self._keys_of(writer, "datastream", ids)
 
     def _put_samples(
         self, connection: sqlite3.Connection, batches: Sequence[FlaggedSamples], now_us: int
@@ -164,8 +170,12 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
         order = np.lexsort((columns.revision, columns.time_us, columns.key))
         order = last_of_each(order, columns.key, columns.time_us)
         chosen = SampleColumns(*(column[order] for column in columns))
-        rows = list(zip(*(column.tolist() for column in chosen), strict=True))
-        waits = self._put_rows(connection, SAMPLES_TABLE, chosen.key, chosen.time_us, rows)
+
+        def some(places: NDArray[np.intp], numbers: NDArray[np.int64] | None) -> list[Row]:
+            first = [] if numbers is None else [numbers.tolist()]
+            return list(zip(*first, *(column[places].tolist() for column in chosen), strict=True))
+
+        waits = self._put_rows(connection, SAMPLES_TABLE, chosen.key, chosen.time_us, some)
         if self._number is not None:
             connection.execute(self._queries["put_arrived_latest"], {"number": self._number})
         key, time_us = chosen.key[~waits], chosen.time_us[~waits]
@@ -177,8 +187,6 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
 
     def _sample_columns(self, connection: sqlite3.Connection, samples: FlaggedSamples) -> SampleColumns:
         keys = self._datastream_keys(cast("Connection", connection), samples.datastream_ids)
-        flags = np.empty(len(samples), object)
-        flags[:] = packed_flags(samples.flags)
         return SampleColumns(
             np.array(keys, np.int64)[samples.series],
             samples.time_us,
@@ -187,7 +195,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
             samples.revision,
             samples.flag,
             np.full(len(samples), self._names_key(connection, samples.tests)),
-            flags,
+            packed_flags(samples.flags),
         )
 
 
