@@ -238,45 +238,50 @@ class Memory(NamedTuple):
     """C/N0 sum, count, multipath squares, count since the last report, (n, 7, 5, 9, 4)."""
 
 
-_SHAPES: dict[str, tuple[tuple[int, ...], Any, Any]] = {
-    "station": ((), STATION, None),
-    "signals": ((ROWS,), SIGNAL, None),
-    "satellites": ((TRACKED,), SATELLITE, None),
-    "row_of": ((TRACKED, N_SIGNALS), np.int16, -1),
-    "slot_of": ((SATELLITES,), np.uint8, 255),
-    "window": ((WINDOW_SLOTS, len(SUMS)), np.float32, 0),
-    "window_slot": ((WINDOW_SLOTS,), np.int32, -1),
-    "window_total": ((len(SUMS),), np.float64, 0),
-    "latency_s": ((LATENCIES,), np.float32, 0),
-    "down_since_us": ((len(BANDS),), np.int64, -1),
-    "template": ((N_SYSTEMS, len(BANDS), ELEVATION_BINS, 2), np.float32, 0),
-    "capability": ((SATELLITES, 2), np.uint32, 0),
-    "history": ((HISTORY, 5), np.float64, 0),
-    "kind_of": ((N_SYSTEMS * N_SIGNALS,), np.uint8, 255),
-    "kinds": ((KINDS, len(KIND_SUMS)), np.float64, 0),
-    "elevation": ((N_SYSTEMS, len(BANDS), ELEVATION_BINS, 4), np.float32, 0),
+_SHAPES: dict[str, tuple[tuple[int, ...], Any]] = {
+    "station": ((), STATION),
+    "signals": ((ROWS,), SIGNAL),
+    "satellites": ((TRACKED,), SATELLITE),
+    "row_of": ((TRACKED, N_SIGNALS), np.int16),
+    "slot_of": ((SATELLITES,), np.uint8),
+    "window": ((WINDOW_SLOTS, len(SUMS)), np.float32),
+    "window_slot": ((WINDOW_SLOTS,), np.int32),
+    "window_total": ((len(SUMS),), np.float64),
+    "latency_s": ((LATENCIES,), np.float32),
+    "down_since_us": ((len(BANDS),), np.int64),
+    "template": ((N_SYSTEMS, len(BANDS), ELEVATION_BINS, 2), np.float32),
+    "capability": ((SATELLITES, 2), np.uint32),
+    "history": ((HISTORY, 5), np.float64),
+    "kind_of": ((N_SYSTEMS * N_SIGNALS,), np.uint8),
+    "kinds": ((KINDS, len(KIND_SUMS)), np.float64),
+    "elevation": ((N_SYSTEMS, len(BANDS), ELEVATION_BINS, 4), np.float32),
 }
-BYTES_A_STATION = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind, _ in _SHAPES.values())
+BYTES_A_STATION = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in _SHAPES.values())
 
 
 def new_memory(n: int) -> Memory:
     """Return memory of `n` stations of which nothing is known; `reset_station` begins one."""
-    return grown(None, n)
+    memory = _room(n)
+    for s in range(n):
+        forget(memory, s)
+    return memory
 
 
-def grown(memory: Memory | None, n: int) -> Memory:
-    """Return memory with room for `n` stations that holds what `memory` holds."""
-    begin, columns = 0 if memory is None else len(memory.station), {}
-    for name, (shape, kind, fill) in _SHAPES.items():
-        column = columns[name] = np.zeros((n, *shape), kind)
-        if memory is not None:
-            column[:begin] = getattr(memory, name)
-        if fill:
-            column[begin:] = fill
-    more = Memory(**columns)
-    for s in range(begin, n):
-        forget(more, s)
+def grown(memory: Memory, n: int) -> Memory:
+    """Return memory with room for `n` stations that holds what `memory` holds.
+
+    New rows belong to nobody before `forget` has begun them: memory that nobody has touched costs nothing.
+    """
+    more, begin = _room(n), len(memory.station)
+    columns: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(more, memory, strict=True))
+    for mine, theirs in columns:
+        mine[:begin].view(np.uint8)[...] = theirs.view(np.uint8)  # field by field it takes five times as long
+    more.station[begin:] = new_memory(1).station
     return more
+
+
+def _room(n: int) -> Memory:
+    return Memory(**{name: np.zeros((n, *shape), kind) for name, (shape, kind) in _SHAPES.items()})
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

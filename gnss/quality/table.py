@@ -34,7 +34,9 @@ from gnss.systems import UNKNOWN_CHANNEL
 
 BY_REGISTRY, BY_MESSAGES = 0, 1
 ROOM = 16
-"""Stations for which there is room at the beginning; it doubles when it is full."""
+"""Stations for which there is room at the beginning; when it is full, there is eight times as much."""
+AT_ONCE = 8192
+"""From here on twice as much: what is there is copied, 58 kB a station, and nobody is judged meanwhile."""
 MOST_TIMES = 64
 """Times of one call for which the sky is laid out at once."""
 MISSES_AT_ONCE = 2048
@@ -99,8 +101,9 @@ class QualityTable:
         """
         if not self._free:
             n = len(self._memory.station)
-            self._memory = grown(self._memory, 2 * n)
-            self._free = list(range(2 * n - 1, n - 1, -1))
+            more = 2 * n if n >= AT_ONCE else 8 * n
+            self._memory = grown(self._memory, more)
+            self._free = list(range(more - 1, n - 1, -1))
         s = self._free.pop()
         forget(self._memory, s)
         station = self._memory.station[s]

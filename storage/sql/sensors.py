@@ -156,8 +156,8 @@ class SensorQueries(Summing):
         asked = {
             "id": datastream_id,
             "times": json.dumps(times_us),
-            "first_us": min(times_us),
-            "last_us": max(times_us),
+            "start_us": min(times_us),
+            "end_us": max(times_us) + 1,
         }
         with self._reading() as connection:
             return dict(connection.execute(self._queries["values_at"], asked).fetchall())

@@ -1,8 +1,4 @@
-"""A SQLite file that another process may be writing: what can be asked of it, and nothing that changes it.
-
-What waits in `pending_rows` (`behind.py`) is not seen before its process has brought it, or has opened the
-file again.
-"""
+"""A SQLite file that another process may be writing: what can be asked of it, and nothing that changes it."""
 
 from __future__ import annotations
 

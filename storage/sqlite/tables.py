@@ -8,7 +8,7 @@ from dataclasses import dataclass
 _EVERY = re.compile(
     r"\{SELECT (?P<columns>[^{}]+?)\s+FROM EVERY (?P<table>\w+)(?:\s+WHERE (?P<where>[^{}]+))?\}"
 )
-
+_FIRST = re.compile(r"\{FIRST (?P<at>\w+) OF (?P<table>\w+) WHERE (?P<where>[^{}]+)\}")
 _OF_THE_TIME = "last_us >= :start_us AND first_us < :end_us"
 
 
@@ -121,10 +121,13 @@ TABLES = {table.name: table for table in (EPOCHS, FIGURES, SAMPLES)}
 
 
 def with_arrivals(sql: str) -> str:
-    """Return a query whose `{SELECT columns FROM EVERY table WHERE condition}` are relations of all rows.
+    """Return a query for rows in their tables and those that wait.
 
-    The condition stands on both sides, so that each looks its rows up whatever is made of them outside.
+    `{SELECT columns FROM EVERY table WHERE condition}` in it is a relation of both; the condition stands on
+    both sides, so that each looks its rows up whatever is made of them outside. `{FIRST time OF table WHERE
+    condition}` is the question for the lowest time.
     """
+    sql = _FIRST.sub(lambda found: _first(**found.groupdict()), sql)
     return _EVERY.sub(lambda found: " UNION ALL ".join(_sides(found)).join("()"), sql)
 
 
@@ -145,4 +148,13 @@ def _sides(found: re.Match[str]) -> tuple[str, str]:
     return (
         f"SELECT {columns} FROM {table.name}{where}",
         f"SELECT {columns} FROM arrivals CROSS JOIN {table.arrived} USING (number){where}{of_the_time}",
+    )
+
+
+def _first(at: str, table: str, where: str) -> str:
+    in_table = f"SELECT min({at}) AS {at} FROM {table} WHERE {where}"
+    return (
+        f"SELECT min({at}) FROM ({in_table} UNION ALL SELECT min({at}) FROM arrivals "
+        f"CROSS JOIN {TABLES[table].arrived} USING (number) "
+        f"WHERE {where} AND first_us < coalesce(({in_table}), {2**62}))"
     )

@@ -151,6 +151,16 @@ def test_no_query_reads_the_whole_of_a_large_table(store):
             assert not [step for step in plan if step.startswith(tuple(f"SCAN {t}" for t in large))], name
 
 
+def test_commits_of_another_time_are_not_looked_into(store):
+    limited = [name for name, sql in QUERIES.items() if "arrivals" in sql and "first_us" in sql]
+    assert {"sample_sums", "report_sums", "values_at", "observations", "series_extents"} <= set(limited)
+    for name in {*limited} - {"add_arrival"}:
+        plan = [row[3] for row in explain(store, "EXPLAIN QUERY PLAN", QUERIES[name])]
+        looks = [step for step in plan if re.search(r"\barrivals\b", step)]
+        assert looks, name
+        assert all("arrivals_by_" in step for step in looks), (name, plan)
+
+
 def test_statements_are_cut_at_their_ends():
     script = "CREATE TABLE a (x -- not; here\n);\n\nINSERT INTO a\nVALUES (';');\n-- the end\n"
     assert [s.split()[0] for s in split_statements(script)] == ["CREATE", "INSERT"]

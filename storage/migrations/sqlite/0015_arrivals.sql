@@ -6,6 +6,8 @@ CREATE TABLE arrivals (
     first_us INTEGER NOT NULL,     -- lowest and highest time of its rows
     last_us INTEGER NOT NULL
 );
+CREATE INDEX arrivals_by_begin ON arrivals (first_us, last_us);
+CREATE INDEX arrivals_by_end ON arrivals (last_us, first_us);
 
 CREATE TABLE arrived_epochs (
     number INTEGER NOT NULL,

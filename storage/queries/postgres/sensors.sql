@@ -50,7 +50,7 @@ ORDER BY s.time_us LIMIT %(limit)s;
 -- name: values_at
 SELECT s.time_us, s.value FROM samples AS s
 WHERE s.datastream_key = (SELECT datastream_key FROM datastreams WHERE id = %(id)s)
-    AND s.time_us >= %(first_us)s AND s.time_us <= %(last_us)s
+    AND s.time_us >= %(start_us)s AND s.time_us < %(end_us)s
     AND s.time_us IN (SELECT asked::bigint FROM json_array_elements_text(%(times)s::json) AS t (asked));
 
 -- name: observations_within

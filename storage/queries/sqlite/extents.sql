@@ -7,8 +7,7 @@ SELECT l.datastream_key, coalesce(
         (SELECT begin_us FROM sample_hours WHERE datastream_key = l.datastream_key ORDER BY begin_us LIMIT 1),
         (SELECT begin_us FROM sample_minutes WHERE datastream_key = l.datastream_key ORDER BY begin_us LIMIT 1),
         (
-            SELECT min(time_us)
-            FROM {SELECT min(time_us) AS time_us FROM EVERY samples WHERE datastream_key = l.datastream_key}
+            {FIRST time_us OF samples WHERE datastream_key = l.datastream_key}
         ),
         l.time_us
     ), l.time_us
@@ -21,8 +20,7 @@ SELECT id, begin_us, end_us FROM (
         (SELECT min(begin_us) FROM station_hours WHERE station_key = l.station_key),
         (SELECT min(begin_us) FROM station_minutes WHERE station_key = l.station_key),
         (
-            SELECT min(epoch_us)
-            FROM {SELECT min(epoch_us) AS epoch_us FROM EVERY station_epochs WHERE station_key = l.station_key}
+            {FIRST epoch_us OF station_epochs WHERE station_key = l.station_key}
         ),
         l.epoch_us
     ) AS begin_us, l.epoch_us AS end_us
@@ -32,8 +30,7 @@ SELECT id, begin_us, end_us FROM (
 -- name: figure_extents
 SELECT id, begin_us, end_us FROM (
     SELECT s.id, (
-            SELECT min(time_us)
-            FROM {SELECT min(time_us) AS time_us FROM EVERY station_figures WHERE station_key = s.station_key}
+            {FIRST time_us OF station_figures WHERE station_key = s.station_key}
         ) AS begin_us, l.time_us AS end_us
     FROM stations AS s JOIN station_figures_latest AS l USING (station_key)
 ) WHERE begin_us IS NOT NULL;

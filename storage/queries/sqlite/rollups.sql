@@ -71,11 +71,13 @@ WITH sums AS (
 SELECT s.datastream_key, s.begin_us, good_n, good_sum, good_min, good_max,
     (
         SELECT value FROM {SELECT value FROM EVERY samples
-            WHERE datastream_key = s.datastream_key AND time_us = s.good_us}
+            WHERE datastream_key = s.datastream_key AND time_us = s.good_us
+                AND time_us >= :start_us AND time_us < :end_us}
     ), any_n, any_sum, any_min, any_max,
     (
         SELECT value FROM {SELECT value FROM EVERY samples
-            WHERE datastream_key = s.datastream_key AND time_us = s.any_us}
+            WHERE datastream_key = s.datastream_key AND time_us = s.any_us
+                AND time_us >= :start_us AND time_us < :end_us}
     ), NULL
 FROM sums AS s
 ORDER BY 1, 2;

@@ -53,7 +53,7 @@ ORDER BY s.time_us LIMIT :limit;
 -- name: values_at
 SELECT * FROM {SELECT time_us, value FROM EVERY samples
     WHERE datastream_key = (SELECT datastream_key FROM datastreams WHERE id = :id)
-        AND time_us IN (SELECT value FROM json_each(:times))};
+        AND time_us IN (SELECT value FROM json_each(:times)) AND time_us >= :start_us AND time_us < :end_us};
 
 -- name: observations_within
 SELECT s.time_us, s.value, s.flag, n.names, s.test_flags, s.revision, s.received_at_us,

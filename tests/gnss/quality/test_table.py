@@ -94,7 +94,7 @@ def test_rows_are_given_again_and_the_table_grows(new_sky: Any) -> None:
         assert len(set(rows)) == ROOM + 5
         for s in rows:
             table.remove(s)
-    assert len(table.memory.station) == 2 * ROOM
+    assert len(table.memory.station) == 8 * ROOM
     fresh = run(QualityTable(), plan(new_sky, 2, 70))
     used = QualityTable()
     run(used, plan(new_sky, 4, 70))
