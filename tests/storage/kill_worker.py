@@ -1,6 +1,7 @@
 """A program to be killed: keeps rounds, and says `n` when round n is durable.
 
-Arguments: folder, rounds, and the URL of a PostgreSQL database when it is not SQLite.
+Arguments: folder, rounds, and the URL of a PostgreSQL database when it is not SQLite, or `waiting`: SQLite in
+which rows stand beside their tables first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from storage.keeper import StoreKeeper
 from storage.postgres import PostgresStore
 from storage.raw_archive import RawArchive
-from storage.sqlite import SqliteStore
+from storage.sqlite import SqliteStore, arrivals
 from streams.embedded import Round
 from streams.records import (
     AlertTransition,
@@ -29,6 +30,7 @@ from streams.records import (
 T0 = 1_700_000_000_000_000
 S = 1_000_000
 SAMPLES = 50
+WAITING = "waiting"
 STATIONS = ("A", "B")
 
 
@@ -96,10 +98,16 @@ def round_(k: int) -> Round:
 
 def main(folder: str, rounds: int, url: str = "") -> None:
     """Keep the rounds from the first on."""
-    store = PostgresStore(url) if url else SqliteStore(Path(folder) / "store.db")
+    waits = url == WAITING
+    if waits:
+        arrivals.LARGE_ROWS, arrivals.REST_S, arrivals.HOLD_S = 0, 0.01, 0.02
+    database = Path(folder) / "store.db"
+    store = PostgresStore(url) if url and not waits else SqliteStore(database, behind=waits)
     keeper = StoreKeeper(store, RawArchive(Path(folder) / "raw", store), ["w"])
     for k in range(rounds):
         keeper.keep(round_(k))
+        if waits:
+            store.tidy()
         sys.stdout.write(f"{k}\n")
         sys.stdout.flush()
     keeper.close()

@@ -62,7 +62,7 @@ def chunks_of(station_id: str) -> list[RawChunk]:
 
 
 def opened(folder: Path, *url: str) -> AnyStore:
-    return PostgresStore(*url) if url else SqliteStore(folder / "store.db")
+    return PostgresStore(*url) if url and url[0] != worker.WAITING else SqliteStore(folder / "store.db")
 
 
 def check(folder: Path, said: int, done: int, *url: str) -> int:
@@ -110,9 +110,9 @@ def check_archive(folder: Path, store: AnyStore) -> None:
         assert plain == b"".join(c.payload for c in found)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_again_and_again_the_store_is_that_of_an_undisturbed_run(tmp_path, seed):
-    killed_again_and_again(tmp_path, seed, 4)
+@pytest.mark.parametrize(("seed", "how"), [(1, ()), (2, (worker.WAITING,))])
+def test_killed_again_and_again_the_store_is_that_of_an_undisturbed_run(tmp_path, seed, how):
+    killed_again_and_again(tmp_path, seed, 4, *how)
 
 
 @pytest.mark.integration
