@@ -24,8 +24,8 @@ LARGE_ROWS = 2000
 """Of a commit, or a second: fewer are written into the tables at once."""
 RATE_S = 5.0
 """Over so long rows are counted."""
-MOST_ROWS = 1_000_000
-"""Of more, the next commit waits until all are brought."""
+MOST_ROWS = 3_000_000
+"""Of more, the next commit waits until all are brought; 28,000 a second make a million."""
 REST_S = 10.0
 """So long a commit is left alone."""
 HOLD_S = 20.0

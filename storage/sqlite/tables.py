@@ -25,6 +25,8 @@ class Table:
     others: tuple[str, ...]
     revision: str = ""
     """The column by which an older row does not replace a newer one; empty: the last one stays."""
+    latest: str = ""
+    """Where the newest row of each key stands as well; empty: nowhere, or not whole."""
 
     @property
     def columns(self) -> str:
@@ -43,6 +45,17 @@ class Table:
             self._insert(self.arrived, "number, ")
             + self._values(1)
             + self._replacing(self.arrived, "number, ")
+        )
+
+    @property
+    def put_latest(self) -> str:
+        """Return the statement that makes a row the newest of its key, unless a newer one is."""
+        changes = ", ".join(f"{one} = excluded.{one}" for one in (self.at, *self.others))
+        return (
+            self._insert(self.latest, "")
+            + self._values(0)
+            + f" ON CONFLICT ({self.key}) DO UPDATE SET {changes}"
+            + f" WHERE excluded.{self.at} >= {self.latest}.{self.at}"
         )
 
     @property
@@ -92,11 +105,6 @@ class Table:
         return f" ON CONFLICT ({first}{self.key}, {self.at}) DO UPDATE SET {changes}{unless}"
 
 
-FIGURES_COLUMNS = (
-    "horizon_expected", "horizon_have", "mask_expected", "mask_have", "expected_100ppm", "usable_100ppm",
-    "usable_systems", "slips_a_million", "cn0_loss_cdb", "roti_100utecu_min", "clock_step_ms",
-    "clock_step_at_us", "east_mm", "north_mm", "up_mm", "east_sd_mm", "north_sd_mm", "up_sd_mm",
-)  # fmt: skip
 EPOCHS = Table(
     "station_epochs",
     "arrived_epochs",
@@ -108,7 +116,18 @@ EPOCHS = Table(
         "slips", "multipath_100um", "frames", "bad_frames",
     ),
 )  # fmt: skip
-FIGURES = Table("station_figures", "arrived_figures", "station_key", "time_us", FIGURES_COLUMNS)
+FIGURES = Table(
+    "station_figures",
+    "arrived_figures",
+    "station_key",
+    "time_us",
+    (
+        "horizon_expected", "horizon_have", "mask_expected", "mask_have", "expected_100ppm", "usable_100ppm",
+        "usable_systems", "slips_a_million", "cn0_loss_cdb", "roti_100utecu_min", "clock_step_ms",
+        "clock_step_at_us", "east_mm", "north_mm", "up_mm", "east_sd_mm", "north_sd_mm", "up_sd_mm",
+    ),
+    latest="station_figures_latest",
+)  # fmt: skip
 SAMPLES = Table(
     "samples",
     "arrived_samples",

@@ -122,7 +122,7 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
     def _put_figures(self, connection: sqlite3.Connection, figures: Sequence[StationFigures]) -> None:
         rows = [figures_row(one, self._key(connection, "station", one.station_id)) for one in figures]
         self._put_in_order(connection, FIGURES, rows)
-        put_many(connection, self._queries["put_station_figures_latest"], rows, may_repeat=True)
+        put_many(connection, FIGURES.put_latest, rows, may_repeat=True)
 
     def _put_in_order(self, connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
         """Write rows that begin with their key and their time; of several with the same, the last."""

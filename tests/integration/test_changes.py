@@ -267,7 +267,8 @@ async def test_changes_are_in_force_in_every_process(tmp_path: Path, kafka: Kafk
         await country.until(other_goes_on, "the other station judged by the next worker")
 
         async def answers() -> bool:
-            asked = await page.post("/api/v1/changes/silence/none/revert", params={"by": "Li"})
+            path = "/api/v1/changes/silence/none/revert"
+            asked = await page.post(path, params={"by": "Li"}, timeout=60)
             return asked.status_code not in {200, 503}
 
         await country.until(answers, "the next worker answers commands")

@@ -342,6 +342,8 @@ def test_tables_have_the_columns_that_are_written(store, table):
     ]
     assert table.columns == ", ".join(names)
     first = "SELECT name FROM pragma_table_info(?)"
+    if table.latest:
+        assert [name for (name,) in store._writer.execute(first, (table.latest,))] == names
     assert [name for (name,) in store._writer.execute(first, (table.arrived,))] == ["number", *names]
 
 

@@ -43,23 +43,6 @@ SET epoch_us = excluded.epoch_us, state = excluded.state, report = excluded.repo
     received_at_us = excluded.received_at_us
 WHERE excluded.epoch_us >= station_latest.epoch_us;
 
--- name: put_station_figures_latest
-INSERT INTO station_figures_latest (
-    station_key, time_us, horizon_expected, horizon_have, mask_expected, mask_have, expected_100ppm, usable_100ppm,
-    usable_systems, slips_a_million, cn0_loss_cdb, roti_100utecu_min, clock_step_ms, clock_step_at_us,
-    east_mm, north_mm, up_mm, east_sd_mm, north_sd_mm, up_sd_mm
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (station_key) DO UPDATE
-SET time_us = excluded.time_us, horizon_expected = excluded.horizon_expected,
-    horizon_have = excluded.horizon_have, mask_expected = excluded.mask_expected, mask_have = excluded.mask_have,
-    expected_100ppm = excluded.expected_100ppm, usable_100ppm = excluded.usable_100ppm,
-    usable_systems = excluded.usable_systems, slips_a_million = excluded.slips_a_million,
-    cn0_loss_cdb = excluded.cn0_loss_cdb, roti_100utecu_min = excluded.roti_100utecu_min,
-    clock_step_ms = excluded.clock_step_ms, clock_step_at_us = excluded.clock_step_at_us,
-    east_mm = excluded.east_mm, north_mm = excluded.north_mm, up_mm = excluded.up_mm,
-    east_sd_mm = excluded.east_sd_mm, north_sd_mm = excluded.north_sd_mm, up_sd_mm = excluded.up_sd_mm
-WHERE excluded.time_us >= station_figures_latest.time_us;
-
 -- name: put_streamed_position
 UPDATE stations
 SET streamed_at_us = :at_us, streamed_longitude = :longitude, streamed_latitude = :latitude,
