@@ -260,7 +260,7 @@ BYTES_A_STATION = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, k
 
 
 def new_memory(n: int) -> Memory:
-    """Return memory of `n` stations of which nothing is known; `reset_station` begins one."""
+    """Return memory of `n` stations of which nothing is known."""
     memory = _room(n)
     for s in range(n):
         forget(memory, s)

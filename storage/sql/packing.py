@@ -82,9 +82,9 @@ def scaled(value: float | None, scale: int) -> int | None:
     """Return value times scale as an integer; what is not finite is missing."""
     if value is None:
         return None
-    value *= scale
-    if -_LARGEST < value < _LARGEST:
-        return round(value)
+    product = value * scale
+    if -_LARGEST < product < _LARGEST:
+        return round(product)
     if math.isfinite(value):
         return round(math.copysign(_LARGEST, value))
     return None

@@ -34,7 +34,7 @@ Rows = Callable[[NDArray[np.intp], NDArray[np.int64] | None], Sequence[Row]]
 """Returns rows by their places, each behind a number if there are some."""
 
 
-class SqliteArriving(SqliteDatabase):
+class SqliteBringing(SqliteDatabase):
     """The part of the store that knows where rows stand.
 
     Parameters

@@ -17,7 +17,7 @@ from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.marks import touched
 from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
 from storage.sql.writing import Writing, streamed_position
-from storage.sqlite.bringing import Row, SqliteArriving
+from storage.sqlite.bringing import Row, SqliteBringing
 from storage.sqlite.bulk import put_many
 from storage.sqlite.database import QUERIES
 from storage.sqlite.rolling import SqliteExpiring
@@ -50,7 +50,7 @@ class SampleColumns(NamedTuple):
     flags: NDArray[Any]
 
 
-class SqliteWriting(Writing, SqliteExpiring, SqliteArriving):
+class SqliteWriting(Writing, SqliteExpiring, SqliteBringing):
     """The writing half of the store."""
 
     def __init__(self, path: Path | str, *, behind: bool = False) -> None:

@@ -1,8 +1,11 @@
+import math
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sql.packing import pack, pack_report, unpack_report
+from storage.sql.packing import pack, pack_report, scaled, unpack_report
 from streams.records import EARLIEST_US, LATEST_US, Reason, StationReport
 
 whole = st.integers(-(2**63), 2**63 - 1)
@@ -41,3 +44,14 @@ def test_what_another_version_packed_is_no_report(report):
     fields = msgspec.structs.astuple(report)
     for other in (pack(report), pack(fields[:-1]), pack((*fields, 1)), pack(fields[::-1]), b""):
         assert unpack_report(other) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None), (math.nan, None), (math.inf, None), (-math.inf, None), (1.23456, 12346), (-0.00004, 0),
+        (1e17, 2**62), (-1e17, -(2**62)), (1e308, 2**62), (-1e308, -(2**62)),
+    ],
+)  # fmt: skip
+def test_scaled_numbers_fit_into_a_column(value, expected):
+    assert scaled(value, 10_000) == expected

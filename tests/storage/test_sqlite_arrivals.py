@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -164,7 +165,7 @@ def test_every_question_is_answered_as_without(make, tmp_path_factory, steps):
 
 
 def bring_half(store):
-    """Bring what waits, and fail at the third look at the clock of the disk."""
+    """Bring what waits, and fail at the third transaction."""
     steps, wrote = 0, store._transaction
 
     def failing(*, synced=True):
@@ -313,6 +314,33 @@ def test_another_process_reads_what_waits(store, make):
     assert waiting(store) == 9
     with closing(SqliteReader(store.path)) as reader:
         assert len(reader.observations("d2", 0, 2 * make.t0).items) == 3
+
+
+@pytest.mark.parametrize("source", ["samples", "reports", "figures"])
+@pytest.mark.parametrize("by", [Order(TIME, descending=True), Order(Column("result", "number"))])
+def test_of_many_datastreams_no_table_is_read_whole(store, make, source, by, monkeypatch):
+    store.commit(many(make), None, now_us=0)
+    asked, asking = [], store._asking
+
+    class Noting:
+        def __init__(self, connection):
+            self.connection = connection
+
+        def execute(self, sql, values):
+            asked.extend(row[3] for row in self.connection.execute(f"EXPLAIN QUERY PLAN {sql}", values))
+            return self.connection.execute(sql, values)
+
+    @contextmanager
+    def noting():
+        with asking() as connection:
+            yield Noting(connection)
+
+    monkeypatch.setattr(store, "_asking", noting)
+    question = Question("Observations", source=source, order=(by,), limit=1, one_series=True)
+    rows = store.sta_series(question, [(key, -1 if source == "samples" else 3) for key in (1, 2, 3)])
+    assert len(rows) == {"samples": 3, "reports": 3, "figures": 0}[source]
+    assert [step for step in asked if step.startswith("SEARCH")]
+    assert not [step for step in asked if re.match("SCAN (samples|station_|arrived_)", step)], asked
 
 
 def test_sums_are_made_of_what_waits_and_of_what_was_brought(store, make):

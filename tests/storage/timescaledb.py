@@ -20,7 +20,7 @@ ALL_STORES = pytest.mark.parametrize(
     ],
     indirect=True,
 )
-"""For modules whose tests all ask for a store: also one whose large tables TimescaleDB keeps."""
+"""For modules whose tests all ask for a store: also those whose rows wait, or that TimescaleDB keeps."""
 
 
 def with_timescaledb(server: Server) -> str:

@@ -104,6 +104,22 @@ def test_rows_are_given_again_and_the_table_grows(new_sky: Any) -> None:
     assert run(used, plan(new_sky, 2, 70)) == fresh, "nothing is left of the station before"
 
 
+def test_what_stations_have_stays_while_the_table_grows(new_sky: Any) -> None:
+    calls = plan(new_sky, 2, 70)
+    tables = QualityTable(), QualityTable()
+    rows = [[table.add(1.0), table.add(1.0)] for table in tables]
+    made: list[list[bytes]] = [[], []]
+    for i, call in enumerate(calls):
+        if i == 40:
+            late = [tables[1].add(1.0) for _ in range(9 * ROOM)]
+            assert not set(late) & set(rows[1])
+            assert len(tables[1].memory.station) == 64 * ROOM
+        for table, mine, found in zip(tables, rows, made, strict=True):
+            out = table.observe(joined([(mine[k], t_us, o) for k, t_us, o in call]))
+            found.append(out["values"].tobytes() + out["score"].tobytes())
+    assert made[0] == made[1]
+
+
 def test_a_snapshot_fits_any_row(new_sky: Any) -> None:
     seconds = plan(new_sky, 2, 150)
     expected = run(QualityTable(), seconds)
