@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from connectors.caster.frames_kernel import NO_TIME, find_kept, list_messages
+from connectors.caster.frames_kernel import NO_TIME, first_time_ms, list_messages
 from gnss.rtcm.msm_layout import MS_PER_DAY
 from gnss.time import LEAP_UTC_US
 
 _LEAP_MS = 1000 * len(LEAP_UTC_US)
 _rows = np.zeros((256, 5), np.int64)
-_no_places = np.zeros((0, 3), np.int64)
 
 
 class Glanced(NamedTuple):
@@ -45,7 +44,13 @@ def late_s(time_ms: int, received_at_us: int) -> float:
     return ((received_at_us / 1000.0 + _LEAP_MS - time_ms + half) % MS_PER_DAY - half) / 1000.0
 
 
+def time_of(frames: bytes) -> int | None:
+    """Return when the first observations in some frames were made, ms of GPS time's day; None: none were."""
+    time_ms = int(first_time_ms(np.frombuffer(frames, np.uint8)))
+    return None if time_ms == NO_TIME else time_ms
+
+
 def latency_s(frames: bytes, received_at_us: int) -> float | None:
     """Return how late the first epoch of some frames came; None: they have none."""
-    _, time_ms = find_kept(np.frombuffer(frames, np.uint8), _no_places)
-    return None if time_ms == NO_TIME else late_s(int(time_ms), received_at_us)
+    time_ms = time_of(frames)
+    return None if time_ms is None else late_s(time_ms, received_at_us)

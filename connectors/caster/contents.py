@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.caster.frames_kernel import note_rhythms
-
-MAX_TYPES = 64
 _LEGACY = {1001: "GPS", 1002: "GPS", 1003: "GPS", 1004: "GPS"} | dict.fromkeys(range(1009, 1013), "GLO")
 _DUAL = {1003, 1004, 1011, 1012}
 _MSM = {107: "GPS", 108: "GLO", 109: "GAL", 110: "SBAS", 111: "QZS", 112: "BDS", 113: "IRN"}
 _ORDER = ("GPS", "GLO", "GAL", "BDS", "QZS", "IRN", "SBAS")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StreamContents:
     """Message types with their intervals, and what follows from them."""
 
@@ -25,14 +22,8 @@ class StreamContents:
     """Of all frames so far."""
     n_epochs: int = 0
     """Publications with frames so far."""
-    _numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(MAX_TYPES, np.int64))
-    _rhythms: NDArray[np.float64] = field(default_factory=lambda: np.zeros((MAX_TYPES, 2)))
-
-    def observe(self, frames: bytes, now_s: float) -> int:
-        """Look at whole RTCM 3 frames that came at `now_s` (monotonic); return their number."""
-        self.n_bytes += len(frames)
-        self.n_epochs += len(frames) > 0
-        return int(note_rhythms(np.frombuffer(frames, np.uint8), now_s, self._numbers, self._rhythms))
+    _numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _rhythms: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def types(self) -> dict[int, float | None]:

@@ -2,10 +2,12 @@
 
 A frame is 0xD3, six zero bits, ten bits of length, the message, 24 bits of CRC; a message begins with its
 number in twelve bits (RTCM 10403, section 4). All frames here are whole and valid. The interpreter's lock is
-kept: a call takes a microsecond, and to get the lock back may take thousands.
+kept: a call takes microseconds, and to get the lock back may take thousands.
 """
 
 from __future__ import annotations
+
+import enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,88 +30,167 @@ NO_TIME = -1
 _SAME_EPOCH_S = 0.02
 """Messages of a type that come closer together belong to one epoch (its data were split over several)."""
 _SMOOTHING = 0.2
-_KEPT = np.zeros(4096, np.bool_)
-_KEPT[[*STATION_ORDER, *EPHEMERIS_MESSAGES]] = True
+MOST_KEPT = 512
+"""Frames of one piece; no station sends so many at once that are to be kept."""
+_EPHEMERIS = np.zeros(4096, np.bool_)
+_EPHEMERIS[list(EPHEMERIS_MESSAGES)] = True
+_KEPT = _EPHEMERIS.copy()
+_KEPT[list(STATION_ORDER)] = True
 
 
 def prepare() -> None:
     """Compile what would else hold up all streams with the first epoch, or load it."""
     frames = np.frombuffer(b"\xd3\0\0\0\0\0", np.uint8)
-    note_rhythms(frames, 0.0, np.zeros(1, np.int64), np.zeros((1, 2)))
-    find_kept(frames, np.zeros((1, 3), np.int64))
+    look_at(
+        frames,
+        np.array([len(frames)]),
+        np.zeros(1),
+        np.zeros(1, np.int64),
+        np.zeros((1, 1), np.int64),
+        np.zeros((1, 1, 2)),
+        np.zeros(1, np.int64),
+        np.zeros((MOST_KEPT, len(Kept)), np.int64),
+    )
+    first_time_ms(frames)
+    count_frames(frames)
     end_of_epoch(frames, False)
     list_messages(frames, np.zeros((1, 5), np.int64))
 
 
+class Kept(enum.IntEnum):
+    """What is told of a frame that a new rover needs (int64)."""
+
+    PIECE = 0
+    NUMBER = 1
+    SATELLITE = 2
+    """Of an ephemeris, else 0."""
+    BEGIN = 3
+    END = 4
+
+
+_PIECE, _NUMBER, _SATELLITE = int(Kept.PIECE), int(Kept.NUMBER), int(Kept.SATELLITE)
+_BEGIN, _END = int(Kept.BEGIN), int(Kept.END)
+
+
 @njit(cache=True)
-def note_rhythms(
-    frames: UInt8, now_s: float, numbers: NDArray[np.int64], rhythms: NDArray[np.float64]
-) -> Integer:
-    """Note which messages came, and return how many frames there are.
+def look_at(
+    frames: UInt8,
+    ends: NDArray[np.int64],
+    at_s: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    rhythms: NDArray[np.float64],
+    time_ms: NDArray[np.int64],
+    kept: NDArray[np.int64],
+) -> tuple[Integer, Integer]:
+    """Note which messages came in pieces of several stations, and find what has to be kept of them.
 
     Parameters
     ----------
-    now_s
-        When they came (monotonic).
+    frames
+        All pieces, one behind the other.
+    ends, at_s, rows
+        Where each piece ends, when it came (monotonic), and the row of its station.
     numbers, rhythms
-        Of a station, shapes (n,) and (n, 2): message numbers in the order in which they were seen first, 0
-        where there is room; when each came last, and the mean interval (NaN: it came once).
-    """
-    at, count = np.int64(0), np.int64(0)
-    while at + 6 <= len(frames):
-        length = (np.int64(frames[at + 1]) & 3) << 8 | np.int64(frames[at + 2])
-        if length >= 2:
-            number = np.int64(frames[at + 3]) << 4 | np.int64(frames[at + 4]) >> 4
-            for i in range(len(numbers)):
-                if numbers[i] == number:
-                    passed_s = now_s - rhythms[i, 0]
-                    if passed_s >= _SAME_EPOCH_S:
-                        rhythms[i, 0] = now_s
-                        if np.isnan(rhythms[i, 1]):
-                            rhythms[i, 1] = passed_s
-                        else:
-                            rhythms[i, 1] += _SMOOTHING * (passed_s - rhythms[i, 1])
-                    break
-                if numbers[i] == 0:
-                    numbers[i], rhythms[i, 0], rhythms[i, 1] = number, now_s, np.nan
-                    break
-        at += length + OVERHEAD_BYTES
-        count += 1
-    return count
-
-
-@njit(cache=True)
-def find_kept(frames: UInt8, places: NDArray[np.int64]) -> tuple[Integer, Integer]:
-    """Find frames that a new rover needs, and when the first observations were made.
-
-    Parameters
-    ----------
-    places
-        Room for number, begin and end of each frame of the station itself or with an ephemeris, shape (n, 3);
-        what does not fit is left out.
+        Of all stations, shapes (stations, types) and (stations, types, 2): message numbers in the order in
+        which they were seen first, 0 where there is room; when each came last, and the mean interval (NaN: it
+        came once).
+    time_ms
+        Gets when the first observations of each piece were made, in ms of GPS time's day (`NO_TIME`: there
+        are none).
+    kept
+        Gets the frames of the stations themselves and those with an ephemeris, shape (n, kinds of `Kept`),
+        n not below `MOST_KEPT`; what one piece has beyond that is left out.
 
     Returns
     -------
-    How many were found, and ms of GPS time's day (`NO_TIME`: there are no observations).
+    How many pieces were looked at (as many as there was room for what is kept of them), and how many frames
+    are to be kept.
     """
-    at, found = np.int64(0), np.int64(0)
+    at, n_kept = np.int64(0), np.int64(0)
+    for piece in range(len(ends)):
+        until, most = ends[piece], n_kept + MOST_KEPT
+        if most > len(kept):
+            return np.int64(piece), n_kept
+        time_ms[piece] = NO_TIME
+        while at + 6 <= until:
+            length = (np.int64(frames[at + 1]) & 3) << 8 | np.int64(frames[at + 2])
+            end = at + length + OVERHEAD_BYTES
+            if length >= 2:
+                number = np.int64(frames[at + 3]) << 4 | np.int64(frames[at + 4]) >> 4
+                _note_rhythm(number, at_s[piece], numbers[rows[piece]], rhythms[rows[piece]])
+                if _KEPT[number]:
+                    if n_kept < most and end <= until:
+                        row = kept[n_kept]
+                        row[_PIECE], row[_NUMBER], row[_BEGIN], row[_END] = piece, number, at, end
+                        row[_SATELLITE] = _satellite(frames, at, number)
+                        n_kept += 1
+                elif time_ms[piece] == NO_TIME and length >= 7 and end <= until:
+                    time_ms[piece] = _time_ms(frames, at, number)
+            at = end
+        at = until
+    return np.int64(len(ends)), n_kept
+
+
+@njit(cache=True)
+def _note_rhythm(
+    number: Integer, now_s: float, numbers: NDArray[np.int64], rhythms: NDArray[np.float64]
+) -> None:
+    for i in range(len(numbers)):
+        if numbers[i] == number:
+            passed_s = now_s - rhythms[i, 0]
+            if passed_s >= _SAME_EPOCH_S:
+                rhythms[i, 0] = now_s
+                if np.isnan(rhythms[i, 1]):
+                    rhythms[i, 1] = passed_s
+                else:
+                    rhythms[i, 1] += _SMOOTHING * (passed_s - rhythms[i, 1])
+            return
+        if numbers[i] == 0:
+            numbers[i], rhythms[i, 0], rhythms[i, 1] = number, now_s, np.nan
+            return
+
+
+@njit(cache=True)
+def _satellite(frames: UInt8, at: Integer, number: Integer) -> Integer:
+    """Return the satellite of an ephemeris: QZSS's have numbers of four bits (DF429), all others' of six."""
+    if not _EPHEMERIS[number]:
+        return np.int64(0)
+    first_bits = np.int64(frames[at + 4]) & 15
+    return first_bits if number == 1044 else first_bits << 2 | np.int64(frames[at + 5]) >> 6
+
+
+@njit(cache=True)
+def _time_ms(frames: UInt8, at: Integer, number: Integer) -> Integer:
+    """Return the time of a message of seven bytes at least."""
+    word = np.int64(0)
+    for i in range(at + 6, at + 10):
+        word = word << 8 | np.int64(frames[i])
+    return time_of_day_ms(number, word)
+
+
+@njit(cache=True)
+def first_time_ms(frames: UInt8) -> Integer:
+    """Return when the first observations were made, ms of GPS time's day; `NO_TIME`: there are none."""
+    at = np.int64(0)
     time_ms: Integer = np.int64(NO_TIME)
-    while at + 6 <= len(frames):
+    while at + 6 <= len(frames) and time_ms == NO_TIME:
         length = (np.int64(frames[at + 1]) & 3) << 8 | np.int64(frames[at + 2])
         end = at + length + OVERHEAD_BYTES
-        if length >= 2:
-            number = np.int64(frames[at + 3]) << 4 | np.int64(frames[at + 4]) >> 4
-            if _KEPT[number]:
-                if found < len(places) and end <= len(frames):
-                    places[found, 0], places[found, 1], places[found, 2] = number, at, end
-                    found += 1
-            elif time_ms == NO_TIME and length >= 7 and end <= len(frames):
-                word = np.int64(0)
-                for i in range(at + 6, at + 10):
-                    word = word << 8 | np.int64(frames[i])
-                time_ms = time_of_day_ms(number, word)
+        if length >= 7 and end <= len(frames):
+            time_ms = _time_ms(frames, at, np.int64(frames[at + 3]) << 4 | np.int64(frames[at + 4]) >> 4)
         at = end
-    return found, time_ms
+    return time_ms
+
+
+@njit(cache=True)
+def count_frames(frames: UInt8) -> Integer:
+    """Return how many frames there are."""
+    at, count = np.int64(0), np.int64(0)
+    while at + 6 <= len(frames):
+        at += ((np.int64(frames[at + 1]) & 3) << 8 | np.int64(frames[at + 2])) + OVERHEAD_BYTES
+        count += 1
+    return count
 
 
 @njit(cache=True)
@@ -135,10 +216,7 @@ def list_messages(frames: UInt8, rows: NDArray[np.int64]) -> tuple[Integer, Inte
             number = np.int64(frames[at + 3]) << 4 | np.int64(frames[at + 4]) >> 4
             row[0], row[1], row[2], row[3], row[4] = number, at, end, NO_TIME, 0
             if length >= 7:
-                word = np.int64(0)
-                for i in range(at + 6, at + 10):
-                    word = word << 8 | np.int64(frames[i])
-                row[3] = time_of_day_ms(number, word)
+                row[3] = _time_ms(frames, at, number)
                 row[4] = stays_open(frames, at, length, number, np.int64(0))
             found += 1
         at = end

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from connectors.caster.audience import Audience, RelayCounters, Subscriber
 from connectors.caster.contents import StreamContents
+from connectors.caster.frames_kernel import count_frames
+from connectors.caster.published import Looked, Published
 
 
 @dataclass(slots=True, eq=False)
@@ -22,19 +26,25 @@ class Relay:
     counters: RelayCounters = field(default_factory=RelayCounters)
     listeners: list[Callable[[str, bytes], None]] = field(default_factory=list)
     """Get each publication of every station, before the rovers."""
+    lookers: list[Callable[[Looked], None]] = field(default_factory=list)
+    """Get what all publications held, some time after them; at once when they ask for it by `look`."""
     _audiences: dict[str, Audience] = field(default_factory=dict)
-    _contents: dict[str, StreamContents] = field(default_factory=dict)
+    _published: Published = field(default_factory=Published)
 
     def publish(self, station_id: str, frames: bytes) -> None:
         """Send whole valid frames of a station, at best all of an epoch, to its rovers: one send to each."""
+        if self._published.add(station_id, frames, self.clock_s()):
+            self.look()
         for listener in self.listeners:
             listener(station_id, frames)
-        contents = self._contents.get(station_id)
-        if contents is None:
-            contents = self._contents[station_id] = StreamContents()
-        n_frames = contents.observe(frames, self.clock_s())
         if frames and (audience := self._audiences.get(station_id)) is not None:
-            audience.publish(frames, n_frames)
+            audience.publish(frames, int(count_frames(np.frombuffer(frames, np.uint8))))
+
+    def look(self) -> None:
+        """Look at all that was published so far."""
+        for looked in self._published.look():
+            for looker in self.lookers:
+                looker(looked)
 
     def subscribe(self, station_id: str, rover: Subscriber) -> None:
         """Let a rover have what is published from now on."""
@@ -53,5 +63,5 @@ class Relay:
 
     def contents_of(self, station_id: str) -> StreamContents:
         """What has been seen in a station's stream so far."""
-        found = self._contents.get(station_id)
-        return StreamContents() if found is None else found
+        self.look()
+        return self._published.of(station_id)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.caster.connection import CasterLimits
-from connectors.caster.contents import StreamContents
+from connectors.caster.published import Published
 from connectors.caster.relay import Relay
 from connectors.caster.server import Caster
 from sensors.model import Station
@@ -434,7 +434,9 @@ def test_no_request_breaks_the_caster(batch):
 
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_look_at_contents(data):
-    contents = StreamContents()
-    contents.observe(data, 0.0)
+    published = Published()
+    published.add("A", data, 0.0)
+    list(published.look())
+    contents = published.of("A")
     assert len(contents.types) <= 64
     assert isinstance(contents.details, str)

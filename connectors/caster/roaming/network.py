@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.caster.frames_kernel import NO_TIME
+from connectors.caster.published import Looked
 from connectors.caster.roaming.near import point_km
 from connectors.caster.roaming.station_messages import StationMessages
 from gnss.geodesy import ecef_to_geodetic
@@ -117,20 +119,20 @@ class Network:
         self._places_km = np.array([point_km(*place) for place in places.values()]).reshape(-1, 3)
         return True
 
-    def hear(self, station_id: str, frames: bytes, now_s: float) -> Base | None:
-        """Take whole frames of a station; return it if they hold observations."""
-        base = self.bases.get(station_id)
-        if base is None:
-            self.has_strangers = True
-            return None
-        time_ms = base.messages.take(frames, now_s)
-        if time_ms is None:
-            return None
-        base.time_ms = time_ms
-        if now_s - base.last_epoch_s > self._silent_s and base.last_epoch_s != NEVER_S:
-            base.steady_from_s = now_s + self._recovery_s
-        base.last_epoch_s = now_s
-        return base
+    def hear(self, looked: Looked) -> None:
+        """Take what stations have sent."""
+        bases = [self.bases.get(station_id) for station_id in looked.station_ids]
+        for base, now_s, time_ms in zip(bases, looked.at_s, looked.time_ms, strict=True):
+            if base is None:
+                self.has_strangers = True
+            elif time_ms != NO_TIME:
+                base.time_ms = time_ms
+                if now_s - base.last_epoch_s > self._silent_s and base.last_epoch_s != NEVER_S:
+                    base.steady_from_s = now_s + self._recovery_s
+                base.last_epoch_s = now_s
+        for piece, number, satellite, frame in looked.kept:
+            if (base := bases[piece]) is not None:
+                base.messages.keep(number, satellite, frame, looked.at_s[piece])
 
     def judge(self, station_id: str, state: str, score: int | None, now_s: float) -> None:
         """Take a verdict."""

@@ -17,6 +17,7 @@ from connectors.caster.roaming.config import RoamingConfig
 from connectors.caster.roaming.near import point_km
 from connectors.caster.roaming.network import Base, Network
 from connectors.caster.roaming.rover import PATIENCE, Listener, Rover
+from connectors.epoch_glance import time_of
 from gnss.ntrip.gga_reader import RoverPosition
 from sensors.model import Station
 
@@ -79,6 +80,7 @@ class Roaming:
         self._ticked_s: float | None = None
         self._stations_at_s = 0.0
         relay.listeners.append(self._hear)
+        relay.lookers.append(self.network.hear)
 
     # --- what the caster asks -------------------------------------------------------------------------
 
@@ -157,6 +159,7 @@ class Roaming:
 
     def tick(self) -> None:
         """Look at the network, and ask the rovers whose turn it is; to be called each `TICK_S`."""
+        self._relay.look()
         now_s = self._clock_s()
         if self._ticked_s is not None and (late_s := now_s - self._ticked_s - TICK_S) > LATE_S:
             self.network.excuse(late_s)
@@ -211,18 +214,21 @@ class Roaming:
 
     def _hear(self, station_id: str, frames: bytes) -> None:
         """Take an epoch before the rovers get it (a listener of the relay)."""
-        now_s = self._clock_s()
-        base = self.network.hear(station_id, frames, now_s)
-        if base is None or station_id not in self._by_target:
+        if station_id not in self._by_target or time_of(frames) is None:
+            return
+        self._relay.look()
+        base = self.network.bases.get(station_id)
+        if base is None:
             return
         for rover in tuple(self._by_target[station_id]):
             if rover.is_due(base):
-                self._hand_over(rover, base, now_s)
+                self._hand_over(rover, base, frames)
             elif rover.behind >= PATIENCE:
                 self._let_go(rover)
 
-    def _hand_over(self, rover: Rover, base: Base, now_s: float) -> None:
+    def _hand_over(self, rover: Rover, base: Base, frames: bytes) -> None:
         """Send what goes before, and let the relay send the epoch that is just being published."""
+        now_s = self._clock_s()
         target, first = rover.target, base.messages.first(now_s)
         outcome = rover.subscriber.send(first) if first else "sent"
         if outcome in ("cut", "gone", "left out"):
@@ -232,7 +238,7 @@ class Roaming:
         self._let_go(rover)
         rover.bytes_before += len(first)
         contents = self._relay.contents_of(target)
-        rover.bytes_from, rover.epochs_from = contents.n_bytes, contents.n_epochs
+        rover.bytes_from, rover.epochs_from = contents.n_bytes - len(frames), contents.n_epochs - 1
         rover.base, rover.source = target, base
         rover.base_since_s, rover.base_since_us = now_s, self._clock_us()
         self._by_base.setdefault(target, {})[rover] = None

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from connectors.caster.frames_kernel import NO_TIME, STATION_ORDER, find_kept
+from connectors.caster.frames_kernel import STATION_ORDER
 from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
 from gnss.rtcm.msm_layout import MS_PER_DAY
 
 EPHEMERIDES_AGE_S = 7200.0
 """An ephemeris that nobody repeated for so long serves nobody (GPS, BeiDou and Galileo: 1 to 4 h)."""
 MOST_EPHEMERIDES = 256
-MOST_KEPT = 512
-"""Of one epoch; no station sends so many at once."""
-
 _EPHEMERIDES = frozenset(EPHEMERIS_MESSAGES)
-_places = np.zeros((MOST_KEPT, 3), np.int64)
-_WITH_FOUR_BITS = 1044
-"""QZSS satellites have numbers of four bits (DF429), all others of six."""
 
 
 @dataclass(slots=True)
@@ -34,20 +26,12 @@ class StationMessages:
     _ephemerides: dict[int, tuple[float, bytes]] = field(default_factory=dict)
     """By message and satellite, with the time when it came; the one that came last stands last."""
 
-    def take(self, frames: bytes, now_s: float) -> int | None:
-        """Keep what is to be kept of whole valid frames.
-
-        Returns
-        -------
-        The time of their first observations, in ms of GPS time's day; None: there are none.
-        """
-        found, time_ms = find_kept(np.frombuffer(frames, np.uint8), _places)
-        for number, begin, end in _places[:found].tolist() if found else ():
-            if number in _EPHEMERIDES:
-                self._keep_ephemeris(number, frames[begin:end], now_s)
-            else:
-                self._keep_of_station(number, frames[begin:end])
-        return None if time_ms == NO_TIME else int(time_ms)
+    def keep(self, number: int, satellite: int, frame: bytes, now_s: float) -> None:
+        """Keep a frame with a message of `frames_kernel.Kept`, which came at `now_s` (monotonic)."""
+        if number in _EPHEMERIDES:
+            self._keep_ephemeris(number << 6 | satellite, frame, now_s)
+        else:
+            self._keep_of_station(number, frame)
 
     def first(self, now_s: float) -> bytes:
         """Return what a rover is to get before the first epoch: of the station, then ephemerides."""
@@ -69,13 +53,9 @@ class StationMessages:
             self._of_station.clear()
         self._of_station[number] = frame
 
-    def _keep_ephemeris(self, number: int, frame: bytes, now_s: float) -> None:
+    def _keep_ephemeris(self, key: int, frame: bytes, now_s: float) -> None:
         if len(frame) < 12:
             return
-        satellite = frame[4] & 15
-        if number != _WITH_FOUR_BITS:
-            satellite = satellite << 2 | frame[5] >> 6
-        key = number << 6 | satellite
         known = self._ephemerides.pop(key, None)
         if known is not None and known[1] == frame:
             frame = known[1]

@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyrtcm import RTCMReader
 
+from connectors.caster.frames_kernel import NO_TIME
+from connectors.caster.published import Published
 from connectors.caster.roaming.station_messages import (
     EPHEMERIDES_AGE_S,
     MOST_EPHEMERIDES,
     StationMessages,
     is_newer,
 )
+from connectors.epoch_glance import time_of
 from gnss.simulate import SimulatedStation
 from gnss.time import utc_to_gps
 from tests.connectors.link.frames import observed
@@ -25,6 +28,19 @@ def station(number: int, **more: object) -> SimulatedStation:
     return SimulatedStation(number, 114.0, 30.0, 50.0, seed=number, **more)
 
 
+def take(kept: StationMessages, frames: bytes, now_s: float) -> int | None:
+    """Keep what is to be kept of a publication; return the time of its first observations."""
+    published = Published()
+    published.add("A", frames, now_s)
+    (looked,) = published.look()
+    for _, number, satellite, one in looked.kept:
+        kept.keep(number, satellite, one, now_s)
+    (time_ms,) = looked.time_ms
+    glanced = time_of(frames)
+    assert glanced == (None if time_ms == NO_TIME else time_ms)
+    return glanced
+
+
 def numbers(frames: bytes) -> list[int]:
     return [int(RTCMReader.parse(one).identity.split("_")[0]) for one in split(frames)]
 
@@ -33,7 +49,7 @@ def test_a_new_rover_gets_station_messages_first_then_ephemerides_all_as_receive
     sender, kept = station(7), StationMessages()
     sent = [sender.emit(EPOCH_US + 1_000_000 * second).frames for second in range(40)]
     for second, frames in enumerate(sent):
-        kept.take(b"".join(frames), float(second))
+        take(kept, b"".join(frames), float(second))
     first = kept.first(40.0)
     came = set(itertools.chain.from_iterable(sent))
     assert all(one in came for one in split(first))
@@ -56,31 +72,31 @@ def test_every_satellites_ephemeris_is_kept_and_the_newest_replaces_it():
                          if hasattr(parsed, f))  # fmt: skip
         names.add((parsed.identity, satellite))
     for _ in range(2):
-        kept.take(b"".join(frames), 1.0)
+        take(kept, b"".join(frames), 1.0)
     assert len(list(split(kept.first(2.0)))) == len(names) == len(frames)
     later = [sky.sent(row, EPOCH_US + 3 * 3_600_000_000)[1] for row in range(len(sky.satellites))]
-    kept.take(b"".join(later), 2.0)
+    take(kept, b"".join(later), 2.0)
     assert sorted(split(kept.first(2.0))) == sorted(later)
 
 
 def test_ephemerides_that_nobody_repeats_go_and_never_are_there_too_many():
     kept = StationMessages()
-    kept.take(of_type(1019, 61), 0.0)
+    take(kept, of_type(1019, 61), 0.0)
     assert kept.first(EPHEMERIDES_AGE_S) == of_type(1019, 61)
     assert kept.first(EPHEMERIDES_AGE_S + 1) == b""
     for number in (1019, 1020, 1042, 1045, 1046, 1041):
         for satellite in range(64):
-            kept.take(frame((number << 12 | satellite << 6).to_bytes(3, "big") + bytes(40)), 1.0)
+            take(kept, frame((number << 12 | satellite << 6).to_bytes(3, "big") + bytes(40)), 1.0)
     assert len(list(split(kept.first(1.0)))) == MOST_EPHEMERIDES
 
 
 def test_another_station_in_the_stream_makes_the_old_ones_messages_void():
     old, new, kept = station(7), station(8), StationMessages()
     for second in range(31):
-        kept.take(b"".join(old.emit(EPOCH_US + second * 1_000_000).frames), 0.0)
+        take(kept, b"".join(old.emit(EPOCH_US + second * 1_000_000).frames), 0.0)
     assert numbers(kept.first(0.0))[:3] == [1006, 1033, 1230]
     for second in range(31, 39):
-        kept.take(b"".join(new.emit(EPOCH_US + second * 1_000_000).frames), 0.0)
+        take(kept, b"".join(new.emit(EPOCH_US + second * 1_000_000).frames), 0.0)
     told = [RTCMReader.parse(one) for one in split(kept.first(0.0))]
     assert {one.DF003 for one in told if hasattr(one, "DF003")} == {8}
 
@@ -92,18 +108,20 @@ def test_the_time_of_an_epoch_is_the_same_from_every_system():
         expected = int(utc_to_gps(epoch_us)) // 1000 % DAY_MS
         for one in station(3).emit(epoch_us).frames:
             number = one[3] << 4 | one[4] >> 4
-            time_ms = StationMessages().take(one, 0.0)
+            time_ms = take(StationMessages(), one, 0.0)
             assert time_ms == (expected if 1071 <= number <= 1137 else None), number
 
 
 def test_legacy_messages_and_a_negative_beidou_week_tell_the_time_too():
-    take = StationMessages().take
-    assert take(observed(1004, 5 * DAY_MS + 1234, more=False), 0.0) == 1234
-    assert take(observed(1012, 10_800_000 - 18_000 + 7, more=False), 0.0) == 7
-    assert take(observed(1127, (1 << 30) - 14_000 + 3000, more=False), 0.0) == 3000
-    assert take(observed(1127, 6 * DAY_MS + 1000, more=False), 0.0) == 15_000
-    assert take(of_type(1077, 4), 0.0) is None
-    assert take(frame(b""), 0.0) is None
+    def told(frames: bytes) -> int | None:
+        return take(StationMessages(), frames, 0.0)
+
+    assert told(observed(1004, 5 * DAY_MS + 1234, more=False)) == 1234
+    assert told(observed(1012, 10_800_000 - 18_000 + 7, more=False)) == 7
+    assert told(observed(1127, (1 << 30) - 14_000 + 3000, more=False)) == 3000
+    assert told(observed(1127, 6 * DAY_MS + 1000, more=False)) == 15_000
+    assert told(of_type(1077, 4)) is None
+    assert told(frame(b"")) is None
 
 
 @given(st.integers(0, DAY_MS - 1), st.integers(1, DAY_MS // 2 - 1))
@@ -119,6 +137,6 @@ def test_no_valid_frame_is_too_short_or_too_odd(lengths, head):
     for number in (1005, 1019, 1044, 1077, 1004, 1012, 0):
         for length in lengths:
             message = (bytes([number >> 4, (number & 15) << 4]) + head + bytes(1023))[:length]
-            kept.take(frame(message), 0.0)
+            take(kept, frame(message), 0.0)
     for one in split(kept.first(0.0)):
         assert one[0] == 0xD3
