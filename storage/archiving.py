@@ -52,7 +52,7 @@ class Archiving:
         with self._changed:
             self._changed.wait_for(lambda: self._bytes < WAITING_BYTES or self.error)
             self._chunks += chunks
-            self._bytes += sum(len(chunk.payload) for chunk in chunks)
+            self._bytes += sum([len(chunk.payload) for chunk in chunks])
             self._now_us = max(self._now_us, now_us)
             self._changed.notify_all()
         if self._thread is None:
@@ -89,14 +89,14 @@ class Archiving:
     def _turn(self, *, is_last: bool = False) -> None:
         with self._changed:
             chunks, self._chunks = self._chunks, []
+            taken_bytes = self._bytes
             now_us = self._now_us
             is_committed = not self._segments
             if is_committed:
                 self._archive.committed()
         segments: list[RawSegment] = []
         try:
-            for chunk in chunks:
-                self._archive.add(chunk)
+            self._archive.add(*chunks)
             segments = self._archive.flush() if is_last else self._archive.due(now_us)
             if is_committed and not segments:
                 self._archive.expire(now_us)
@@ -108,6 +108,6 @@ class Archiving:
         else:
             self.error = ""
         with self._changed:
-            self._bytes -= sum(len(chunk.payload) for chunk in chunks)
+            self._bytes -= taken_bytes
             self._segments += segments
             self._changed.notify_all()

@@ -1,11 +1,10 @@
 """Raw streams of stations as compressed hourly objects `<id>/<YYYY>/<DDD>/<id>_<YYYYMMDD>T<HH>.rtcm.zst`.
 
-Chunks are gathered by station and by 10-second slots of their own time; a finished slot (or a full buffer)
+Chunks are gathered by station and by 10-second slots of their own time (`storage.raw_slots`); a finished slot
 becomes a segment, see `storage.segments`. The bytes of a segment are on the disk before its row is committed
 with everything else of the round, and an object that ends with bytes nobody committed is cut back when the
 archive is opened. So after a kill there is no half segment, and what was in the buffers is lost: at most the
-last 18 seconds of each live station. Slots of all stations end at once; each live station's are written at a
-time of its own within the `SPREAD_US` after it, since thousands of files at once hold up everything else.
+last 18 seconds of each live station.
 
 The place of a byte is its slot and the number of bytes of the slot before it. Chunks that come again (a
 replay of the same input) find their bytes stored in the same place and are not stored twice; a stream that
@@ -15,58 +14,35 @@ put after them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-from zlib import crc32
 
 from storage.append_kernel import Piece
 from storage.objects import ObjectFolder, hour_of, object_path
 from storage.raw_expiry import Expiry
 from storage.raw_places import Places
-from storage.raw_reader import LAST_US, RawReader, time_of
+from storage.raw_reader import RawReader, time_of
+from storage.raw_slots import Slot, Slots
 from storage.rows import RawSegment
-from storage.segments import encode_segments
+from storage.segments import Packed, encode_segments
 from storage.store import RawIndex
 from streams.records import RawChunk
 
-SLOT_US = 10_000_000
-GRACE_US = 5_000_000
-"""How long after its end a slot waits for chunks that stood in a queue."""
-SPREAD_US = 7_000_000
-STATION_BUFFER_BYTES = 2**20
-WAITING_LIMIT_BYTES = 256 * 2**20
-"""Finished segments that could not be written; beyond it chunks are dropped and counted."""
 _WRITERS = 8
 """Files that are synced at once: a file system then writes its journal once for several of them."""
-_HOUR_US = 3_600_000_000
 _SHARE = 50
 """Files that a thread takes at once."""
 _PACKED_BYTES = 4_000_000
 """That are packed at once: the slots of some 200 stations."""
 
 
-@dataclass(slots=True)
-class _Buffer:
-    """Chunks of one station in one slot."""
-
-    slot_us: int
-    size: int = 0
-    live: bool = False
-    """Its times are receiving times, so the clock can finish it."""
-    due_us: int = 0
-    """It is not written before; what is read again is written at once."""
-    chunks: list[RawChunk] = field(default_factory=list)
-
-
 class _Part(NamedTuple):
-    """What of a buffer goes to the disk."""
+    """What of a slot goes to the disk."""
 
-    slot_us: int
+    slot: Slot
     end: int
     """How many bytes of the slot there are then."""
     segment: RawSegment | None
@@ -103,12 +79,8 @@ class RawArchive:
         self._reader = RawReader(self._objects, index)
         self._places = Places(index, self._reader, ends)
         self._expiry = Expiry(self._objects, index, keep_us)
-        self.dropped_bytes = 0
-        """Bytes that were not archived since there was no room for them."""
         self._index = index
-        self._buffers: dict[str, _Buffer] = {}
-        self._waiting: deque[tuple[str, _Buffer]] = deque()
-        self._waiting_bytes = 0
+        self._slots = Slots()
         self._written: list[RawSegment] = []
         self._lengths: dict[str, int] = {}
         self._writers = ThreadPoolExecutor(_WRITERS, "raw-archive")
@@ -119,23 +91,14 @@ class RawArchive:
         """Slot of each station that was written last, and how many bytes of it there are."""
         return self._places.ends
 
-    def add(self, chunk: RawChunk) -> None:
-        """Take a chunk; nothing is written yet. Without any time it belongs to the year 1970."""
-        time_us = time_of(chunk)
-        slot_us = time_us - time_us % SLOT_US
-        buffer = self._buffers.get(chunk.station_id)
-        if buffer is None or buffer.slot_us != slot_us:
-            if buffer is not None:
-                self._finish(chunk.station_id, buffer)
-            buffer = self._buffers[chunk.station_id] = _Buffer(slot_us)
-        if self._waiting_bytes > WAITING_LIMIT_BYTES:
-            self.dropped_bytes += len(chunk.payload)
-        elif chunk.payload:
-            buffer.chunks.append(chunk)
-            buffer.size += len(chunk.payload)
-            buffer.live = chunk.received_at_us is not None
-        if buffer.size >= STATION_BUFFER_BYTES or chunk.end_of_stream:
-            self._finish(chunk.station_id, buffer)
+    @property
+    def dropped_bytes(self) -> int:
+        """Bytes that were not archived since there was no room for them."""
+        return self._slots.dropped_bytes
+
+    def add(self, *chunks: RawChunk) -> None:
+        """Take chunks; nothing is written yet. Without any time they belong to the year 1970."""
+        self._slots.add(chunks)
 
     def due(self, now_us: int) -> list[RawSegment]:
         """Write what is finished at `now_us` and return it, to be committed.
@@ -145,10 +108,7 @@ class RawArchive:
         StorageFullError
             No space; what could not be written stays in memory and is tried again at the next call.
         """
-        for station_id, buffer in self._buffers.items():
-            if buffer.live and buffer.slot_us + SLOT_US + GRACE_US <= now_us:
-                self._finish(station_id, buffer)
-        return self._write(now_us)
+        return self._write(self._slots.due(now_us))
 
     def flush(self) -> list[RawSegment]:
         """Write everything and return it, to be committed.
@@ -158,9 +118,7 @@ class RawArchive:
         StorageFullError
             No space; what could not be written stays in memory.
         """
-        for station_id, buffer in self._buffers.items():
-            self._finish(station_id, buffer)
-        return self._write(LAST_US)
+        return self._write(self._slots.all())
 
     def written(self) -> list[RawSegment]:
         """Return what `due` or `flush` wrote before it failed: one station's object may, and others' not."""
@@ -193,63 +151,39 @@ class RawArchive:
         """
         return self._reader.read(station_id, start_us, end_us)
 
-    # --- from chunks to segments ----------------------------------------------------------------------
+    # --- from slots to segments -----------------------------------------------------------------------
 
-    def _finish(self, station_id: str, buffer: _Buffer) -> None:
-        """Move the buffer's chunks to those that wait to be written; its slot may go on."""
-        if buffer.chunks:
-            if buffer.live and buffer.size < STATION_BUFFER_BYTES:
-                phase_us = crc32(station_id.encode()) * 1000 % SPREAD_US
-                buffer.due_us = buffer.slot_us + SLOT_US + phase_us
-            self._waiting.append((station_id, buffer))
-            self._waiting_bytes += buffer.size
-            self._buffers[station_id] = _Buffer(buffer.slot_us)
-
-    def _write(self, now_us: int) -> list[RawSegment]:
-        due = [(station_id, buffer) for station_id, buffer in self._waiting if buffer.due_us <= now_us]
-        if due:
-            self._open_objects({object_path(station_id, buffer.slot_us) for station_id, buffer in due})
-        while self._write_some(now_us):
-            pass
+    def _write(self, slots: list[Slot]) -> list[RawSegment]:
+        try:
+            if slots:
+                self._open_objects({slot.path for slot in slots})
+            while slots:
+                slots, error = self._write_some(slots)
+                if error is not None:
+                    raise error
+        finally:
+            self._slots.put_back(slots)
         return self.written()
 
-    def _write_some(self, now_us: int) -> bool:
-        """Write the oldest buffers of each station that are due; return whether more of them may be due.
+    def _write_some(self, slots: Sequence[Slot]) -> tuple[list[Slot], Exception | None]:
+        """Write the first slots of each station; return what is left, and why something was not written.
 
         A disk takes many files at once sooner than one by one, and the slots of a file together.
         """
-        batch: dict[str, list[_Buffer]] = {}
-        rest: deque[tuple[str, _Buffer]] = deque()
-        ended: set[str] = set()
-        is_more = False
-        for station_id, buffer in self._waiting:
-            found = batch.get(station_id)
-            must_wait = buffer.due_us > now_us or station_id in ended
-            if must_wait or (found and not _go_together(found[-1], buffer)):
-                rest.append((station_id, buffer))
-                is_more = is_more or buffer.due_us <= now_us
-                ended.add(station_id)  # nothing overtakes what is older
-            elif found:
-                found.append(buffer)
-            else:
-                batch[station_id] = [buffer]
+        batch, left = _together(slots)
         pieces = self._pieces(batch)
         errors = self._append([piece for piece, _ in pieces])
-        failed: deque[tuple[str, _Buffer]] = deque()
-        for (station_id, buffers), (piece, parts), error in zip(batch.items(), pieces, errors, strict=True):
+        failed: list[Slot] = []
+        for together, (piece, parts), error in zip(batch, pieces, errors, strict=True):
             if error is not None:
-                failed += [(station_id, buffer) for buffer in buffers]
+                failed += together
                 continue
-            self._waiting_bytes -= sum(buffer.size for buffer in buffers)
             self._lengths[piece.file] = piece.offset + len(piece.data)
-            for part in parts:
-                self._places.reach(station_id, *part)
-            self._written += [part.segment for part in parts if part.segment is not None]
-        self._waiting = failed + rest
-        for error in errors:
-            if error is not None:
-                raise error
-        return bool(batch) and is_more
+            for slot, end, segment in parts:
+                self._places.reach(slot.station_id, slot.slot_us, end, segment)
+                if segment is not None:
+                    self._written.append(segment)
+        return failed + left, next(filter(None, errors), None)
 
     def _append(self, pieces: Sequence[Piece]) -> list[Exception | None]:
         """Write pieces in several threads; return why one is not written."""
@@ -258,53 +192,46 @@ class RawArchive:
         told = chain.from_iterable(self._writers.map(self._objects.append_all, shares))
         return [next(told) if one.data else None for one in pieces]
 
-    def _pieces(self, batch: Mapping[str, Sequence[_Buffer]]) -> list[tuple[Piece, list[_Part]]]:
-        """Return what of each station's buffers is to be written, and where."""
-        slots = [(name, buffer) for name, buffers in batch.items() for buffer in buffers]
-        missing = [self._places.missing(name, buffer.slot_us, buffer.chunks) for name, buffer in slots]
-        new = [
-            (buffer.slot_us, chunks)
-            for (_, buffer), (chunks, _) in zip(slots, missing, strict=True)
-            if chunks
-        ]
-        packed = chain.from_iterable(map(encode_segments, _shares(new)))
+    def _pieces(self, batch: Sequence[Sequence[Slot]]) -> list[tuple[Piece, list[_Part]]]:
+        """Return what of each station's slots is to be written, and where."""
+        slots = list(chain.from_iterable(batch))
+        missing = [self._places.missing(slot.station_id, slot.slot_us, slot.chunks) for slot in slots]
+        packed = chain.from_iterable(map(encode_segments, _shares(slots, missing)))
         left = iter(missing)
-        return [
-            self._piece(name, buffers, list(islice(left, len(buffers))), packed)
-            for name, buffers in batch.items()
-        ]
+        return [self._piece(together, left, packed) for together in batch]
 
     def _piece(
         self,
-        station_id: str,
-        buffers: Sequence[_Buffer],
-        missing: Sequence[tuple[list[RawChunk], int]],
-        packed: Iterator[tuple[bytes, bytes]],
+        slots: Sequence[Slot],
+        missing: Iterator[tuple[list[RawChunk], int]],
+        packed: Iterator[Packed],
     ) -> tuple[Piece, list[_Part]]:
-        path = object_path(station_id, buffers[0].slot_us)
-        piece, parts = bytearray(), []
-        for buffer, (chunks, position) in zip(buffers, missing, strict=True):
+        path = slots[0].path
+        begin = end = self._lengths[path]
+        data, parts = [], []
+        for slot, (chunks, position) in zip(slots, missing, strict=False):  # behind them are other stations'
             if not chunks:
-                parts.append(_Part(buffer.slot_us, position, None))
+                parts.append(_Part(slot, position, None))
                 continue
-            data, sha256 = next(packed)
-            times = [time_of(chunk) for chunk in chunks]
+            one = next(packed)
+            times = list(map(time_of, chunks))
             segment = RawSegment(
-                station_id=station_id,
-                slot_us=buffer.slot_us,
+                station_id=slot.station_id,
+                slot_us=slot.slot_us,
                 position=position,
                 path=path,
-                offset=self._lengths[path] + len(piece),
-                length=len(data),
-                size=sum(len(chunk.payload) for chunk in chunks),
+                offset=end,
+                length=len(one.data),
+                size=one.size,
                 chunks=len(chunks),
                 start_us=min(times),
                 end_us=max(times),
-                sha256=sha256,
+                sha256=one.sha256,
             )
-            piece += data
-            parts.append(_Part(buffer.slot_us, position + segment.size, segment))
-        return Piece(path, self._lengths[path], bytes(piece)), parts
+            data.append(one.data)
+            end += segment.length
+            parts.append(_Part(slot, position + segment.size, segment))
+        return Piece(path, begin, b"".join(data)), parts
 
     # --- files ----------------------------------------------------------------------------------------
 
@@ -338,20 +265,35 @@ class RawArchive:
             self._index.close_objects([path for path, _ in unfinished])
 
 
-def _shares(slots: Iterable[tuple[int, list[RawChunk]]]) -> Iterator[list[tuple[int, list[RawChunk]]]]:
-    """Cut slots into those that are packed at once."""
+def _together(slots: Iterable[Slot]) -> tuple[list[list[Slot]], list[Slot]]:
+    """Return the first slots of each station that go into one object one behind the other, and the others."""
+    found: dict[str, list[Slot]] = {}
+    left: list[Slot] = []
+    ended: set[str] = set()
+    for slot in slots:
+        before = found.get(slot.station_id)
+        if before is None:
+            found[slot.station_id] = [slot]
+        elif slot.station_id not in ended and slot.goes_behind(before[-1]):
+            before.append(slot)
+        else:
+            left.append(slot)
+            ended.add(slot.station_id)  # nothing overtakes what is older
+    return list(found.values()), left
+
+
+def _shares(
+    slots: Iterable[Slot], missing: Iterable[tuple[list[RawChunk], int]]
+) -> Iterator[list[tuple[int, list[RawChunk]]]]:
+    """Cut what is missing of slots into what is packed at once."""
     share: list[tuple[int, list[RawChunk]]] = []
     size = 0
-    for slot in slots:
-        share.append(slot)
-        size += sum(len(chunk.payload) for chunk in slot[1])
+    for slot, (chunks, _) in zip(slots, missing, strict=True):
+        if chunks:
+            share.append((slot.slot_us, chunks))
+            size += slot.size
         if size >= _PACKED_BYTES:
             yield share
             share, size = [], 0
     if share:
         yield share
-
-
-def _go_together(before: _Buffer, buffer: _Buffer) -> bool:
-    """Return whether a buffer goes into the same object, and into a slot behind the one before it."""
-    return before.slot_us < buffer.slot_us and before.slot_us // _HOUR_US == buffer.slot_us // _HOUR_US

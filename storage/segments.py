@@ -8,10 +8,13 @@ and `decode_segment` gives the chunks with their times.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Sequence
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import zstandard
 
 from streams.records import RawChunk
@@ -21,6 +24,8 @@ MAX_SEGMENT_BYTES = 64 * 2**20
 """No segment holds more; a table that claims more is damaged."""
 _SKIPPABLE_MAGIC = 0x184D2A50
 _LEVEL = 3
+_HEAD = struct.Struct("<II")
+"""Magic and length of the timing table."""
 _HELD_BYTES = 2047
 """As many at once are hashed without letting go of the interpreter's lock."""
 
@@ -38,8 +43,18 @@ class _Timing(msgspec.Struct, array_like=True):
     reference: list[int | None]
 
 
-def encode_segments(of: Sequence[tuple[int, Sequence[RawChunk]]]) -> list[tuple[bytes, bytes]]:
-    """Return the segment of each slot's chunks, and the SHA-256 of its content (timing table, plain bytes).
+class Packed(NamedTuple):
+    """A segment."""
+
+    data: bytes
+    sha256: bytes
+    """Of its content: timing table, plain bytes."""
+    size: int
+    """Plain bytes."""
+
+
+def encode_segments(of: Sequence[tuple[int, Sequence[RawChunk]]]) -> list[Packed]:
+    """Return the segment of each slot's chunks.
 
     Many at once: each call that lets go of the interpreter's lock waits for it behind all other threads, and
     that took ten times as long as the compressing of 20 kB.
@@ -49,19 +64,28 @@ def encode_segments(of: Sequence[tuple[int, Sequence[RawChunk]]]) -> list[tuple[
     of
         Begins of slots, us, and their chunks, which are not empty.
     """
-    timings = [_timing(slot_us, chunks) for slot_us, chunks in of]
-    plain: list[Any] = [b"".join(chunk.payload for chunk in chunks) for _, chunks in of]
-    if not plain:
+    if not of:
         return []
-    packed = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).multi_compress_to_buffer(plain)
-    magic = _SKIPPABLE_MAGIC.to_bytes(4, "little")
-    return [
-        (
-            b"".join((magic, len(timing).to_bytes(4, "little"), timing, packed[i].tobytes())),
-            _digest(timing, bytes_),
-        )
-        for i, (timing, bytes_) in enumerate(zip(timings, plain, strict=True))
-    ]
+    content: list[bytes] = []
+    sizes: list[int] = []
+    for slot_us, chunks in of:
+        payloads = [chunk.payload for chunk in chunks]
+        lengths = list(map(len, payloads))
+        table = _timing(slot_us, lengths, chunks)
+        content += (table, *payloads)
+        sizes += (len(table), sum(lengths))
+    whole = memoryview(b"".join(content))
+    begins = list(accumulate(sizes, initial=0))
+    places = np.array([begins[1::2], sizes[1::2]], np.uint64).T.tobytes()
+    plain = zstandard.BufferWithSegments(whole, places)
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    frames: Any = compressor.multi_compress_to_buffer(plain)
+    found = []
+    for begin, plain_begin, end, frame in zip(begins[:-1:2], begins[1::2], begins[2::2], frames, strict=True):
+        head = _HEAD.pack(_SKIPPABLE_MAGIC, plain_begin - begin)
+        data = b"".join((head, whole[begin:plain_begin], frame))
+        found.append(Packed(data, _digest(whole[begin:end]), end - plain_begin))
+    return found
 
 
 def decode_segment(station_id: str, data: bytes, sha256: bytes) -> list[RawChunk]:
@@ -83,7 +107,7 @@ def decode_segment(station_id: str, data: bytes, sha256: bytes) -> list[RawChunk
         plain = zstandard.ZstdDecompressor().decompress(data[timing_end:], max_output_size=size)
     except (msgspec.MsgspecError, zstandard.ZstdError) as error:
         raise SegmentError(f"the segment is damaged: {error}") from error
-    if _digest(data[8:timing_end], plain) != sha256 or len(plain) != size:
+    if hashlib.sha256(data[8:timing_end] + plain).digest() != sha256 or len(plain) != size:
         raise SegmentError("the segment is not what was written")
     chunks = []
     begin = 0
@@ -100,26 +124,15 @@ def decode_segment(station_id: str, data: bytes, sha256: bytes) -> list[RawChunk
     return chunks
 
 
-def _timing(slot_us: int, chunks: Sequence[RawChunk]) -> bytes:
-    return msgspec.msgpack.encode(
-        _Timing(
-            version=VERSION,
-            slot_us=slot_us,
-            lengths=[len(chunk.payload) for chunk in chunks],
-            received=[_after(slot_us, chunk.received_at_us) for chunk in chunks],
-            reference=[_after(slot_us, chunk.reference_us) for chunk in chunks],
-        )
-    )
+def _timing(slot_us: int, lengths: list[int], chunks: Sequence[RawChunk]) -> bytes:
+    """Return the timing table, with times after the slot's begin; as `_Timing`, which takes longer."""
+    received = [at if (at := one.received_at_us) is None else at - slot_us for one in chunks]
+    reference = [at if (at := one.reference_us) is None else at - slot_us for one in chunks]
+    return msgspec.msgpack.encode((VERSION, slot_us, lengths, received, reference))
 
 
-def _after(slot_us: int, time_us: int | None) -> int | None:
-    return None if time_us is None else time_us - slot_us
-
-
-def _digest(timing: bytes, plain: bytes) -> bytes:
+def _digest(content: bytes | memoryview) -> bytes:
     digest = hashlib.sha256()
-    for whole in (timing, plain):
-        data = memoryview(whole)
-        for at in range(0, len(data), _HELD_BYTES):
-            digest.update(data[at : at + _HELD_BYTES])
+    for at in range(0, len(content), _HELD_BYTES):
+        digest.update(content[at : at + _HELD_BYTES])
     return digest.digest()

@@ -17,9 +17,10 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import raw_archive, raw_places
+from storage import raw_archive, raw_places, raw_slots
 from storage.objects import object_path, safe_name
-from storage.raw_archive import SLOT_US, RawArchive
+from storage.raw_archive import RawArchive
+from storage.raw_slots import SLOT_US
 from storage.segments import SegmentError, decode_segment, encode_segments
 from storage.store import StorageError, StorageFullError
 from streams.records import RawChunk
@@ -129,7 +130,7 @@ def test_the_slots_of_many_stations_are_written_one_after_the_other(archive):
 
 
 def test_a_slot_that_is_written_at_once_does_not_overtake_the_one_before(archive, monkeypatch):
-    monkeypatch.setattr("storage.raw_archive.STATION_BUFFER_BYTES", 3)
+    monkeypatch.setattr("storage.raw_slots.STATION_BUFFER_BYTES", 3)
     begin = T0 - T0 % 10_000_000
     archive.add(RawChunk(station_id="A", payload=b"1", received_at_us=begin))
     archive.add(RawChunk(station_id="A", payload=b"2345", received_at_us=begin + 10_000_000))
@@ -139,7 +140,7 @@ def test_a_slot_that_is_written_at_once_does_not_overtake_the_one_before(archive
 
 
 def test_a_full_buffer_is_written(archive, monkeypatch):
-    monkeypatch.setattr(raw_archive, "STATION_BUFFER_BYTES", 1000)
+    monkeypatch.setattr(raw_slots, "STATION_BUFFER_BYTES", 1000)
     for _ in range(5):
         archive.add(RawChunk(station_id="A", payload=bytes(400), reference_us=T0))
     (segment,) = archive.due(0)
@@ -240,7 +241,7 @@ def test_a_slot_of_many_segments_again_is_stored_once(store, tmp_path, monkeypat
     """The second run cuts its segments elsewhere, in the middle of those that are stored."""
     chunks = live(n=45, step_us=1000)
     for bound in (1000, limit, 700):
-        monkeypatch.setattr(raw_archive, "STATION_BUFFER_BYTES", bound)
+        monkeypatch.setattr(raw_slots, "STATION_BUFFER_BYTES", bound)
         record(RawArchive(tmp_path / "raw", store), store, chunks)
         assert list(RawArchive(tmp_path / "raw", store).read("A", 0, END)) == chunks
 
@@ -402,7 +403,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(archive, store, tmp_path, monke
 
 
 def test_what_cannot_be_written_for_long_is_dropped_and_counted(archive, monkeypatch):
-    monkeypatch.setattr(raw_archive, "WAITING_LIMIT_BYTES", 5_000)
+    monkeypatch.setattr(raw_slots, "WAITING_LIMIT_BYTES", 5_000)
     chunks = live(n=1000)
     for chunk in chunks:
         archive.add(chunk)
@@ -428,8 +429,8 @@ def test_a_damaged_or_missing_object_is_named(archive, store, tmp_path):
 @settings(deadline=None)
 def test_a_segment_is_whole_or_an_error(data, flip):
     chunks = [RawChunk(station_id="A", payload=data, received_at_us=5), *live(n=2)]
-    ((whole, sha256),) = encode_segments([(0, chunks)])
-    assert decode_segment("A", whole, sha256) == chunks
+    ((whole, sha256, size),) = encode_segments([(0, chunks)])
+    assert (decode_segment("A", whole, sha256), size) == (chunks, len(payload(chunks)))
     broken = bytearray(whole)
     broken[flip % len(whole)] ^= 1 << flip % 8
     for damaged in (bytes(broken), data):
@@ -445,11 +446,11 @@ def test_segments_that_are_packed_together_are_those_packed_alone(payloads, shar
         for k, one in enumerate(payloads)
     ]
     together = [one for i in range(0, len(slots), share) for one in encode_segments(slots[i : i + share])]
-    for (_, chunks), (segment, sha256) in zip(slots, together, strict=True):
+    for (_, chunks), (segment, sha256, size) in zip(slots, together, strict=True):
         table = segment[8 : 8 + int.from_bytes(segment[4:8], "little")]
         stream = b"".join(chunk.payload for chunk in chunks)
         assert zstandard.ZstdDecompressor().decompress(segment[8 + len(table) :]) == stream
-        assert hashlib.sha256(table + stream).digest() == sha256
+        assert (hashlib.sha256(table + stream).digest(), len(stream)) == (sha256, size)
         assert decode_segment("A", segment, sha256) == chunks
 
 
