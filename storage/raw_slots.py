@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from zlib import crc32
 
 from storage.objects import object_path
@@ -38,8 +39,6 @@ class Slot:
     path: str
     """Of its object."""
     size: int = 0
-    due_us: int = 0
-    """It is not written before; what is read again is written at once."""
     chunks: list[RawChunk] = field(default_factory=list)
 
     def goes_behind(self, before: Slot) -> bool:
@@ -57,7 +56,9 @@ class Slots:
         self._live: dict[int, list[str]] = {}
         """Stations by the begin of live slots: nobody is looked at before the clock can finish something."""
         self._waiting: dict[int, list[Slot]] = {}
-        """Finished slots by the time when they are due."""
+        """Finished slots by the time when they are due; what is read again is due at once."""
+        self._again: list[Slot] = []
+        """What was put back: older than all of its stations that waits."""
         self._waiting_bytes = 0
         self._last_due_us: dict[str, int] = {}
         """Of each station that has some waiting."""
@@ -87,7 +88,8 @@ class Slots:
                 if slot is not None and slot.slot_us == slot_us:
                     self._finish(slot)
         due = [self._waiting.pop(due_us) for due_us in sorted(self._waiting) if due_us <= now_us]
-        slots = [slot for together in due for slot in together]
+        slots = [*self._again, *chain.from_iterable(due)]
+        self._again.clear()
         self._waiting_bytes -= sum([slot.size for slot in slots])
         if not self._waiting:
             self._last_due_us.clear()
@@ -101,11 +103,9 @@ class Slots:
         return self.due(max(self._waiting, default=0))
 
     def put_back(self, slots: Iterable[Slot]) -> None:
-        """Take back what could not be written, before anything is added."""
+        """Take back what `due` or `all` gave and could not be written; it is given first the next time."""
         for slot in slots:
-            due_us = max(slot.due_us, self._last_due_us.get(slot.station_id, 0))
-            slot.due_us = self._last_due_us[slot.station_id] = due_us
-            self._waiting.setdefault(due_us, []).append(slot)
+            self._again.append(slot)
             self._waiting_bytes += slot.size
 
     def _slot_of(self, chunk: RawChunk, slot: Slot | None) -> Slot:
@@ -124,7 +124,11 @@ class Slots:
 
     def _finish(self, slot: Slot) -> None:
         del self._open[slot.station_id]
+        if not slot.chunks:
+            return
+        due_us = self._last_due_us.get(slot.station_id, 0)
         if slot.is_live and slot.size < STATION_BUFFER_BYTES:
-            slot.due_us = slot.end_us + crc32(slot.station_id.encode()) * _STEP_US % SPREAD_US
-        if slot.chunks:
-            self.put_back((slot,))
+            due_us = max(due_us, slot.end_us + crc32(slot.station_id.encode()) * _STEP_US % SPREAD_US)
+        self._last_due_us[slot.station_id] = due_us
+        self._waiting.setdefault(due_us, []).append(slot)
+        self._waiting_bytes += slot.size
