@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,10 +17,9 @@ from gnss.quality.period import StationPeriod
 from gnss.quality.period_memory import EVENT, MINUTE, NEVER_US, PERIOD, TOLD
 from gnss.quality.reason_texts import ReasonTexts
 from gnss.quality.row_log import RowLog
-from gnss.quality.score import Finding
 from gnss.quality.sky_marks import MARK, MARK_US, SeenSky, mark
 from gnss.quality.table import QualityTable
-from gnss.quality.verdict import findings
+from gnss.quality.verdict import Registry, findings
 
 __all__ = ["About", "ClosedPeriod", "PeriodBuilder", "Registry"]
 
@@ -31,9 +30,6 @@ MOST_EVENTS = 1000
 STATIONS_AT_ONCE = 64
 _RESTART = 2 * 3_600_000_000 // MARK_US
 """Older five minutes belong to another recording."""
-
-Registry = Callable[[int, int], tuple[Finding, ...]]
-"""What the registry has against a station (row) at a time (us)."""
 
 
 class _Snapshot(msgspec.Struct):
@@ -99,8 +95,8 @@ class PeriodBuilder:
         )  # fmt: skip
         self._minutes.append(minutes[:n_minutes])
         self._events.append(events[:n_events])
-        for row, jump_ms, registry_s in told[:n_told].tolist():
-            self._tell(judgements[row], jump_ms, registry_s)
+        if n_told:
+            self._tell(judgements, told[:n_told])
 
     def sky_marks(self, sky: SeenSky | None, time_us: int, stations: NDArray[np.int64] | None = None) -> None:
         """Note where satellites are seen from stations, once in each five minutes of time.
@@ -284,11 +280,13 @@ class PeriodBuilder:
             self._memory = period_memory.grown(self._memory, n)
             self._marked = np.concatenate((self._marked, _unmarked(n - len(self._marked))))
 
-    def _tell(self, judgement: Any, jump_ms: float, registry_s: float) -> None:
-        s, time_us = int(judgement["station"]), int(judgement["time_us"])
-        told = () if self._registry is None else self._registry(s, time_us)
-        words = findings(judgement, self._table.thresholds, jump_ms, told)
-        self._reasons.setdefault(s, ReasonTexts()).tell(words, time_us, registry_s)
+    def _tell(self, judgements: Judgements, told: NDArray[Any]) -> None:
+        """Keep the words of judgements that have a new reason; `told` as `TOLD`."""
+        some = judgements[told["row"]]
+        words = findings(some, self._table.thresholds, told["jump_ms"], self._registry)
+        columns = some["station"].tolist(), some["time_us"].tolist(), told["registry_s"].tolist()
+        for s, time_us, registry_s, found in zip(*columns, words, strict=True):
+            self._reasons.setdefault(s, ReasonTexts()).tell(found, time_us, registry_s)
 
 
 def _unmarked(n: int) -> NDArray[np.int64]:

@@ -86,12 +86,13 @@ def findings(told: Told, registered: Registered, now_us: int) -> tuple[tuple[Fin
             text += f" (threshold {FAR_M:.0f} m)."
             check = "The registry's coordinates and frame, or whether another station's stream comes in."
             found.append(Finding("place", text, off_m, FAR_M, check))
-    if _recent(told.moved_us, now_us):
+    has_moved, is_renamed = recent(told, now_us)
+    if has_moved:
         points = min(points, DEGRADED_POINTS)
         text = f"The stream tells a place that is {told.moved_m:.2f} m from the one that it told before."
         check = "Whether the antenna was moved or changed; the registry and all users must know."
         found.append(Finding("place_changed", text, told.moved_m, CHANGED_M, check))
-    if _recent(told.renamed_us, now_us):
+    if is_renamed:
         points = min(points, DEGRADED_POINTS)
         text = f"The reference station id changed from {told.names[0]} to {told.names[1]}."
         check = "Whether another station's stream comes in."
@@ -105,6 +106,11 @@ def findings(told: Told, registered: Registered, now_us: int) -> tuple[tuple[Fin
             text = f"The stream tells the {what} {said}, the registry {known}."
             found.append(Finding(code, text, check=f"The registry's entry after a change of the {what}."))
     return tuple(found), points
+
+
+def recent(told: Told, now_us: int) -> tuple[bool, bool]:
+    """Return all that `findings` takes from the time: whether changes of place and of id still stand."""
+    return _recent(told.moved_us, now_us), _recent(told.renamed_us, now_us)
 
 
 def _recent(at_us: int | None, now_us: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gnss.epoch_columns import NO_TIME_US
-from gnss.quality.registry import CHANGE_TOLD_US, Registered, Told, findings
+from gnss.quality.registry import CHANGE_TOLD_US, Registered, Told, findings, recent
 from gnss.quality.score import Finding
 from gnss.rtcm.station import STATION_MESSAGES, StationMetadata, update
 
@@ -34,6 +34,7 @@ class StationFacts:
         self.registered = registered
         self._state = _State()
         self._new_points_us: int | None = None
+        self._found: tuple[Told, tuple[bool, bool], tuple[Finding, ...]] | None = None
 
     @property
     def points(self) -> float:
@@ -94,8 +95,15 @@ class StationFacts:
         """Return what was not as it should be, as it counted at a time."""
         for from_us, points, told in reversed(self._state.judged):
             if from_us <= time_us:
-                return findings(told, self.registered, time_us)[0] if points < 100.0 else ()
+                return self._words(told, time_us) if points < 100.0 else ()
         return ()
+
+    def _words(self, told: Told, time_us: int) -> tuple[Finding, ...]:
+        """Return the findings; every report asks for them, and they hardly ever change."""
+        now = recent(told, time_us)
+        if self._found is None or self._found[0] is not told or self._found[1] != now:
+            self._found = told, now, findings(told, self.registered, time_us)[0]
+        return self._found[2]
 
     @property
     def has_place(self) -> bool:

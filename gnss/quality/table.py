@@ -175,6 +175,11 @@ class QualityTable:
         """Return when each row's next slot is due, as `due_us`; shape (rows,), `NO_TIME_US` for none."""
         return self._memory.station["due_us"].copy()
 
+    def due_us_of(self, rows: list[int]) -> NDArray[np.int64]:
+        """Return when the next slot of each of some rows is due, as `all_due_us`."""
+        due_us: NDArray[np.int64] = self._memory.station["due_us"][rows]
+        return due_us
+
     def due_us(self, s: int) -> int | None:
         """Return when the next slot of a live station counts as missed if nothing comes."""
         due_us = int(self._memory.station["due_us"][s])
@@ -192,9 +197,10 @@ class QualityTable:
         slot_us = int(station["anchor_us"]) + int(station["last_slot"]) * int(station["step_us"])
         return max(slot_us, int(station["epoch_us"]))
 
-    def jump_ms(self, s: int) -> float:
-        """Return the last step of the receiver's clock."""
-        return float(self._memory.station["jump_ms"][s])
+    def jumps_ms(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the last step of each receiver's clock."""
+        jumps_ms: NDArray[np.float64] = self._memory.station["jump_ms"][rows]
+        return jumps_ms
 
     def counts(self, s: int) -> dict[str, int]:
         """Return what was left out of judging so far, by what."""

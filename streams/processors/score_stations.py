@@ -22,7 +22,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -155,6 +154,8 @@ class ScoreStations:
         """Of decoders that were given up after an error."""
         self._by_id: dict[str, _One] = {}
         self._by_row: dict[int, _One] = {}
+        self._ids: dict[int, str] = {}
+        """By row, as every report asks for it."""
         self._counts_before: Counter[str] = Counter()
         """Of stations that were paused or deleted."""
         self._with_places: set[int] = set()
@@ -180,11 +181,12 @@ class ScoreStations:
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         chunks = self._register.hear(batch.chunks)
         made: list[StationReport] = []
-        waiting: list[tuple[_One, RawChunk]] = []
         known = self._by_id.get
         ones = [known(chunk.station_id) or self._one(chunk.station_id) for chunk in chunks]
-        due_us = self._table.all_due_us().tolist()
-        for one, chunk in zip(ones, chunks, strict=True):
+        plain = self._plain(ones, chunks)
+        waiting = list(zip(ones[:plain], chunks[:plain], strict=True))
+        due_us = self._table.all_due_us().tolist() if plain < len(chunks) else []
+        for one, chunk in zip(ones[plain:], chunks[plain:], strict=True):
             one.ended = False
             received_us = chunk.received_at_us
             if received_us is not None:
@@ -206,6 +208,23 @@ class ScoreStations:
                 due_us = self._table.all_due_us().tolist()
         made += self._take(waiting)
         return self._outputs(made)
+
+    def _plain(self, ones: list[_One], chunks: list[RawChunk]) -> int:
+        """Return how many chunks, from the first on, only wait to be decoded together: mostly all of them.
+
+        None of them begins or ends a stream, and no slot is due before it.
+        """
+        received_us = [
+            NO_TIME_US if chunk.received_at_us is None else chunk.received_at_us for chunk in chunks
+        ]
+        changes = [
+            chunk.end_of_stream or one.ended or not (one.live or chunk.received_at_us is None)
+            for one, chunk in zip(ones, chunks, strict=True)
+        ]
+        due_us = self._table.due_us_of([one.s for one in ones])
+        is_due = (due_us > NO_TIME_US) & (due_us <= np.array(received_us, np.int64))
+        others = np.flatnonzero(is_due | np.array(changes, np.bool_))
+        return int(others[0]) if len(others) else len(chunks)
 
     def on_time(self, now_us: int) -> Outputs:
         """Report what live stations have missed until `now_us`."""
@@ -327,7 +346,7 @@ class ScoreStations:
         self._figures.begin(one.s)
         self._hours.begin(one.s)
         self._messages.begin(one.s, promised_messages(one.station.messages))
-        self._by_row[one.s] = one
+        self._by_row[one.s], self._ids[one.s] = one, one.station.id
         registered = one.facts.registered.ecef_m
         if registered is not None:
             self._table.place(one.s, np.array(registered), REGISTERED)
@@ -384,7 +403,7 @@ class ScoreStations:
         return made
 
     def _forget(self, one: _One) -> None:
-        del self._by_row[one.s]
+        del self._by_row[one.s], self._ids[one.s]
         self._table.remove(one.s)
         self._assembly.remove(one.s)
 
@@ -498,12 +517,12 @@ class ScoreStations:
         if not len(judgements):
             return []
         self._hours.add(judgements)
-        self._made_figures += self._figures.make(judgements, lambda s: self._by_row[s].station.id)
-        return reports(judgements, self._by_row, self._findings, self._with_places)
+        self._made_figures += self._figures.make(judgements, self._ids.__getitem__)
+        return reports(judgements, self._ids, self._by_row, self._findings, self._with_places)
 
-    def _findings(self, judgement: Any, s: int) -> tuple[Finding, ...]:
-        told = self._registry_findings(s, int(judgement["time_us"]))
-        return findings(judgement, self._table.thresholds, self._table.jump_ms(s), told)
+    def _findings(self, judgements: Judgements) -> list[tuple[Finding, ...]]:
+        jumps_ms = self._table.jumps_ms(judgements["station"])
+        return findings(judgements, self._table.thresholds, jumps_ms, self._registry_findings)
 
     def _registry_findings(self, s: int, time_us: int) -> tuple[Finding, ...]:
         """Return what the station tells of itself, or does not send, that is not as it should be."""

@@ -33,18 +33,21 @@ class Reported(Protocol):
 
 def reports(
     judgements: Judgements,
+    ids: Mapping[int, str],
     by_row: Mapping[int, Reported],
-    findings: Callable[[Any, int], tuple[Finding, ...]],
+    findings: Callable[[Judgements], list[tuple[Finding, ...]]],
     with_places: set[int],
 ) -> list[StationReport]:
     """Return a report for each judgement, in order.
 
     Parameters
     ----------
+    ids
+        Of the station of each row.
     by_row
         What is known of the station of each row.
     findings
-        Why a judgement (a row of `JUDGEMENT`) on a station's row is what it is.
+        Why each of some judgements is what it is.
     with_places
         Rows of stations that told a place which is not reported yet; those that are reported are taken out.
     """
@@ -52,15 +55,16 @@ def reports(
     columns = {name: _known(judgements[name], name) for name in _FIELDS}
     columns["state"] = [STATES[state] for state in columns["state"]]
     reasons = [_NONE] * len(rows)
-    for k in with_findings(judgements):
-        reasons[k] = [_reason(f) for f in findings(judgements[k], rows[k])]
-    ids = [by_row[s].station.id for s in rows]
+    told = with_findings(judgements)
+    if told:
+        for k, found in zip(told, findings(judgements[told]), strict=True):
+            reasons[k] = [_reason(f) for f in found]
     places = _places(rows, columns, by_row, with_places) if with_places else [None] * len(rows)
     # one call for all of them: the most of a report's cost is in making it
     before, behind = _FIELDS[:4], _FIELDS[4:]
     return list(
         map(
-            StationReport, ids, *(columns[name] for name in before), reasons,
+            StationReport, map(ids.__getitem__, rows), *(columns[name] for name in before), reasons,
             *(columns[name] for name in behind), places,
         )
     )  # fmt: skip

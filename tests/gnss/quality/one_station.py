@@ -101,14 +101,15 @@ class StationQuality:
         return self.objects(self.table.observe(columns, self.sky))
 
     def objects(self, rows: Judgements) -> list[Judgement]:
-        jump_ms = float(self.table.memory.station["jump_ms"][self.s])
+        jumps_ms = self.table.jumps_ms(np.full(len(rows), self.s, np.int32))
+        told = findings(rows, self.table.thresholds, jumps_ms)
         return [
             Judgement(
                 time_us=int(r["time_us"]),
                 received_at_us=None if r["received_at_us"] == NO_TIME_US else int(r["received_at_us"]),
                 state=STATES[r["state"]],
                 score=None if r["score"] < 0 else int(r["score"]),
-                findings=findings(r, self.table.thresholds, jump_ms),
+                findings=found,
                 epochs=int(r["epochs"]),
                 epochs_expected=int(r["epochs_expected"]),
                 observations=int(r["observations"]),
@@ -123,7 +124,7 @@ class StationQuality:
                 bad_frames=int(r["bad_frames"]),
                 row=r,
             )
-            for r in rows
+            for r, found in zip(rows, told, strict=True)
         ]
 
     def snapshot(self) -> bytes:
