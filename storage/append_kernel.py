@@ -1,4 +1,4 @@
-"""Pieces to the ends of many files, synced, without Python between the system calls.
+"""Pieces to the ends of many files, without Python between the system calls.
 
 A file takes five calls, and each lets go of the interpreter's lock and waits for it: with other threads at
 work that is 30 ms a file, and the ten seconds of 8,000 stations were half a minute's work for eight threads.
@@ -38,13 +38,13 @@ class Piece(NamedTuple):
     data: bytes
 
 
-def append_all(pieces: Sequence[Piece]) -> NDArray[np.bool_]:
-    """Write pieces, each into a file of its own, and sync them.
+def append_all(pieces: Sequence[Piece], *, syncs: bool = True) -> NDArray[np.bool_]:
+    """Write pieces, each into a file of its own, and sync each file unless somebody else does.
 
     Returns
     -------
     NDArray[np.bool_]
-        Shape (n,): which are on the disk. The others may be there in part.
+        Shape (n,): which are written, and on the disk if they were synced. The others may be there in part.
     """
     if not pieces:
         return np.zeros(0, np.bool_)
@@ -61,6 +61,7 @@ def append_all(pieces: Sequence[Piece]) -> NDArray[np.bool_]:
         np.frombuffer(b"".join(one.data for one in pieces) or b"\0", np.uint8),
         data_at,
         np.array([one.offset for one in pieces]),
+        syncs,
         done,
     )
     return done
@@ -68,7 +69,7 @@ def append_all(pieces: Sequence[Piece]) -> NDArray[np.bool_]:
 
 @numba.njit(cache=True, nogil=True)
 def _append(
-    names: Any, name_at: Any, folder_at: Any, data: Any, data_at: Any, offset: Any, done: Any
+    names: Any, name_at: Any, folder_at: Any, data: Any, data_at: Any, offset: Any, syncs: bool, done: Any
 ) -> None:
     """Fill `done`, as `append_all` says.
 
@@ -88,9 +89,9 @@ def _append(
             if taken <= 0:
                 break
             at += taken
-        is_written = at == data_at[i + 1] and _fsync(file) == 0
+        is_written = at == data_at[i + 1] and (not syncs or _fsync(file) == 0)
         _close(file)
-        if is_written and offset[i] == 0:
+        if is_written and syncs and offset[i] == 0:
             folder = _open(paths + folder_at[i], _READ, 0)
             is_written = folder >= 0 and _fsync(folder) == 0
             if folder >= 0:

@@ -12,11 +12,17 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from storage.append_kernel import Piece, append_all
+from storage.disk_sync import can_sync_disk, sync_disk
 from storage.store import StorageFullError
 
 _LONGEST_NAME = 80
 _MOST_SYNCED = 100_000
+_FEW = 8
+"""Files that are synced each by itself: for a few of them nobody waits for all that others have written."""
 _MOST_PATHS = 20_000
 
 
@@ -28,6 +34,11 @@ class ObjectFolder:
         self.root.mkdir(parents=True, exist_ok=True)
         self._synced: set[Path] = set()
         """Folders above those of objects; they change with a day or a station only."""
+        self._here: set[str] = set()
+        """Folders of objects that are there, on the root's file system."""
+        self._descriptor = -1
+        """Of the root; open since before what it is to sync was written, or errors would be nobody's."""
+        self._syncs_disk = False
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Return a piece of an object, less at its end."""
@@ -46,6 +57,7 @@ class ObjectFolder:
         file = self.root / path
         file.unlink(missing_ok=True)
         self._synced.difference_update(file.parents)
+        self._here.discard(_folder_of(path))
         for folder in (file.parent, file.parent.parent):  # of the day, of the year
             with suppress(OSError):
                 folder.rmdir()
@@ -75,22 +87,64 @@ class ObjectFolder:
                 self._sync_above(file.parent)
 
     def append_all(self, pieces: Sequence[Piece]) -> list[Exception | None]:
-        """Write pieces, each into an object of its own; return why one is not written."""
-        found = [Piece(str(self.root / one.file), one.offset, one.data) for one in pieces]
+        """Write pieces, each into an object of its own, and sync; return why one is not written.
+
+        Many are synced with everything else on the file system, where it can be: the disk is asked once.
+        """
+        is_here = [len(pieces) > _FEW and self._is_here(one.file) for one in pieces]
+        together = [one for one, is_so in zip(pieces, is_here, strict=True) if is_so]
+        done = iter(self._written_together(together).tolist())
         errors: list[Exception | None] = []
-        for folder in {Path(one.file).parent for one in found if one.offset == 0}:
-            with suppress(OSError):  # which is told where it is needed
-                folder.mkdir(parents=True, exist_ok=True)
-                self._sync_above(folder)
-        for one, done in zip(pieces, append_all(found), strict=True):
+        for one, is_so in zip(pieces, is_here, strict=True):
             error: Exception | None = None
-            if not done:
+            if not (is_so and next(done)):
                 try:
                     self.append(*one)
                 except Exception as why:  # noqa: BLE001 - of one object; the others are written
                     error = why
             errors.append(error)
         return errors
+
+    def close(self) -> None:
+        """Let go of the root; what comes then opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._here.clear()
+
+    def _written_together(self, pieces: Sequence[Piece]) -> NDArray[np.bool_]:
+        """Write pieces into folders that are here; return which are on the disk."""
+        done = append_all(
+            [Piece(f"{self.root}/{one.file}", *one[1:]) for one in pieces], syncs=not self._syncs_disk
+        )
+        try:
+            if self._syncs_disk and done.any():
+                sync_disk(self._descriptor)
+            elif not self._syncs_disk:
+                for folder in {_folder_of(one.file) for one in pieces if one.offset == 0}:
+                    self._sync_above(self.root / folder)
+        except OSError:  # nobody knows of which file: each is written again, and synced
+            done[:] = False
+        return done
+
+    def _is_here(self, path: str) -> bool:
+        """Return whether an object's folder is on the root's file system; make it if it is missing."""
+        folder = _folder_of(path)
+        if folder in self._here:
+            return True
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self.root, os.O_RDONLY)
+                self._syncs_disk = can_sync_disk(self._descriptor)
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            is_so = (self.root / folder).stat().st_dev == os.fstat(self._descriptor).st_dev
+        except OSError:  # which is told where it is written by itself
+            return False
+        if is_so:
+            if len(self._here) > _MOST_SYNCED:
+                self._here.clear()
+            self._here.add(folder)
+        return is_so
 
     def _sync_above(self, folder: Path) -> None:
         """Sync the folders that have a new one in them."""
@@ -137,6 +191,10 @@ def safe_name(station_id: str) -> str:
         digest = hashlib.sha256(station_id.encode()).hexdigest()[:16]
         name = f"{name[: _LONGEST_NAME - 17]}~{digest}"
     return name
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _sync_folder(folder: Path) -> None:

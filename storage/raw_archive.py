@@ -15,7 +15,6 @@ put after them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -31,10 +30,6 @@ from storage.segments import Packed, encode_segments
 from storage.store import RawIndex
 from streams.records import RawChunk
 
-_WRITERS = 8
-"""Files that are synced at once: a file system then writes its journal once for several of them."""
-_SHARE = 50
-"""Files that a thread takes at once."""
 _PACKED_BYTES = 4_000_000
 """That are packed at once: the slots of some 200 stations."""
 
@@ -83,7 +78,6 @@ class RawArchive:
         self._slots = Slots()
         self._written: list[RawSegment] = []
         self._lengths: dict[str, int] = {}
-        self._writers = ThreadPoolExecutor(_WRITERS, "raw-archive")
         self._repair()
 
     @property
@@ -138,8 +132,8 @@ class RawArchive:
 
     def close(self) -> None:
         """Note which objects are whole. Without it the next opening looks at them again."""
-        self._writers.shutdown()
         self._close_objects(list(self._lengths))
+        self._objects.close()
 
     def read(self, station_id: str, start_us: int, end_us: int) -> Iterator[RawChunk]:
         """Return the committed chunks of a station with a time in the range, in the order of the stream.
@@ -186,10 +180,8 @@ class RawArchive:
         return failed + left, next(filter(None, errors), None)
 
     def _append(self, pieces: Sequence[Piece]) -> list[Exception | None]:
-        """Write pieces in several threads; return why one is not written."""
-        written = [one for one in pieces if one.data]
-        shares = [written[i : i + _SHARE] for i in range(0, len(written), _SHARE)]
-        told = chain.from_iterable(self._writers.map(self._objects.append_all, shares))
+        """Write pieces; return why one is not written."""
+        told = iter(self._objects.append_all([one for one in pieces if one.data]))
         return [next(told) if one.data else None for one in pieces]
 
     def _pieces(self, batch: Sequence[Sequence[Slot]]) -> list[tuple[Piece, list[_Part]]]:

@@ -68,7 +68,7 @@ def test_alerts_go_on_while_the_archive_is_full(store, archive, make, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    monkeypatch.setattr("storage.objects.append_all", lambda pieces: np.zeros(len(pieces), bool))
+    monkeypatch.setattr("storage.objects.append_all", lambda pieces, **_: np.zeros(len(pieces), bool))
     for k in range(3):
         keeper.keep(raw_round(make, k, [AlertTransitions(transitions=[make.transition(alert_id=f"a{k}")])]))
     assert len(store.due_deliveries(END)) == 3

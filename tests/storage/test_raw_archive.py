@@ -392,7 +392,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(archive, store, tmp_path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    monkeypatch.setattr("storage.objects.append_all", lambda pieces: np.zeros(len(pieces), bool))
+    monkeypatch.setattr("storage.objects.append_all", lambda pieces, **_: np.zeros(len(pieces), bool))
     for _ in range(2):
         with pytest.raises(StorageFullError, match=r"no space is left in .*raw.*make room"):
             archive.flush()
