@@ -12,7 +12,7 @@ SERVERS ?= 3
 # Whole files to each, in the order of tests/conftest.py: what takes long comes first.
 FILES := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-serve bench-serve-push bench-serve-sta bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
+.PHONY: help setup demo test check kernels unit served integration acceptance servers lock vendor bench bench-decode bench-quality bench-national bench-embedded bench-store bench-serve bench-serve-push bench-serve-sta bench-page bench-gather bench-accounts bench-relay bench-caster chaos soak drive clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -118,6 +118,9 @@ bench-serve-push: $(VENV)/.ready-dev servers  ## a thousand viewers of channels,
 
 bench-serve: $(VENV)/.ready-dev servers  ## windows, exports and live viewers over PostgreSQL, by HTTP
 	@$(BIN)/python -m tests.benchmarks.bench_serve $(ARGS)
+
+bench-page: $(VENV)/.ready-dev servers  ## a browser opens the live page of 4,000 stations, a plain map beside it
+	@$(BIN)/python -m tests.benchmarks.bench_page $(ARGS)
 
 bench-gather: $(VENV)/.ready-dev servers  ## 4,000 streams pulled by one process, each epoch in eight writes
 	@$(BIN)/python -m tests.benchmarks.bench_gather $(ARGS)

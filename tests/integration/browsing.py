@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from dashboards.live import run_live
 from streams.records import Record
@@ -93,13 +93,18 @@ class Watched:
         ]
 
 
-@pytest.fixture(scope="module")
-def one_browser() -> Iterator[Browser]:
+def launched(playwright: Playwright) -> Browser:
+    """Start the browser."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("chromium is not installed: run make servers")
+    return playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+
+
+@pytest.fixture(scope="module")
+def one_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = launched(playwright)
         yield browser
         browser.close()
 
