@@ -74,13 +74,26 @@ class StoreKeeper:
         return self._store.load_snapshots(), self._store.load_journal()
 
     def stored(
-        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
+        self,
+        datastream_ids: Sequence[str],
+        series: NDArray[np.int32],
+        time_us: NDArray[np.int64],
+        value: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """Return which of these samples are in the store with this value (NaN: without one)."""
-        times = time_us.tolist()
-        known = self._store.values_at(datastream_id, times)
+        names, times = [datastream_ids[i] for i in series.tolist()], time_us.tolist()
+        asked: dict[str, list[int]] = {}
+        for name, t in zip(names, times, strict=True):
+            asked.setdefault(name, []).append(t)
+        known = self._store.values_at(asked)
         wanted = [None if math.isnan(v) else v for v in value.tolist()]
-        return np.array([t in known and known[t] == v for t, v in zip(times, wanted, strict=True)], np.bool_)
+        return np.array(
+            [
+                name in known and t in known[name] and known[name][t] == v
+                for name, t, v in zip(names, times, wanted, strict=True)
+            ],
+            np.bool_,
+        )
 
     def close(self) -> None:
         """Write and commit the raw data that are still in memory. Call it when the runtime has stopped."""

@@ -290,8 +290,8 @@ class Store(ServiceQuestions, ExtentQuestions, Protocol):
         """Return waveforms that begin in the range, oldest first; a page has fewer where they are long."""
         ...
 
-    def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
-        """Return the stored values at these times (None: a sample without one); others are absent."""
+    def values_at(self, times_us: Mapping[str, Sequence[int]]) -> dict[str, dict[int, float | None]]:
+        """Return values of samples (None: one without) that datastreams have at times; others are absent."""
         ...
 
     def received_samples(

@@ -36,9 +36,13 @@ class KnownSamples(Protocol):
     """Who knows what samples came before."""
 
     def stored(
-        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
+        self,
+        datastream_ids: Sequence[str],
+        series: NDArray[np.int32],
+        time_us: NDArray[np.int64],
+        value: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        """Return which of these samples came before, with this value (NaN: without one)."""
+        """Return which of these samples came before, with this value (NaN: without one), as in a batch."""
         ...
 
 
@@ -93,11 +97,9 @@ class Repetitions:
         series, names = batch.series, batch.datastream_ids
         before_us = np.fromiter(map(self._newest_us.get, names, repeat(_LAST_US)), np.int64, len(names))
         old = np.flatnonzero(batch.time_us <= before_us[series])
-        old = old[np.argsort(series[old], kind="stable")]
         stored = np.zeros(len(batch), np.bool_)
-        for rows in np.split(old, np.flatnonzero(np.diff(series[old])) + 1) if len(old) else ():
-            name = names[series[rows[0]]]
-            stored[rows] = self.known.stored(name, batch.time_us[rows], batch.value[rows])
+        if len(old):
+            stored[old] = self.known.stored(names, series[old], batch.time_us[old], batch.value[old])
         new = first_of_equal(series, batch.time_us, bits_of(batch.value)) & ~stored
         newest_us = np.where(before_us == _LAST_US, _FIRST_US, before_us)
         np.maximum.at(newest_us, series, batch.time_us)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,11 +67,15 @@ class Storing:
             under_way.result()
 
     def stored(
-        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
+        self,
+        datastream_ids: Sequence[str],
+        series: NDArray[np.int32],
+        time_us: NDArray[np.int64],
+        value: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """Return which of these samples came before, with this value (NaN: without one)."""
         self.finish()
-        return self.insist(partial(self.keeper.stored, datastream_id, time_us, value))
+        return self.insist(partial(self.keeper.stored, datastream_ids, series, time_us, value))
 
     def insist(self, call: Callable[[], T]) -> T:
         """Do something with the store, again and again until it works.

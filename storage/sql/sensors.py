@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, get_args
 
@@ -149,18 +149,22 @@ class SensorQueries(Summing):
         more = len(found) > len(items)
         return Page(items, paging.encode_cursor("waveforms", (items[-1].time_us,)) if more else None)
 
-    def values_at(self, datastream_id: str, times_us: Sequence[int]) -> dict[int, float | None]:
-        """Return the stored values at these times; times without a sample are absent."""
-        if not times_us:
-            return {}
-        asked = {
-            "id": datastream_id,
-            "times": json.dumps(times_us),
-            "start_us": min(times_us),
-            "end_us": max(times_us) + 1,
-        }
+    def values_at(self, times_us: Mapping[str, Sequence[int]]) -> dict[str, dict[int, float | None]]:
+        """Return the stored values of datastreams at times; times without a sample are absent."""
+        found = {}
         with self._reading() as connection:
-            return dict(connection.execute(self._queries["values_at"], asked).fetchall())
+            named = {"ids": json.dumps(list(times_us))}
+            known = dict(connection.execute(self._queries["series_keys"], named).fetchall())
+            for name in [name for name in times_us if name in known]:
+                times = times_us[name]
+                asked = {
+                    "id": name,
+                    "times": json.dumps(times),
+                    "start_us": min(times, default=0),
+                    "end_us": max(times, default=0) + 1,
+                }
+                found[name] = dict(connection.execute(self._queries["values_at"], asked).fetchall())
+        return found
 
     def received_samples(
         self,

@@ -106,6 +106,9 @@ def test_without_an_archive(store, make):
 def test_a_sample_is_known_by_its_time_and_value(store, make):
     keeper = StoreKeeper(store, None)
     keeper.keep(Round(END, (), [make.samples("a", [10, 20, 30], [1.0, np.nan, 3.0])]))
-    time_us, value = np.array([20, 10, 30, 30, 40]), np.array([np.nan, 1.0, np.nan, 3.0, 3.0])
-    assert keeper.stored("a", time_us, value).tolist() == [True, True, False, True, False]
-    assert not keeper.stored("b", time_us, value).any()
+    keeper.keep(Round(END, (), [make.samples("c", [20], [3.0])]))
+    names, series = ["a", "b", "idle", "c"], np.array([0, 0, 3, 1, 0, 0, 3, 0], np.int32)
+    time_us = np.array([20, 10, 20, 20, 30, 30, 10, 40])
+    value = np.array([np.nan, 1.0, 3.0, 3.0, np.nan, 3.0, 1.0, 3.0])
+    known = keeper.stored(names, series, time_us, value)
+    assert known.tolist() == [True, True, True, False, False, True, False, False]

@@ -100,7 +100,7 @@ def answers(store, make):
     for one in SERIES:
         found += [store.datastream(one), store.observations(one, begin_us, end_us, limit=4)]
         found += [
-            store.values_at(one, times),
+            store.values_at({one: times}),
             store.observation_windows(one, begin_us, end_us, 2, ("mean", "last")),
         ]
     found.append(store.count_samples(keys, begin_us, end_us, limit=100))

@@ -405,9 +405,12 @@ def test_observations_come_in_pages(store, make):
 
 def test_values_at_times(store, make):
     commit(store, make.samples("d", [1, 2, 5], [0.5, float("nan"), 7.0]))
-    assert store.values_at("d", [5, 1, 2, 3]) == {1: 0.5, 2: None, 5: 7.0}
-    assert store.values_at("d", list(range(100_000)))[5] == 7.0
-    assert store.values_at("nobody", [1]) == {}
+    commit(store, make.samples("e", [2], [4.0]))
+    found = store.values_at({"nobody": [1], "d": [5, 1, 2, 3], "e": [2, 5]})
+    assert found == {"d": {1: 0.5, 2: None, 5: 7.0}, "e": {2: 4.0}}
+    assert store.values_at({"d": list(range(100_000))})["d"][5] == 7.0
+    assert store.values_at({"nobody": [1], "d": []}) == {"d": {}}
+    assert store.values_at({}) == {}
 
 
 def test_late_repetition_does_not_make_a_live_detection_historic(store, batches):

@@ -80,7 +80,7 @@ def answers(store, t0):
         "windows": [
             store.observation_windows(one, *window, 7, ["count", "min", "max", "last"]) for one in SERIES
         ],
-        "values": [store.values_at(one, [t0 + k * S for k in range(30)]) for one in SERIES],
+        "values": store.values_at({one: [t0 + k * S for k in range(30)] for one in SERIES}),
     }
 
 

@@ -51,7 +51,7 @@ class Memory:
     def recall(self):
         return self.snapshots, list(self.journal)
 
-    def stored(self, datastream_id, time_us, value):
+    def stored(self, datastream_ids, series, time_us, value):
         if self.away.is_set():
             raise OSError("the disk is full")
         known = {
@@ -61,7 +61,8 @@ class Memory:
             if isinstance(batch, SampleBatch)
             for i, t, v in zip(batch.series, batch.time_us, batch.value, strict=True)
         }
-        return np.array([(datastream_id, t, v) in known for t, v in zip(time_us, value, strict=True)], bool)
+        asked = zip(series, time_us, value, strict=True)
+        return np.array([(datastream_ids[i], t, v) in known for i, t, v in asked], bool)
 
     def after_a_kill(self) -> "Memory":
         """Return what a new process finds."""
@@ -202,9 +203,9 @@ async def test_a_name_that_is_no_text_stops_nobody():
     memory = Memory()
     stored = memory.stored
 
-    def as_bytes(datastream_id, time_us, value):
-        datastream_id.encode()
-        return stored(datastream_id, time_us, value)
+    def as_bytes(datastream_ids, *columns):
+        "".join(datastream_ids).encode()
+        return stored(datastream_ids, *columns)
 
     memory.stored = as_bytes
     one = runtime(memory)

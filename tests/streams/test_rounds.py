@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,9 +25,14 @@ class Known:
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def stored(
-        self, datastream_id: str, time_us: NDArray[np.int64], value: NDArray[np.float64]
+        self,
+        datastream_ids: Sequence[str],
+        series: NDArray[np.int32],
+        time_us: NDArray[np.int64],
+        value: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        asked = [(datastream_id, t, v.tobytes()) for t, v in zip(time_us.tolist(), value, strict=True)]
+        columns = zip(series, time_us.tolist(), value, strict=True)
+        asked = [(datastream_ids[i], t, v.tobytes()) for i, t, v in columns]
         self.asked += [one[:2] for one in asked]
         return np.array([one in self.rows for one in asked], np.bool_)
 
