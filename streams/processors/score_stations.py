@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from operator import itemgetter
 
 import msgspec
@@ -34,7 +35,7 @@ from gnss.epoch_columns import NO_TIME_US
 from gnss.quality.judgements import Judgements
 from gnss.quality.measure import REGISTERED
 from gnss.quality.message_set import FOLLOWED, MessageTable, promised_messages
-from gnss.quality.network import Share
+from gnss.quality.network import TURN_US, Share
 from gnss.quality.score import Finding, Thresholds
 from gnss.quality.station_facts import MINUTE_US, StationFacts
 from gnss.quality.table import BY_MESSAGES, QualityTable
@@ -91,6 +92,36 @@ class _One(msgspec.Struct):
     """Time of the last report of an error."""
     counted: Counter[str] = msgspec.field(default_factory=Counter)
     """Of decoders that were given up after an error."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Chunks that wait to be decoded together, and stations that have missed something before theirs.
+
+    A station's slots and its chunk are in their order. Those of different stations need none, but that time
+    does not turn between them: what the network shows is closed with it.
+    """
+
+    chunks: list[tuple[_One, RawChunk]]
+    late: list[tuple[_One, int]] = field(default_factory=list)
+    """And when their chunk was received."""
+    _noted: int = 0
+    _rows: set[int] = field(default_factory=set)
+    _turns: set[int] = field(default_factory=set)
+
+    def may_follow(self, one: _One, received_us: int) -> bool:
+        """Return whether slots that were due by then may be judged before the chunks that wait."""
+        for other, chunk in self.chunks[self._noted :]:
+            self._rows.add(other.s)
+            if chunk.received_at_us is not None:
+                self._turns.add(chunk.received_at_us // TURN_US)
+        self._noted = len(self.chunks)
+        return one.s not in self._rows and self._turns <= {received_us // TURN_US}
+
+    def clear(self) -> None:
+        self.chunks, self.late, self._noted = [], [], 0
+        self._rows.clear()
+        self._turns.clear()
 
 
 class _Snapshot(msgspec.Struct):
@@ -180,12 +211,10 @@ class ScoreStations:
         if not isinstance(batch, RawBatch):
             raise TypeError(f"{self.name} does not read {type(batch).__name__}")
         chunks = self._register.hear(batch.chunks)
-        made: list[StationReport] = []
         known = self._by_id.get
         ones = [known(chunk.station_id) or self._one(chunk.station_id) for chunk in chunks]
         plain = self._plain(ones, chunks)
-        waiting = list(zip(ones[:plain], chunks[:plain], strict=True))
-        due_us = self._table.all_due_us().tolist() if plain < len(chunks) else []
+        waiting, made = _Waiting(list(zip(ones[:plain], chunks[:plain], strict=True))), list[StationReport]()
         for one, chunk in zip(ones[plain:], chunks[plain:], strict=True):
             one.ended = False
             received_us = chunk.received_at_us
@@ -193,20 +222,15 @@ class ScoreStations:
                 if not one.live:
                     one.live = True
                     self._table.begin(one.s, received_us)
-                    due_us[one.s] = self._table.due_us(one.s) or NO_TIME_US
-                if NO_TIME_US < due_us[one.s] <= received_us:
-                    # what is due by then comes first; chunks that wait may change what is due
-                    made += self._take(waiting)
-                    waiting = []
-                    made += self._advance(one, received_us)
-                    due_us = self._table.all_due_us().tolist()
-            waiting.append((one, chunk))
+                if self._is_due(one, received_us) and not waiting.may_follow(one, received_us):
+                    made += self._take_waiting(waiting)  # which may change what is due
+                if self._is_due(one, received_us):
+                    waiting.late.append((one, received_us))
+            waiting.chunks.append((one, chunk))
             if chunk.end_of_stream:
-                made += self._take(waiting)
-                waiting = []
+                made += self._take_waiting(waiting)
                 made += self._end(one, chunk)
-                due_us = self._table.all_due_us().tolist()
-        made += self._take(waiting)
+        made += self._take_waiting(waiting)
         return self._outputs(made)
 
     def _plain(self, ones: list[_One], chunks: list[RawChunk]) -> int:
@@ -229,7 +253,7 @@ class ScoreStations:
     def on_time(self, now_us: int) -> Outputs:
         """Report what live stations have missed until `now_us`."""
         self._register.now_us = max(self._register.now_us, now_us)
-        return self._outputs(self._advance(None, now_us))
+        return self._outputs(self._advance(now_us))
 
     def on_end(self) -> Outputs:
         """Judge the epochs that are still open."""
@@ -381,7 +405,7 @@ class ScoreStations:
                 self._table.tell_points(one.s, one.facts.points, from_us)
             return []
         try:
-            made = self._advance(one, self._register.now_us)
+            made = self._advance(self._register.now_us, [one.s]) if self._goes_on(one.s) else []
             made += self._judged(self._assembly.finish([one.s]))
             self._hours.end(one.s)
         except Exception as error:  # noqa: BLE001 - as above
@@ -439,27 +463,47 @@ class ScoreStations:
         one.ended = True
         return made
 
-    def _advance(self, only: _One | None, now_us: int) -> list[StationReport]:
-        """Let time reach `now_us`, for one station or for all: epochs close, slots without one are missed.
+    def _is_due(self, one: _One, received_us: int) -> bool:
+        due_us = self._table.due_us(one.s)
+        return due_us is not None and due_us <= received_us
+
+    def _take_waiting(self, waiting: _Waiting) -> list[StationReport]:
+        """Judge what waits, and empty it: first slots that are due before the chunk of their station."""
+        made: list[StationReport] = []
+        if waiting.late:
+            made += self._advance(
+                np.array([now_us for _, now_us in waiting.late]), [one.s for one, _ in waiting.late]
+            )
+        made += self._take(waiting.chunks)
+        waiting.clear()
+        return made
+
+    def _advance(self, now_us: int | NDArray[np.int64], rows: list[int] | None = None) -> list[StationReport]:
+        """Let time reach `now_us`: epochs close, slots without one are missed.
 
         Nothing waits of stations that are not live, or have ended.
+
+        Parameters
+        ----------
+        now_us
+            One time, or one for each of `rows`.
+        rows
+            Of stations that are live, each once; None: of all.
         """
-        if only is not None and not self._goes_on(only.s):
-            return []
-        rows, made = slice(None) if only is None else [only.s], list[StationReport]()
+        made, now_of = list[StationReport](), np.broadcast_to(now_us, 1 if rows is None else len(rows))
         while True:
-            due_us = self._table.all_due_us()
-            is_due = np.zeros(len(due_us), np.bool_)
-            is_due[rows] = (due_us[rows] > NO_TIME_US) & (due_us[rows] <= now_us)
-            due = np.array([s for s in np.flatnonzero(is_due).tolist() if self._goes_on(s)], np.int64)
-            if not len(due):
+            due_us = self._table.all_due_us() if rows is None else self._table.due_us_of(rows)
+            found = np.flatnonzero((due_us > NO_TIME_US) & (due_us <= now_of))
+            due = found if rows is None else np.array(rows, np.int64)[found]
+            goes_on = np.array([self._goes_on(s) for s in due.tolist()], np.bool_)
+            if not goes_on.any():
                 break
+            due = due[goes_on]
             # Whatever closes until then comes first, so that steps of time do not change the result.
-            closed = self._assembly.on_time(due_us[due], due.tolist())
+            closed = self._assembly.on_time(due_us[found][goes_on], due.tolist())
             made += self._judged(closed)
             made += self._missed(np.setdiff1d(due, closed.epochs.station))
-        closed = self._assembly.on_time(now_us, None if only is None else [only.s])
-        return made + self._judged(closed)
+        return made + self._judged(self._assembly.on_time(now_us, rows))
 
     def _goes_on(self, s: int) -> bool:
         one = self._by_row.get(s)

@@ -250,6 +250,51 @@ def test_the_cut_into_batches_changes_nothing(troubled: list[RawChunk]) -> None:
         assert by_station(run_live(ScoreStations(), troubled, size)) == one
 
 
+@pytest.fixture(scope="module")
+def gappy() -> list[RawChunk]:
+    """Many stations that miss something at the same time, at the turns of minutes, too."""
+    begin = 60 - T0_US // SECOND_US % 60
+    faults = [
+        [fault("outage", begin + 2 + k % 5, begin + 7 + k % 3), fault("outage", begin + 58, begin + 64)]
+        + [fault("outage", begin + 20 + 6 * i, begin + 22 + 6 * i) for i in range(k % 4)]
+        for k in range(12)
+    ]
+    streams = [live_chunks(f"S{k}", begin + 100, seed=k, faults=some) for k, some in enumerate(faults)]
+    return merged(*streams)
+
+
+def test_the_cut_of_streams_with_gaps_changes_nothing_of_any_station(gappy: list[RawChunk]) -> None:
+    whole = ScoreStations()
+    expected = by_station(run_live(whole, gappy, 1))
+    assert sum(report.epochs == 0 for reports in expected.values() for report in reports) > 100
+    for size in (7, 60, len(gappy)):
+        processor = ScoreStations()
+        assert by_station(run_live(processor, gappy, size)) == expected
+        assert sorted(processor.snapshot()) == sorted(whole.snapshot())
+
+
+def test_stations_that_come_back_together_are_judged_together(
+    gappy: list[RawChunk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, a country that was away is more work than there is time for."""
+    calls: list[int] = []
+    feed = EpochTable.feed_columns
+
+    def counted(table: EpochTable, stations: list[int], *columns: Any) -> Any:
+        calls.append(len(stations))
+        return feed(table, stations, *columns)
+
+    monkeypatch.setattr(EpochTable, "feed_columns", counted)
+    seconds = Counter(chunk.received_at_us // SECOND_US for chunk in gappy if chunk.received_at_us)
+    processor, begin = ScoreStations(), 0
+    for _, n in sorted(seconds.items()):
+        calls.clear()
+        processor.on_batch(RawBatch(chunks=gappy[begin : begin + n]))
+        begin += n
+        assert len(calls) <= 3  # stations have two chunks in a second at most, and minutes turn
+    assert begin == len(gappy)
+
+
 def test_more_ticks_change_nothing(troubled: list[RawChunk]) -> None:
     processor, reports, now_us = ScoreStations(), [], T0_US
     for chunk in troubled:
