@@ -18,7 +18,7 @@ import msgspec
 from sensors.payloads import Place, Rows, TooManyError, UnusableError, Wave, printable, register
 from sensors.payloads.mapping import FormatMapping, check_place, read_place
 from sensors.payloads.numbers import read_number
-from sensors.payloads.paths import ABSENT, Finder, Namer, checked, finder, namer
+from sensors.payloads.paths import ABSENT, Finder, Namer, checked, finder, is_key, name_of_field, namer
 from sensors.payloads.times import EARLIEST_US, SCALES, Chosen, Clock, check_format, check_zone, read_time
 
 
@@ -88,14 +88,16 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
 
     def read(self, rows: Rows, payload: bytes, clock: Clock) -> None:
         """Add the samples of a message."""
-        levels, plan = rows.topic.split("/"), self._plan
-        message = _parse(payload)
+        plan, message = self._plan, _parse(payload)
         samples = plan.samples(message)
         if (count := len(samples) * len(plan.columns)) > self.max_rows:
             raise TooManyError(
                 f"{count} values in one message, at most {self.max_rows} are read; "
                 "send fewer, or raise max_rows of the mapping"
             )
+        if plan.alike is not None and self._take_alike(rows, samples, plan.alike, clock):
+            return
+        levels = rows.topic.split("/")
         is_list = bool(self.step_s or self.waveform)
         is_plain = not (is_list or self.unit or self.missing)
         for number, sample in enumerate(samples):
@@ -133,6 +135,31 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
                     continue
                 for k, value in enumerate(values):
                     rows.add(name, time_us + round(k * self.step_s * 1e6), value, doubt, place)
+
+    def _take_alike(self, rows: Rows, samples: Sequence[Any], alike: _Alike, clock: Clock) -> bool:
+        """Take samples of which each is as most are, all at once: devices send thousands a second.
+
+        Returns
+        -------
+        bool
+            False: one of them is not, and none was taken.
+        """
+        try:
+            taken = [(one[alike.name], one[alike.time], one[alike.value]) for one in samples]
+            names, times, raws = zip(*taken, strict=True) if taken else ((), (), ())
+            kinds = ((names, {str}), (times, {int}), (raws, {float, int}))
+            if not all({*map(type, column)} <= kind for column, kind in kinds):
+                return False
+            time_us = [time * alike.time_scale for time in times]
+            values = [raw * self.scale + self.offset for raw in raws]
+            if min(time_us, default=EARLIEST_US) < EARLIEST_US or max(time_us, default=0) > clock.latest_us:
+                return False
+            if not all(map(math.isfinite, values)):
+                return False
+            rows.extend(list(map(checked, names)), time_us, values)
+        except (KeyError, TypeError, OverflowError, UnusableError):
+            return False
+        return True
 
     def _place_of(self, rows: Rows, sample: Any, message: Any) -> Place | None:
         found = [(name, _either(find, sample, message)) for name, find in self._plan.place]
@@ -212,7 +239,25 @@ class JsonMapping(FormatMapping, frozen=True, kw_only=True, forbid_unknown_field
             columns=[
                 (f"field {path or '(sample)'}", finder(path), namer(text)) for path, text in pairs.items()
             ],
+            alike=self._alike(),
         )
+
+    def _alike(self) -> _Alike | None:
+        if self.step_s or self.waveform or self.unit or self.missing or self.longitude or self.values:
+            return None
+        name, time_scale = name_of_field(self.datastream), SCALES.get(self.time_format, 0)
+        if not (name and time_scale and is_key(self.value) and is_key(self.time)):
+            return None
+        return _Alike(name, self.time, time_scale, self.value)
+
+
+class _Alike(NamedTuple):
+    """Keys of a sample that are all there is to it; None of them is a path."""
+
+    name: str
+    time: str
+    time_scale: int
+    value: str
 
 
 class _Plan(NamedTuple):
@@ -229,6 +274,8 @@ class _Plan(NamedTuple):
     """What longitude, latitude and height are called in errors, and what finds them."""
     columns: list[tuple[str, Finder, Namer]]
     """Of each value what it is called in errors, what finds it, and what names its datastream."""
+    alike: _Alike | None
+    """Set: most samples are read by their keys alone."""
 
 
 def _either(find: Finder, sample: Any, message: Any) -> Any:

@@ -23,13 +23,18 @@ Namer = Callable[[list[str], Any, Any], str]
 """Returns the datastream's id, given the levels of the topic, the sample and the message."""
 
 
+def is_key(path: str) -> bool:
+    """Return whether a path is one key of a table, and nothing else."""
+    return bool(path) and "." not in path and not _is_index(path)
+
+
 def finder(path: str) -> Finder:
     """Return what finds a path: keys and list indices with dots between them, or a key that holds dots."""
     if not path:
         return lambda node: node
-    keys = [(key, int(key[:9]) if key.isascii() and key.isdigit() else None) for key in path.split(".")]
-    if len(keys) == 1 and keys[0][1] is None:
+    if is_key(path):
         return lambda node: node.get(path, ABSENT) if isinstance(node, dict) else ABSENT
+    keys = [(key, int(key[:9]) if _is_index(key) else None) for key in path.split(".")]
 
     def find(node: Any) -> Any:
         if isinstance(node, dict) and path in node:
@@ -63,14 +68,24 @@ def namer(template: str) -> Namer:
     return name_of
 
 
+def name_of_field(template: str) -> str:
+    """Return the key of the field that a template is filled with; empty: there is more to it than that."""
+    place = _PLACE.fullmatch(template)
+    return place[1] if place is not None and is_key(place[1]) else ""
+
+
 def part_of_id(text: str) -> str:
     """Return a device's own name as ids of datastreams have it: no spaces, and a dot for each slash."""
     return "_".join(text.replace("/", ".").split())
 
 
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit()
+
+
 def _field(name: str) -> Namer:
     """Return what fills one place of a template."""
-    if name.isascii() and name.isdigit():
+    if _is_index(name):
         index = int(name[:9])
 
         def level(levels: list[str], _sample: Any, _message: Any) -> str:

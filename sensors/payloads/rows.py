@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isnan
@@ -152,6 +152,20 @@ class Rows:
         self.datastream_ids.append(datastream_id)
         self.time_us.append(time_us)
         self.value.append(value)
+
+    def extend(self, datastream_ids: Sequence[str], time_us: Sequence[int], value: Sequence[float]) -> None:
+        """Take samples of which nothing but this is known.
+
+        Raises
+        ------
+        TooManyError
+            There would be more than `most`; none is taken.
+        """
+        if len(self.value) + self._in_waves + len(value) > self.most:
+            raise TooManyError(f"more than {self.most} values in one message; send fewer, or raise max_rows")
+        self.datastream_ids += datastream_ids
+        self.time_us.extend(time_us)
+        self.value.extend(value)
 
     def add_wave(
         self,

@@ -263,6 +263,55 @@ mappings = st.builds(
 )
 
 
+ALIKE = JsonMapping(
+    topic="#", samples="s", datastream="{id}", value="v", time="t", time_format="epoch_ms", clock_ahead_s=5.0
+)
+_often = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b", "c"]) | st.sampled_from(["", "x y", "\ud800", 7, None]),
+        "t": st.integers(-2, 2).map(lambda s: NOW // 1000 + 3000 * s) | st.sampled_from([0, "1", 1.5, True]),
+        "v": st.floats(allow_nan=False)
+        | st.integers(-(10**400), 10**400)
+        | st.sampled_from([None, "1.5", "NaN", True, -0.0, 1e308]),
+    }
+)
+_seldom = st.dictionaries(st.sampled_from(["id", "t", "v", "w"]), st.none() | st.integers(), max_size=4)
+
+
+@given(
+    st.lists(_often, max_size=4) | st.lists(_often | _seldom | st.none() | st.text(), max_size=6),
+    st.sampled_from([{}, {"scale": 10.0, "offset": -1.0}, {"max_rows": 3}, {"time_format": "epoch_us"}]),
+    st.sampled_from([{}, {"id": "m", "t": NOW // 1000, "v": 1.0}]),
+)
+@settings(max_examples=500, deadline=None)
+def test_samples_that_are_all_as_most_are_come_out_as_one_by_one(samples, changes, message):
+    which = msgspec.structs.replace(ALIKE, **changes)
+    one_by_one = msgspec.structs.replace(which)
+    one_by_one.__dict__["_plan"] = one_by_one._plan._replace(alike=None)
+    assert which._plan.alike is not None
+    payload = json.dumps({"s": samples, **message}).encode()
+    ours, other = read(which, payload), read(one_by_one, payload)
+    assert (ours.datastream_ids, ours.time_us, ours.value.tobytes()) == (
+        other.datastream_ids,
+        other.time_us,
+        other.value.tobytes(),
+    )
+    assert (ours.errors, ours.notes, ours.last_note) == (other.errors, other.notes, other.last_note)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unit": "u"}, {"missing": [-9999]}, {"step_s": 1.0}, {"longitude": "lon", "latitude": "lat"},
+        {"time": ""}, {"time_format": "iso8601"}, {"value": "v.0"}, {"value": "0"}, {"value": ""},
+        {"datastream": "{1}"}, {"datastream": "x{id}"}, {"datastream": "{id}{w}"}, {"datastream": "{a.b}"},
+        {"time": "a.t"}, {"datastream": "", "value": "", "values": {"v": "{id}"}},
+    ],
+)  # fmt: skip
+def test_samples_are_taken_one_by_one_where_there_is_more_to_them(changes):
+    assert msgspec.structs.replace(ALIKE, **changes)._plan.alike is None
+
+
 @given(mappings, st.text(max_size=20), json_values | st.binary(max_size=60))
 @settings(max_examples=400, deadline=None)
 def test_nothing_that_is_sent_raises_and_what_comes_out_is_sound(which, topic, message):
