@@ -31,8 +31,8 @@ _PACKING = zstandard.ZstdCompressionParameters(
     target_length=1,
     write_checksum=True,
 )
-"""Observations have next to nothing that comes again: a search that gives up soon is twice as fast as level 3,
-and what it packs is larger by 0.2 to 0.3 %."""
+"""Observations have next to nothing that comes again: a search that gives up soon is twice as fast as that of
+level 3, and what it packs is larger by 0.2 to 0.3 %."""
 _HEAD = struct.Struct("<II")
 """Magic and length of the timing table."""
 _HELD_BYTES = 2047
