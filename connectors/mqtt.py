@@ -243,7 +243,8 @@ class _Listener:
         if message.retained and rows.from_arrival:
             return None, ""  # as above: this message has no time of its own either
         self.state.bad_samples += rows.bad_samples
-        self.state.notes.update(rows.notes)
+        if rows.notes:
+            self.state.notes.update(rows.notes)
         self.state.last_note = rows.last_note or self.state.last_note
         return rows, rows.errors[-1] if rows.bad_samples else ""
 

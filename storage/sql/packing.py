@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,6 +44,17 @@ def _plain(value: Any) -> Any:
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 _report_fields: Any = tuple(field.type for field in msgspec.structs.fields(StationReport))
 _report_decoder = msgspec.msgpack.Decoder(tuple[_report_fields])
+_kept_report = msgspec.defstruct(
+    "_KeptReport",
+    [
+        (one.name, one.type) if one.required else (one.name, one.type, one.default)
+        for one in msgspec.structs.fields(StationReport)
+    ],
+    array_like=True,
+)
+_kept_report_decoder = msgspec.msgpack.Decoder(_kept_report)
+_FIRST_OF_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
+"""First bytes of arrays in MessagePack."""
 
 
 def pack(value: object) -> bytes:
@@ -66,6 +78,16 @@ def unpack_report(data: bytes) -> StationReport | None:
         return StationReport(*_report_decoder.decode(data))
     except msgspec.DecodeError:
         return None
+
+
+def unpack_kept_report(data: bytes) -> StationReport:
+    """Return the report that `pack_report`, or `pack`, was given by this version or an older one.
+
+    Fields that came behind the others since then have what they have by default.
+    """
+    if not _FIRST_OF_ARRAYS.intersection(data[:1]):
+        return unpack(data, StationReport)
+    return StationReport(**msgspec.structs.asdict(_kept_report_decoder.decode(data)))
 
 
 def compressed(data: bytes) -> bytes:
@@ -95,29 +117,52 @@ def unscaled(value: float | None, scale: int) -> float | None:
     return None if value is None else value / scale
 
 
-def report_row(report: StationReport, station_key: int, codes_key: int | None) -> tuple[object, ...]:
-    """Return the columns of `put_station_epoch`."""
-    return (
-        station_key,
-        report.epoch_us,
-        report.received_at_us,
-        STATES.index(report.state),
-        report.score,
-        codes_key,
-        pack([(r.text, r.value, r.threshold, r.check) for r in report.reasons]) if report.reasons else None,
-        report.epochs,
-        report.epochs_expected,
-        report.observations,
-        report.observations_expected,
-        report.satellites,
-        scaled(report.latency_s, TIME_SCALE),
-        scaled(report.jitter_s, TIME_SCALE),
-        scaled(report.cn0_dbhz, CN0_SCALE),
-        report.slips,
-        scaled(report.multipath_m, LENGTH_SCALE),
-        report.frames,
-        report.bad_frames,
+def scaled_each(values: Sequence[float | None], scale: int) -> list[int | None]:
+    """Return what `scaled` returns of each."""
+    with np.errstate(over="ignore"):
+        column = np.array(values, np.float64) * scale
+    is_plain = np.abs(column) < _LARGEST
+    found: list[int | None] = np.rint(np.where(is_plain, column, 0.0)).astype(np.int64).tolist()
+    for i in np.flatnonzero(~is_plain).tolist():
+        found[i] = scaled(values[i], scale)
+    return found
+
+
+def report_rows(
+    reports: Sequence[StationReport], station_keys: Sequence[int], codes_keys: Sequence[int | None]
+) -> list[tuple[object, ...]]:
+    """Return the columns of `put_station_epoch` of each."""
+    scaled_columns = (
+        scaled_each([one.latency_s for one in reports], TIME_SCALE),
+        scaled_each([one.jitter_s for one in reports], TIME_SCALE),
+        scaled_each([one.cn0_dbhz for one in reports], CN0_SCALE),
+        scaled_each([one.multipath_m for one in reports], LENGTH_SCALE),
     )
+    columns = zip(reports, station_keys, codes_keys, *scaled_columns, strict=True)
+    return [
+        (
+            station_key,
+            one.epoch_us,
+            one.received_at_us,
+            STATES.index(one.state),
+            one.score,
+            codes_key,
+            pack([(r.text, r.value, r.threshold, r.check) for r in one.reasons]) if one.reasons else None,
+            one.epochs,
+            one.epochs_expected,
+            one.observations,
+            one.observations_expected,
+            one.satellites,
+            latency,
+            jitter,
+            cn0,
+            one.slips,
+            multipath,
+            one.frames,
+            one.bad_frames,
+        )
+        for one, station_key, codes_key, latency, jitter, cn0, multipath in columns
+    ]
 
 
 def report_of_row(station_id: str, row: tuple[Any, ...]) -> StationReport:

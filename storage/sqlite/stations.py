@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from storage.rows import Position, StationRow
-from storage.sql.packing import unpack
+from storage.sql.packing import unpack_kept_report
 from storage.sql.stations import StationQueries, known_figures, placed, remembered
-from streams.records import StationReport
 
 
 class SqliteStationQueries(StationQueries):
@@ -26,7 +25,7 @@ class SqliteStationQueries(StationQueries):
         return [
             msgspec.structs.replace(
                 _placed(*row[:5]),
-                report=None if row[5] is None else unpack(row[5], StationReport),
+                report=None if row[5] is None else unpack_kept_report(row[5]),
                 figures=None if row[6] is None else known_figures(row[0], row[6:]),
             )
             for row in rows

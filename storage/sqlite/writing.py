@@ -15,7 +15,7 @@ from storage.rows import RawSegment
 from storage.sql.database import Connection
 from storage.sql.levels import SAMPLES, STATIONS
 from storage.sql.marks import touched
-from storage.sql.packing import STATES, compressed, figures_row, pack, packed_flags, report_row
+from storage.sql.packing import STATES, compressed, figures_row, pack_report, packed_flags, report_rows
 from storage.sql.writing import Writing, streamed_position
 from storage.sqlite.bringing import Row, SqliteBringing
 from storage.sqlite.bulk import put_many
@@ -100,19 +100,21 @@ class SqliteWriting(Writing, SqliteExpiring, SqliteBringing):
     ) -> None:
         if not reports:
             return
-        rows = []
         newest: dict[int, StationReport] = {}
         named = self._keys_of(connection, "station", [report.station_id for report in reports])
-        for key, report in zip(named, reports, strict=True):
-            codes = self._names_key(connection, [r.code for r in report.reasons]) if report.reasons else None
-            rows.append(report_row(report, key, codes))
+        codes: list[int | None] = [None] * len(reports)
+        for i, (key, report) in enumerate(zip(named, reports, strict=True)):
+            if report.reasons:
+                codes[i] = self._names_key(connection, [r.code for r in report.reasons])
             if key not in newest or report.epoch_us >= newest[key].epoch_us:
                 newest[key] = report
             if report.ecef_m is not None and (position := streamed_position(report)) is not None:
                 _put_position(connection, key, report.epoch_us, position)
+        rows = report_rows(reports, named, codes)
         self._put_in_order(connection, EPOCHS, rows)
         latest = [
-            (key, r.epoch_us, STATES.index(r.state), pack(r), r.received_at_us) for key, r in newest.items()
+            (key, r.epoch_us, STATES.index(r.state), pack_report(r), r.received_at_us)
+            for key, r in newest.items()
         ]
         put_many(connection, self._queries["put_station_latest"], latest, may_repeat=True)
         keys = np.array(named, np.int32)

@@ -40,7 +40,7 @@ from storage.postgres import PostgresStore, partitions
 from storage.postgres.copying import HEADER, TRAILER
 from storage.postgres.sample_columns import Samples
 from storage.postgres.station_columns import Reports
-from storage.sql.packing import report_row
+from storage.sql import packing
 from storage.store import StorageError
 from storage.upkeep import Upkeep
 from streams.records import FlaggedSamples, Record, StationFigures, StationReport, StationReports
@@ -174,7 +174,7 @@ class Rows:
 
 def report_rows(reports: list[StationReport]) -> Rows:
     keys = np.arange(1, STATIONS + 1, dtype=np.int32)
-    tuples = [report_row(report, int(key), None) for report, key in zip(reports, keys, strict=True)]
+    tuples = packing.report_rows(reports, keys.tolist(), [None] * STATIONS)
     packed = b"".join([HEADER, *Reports(reports).sorted(keys, {}).table(), TRAILER])
     return Rows("station_epochs", REPORT_COLUMNS, REPORT_TYPES, tuples, PACKED_REPORT_COLUMNS, packed)
 

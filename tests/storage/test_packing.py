@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sql.packing import pack, pack_report, scaled, unpack_report
+from storage.sql.packing import pack, pack_report, scaled, scaled_each, unpack_kept_report, unpack_report
 from streams.records import EARLIEST_US, LATEST_US, Reason, StationReport
 
 whole = st.integers(-(2**63), 2**63 - 1)
@@ -40,6 +40,14 @@ def test_a_packed_report_comes_back_as_it_was(report):
 
 
 @given(reports)
+def test_a_kept_report_is_read_as_this_version_and_those_before_wrote_it(report):
+    fields = msgspec.structs.astuple(report)
+    for kept in (pack_report(report), pack(report), pack((*fields, "of a later version"))):
+        assert unpack_kept_report(kept) == report
+    assert unpack_kept_report(pack(fields[:-1])) == msgspec.structs.replace(report, ecef_m=None)
+
+
+@given(reports)
 def test_what_another_version_packed_is_no_report(report):
     fields = msgspec.structs.astuple(report)
     for other in (pack(report), pack(fields[:-1]), pack((*fields, 1)), pack(fields[::-1]), b""):
@@ -55,3 +63,11 @@ def test_what_another_version_packed_is_no_report(report):
 )  # fmt: skip
 def test_scaled_numbers_fit_into_a_column(value, expected):
     assert scaled(value, 10_000) == expected
+
+
+@given(
+    st.lists(st.none() | st.floats() | st.floats(-1e4, 1e4) | st.integers(-10, 10).map(lambda n: n / 2)),
+    st.sampled_from([1, 1000, 10_000]),
+)
+def test_values_are_scaled_together_as_one_by_one(values, scale):
+    assert scaled_each(values, scale) == [scaled(value, scale) for value in values]

@@ -12,7 +12,7 @@ import pytest
 
 from sensors.model import Station
 from storage.named_sql import load_migrations
-from storage.sql.packing import figures_row, pack, report_row
+from storage.sql.packing import figures_row, pack, report_rows
 from storage.sqlite import SqliteStore
 from storage.sqlite.database import QUERIES, SqliteDatabase, split_statements
 from storage.sqlite.sta import RELATIONS
@@ -60,7 +60,7 @@ def station_rows(report):
     latest = "INSERT INTO station_latest (station_key, epoch_us, state, report) VALUES (1, ?, 0, ?)"
     return [
         ("INSERT INTO stations (id) VALUES (?)", (report.station_id,)),
-        (EPOCHS.put, report_row(report, 1, None)),
+        (EPOCHS.put, report_rows([report], [1], [None])[0]),
         (latest, (report.epoch_us, pack(report))),
     ]
 
