@@ -11,16 +11,15 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from dashboards import answers, present
+from dashboards import present
+from dashboards.newest_samples import NewestSamples
 from streams.records import (
     AlertTransition,
     AlertTransitions,
@@ -150,16 +149,6 @@ class LiveHub:
             viewer.end()
 
 
-@dataclass(slots=True)
-class _Sample:
-    """The newest of a datastream. One object for each, renewed in place: thousands come each second."""
-
-    name: str
-    time_us: int
-    value: float = math.nan
-    flag: int = 0
-
-
 class LiveFeed:
     """Gathers what the pipeline says and makes an update each `TICK_S` of it.
 
@@ -184,9 +173,7 @@ class LiveFeed:
         """The update in which a station was shown last."""
         self._updates = 0
         self._figures: dict[str, StationFigures] = {}
-        self._samples: OrderedDict[str, _Sample] = OrderedDict()
-        """The one that was heard longest ago first."""
-        self._unsent: OrderedDict[str, _Sample] = OrderedDict()
+        self._samples = NewestSamples(DATASTREAMS_REMEMBERED)
         self._alerts: dict[str, AlertTransition] = {}
         self._acknowledged: dict[str, AlertTransition] = {}
 
@@ -206,7 +193,7 @@ class LiveFeed:
             for figures in batch.figures:
                 self._figures[figures.station_id] = figures
         elif isinstance(batch, FlaggedSamples):
-            self._add_samples(batch)
+            self._samples.add(batch)
         elif isinstance(batch, AlertTransitions):
             for transition in batch.transitions:
                 self._add_alert(transition)
@@ -231,7 +218,7 @@ class LiveFeed:
                 *(present.stale(r, self.last_epochs_us.get(r.station_id)) for r in old),
             ],
             "figures": [present.figures(one) for _, one in figures],
-            "observations": self._take_samples(),
+            "observations": [present.live_observation(*one) for one in self._samples.take(SAMPLES_LIMIT)],
             "alerts": [present.alert(t, self._acknowledged.get(t.alert_id)) for t in alerts.values()],
         }
         for transition in alerts.values():
@@ -281,27 +268,6 @@ class LiveFeed:
         for memory in (self._newest, self._renewed, self._rare, self._told):
             memory.pop(name, None)
 
-    def _add_samples(self, batch: FlaggedSamples) -> None:
-        names, samples = batch.datastream_ids, self._samples
-        columns = (batch.series.tolist(), batch.time_us.tolist(), batch.value.tolist(), batch.flag.tolist())
-        for series, time_us, value, flag in zip(*columns, strict=True):
-            name = names[series]
-            newest = samples.get(name)
-            if newest is None:
-                newest = samples[name] = _Sample(name, time_us)
-                if len(samples) > DATASTREAMS_REMEMBERED:
-                    self._unsent.pop(samples.popitem(last=False)[0], None)
-            else:
-                samples.move_to_end(name)
-            if newest.time_us <= time_us:
-                newest.time_us, newest.value, newest.flag = time_us, value, flag
-                self._unsent.setdefault(name, newest)
-
-    def _take_samples(self) -> list[answers.LiveObservation]:
-        unsent = self._unsent
-        taken = [unsent.popitem(last=False)[1] for _ in range(min(SAMPLES_LIMIT, len(unsent)))]
-        return [present.live_observation(one.name, one.time_us, one.value, one.flag) for one in taken]
-
     def _add_alert(self, transition: AlertTransition) -> None:
         if transition.change == "acknowledged":
             self._acknowledged[transition.alert_id] = transition
@@ -331,6 +297,8 @@ def _is_same_verdict(one: StationReport, other: StationReport) -> bool:
     """Return whether two reports give the same state for the same reasons, whatever their figures."""
     if one.state != other.state:
         return False
+    if not one.reasons and not other.reasons:
+        return True
     return [reason.code for reason in one.reasons] == [reason.code for reason in other.reasons]
 
 

@@ -14,7 +14,7 @@ from streams.records import Changes, Record
 
 log = structlog.get_logger()
 
-EVERY_S = 5.0
+EVERY_S = 15.0
 """A stream may tell where its station is at any time; changes by command are listed at once."""
 
 

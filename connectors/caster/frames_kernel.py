@@ -34,6 +34,13 @@ MOST_KEPT = 512
 """Frames of one piece; no station sends so many at once that are to be kept."""
 _EPHEMERIS = np.zeros(4096, np.bool_)
 _EPHEMERIS[list(EPHEMERIS_MESSAGES)] = True
+_FIRST_SLOT = np.zeros(4096, np.int64)
+_FIRST_SLOT[[1019, 1020, 1042, 1045, 1046, 1041, 1043, 1044]] = 0, 32, 64, 128, 192, 240, 165, 230
+"""Of a message's satellites. Two that share a slot are told as if nobody remembered."""
+SLOTS = 256
+REPEATED_AFTER_S = 60
+"""An ephemeris that is as before is told again after so long: a station repeats each every few seconds."""
+_IS_TOLD = 1 << 24
 _KEPT = _EPHEMERIS.copy()
 _KEPT[list(STATION_ORDER)] = True
 
@@ -48,6 +55,8 @@ def prepare() -> None:
         np.zeros(1, np.int64),
         np.zeros((1, 1), np.int64),
         np.zeros((1, 1, 2)),
+        np.zeros((1, SLOTS, 2), np.int32),
+        np.zeros((1, 2), np.int64),
         np.zeros(1, np.int64),
         np.zeros((MOST_KEPT, len(Kept)), np.int64),
     )
@@ -80,6 +89,8 @@ def look_at(
     rows: NDArray[np.int64],
     numbers: NDArray[np.int64],
     rhythms: NDArray[np.float64],
+    told: NDArray[np.int32],
+    counts: NDArray[np.int64],
     time_ms: NDArray[np.int64],
     kept: NDArray[np.int64],
 ) -> tuple[Integer, Integer]:
@@ -95,12 +106,17 @@ def look_at(
         Of all stations, shapes (stations, types) and (stations, types, 2): message numbers in the order in
         which they were seen first, 0 where there is room; when each came last, and the mean interval (NaN: it
         came once).
+    told
+        Of all stations, shape (stations, `SLOTS`, 2): CRC of an ephemeris that was told, and when (s).
+    counts
+        Of all stations, shape (stations, 2): bytes, and pieces that were not empty.
     time_ms
         Gets when the first observations of each piece were made, in ms of GPS time's day (`NO_TIME`: there
         are none).
     kept
-        Gets the frames of the stations themselves and those with an ephemeris, shape (n, kinds of `Kept`),
-        n not below `MOST_KEPT`; what one piece has beyond that is left out.
+        Gets the frames of the stations themselves and those with an ephemeris that was not told for
+        `REPEATED_AFTER_S`, shape (n, kinds of `Kept`), n not below `MOST_KEPT`; what one piece has beyond
+        that is left out.
 
     Returns
     -------
@@ -113,6 +129,8 @@ def look_at(
         if most > len(kept):
             return np.int64(piece), n_kept
         time_ms[piece] = NO_TIME
+        counts[rows[piece], 0] += until - at
+        counts[rows[piece], 1] += until > at
         while at + 6 <= until:
             length = (np.int64(frames[at + 1]) & 3) << 8 | np.int64(frames[at + 2])
             end = at + length + OVERHEAD_BYTES
@@ -121,10 +139,17 @@ def look_at(
                 _note_rhythm(number, at_s[piece], numbers[rows[piece]], rhythms[rows[piece]])
                 if _KEPT[number]:
                     if n_kept < most and end <= until:
-                        row = kept[n_kept]
-                        row[_PIECE], row[_NUMBER], row[_BEGIN], row[_END] = piece, number, at, end
-                        row[_SATELLITE] = _satellite(frames, at, number)
-                        n_kept += 1
+                        satellite = _satellite(frames, at, number)
+                        if not _EPHEMERIS[number] or _is_to_be_told(
+                            told[rows[piece], (_FIRST_SLOT[number] + satellite) % SLOTS],
+                            frames,
+                            end,
+                            at_s[piece],
+                        ):
+                            row = kept[n_kept]
+                            row[_PIECE], row[_NUMBER], row[_SATELLITE] = piece, number, satellite
+                            row[_BEGIN], row[_END] = at, end
+                            n_kept += 1
                 elif time_ms[piece] == NO_TIME and length >= 7 and end <= until:
                     time_ms[piece] = _time_ms(frames, at, number)
             at = end
@@ -149,6 +174,16 @@ def _note_rhythm(
         if numbers[i] == 0:
             numbers[i], rhythms[i, 0], rhythms[i, 1] = number, now_s, np.nan
             return
+
+
+@njit(cache=True)
+def _is_to_be_told(slot: NDArray[np.int32], frames: UInt8, end: Integer, at_s: float) -> bool:
+    """Return whether an ephemeris is another one than before, or is due again; note that it is told."""
+    crc = np.int64(frames[end - 3]) << 16 | np.int64(frames[end - 2]) << 8 | np.int64(frames[end - 1])
+    if slot[0] == crc | _IS_TOLD and 0 <= at_s - slot[1] < REPEATED_AFTER_S:
+        return False
+    slot[0], slot[1] = crc | _IS_TOLD, np.int64(at_s)
+    return True
 
 
 @njit(cache=True)

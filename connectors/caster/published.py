@@ -5,14 +5,14 @@ A look at one epoch costs more to begin than to do. Who wants to know what has c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from connectors.caster.contents import StreamContents
-from connectors.caster.frames_kernel import MOST_KEPT, Kept, look_at
+from connectors.caster.frames_kernel import MOST_KEPT, SLOTS, Kept, look_at
 
 MAX_TYPES = 64
 """Of messages, of one station."""
@@ -31,7 +31,10 @@ class Looked:
     time_ms: list[int]
     """When their first observations were made, in ms of GPS time's day; `NO_TIME`: there are none."""
     kept: list[tuple[int, int, int, bytes]]
-    """Which piece, and number, satellite (of an ephemeris, else 0) and frame of what a new rover needs."""
+    """Which piece, and number, satellite (of an ephemeris, else 0) and frame of what a new rover needs.
+
+    An ephemeris that is as before comes again after a minute only (`Published.tell_again`).
+    """
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +48,7 @@ class Published:
     _rows: dict[str, int] = field(default_factory=dict)
     _numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, MAX_TYPES), np.int64))
     _rhythms: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, MAX_TYPES, 2)))
+    _told: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, SLOTS, 2), np.int32))
     _counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """Bytes, and pieces that were not empty."""
     _kept: NDArray[np.int64] = field(
@@ -68,6 +72,11 @@ class Published:
             yield looked
             ids, pieces, at_s = ids[n:], pieces[n:], at_s[n:]
 
+    def tell_again(self, station_ids: Iterable[str]) -> None:
+        """Let each ephemeris of some stations come as if it had not been told: someone new wants to know."""
+        known = [row for one in station_ids if (row := self._rows.get(one)) is not None]
+        self._told[known] = 0
+
     def of(self, station_id: str) -> StreamContents:
         """Return what a station's stream has been seen to contain so far."""
         row = self._rows.get(station_id)
@@ -87,10 +96,11 @@ class Published:
             rows,
             self._numbers,
             self._rhythms,
+            self._told,
+            self._counts,
             time_ms,
             self._kept,
         )
-        np.add.at(self._counts, rows[:n], np.column_stack((sizes[:n], sizes[:n] > 0)))
         kept = [
             (piece, number, satellite, frames[begin:end])
             for piece, number, satellite, begin, end in self._kept[:n_kept].tolist()
@@ -103,8 +113,8 @@ class Published:
             row = self._rows[station_id] = len(self._rows)
             if row == len(self._counts):
                 more = max(_FIRST_STATIONS, len(self._counts))
-                self._numbers, self._rhythms, self._counts = (
+                self._numbers, self._rhythms, self._told, self._counts = (
                     np.concatenate((of_all, np.zeros((more, *of_all.shape[1:]), of_all.dtype)))
-                    for of_all in (self._numbers, self._rhythms, self._counts)
+                    for of_all in (self._numbers, self._rhythms, self._told, self._counts)
                 )
         return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +45,10 @@ class Relay:
         for looked in self._published.look():
             for looker in self.lookers:
                 looker(looked)
+
+    def tell_again(self, station_ids: Iterable[str]) -> None:
+        """Let lookers get all ephemerides of some stations again, with the next ones that are published."""
+        self._published.tell_again(station_ids)
 
     def subscribe(self, station_id: str, rover: Subscriber) -> None:
         """Let a rover have what is published from now on."""

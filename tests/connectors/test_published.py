@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from connectors.caster.frames_kernel import MOST_KEPT, NO_TIME
 from connectors.caster.published import MOST_BYTES, MOST_PIECES, Looked, Published
 from connectors.caster.relay import Relay
+from gnss.rtcm.ephemeris import EPHEMERIS_MESSAGES
 from tests.connectors.link.frames import observed
 from tests.rtcm_frames import frame, of_type
 
@@ -15,6 +16,13 @@ PARTS = [
     observed(1077, 5_000, more=True), observed(1087, 10_800_000, more=False),
     observed(1004, 7_000, more=False),
 ]  # fmt: skip
+
+
+def ephemeris(number: int, satellite: int, data: bytes) -> bytes:
+    """Return a frame with nothing behind the satellite's number but `data`."""
+    return frame((number << 12 | satellite << 6).to_bytes(3, "big") + data)
+
+
 pieces = st.lists(st.sampled_from(PARTS), max_size=6).map(b"".join)
 publications = st.lists(
     st.tuples(st.sampled_from("ABC"), pieces, st.floats(0.0, 2.0), st.booleans()), max_size=30
@@ -64,6 +72,43 @@ def test_pieces_with_more_to_keep_than_there_is_room_for_are_looked_at_in_parts(
         (str(k), k, MOST_KEPT) for k in range(20)
     ]
     assert all(one == (1033, 0, of_station) for *_, kept in found(looked) for one in kept)
+
+
+def test_an_ephemeris_that_is_repeated_comes_again_after_a_minute_or_for_who_is_new():
+    published, first, other = Published(), ephemeris(1019, 3, b"one"), ephemeris(1019, 3, b"two")
+    every = [ephemeris(1046, satellite, b"x") for satellite in range(1, 37)]
+
+    def told(now_s: float, *frames: bytes, station_id: str = "A") -> list[bytes]:
+        published.add(station_id, b"".join(frames), now_s)
+        return [one[3] for looked in published.look() for one in looked.kept]
+
+    assert told(1000.0, first, *every) == [first, *every]
+    assert told(1001.0, first, *every) == []
+    assert told(1001.0, first, station_id="B") == [first]
+    assert told(1002.0, other, *every) == [other]
+    assert told(1003.0, first, of_type(1033)) == [first, of_type(1033)]
+    assert told(1061.0, first, of_type(1033), *every) == [of_type(1033), *every]
+    assert told(1063.5, first, *every) == [first]
+    published.tell_again(["A", "unknown"])
+    assert told(1064.0, first, every[0]) == [first, every[0]]
+    assert told(1064.0, first, station_id="B") == [first]
+    assert told(1065.0, first) == told(1065.0, first, station_id="B") == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(EPHEMERIS_MESSAGES), st.integers(0, 63), st.sampled_from([b"a", b"b"]))
+    )
+)
+def test_no_ephemeris_hides_another_one(sent):
+    published, newest, heard = Published(), {}, {}
+    for k, (number, satellite, data) in enumerate(sent):
+        frames = ephemeris(number, satellite, data)
+        newest[number, frames[4] & 15 if number == 1044 else satellite] = frames
+        published.add("A", frames, float(k % 50))
+        for looked in published.look():
+            heard.update({one[1:3]: one[3] for one in looked.kept})
+    assert heard == newest
 
 
 def test_many_stations_have_their_own_contents():

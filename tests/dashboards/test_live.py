@@ -328,7 +328,7 @@ def test_datastreams_that_are_remembered_are_bounded(monkeypatch):
     assert shown == [("a", 2.0), ("d", 3.0), ("e", 3.0)]
     for number in range(10_000):
         heard(f"invented {number}", 1.0)
-    assert len(feed._samples) == len(feed._unsent) == 3
+    assert len(feed._samples) == len(tick(feed)["observations"]) == 3
 
 
 async def test_what_cannot_be_shown_is_counted_and_the_rest_goes_on(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,8 +96,8 @@ class Network:
         """How many bases have a place."""
         return len(self._ids)
 
-    def set_stations(self, stations: Iterable[Station]) -> bool:
-        """Take the stations that there are; return whether any came, went or moved.
+    def set_stations(self, stations: Iterable[Station]) -> Collection[str]:
+        """Take the stations that there are; return those that are new.
 
         A station without a place in the registry is where its stream says; with neither it is no base.
         """
@@ -109,15 +109,16 @@ class Network:
             else:
                 told[station.id] = self._told_place(station.id)
         if told == self._told:
-            return False
+            return ()
         self._told = told
         self._decoded = {name: one for name, one in self._decoded.items() if name in told}
+        new = told.keys() - self.bases
         self.bases = {name: self.bases.get(name) or Base() for name in told}
         places = {name: place for name, place in sorted(told.items()) if place is not None}
         self._ids = tuple(places)
         self._rows = {name: row for row, name in enumerate(self._ids)}
         self._places_km = np.array([point_km(*place) for place in places.values()]).reshape(-1, 3)
-        return True
+        return new
 
     def hear(self, looked: Looked) -> None:
         """Take what stations have sent."""

@@ -167,7 +167,7 @@ class Roaming:
         soon = self.network.has_strangers or not self.network.size
         if now_s - self._stations_at_s >= (SOON_S if soon else STATIONS_S) or not self._stations_at_s:
             self._stations_at_s = now_s
-            self.network.set_stations(self._stations())
+            self._relay.tell_again(self.network.set_stations(self._stations()))
         network = self.network.columns(now_s)
         for name, mountpoint in self._mountpoints.items():
             for base in mountpoint.look(network):

@@ -163,6 +163,18 @@ def test_a_station_without_a_place_in_the_registry_is_where_its_stream_says():
     assert rover.base == "A"
 
 
+def test_a_station_that_comes_into_the_registry_has_its_ephemerides_as_soon_as_it_repeats_them():
+    world, ephemeris = World(PLACES), of_type(1019, 61)
+    world.relay.publish("D", ephemeris)
+    world.second("A", "B", "D")
+    world.stations.append(Station(id="D", name="D", longitude=114.0, latitude=30.0))
+    for _ in range(40):
+        world.second("A", "B", "D")
+    world.relay.publish("D", ephemeris)
+    world.second("A", "B", "D")
+    assert world.roaming.network.bases["D"].messages.first(world.clock.now_s) == ephemeris
+
+
 def test_a_rover_that_is_cut_while_it_is_handed_over_is_not_subscribed():
     world = World(PLACES)
     world.relay.publish("A", epoch("A", 1.0, first=True))
