@@ -19,7 +19,7 @@ from streams.records import RawChunk
 SLOT_US = 10_000_000
 GRACE_US = 5_000_000
 """How long after its end a slot waits for chunks that stood in a queue."""
-SPREAD_US = 7_000_000
+SPREAD_US = 9_000_000
 _STEP_US = 250_000
 """Between the times of stations: slots that are due together are in one list."""
 STATION_BUFFER_BYTES = 2**20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 import time
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 STEP_ROWS = 4000
 """Of a transaction: a commit that waits for it waits for about 20 ms."""
 BREATH_S = 0.002
+TURN_S = 0.7
+"""Of a call: the log is shortened and summing up goes on between, and nobody waits for a million rows."""
 _LAST_KEY = 2**62
 _NEWEST = {EPOCHS.name: "station_times", FIGURES.name: "figures_times", SAMPLES.name: "datastream_times"}
 _ASKED_AT_ONCE = 10_000
@@ -49,6 +52,8 @@ class SqliteBringing(SqliteDatabase):
         self._may_wait = behind
         self._arrivals = Arrivals()
         self._bringing = threading.Lock()
+        self._steps: Iterator[None] | None = None
+        """Of what is being brought."""
         self._newest: dict[str, Newest] = {}
         self._number: int | None = None
         """Of the commit under way, if its rows wait."""
@@ -61,11 +66,14 @@ class SqliteBringing(SqliteDatabase):
         return self._arrivals.rows > 0
 
     def tidy(self) -> None:
-        """Bring rows into their tables when it is time, and pages of the log into the file."""
-        with self._lock:
-            last = self._arrivals.due
-        if last is not None:
-            self._bring(last)
+        """Bring some rows into their tables when it is time, and pages of the log into the file."""
+        with self._bringing:
+            with self._lock:
+                last, is_much = self._arrivals.due, self._arrivals.rows > MOST_ROWS // 2
+            if self._steps is None and last is not None:
+                self._steps = self._bring(last)
+            if self._steps is not None:
+                self._go_on(self._steps, None if is_much else TURN_S)
         super().tidy()
 
     def close(self) -> None:
@@ -181,34 +189,45 @@ class SqliteBringing(SqliteDatabase):
     # --- into the tables ------------------------------------------------------------------------------
 
     def _bring_all(self) -> None:
-        with self._lock:
-            last = self._arrivals.next_number - 1
-        if last:
-            self._bring(last)
+        with self._bringing:
+            with self._lock:
+                last = self._arrivals.next_number - 1
+            if last:
+                self._go_on(self._bring(last), None)
 
     def _bring_what_was_left(self) -> None:
         """Bring what a process left that was killed."""
         with self._reading() as connection:
             (last,) = connection.execute(QUERIES["last_arrival"]).fetchone()
         if last is not None:
-            self._bring(last)
+            with self._bringing:
+                self._go_on(self._bring(last), None)
 
-    def _bring(self, last: int) -> None:
+    def _go_on(self, steps: Iterator[None], most_s: float | None) -> None:
+        """Take steps for so long, or until there are no more; what has failed is begun anew the next time."""
+        until_s = math.inf if most_s is None else time.monotonic() + most_s
+        self._steps = None
+        for _ in steps:
+            if time.monotonic() > until_s:
+                self._steps = steps
+                break
+
+    def _bring(self, last: int) -> Iterator[None]:
         """Bring rows of commits up to this one into their tables, in short transactions."""
-        with self._bringing:
-            for table in TABLES.values():
-                for low, high in self._spans(table, last):
-                    asked: Mapping[str, int] = {"last": last, "low": low, "high": high}
-                    with self._lock:
-                        with self._transaction(synced=False) as writer:
-                            writer.execute(table.settle, asked)
-                            writer.execute(table.leave, asked)
-                        self._arrivals.brought(table.name, last, high)
-                    time.sleep(BREATH_S)  # a commit that waits comes first
-            with self._lock:
-                with self._transaction() as writer:
-                    writer.execute(QUERIES["drop_arrivals"], {"last": last})
-                self._arrivals.forget(last)
+        for table in TABLES.values():
+            for low, high in self._spans(table, last):
+                asked: Mapping[str, int] = {"last": last, "low": low, "high": high}
+                with self._lock:
+                    with self._transaction(synced=False) as writer:
+                        writer.execute(table.settle, asked)
+                        writer.execute(table.leave, asked)
+                    self._arrivals.brought(table.name, last, high)
+                time.sleep(BREATH_S)  # a commit that waits comes first
+                yield
+        with self._lock:
+            with self._transaction() as writer:
+                writer.execute(QUERIES["drop_arrivals"], {"last": last})
+            self._arrivals.forget(last)
 
     def _spans(self, table: Table, last: int) -> list[tuple[int, int]]:
         """Return spans of keys that have the rows of a transaction each; together they have all keys."""

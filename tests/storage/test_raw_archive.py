@@ -107,11 +107,11 @@ def test_segments_are_written_when_their_slot_is_over(archive):
     archive.add(RawChunk(station_id="A", payload=b"1", received_at_us=begin))
     archive.add(RawChunk(station_id="A", payload=b"2", received_at_us=begin + 9_999_999))
     assert archive.due(begin + 14_999_999) == []
-    (segment,) = archive.due(begin + 18_000_000)
+    (segment,) = archive.due(begin + 19_000_000)
     assert (segment.slot_us, segment.position, segment.size, segment.chunks) == (begin, 0, 2, 2)
     archive.add(RawChunk(station_id="A", payload=b"3", received_at_us=begin + 10_000_000))
     archive.add(RawChunk(station_id="A", payload=b"4", received_at_us=begin + 20_000_000))
-    (segment,) = archive.due(begin + 28_000_000)
+    (segment,) = archive.due(begin + 29_000_000)
     assert segment.size == 1
 
 
@@ -119,7 +119,7 @@ def test_the_slots_of_many_stations_are_written_one_after_the_other(archive):
     begin = T0 - T0 % 10_000_000
     names = [f"S{k}" for k in range(200)]
     written = []
-    for k in range(19):
+    for k in range(20):
         at_us = begin + k * 1_000_000
         for name in names:
             archive.add(RawChunk(station_id=name, payload=b"x", received_at_us=at_us))
@@ -135,7 +135,7 @@ def test_a_slot_that_is_written_at_once_does_not_overtake_the_one_before(archive
     archive.add(RawChunk(station_id="A", payload=b"1", received_at_us=begin))
     archive.add(RawChunk(station_id="A", payload=b"2345", received_at_us=begin + 10_000_000))
     assert archive.due(begin + 10_000_000) == []
-    first, second = archive.due(begin + 18_000_000)
+    first, second = archive.due(begin + 19_000_000)
     assert (first.start_us, second.start_us) == (begin, begin + 10_000_000)
 
 

@@ -31,7 +31,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, SECONDS - 1), st.int
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("commit"), ROWS),
-        st.tuples(st.sampled_from(["tidy", "wait", "kill", "close", "break"]), st.just([])),
+        st.tuples(st.sampled_from(["tidy", "turn", "wait", "kill", "close", "break"]), st.just([])),
     ),
     max_size=14,
 )
@@ -144,6 +144,9 @@ def test_every_question_is_answered_as_without(make, tmp_path_factory, steps):
                     one.commit(batches(make, rows, number), None, now_us=make.t0 + 9_000_000)
             elif what == "tidy":
                 store.tidy()
+            elif what == "turn":
+                with one_step_each():
+                    store.tidy()
             elif what == "wait":
                 now_s += arrivals.HOLD_S
             elif what == "kill":
@@ -162,6 +165,14 @@ def test_every_question_is_answered_as_without(make, tmp_path_factory, steps):
     finally:
         for one in (plain, store, *left):
             one.close()
+
+
+@contextmanager
+def one_step_each():
+    """Let each call bring a step of what is to be brought."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.sqlite.bringing.TURN_S", -1.0)
+        yield
 
 
 def bring_half(store):
@@ -219,6 +230,25 @@ def test_rows_wait_some_seconds_while_many_come(store, make):
         store.tidy()
         assert waiting(store) == (10 if now_s < 30 else 0)
     assert len(store.observations("d2", 0, 2 * make.t0).items) == 3
+
+
+def test_rows_are_brought_by_turns_and_commits_go_on_between(store, make):
+    at(store, 0.0)
+    store.commit(many(make), None, now_us=0)
+    at(store, 100.0)
+    left = [waiting(store)]
+    with one_step_each():
+        while left[-1] and len(left) < 20:
+            store.tidy()
+            left.append(waiting(store))
+            value = 50.0 + len(left)
+            corrected = make.samples("d2", [make.t0], [value], revision=len(left))
+            store.commit([corrected], None, now_us=0)
+            (one,) = store.observations("d2", 0, make.t0 + 1).items
+            assert one.value == value
+    assert left == sorted(left, reverse=True)
+    assert len(set(left)) > 2
+    assert left[-1] == 0
 
 
 def test_of_very_many_commits_that_wait_the_older_ones_are_brought(store, make, monkeypatch):
