@@ -3,7 +3,7 @@
 Each series has a page of its own in its table, at the end of what it has. 28,000 rows a second touch as many
 pages, each of which goes into the log: 115 MB, half a second of a disk and a processor. So a large commit
 writes its rows in the order of their keys below its number: 1.4 MB at one place, and who asks for a series
-looks once into each commit that waits. Twenty seconds brought into the tables together touch each page once,
+looks once into each commit that waits. Forty seconds brought into the tables together touch each page once,
 with the full ones beside them, which share their rows with new ones.
 
 A row stands at one place. One that comes again (a verdict with the next sample, a correction) replaces it
@@ -24,11 +24,11 @@ LARGE_ROWS = 2000
 """Of a commit, or a second: fewer are written into the tables at once."""
 RATE_S = 5.0
 """Over so long rows are counted."""
-MOST_ROWS = 3_000_000
-"""Of more, the next commit waits until all are brought; 28,000 a second make a million."""
+MOST_ROWS = 4_000_000
+"""Of more, the next commit waits until all are brought; 28,000 a second make two million."""
 REST_S = 10.0
 """So long a commit is left alone."""
-HOLD_S = 20.0
+HOLD_S = 40.0
 """Of what is older, so much is brought together."""
 MOST_COMMITS = 2000
 """That wait: of more, what may be brought is brought earlier."""

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 STEP_ROWS = 4000
 """Of a transaction: a commit that waits for it waits for about 20 ms."""
 BREATH_S = 0.002
-TURN_S = 0.7
+TURN_S = 2.0
 """Of a call: the log is shortened and summing up goes on between, and nobody waits for a million rows."""
 _LAST_KEY = 2**62
 _NEWEST = {EPOCHS.name: "station_times", FIGURES.name: "figures_times", SAMPLES.name: "datastream_times"}

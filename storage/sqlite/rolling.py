@@ -39,7 +39,7 @@ class SqliteRolling(SqliteSums, Rolling, SqliteDatabase):
 
     @contextmanager
     def _keeping(self) -> Iterator[Connection]:
-        with self._transaction() as connection:
+        with self._transaction(synced=False) as connection:  # what is lost, its marks come back with
             yield connection
 
     def _put_rollup(self, connection: Connection, kind: Kind, level: int, rows: Sequence[Sums]) -> None:
@@ -64,7 +64,7 @@ class SqliteExpiring(Expiring, SqliteRolling):
         for key in keys:
             gone = 1
             while gone:
-                with self._transaction() as connection:
+                with self._transaction(synced=False) as connection:
                     gone = connection.execute(query, {"key": key, "before_us": before_us}).rowcount
                 dropped += gone
         return dropped

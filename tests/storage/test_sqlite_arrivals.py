@@ -228,7 +228,7 @@ def test_rows_wait_some_seconds_while_many_come(store, make):
     for now_s in (7.0, arrivals.HOLD_S, arrivals.REST_S + arrivals.HOLD_S):
         at(store, now_s)
         store.tidy()
-        assert waiting(store) == (10 if now_s < 30 else 0)
+        assert waiting(store) == (10 if now_s < arrivals.REST_S + arrivals.HOLD_S else 0)
     assert len(store.observations("d2", 0, 2 * make.t0).items) == 3
 
 
@@ -262,14 +262,14 @@ def test_of_very_many_commits_that_wait_the_older_ones_are_brought(store, make, 
 
 
 def test_what_came_last_stays_until_the_next_sample_has_come(store, make):
-    for now_s in (0.0, 15.0, 25.0):
+    for now_s in (0.0, 35.0, 45.0):
         at(store, now_s)
         store.commit(many(make, int(now_s)), None, now_us=0)
         later = [make.samples("d0", [make.t0 + 1_000_000 * int(10 + now_s)], [1.0])] * 4
         store.commit(later, None, now_us=0)
-    at(store, 30.0)
+    at(store, 50.0)
     store.tidy()
-    assert waiting(store) == 1  # of 25.0; all others came before 20.0, and came again where they stand
+    assert waiting(store) == 1  # of 45.0; all others came before 40.0, and came again where they stand
 
 
 def test_what_else_a_commit_has_is_there_at_once(store, make):
