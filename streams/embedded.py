@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +27,7 @@ import numpy as np
 import structlog
 
 from streams.call_records import CallReceipts, Resumed
-from streams.inbox import Health, Inbox, Item, StoppedError
+from streams.inbox import ROUND_LIMIT_BYTES, Health, Inbox, Item, StoppedError
 from streams.partition_time import time_of
 from streams.partitions import rows_of
 from streams.pipeline import Pipeline
@@ -44,6 +45,7 @@ from streams.records import (
     StationReports,
     Tick,
 )
+from streams.resting import Resting
 from streams.rounds import Journal, Keeper, Repetitions, Round, joined
 from streams.sample_extras import extra_bytes
 from streams.storing import AbandonedError, Storing
@@ -96,6 +98,7 @@ class EmbeddedRuntime:
     _storing: Storing = field(init=False)
     _journal: Journal = field(init=False)
     _repetitions: Repetitions = field(init=False)
+    _resting: Resting = field(default_factory=Resting)
 
     def __post_init__(self) -> None:
         self._inbox = Inbox(self.health)
@@ -250,7 +253,7 @@ class EmbeddedRuntime:
     def _rounds(self) -> None:
         running = True
         while running:
-            items, running = self._inbox.take()
+            items, running = self._take()
             batches = joined(item.batch for item in items)
             if not batches and not self.ticks:
                 self._storing.finish()
@@ -266,6 +269,15 @@ class EmbeddedRuntime:
             snapshots = self._due_snapshots()
             work = Round(self._now_us, batches, outputs, () if snapshots else journal, snapshots)
             self._storing.hand_over(work, partial(self._stored, items, outputs))
+
+    def _take(self) -> tuple[list[Item], bool]:
+        if self.ticks:
+            time.sleep(self._resting.left_s(time.monotonic()))
+        items, running = self._inbox.take()
+        epochs = sum(isinstance(item.batch, RawChunk) for item in items)
+        is_all = sum(item.size for item in items) <= ROUND_LIMIT_BYTES
+        self._resting.began(time.monotonic(), epochs, is_all=is_all)
+        return items, running
 
     def _stored(self, items: Sequence[Item], outputs: Sequence[Record]) -> None:
         self._inbox.settle(items)

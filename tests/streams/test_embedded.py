@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 
 import msgspec
 import numpy as np
@@ -27,6 +28,7 @@ from streams.records import (
     SampleBatch,
     StationReports,
 )
+from streams.resting import APART_S, MANY_A_SECOND
 from streams.rounds import Repetitions
 from streams.topics import COMMAND_OUTCOMES, COMMANDS, DETECTIONS, RAW, REGISTRY, SAMPLES, STATION_REPORTS
 
@@ -493,6 +495,22 @@ async def test_one_round_is_worked_out_while_the_one_before_is_stored_and_no_mor
     await bus.drained()
     assert counter.bytes == 4
     await bus.stop()
+
+
+async def test_rounds_of_thousands_of_epochs_are_apart_and_leave_none_out():
+    memory, counter = Memory(), Counter()
+    bus = runtime(memory, counter)
+    await bus.start()
+    began_s = time.monotonic()
+    for k in range(MANY_A_SECOND + 60):
+        assert bus.offer(RawChunk(station_id=f"{k}", payload=b"12"))
+        if k >= MANY_A_SECOND:
+            await asyncio.sleep(0.01)
+    await bus.drained()
+    took_s = time.monotonic() - began_s
+    await bus.stop()
+    assert counter.bytes == 2 * (MANY_A_SECOND + 60)
+    assert len(memory.rounds) <= took_s / APART_S + 4  # the first, the last, and one with the snapshot
 
 
 async def test_what_is_sent_again_before_it_is_stored_is_left_out_all_the_same():
