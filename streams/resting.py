@@ -2,7 +2,7 @@
 
 A round costs as much for its commit, its threads and its listeners as some hundred epochs do. With 8,000
 stations there were fifteen rounds a second, one behind the other, and each waited for the interpreter's lock
-longer than it worked; five a second leave a fifth of the processor's time free and are not later.
+longer than it worked; four a second leave a fifth of the processor's time free and are not later.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 MANY_A_SECOND = 2000
 """Epochs; with fewer each round begins as soon as something has come."""
-APART_S = 0.2
+APART_S = 0.25
 _COUNTED_S = 1.0
 
 

@@ -37,7 +37,7 @@ def test_who_is_behind_does_not_rest() -> None:
     resting.began(100.0, 3000, is_all=False)
     assert resting.left_s(100.05) == 0
     resting.began(100.1, 100, is_all=True)
-    assert resting.left_s(100.15) == pytest.approx(0.15)
+    assert resting.left_s(100.15) == pytest.approx(APART_S - 0.05)
 
 
 def test_what_came_more_than_a_second_ago_does_not_count() -> None:
