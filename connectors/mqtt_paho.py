@@ -21,7 +21,7 @@ from paho.mqtt.enums import MQTTErrorCode
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
-READ_BYTES = 65_536
+READ_BYTES = 262_144
 MAX_PACKET_BYTES = 1_000_000
 """Of a larger packet the rest is thrown away, unless all of it was there at once (some megabytes)."""
 _HEAD_BYTES = 65_600

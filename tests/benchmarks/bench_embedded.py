@@ -94,10 +94,11 @@ def main() -> None:
             published, ledger = told(sensors), told(caster)
         used, took_s = family(program.pid) - before, time.monotonic() - begin_s
         expected = ledger["epochs"] + published["samples"]
-        rows, since = -1, time.monotonic()
-        while rows < expected and time.monotonic() - since < DRAIN_S:
+        epochs = kept = 0
+        since = time.monotonic()
+        while epochs + kept < expected and time.monotonic() - since < DRAIN_S:
             time.sleep(2)
-            rows = stored(database, ledger)
+            epochs, kept = stored(database, ledger)
         for watcher in watchers.values():
             watcher.terminate()
         seen = {way: told(watcher) for way, watcher in watchers.items()}
@@ -115,8 +116,9 @@ def main() -> None:
                 "stations": stations,
                 "samples_a_second": samples,
                 "seconds": seconds,
-                "lost": max(expected - rows, 0),
-                "duplicated": max(rows - expected, 0),
+                "lost": max(ledger["epochs"] - epochs, 0) + max(published["samples"] - kept, 0),
+                "lost_epochs": max(ledger["epochs"] - epochs, 0),
+                "duplicated": max(epochs - ledger["epochs"], 0) + max(kept - published["samples"], 0),
                 "dropped_by_overload": sum(map(float, dropped)),
                 "unfollowed": ledger["unfollowed"],
                 "cut": ledger["cut"],
@@ -134,8 +136,8 @@ def main() -> None:
     )
 
 
-def stored(database: Path, ledger: dict[str, int]) -> int:
-    """Return how many rows of epochs and samples there are."""
+def stored(database: Path, ledger: dict[str, int]) -> tuple[int, int]:
+    """Return how many rows of epochs there are, and of samples."""
     epochs = with_arrivals(
         "SELECT count(*) FROM {SELECT 1 FROM EVERY station_epochs "
         "WHERE epochs = 1 AND epoch_us BETWEEN :first_us AND :last_us}"
@@ -145,7 +147,7 @@ def stored(database: Path, ledger: dict[str, int]) -> int:
         asked = {name: ledger[name] for name in ("first_us", "last_us")}
         (found,) = reading.execute(epochs, asked).fetchone()
         (kept,) = reading.execute(samples).fetchone()
-    return int(found) + int(kept)
+    return int(found), int(kept)
 
 
 if __name__ == "__main__":

@@ -221,8 +221,9 @@ async def test_others_have_their_turn_while_much_is_decoded(monkeypatch):
             await asyncio.sleep(0)
 
     monkeypatch.setattr(JsonMapping, "decode", noted)
+    monkeypatch.setattr(mqtt, "TURN_S", 0.0)
     one = listener(JsonMapping(topic="rain/+", datastream="{1}.rain", samples="", value="mm"))
-    small, large = ([{"mm": "much"}] * n for n in (mqtt.TURN_BYTES // 17, mqtt.TURN_BYTES))
+    small, large = ([{"mm": "much"}] * n for n in (mqtt.THREAD_BYTES // 17, mqtt.THREAD_BYTES))
     beside = asyncio.create_task(others())
     await one._read([arrived("rain/a", small) for _ in range(5)])
     assert turns >= 4, "what is refused costs time, too"
@@ -231,6 +232,30 @@ async def test_others_have_their_turn_while_much_is_decoded(monkeypatch):
     await one._read([arrived("rain/a", large)])
     assert threading.get_ident() not in threads
     assert one.state.bad_messages == 6
+    beside.cancel()
+
+
+async def test_an_event_loop_with_few_turns_takes_as_many_messages(monkeypatch):
+    """Sensors beside thousands of stations: messages queued up at the broker until it threw them away."""
+    turns, now_s = 0, 0.0
+
+    def worked_s():
+        nonlocal now_s
+        now_s += 40e-6  # a message of ten samples
+        return now_s
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(mqtt, "worked_s", worked_s)
+    one = listener(JsonMapping(topic="rain/+", datastream="{1}.rain", samples="", value="mm"))
+    beside = asyncio.create_task(others())
+    batch, end = await one._read([arrived("rain/a", [{"mm": 1}] * 60) for _ in range(2000)])
+    assert (end, len(batch)) == (2000, 2000)  # those of a message have one time
+    assert 5 <= turns <= 15
     beside.cancel()
 
 
