@@ -32,7 +32,7 @@ INBOX_BYTES = 8_000_000
 ANSWER_S = 10.0
 """That a broker has for the answer to a subscription."""
 PACKETS_AT_ONCE = 400
-"""Read without letting others have their turn: 5 ms of work."""
+"""Read without letting others have their turn."""
 
 _Codes = tuple[int, ...] | list[ReasonCode]
 T = TypeVar("T")
