@@ -2,7 +2,8 @@
 
 A round costs as much for its commit, its threads and its listeners as some hundred epochs do. With 8,000
 stations there were fifteen rounds a second, one behind the other, and each waited for the interpreter's lock
-as long as it worked. Four a second leave a fifth of the processor's time; half of all verdicts come 0.1 s later.
+as long as it worked. Four a second leave a fifth of the processor's time; half of all verdicts come 0.1 s
+later.
 """
 
 from __future__ import annotations
